@@ -1,0 +1,5 @@
+//! Link arguments and type declarations for the Node.js addon.
+
+fn main() {
+    napi_build::setup();
+}

@@ -1,0 +1,181 @@
+//! Whether a failed try is repeated on the same target, and after which pause. Pure.
+//!
+//! Defaults are the SDK's (`shouldRetry`, `retryRequest`, `calculateDefaultRetryTimeoutMillis` of openai-node): connection
+//! errors, 408, 409, 429, 5xx and what `x-should-retry` says; 0.5 s doubling to 8 s, less up to a quarter of jitter;
+//! `Retry-After-Ms` and `Retry-After`. The bounds are contract.md's, section 4.
+
+use std::time::{Duration, SystemTime};
+
+use crate::failure::{Failure, Head, Kind};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+/// A pause longer than this is not taken while another target waits.
+const LONGEST_PAUSE_WHILE_ANOTHER_WAITS: Duration = Duration::from_secs(5);
+
+/// How a target may be retried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Tries beyond the first.
+    pub max_retries: u32,
+    /// Another target waits: pauses are short, and a timeout is left to that target.
+    pub another_waits: bool,
+}
+
+/// What is known when a try has failed.
+#[derive(Debug)]
+pub struct Failed<'a> {
+    /// What it failed with.
+    pub failure: &'a Failure,
+    /// Tries made so far, 1 or more.
+    pub tries: u32,
+    /// The time left for this target; `None` is no limit.
+    pub time_left: Option<Duration>,
+    /// The wall clock, for a `Retry-After` that names a date.
+    pub now: SystemTime,
+    /// A number from 0 up to 1, for the jitter.
+    pub random: f64,
+}
+
+impl RetryPolicy {
+    /// The pause before the next try, or `None` where there is to be none.
+    #[must_use]
+    pub fn pause(&self, failed: &Failed<'_>) -> Option<Duration> {
+        if failed.tries > self.max_retries || !self.is_retryable(failed.failure) {
+            return None;
+        }
+        let asked = failed.failure.head.as_deref().and_then(|head| asked_pause(head, failed.now));
+        let pause = asked.unwrap_or_else(|| default_pause(failed.tries, failed.random));
+        let outlasts = failed.time_left.is_some_and(|left| pause >= left);
+        let too_long = self.another_waits && pause > LONGEST_PAUSE_WHILE_ANOTHER_WAITS;
+        (!outlasts && !too_long).then_some(pause)
+    }
+
+    fn is_retryable(&self, failure: &Failure) -> bool {
+        match failure.head.as_deref().and_then(|head| head.header("x-should-retry")) {
+            Some("true") => return true,
+            Some("false") => return false,
+            _ => {}
+        }
+        match failure.kind {
+            Kind::Timeout => !self.another_waits,
+            Kind::Connection | Kind::RateLimit | Kind::ServerError => true,
+            _ => false,
+        }
+    }
+}
+
+fn default_pause(tries: u32, random: f64) -> Duration {
+    let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1)));
+    doubled.min(LONGEST_PAUSE).mul_f64(1.0 - random * 0.25)
+}
+
+/// The pause that a response asks for, `Retry-After-Ms` before `Retry-After` (seconds or an HTTP date).
+#[must_use]
+pub fn asked_pause(head: &Head, now: SystemTime) -> Option<Duration> {
+    let number = |name: &str| head.header(name).and_then(|value| value.trim().parse::<f64>().ok());
+    let from_seconds = |seconds: f64| Duration::try_from_secs_f64(seconds.max(0.0)).ok();
+    if let Some(milliseconds) = number("retry-after-ms") {
+        return from_seconds(milliseconds / 1000.0);
+    }
+    if let Some(seconds) = number("retry-after") {
+        return from_seconds(seconds);
+    }
+    let date = httpdate::parse_http_date(head.header("retry-after")?).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn answered(status: u16, headers: &[(&'static str, &str)]) -> Failure {
+        let mut head = Head { status, ..Head::default() };
+        for (name, value) in headers {
+            head.headers.insert(*name, value.parse().unwrap());
+        }
+        Failure::status(head, String::new())
+    }
+
+    fn pause(policy: RetryPolicy, failure: &Failure, tries: u32, time_left: Option<Duration>) -> Option<Duration> {
+        policy.pause(&Failed { failure, tries, time_left, now: SystemTime::UNIX_EPOCH, random: 0.0 })
+    }
+
+    const LAST: RetryPolicy = RetryPolicy { max_retries: 2, another_waits: false };
+    const FOLLOWED: RetryPolicy = RetryPolicy { max_retries: 2, another_waits: true };
+
+    #[test]
+    fn what_the_sdk_retries_is_retried() {
+        for (status, retried) in [
+            (400, false),
+            (401, false),
+            (404, false),
+            (408, true),
+            (409, true),
+            (422, false),
+            (429, true),
+            (500, true),
+            (503, true),
+        ] {
+            assert_eq!(pause(LAST, &answered(status, &[]), 1, None).is_some(), retried, "{status}");
+        }
+        assert!(pause(LAST, &Failure::connection("refused", None), 1, None).is_some());
+        assert!(pause(LAST, &Failure::invalid_response("html", Head::default(), None), 1, None).is_none());
+    }
+
+    #[test]
+    fn the_server_may_say_whether_to_retry() {
+        assert!(pause(LAST, &answered(400, &[("x-should-retry", "true")]), 1, None).is_some());
+        assert!(pause(LAST, &answered(500, &[("x-should-retry", "false")]), 1, None).is_none());
+    }
+
+    #[test]
+    fn the_budget_ends_the_retries() {
+        let failure = answered(500, &[]);
+        assert!(pause(LAST, &failure, 2, None).is_some());
+        assert!(pause(LAST, &failure, 3, None).is_none());
+        assert!(pause(RetryPolicy { max_retries: 0, another_waits: false }, &failure, 1, None).is_none());
+    }
+
+    #[test]
+    fn pauses_double_up_to_eight_seconds_less_a_quarter_of_jitter() {
+        let of = |tries, random| default_pause(tries, random).as_millis();
+        assert_eq!([of(1, 0.0), of(2, 0.0), of(3, 0.0), of(5, 0.0), of(60, 0.0)], [500, 1000, 2000, 8000, 8000]);
+        assert_eq!(of(1, 1.0), 375);
+    }
+
+    #[test]
+    fn retry_after_is_taken_in_each_of_its_forms() {
+        let of =
+            |headers: &[(&'static str, &str)]| pause(LAST, &answered(429, headers), 1, None).map(|p| p.as_millis());
+        assert_eq!(of(&[("retry-after", "2")]), Some(2000));
+        assert_eq!(of(&[("retry-after", "0.25")]), Some(250));
+        assert_eq!(of(&[("retry-after", "-1")]), Some(0));
+        assert_eq!(of(&[("retry-after-ms", "70"), ("retry-after", "9")]), Some(70));
+        assert_eq!(of(&[("retry-after", "Thu, 01 Jan 1970 00:00:03 GMT")]), Some(3000));
+        assert_eq!(of(&[("retry-after", "soon")]), Some(500));
+        assert_eq!(of(&[("retry-after", "1e300")]), Some(500));
+    }
+
+    #[test]
+    fn a_pause_that_outlasts_the_time_left_is_not_taken() {
+        let failure = answered(429, &[("retry-after", "3")]);
+        assert_eq!(pause(LAST, &failure, 1, Some(3 * SECOND)), None);
+        assert_eq!(pause(LAST, &failure, 1, Some(4 * SECOND)), Some(3 * SECOND));
+    }
+
+    #[test]
+    fn a_long_pause_is_not_taken_while_another_target_waits() {
+        assert_eq!(pause(FOLLOWED, &answered(429, &[("retry-after", "6")]), 1, None), None);
+        assert_eq!(pause(FOLLOWED, &answered(429, &[("retry-after", "5")]), 1, None), Some(5 * SECOND));
+        assert_eq!(pause(LAST, &answered(429, &[("retry-after", "6")]), 1, None), Some(6 * SECOND));
+    }
+
+    #[test]
+    fn a_timeout_is_left_to_the_next_target() {
+        assert!(pause(FOLLOWED, &Failure::timeout("up"), 1, None).is_none());
+        assert!(pause(LAST, &Failure::timeout("up"), 1, None).is_some());
+    }
+}

@@ -1,0 +1,319 @@
+//! Runs a plan: one target after the other, each under its own deadline, until one answers (contract.md, sections 3, 4).
+//!
+//! Dropping the future of [`run`] ends everything that belongs to the call; that is how an abort works.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::backoff::Failed;
+use crate::body::RequestBody;
+use crate::failure::Failure;
+use crate::plan::{Budget, Plan, Target};
+use crate::route::Service;
+use crate::stream::{EventStream, Times};
+use crate::upstream::{Completion, Request, Response, Upstreams};
+
+/// What happened with one target: contract.md, section 6.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// Which service it was.
+    pub upstream: Service,
+    /// The model it was asked for.
+    pub model: String,
+    /// `ok`, or the kind of its failure.
+    pub outcome: &'static str,
+    /// Requests that were sent.
+    pub tries: u32,
+    /// The HTTP status, where there was a response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The id by which the upstream knows the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Unix time in milliseconds.
+    pub started_at: u64,
+    /// Milliseconds until its end; of a stream until it was handed over, then until its end.
+    pub duration_ms: f64,
+    /// Milliseconds until a stream's first content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_token_ms: Option<f64>,
+    /// What went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+impl Attempt {
+    /// The first target is the primary, every other one a fallback.
+    #[must_use]
+    pub fn served_by(index: usize) -> &'static str {
+        if index == 0 { "primary" } else { "fallback" }
+    }
+}
+
+/// A call as it went.
+#[derive(Debug, Default)]
+pub struct Trail {
+    /// One for each target that was tried, in order; the last one is that which answered, if one did.
+    pub attempts: Vec<Attempt>,
+    /// What each of the failed ones failed with, in order.
+    pub failures: Vec<Failure>,
+    /// The plan's number of the target that was tried last.
+    pub last: usize,
+    /// When the last target was started: its durations count from here.
+    pub last_started: Option<Instant>,
+}
+
+/// How a call ended.
+pub enum Outcome {
+    /// With a completion.
+    Completion(Completion, Trail),
+    /// With a stream, handed over: what becomes of it is its reader's to see.
+    Stream(Box<EventStream>, Trail),
+    /// Every target failed, or none took the failure. The last failure is the answer.
+    Failed(Trail),
+}
+
+/// Who is told of a call while it runs.
+pub trait Observer: Send + Sync {
+    /// A target failed and another one takes over.
+    fn moved_on(&self, from: &Attempt, to: &Target);
+}
+
+/// Runs a plan to its end.
+pub async fn run(plan: &Plan, body: &RequestBody, upstreams: &dyn Upstreams, observer: &dyn Observer) -> Outcome {
+    let deadline = plan.deadline.and_then(|limit| Instant::now().checked_add(limit));
+    let call = Call { plan, body, upstreams, deadline };
+    let mut trail = Trail::default();
+    let mut next = Some(0);
+    while let Some((index, target)) = next.and_then(|index| Some((index, plan.targets.get(index)?))) {
+        let run = call.target(target, index).await;
+        trail.last = index;
+        trail.last_started = Some(run.started);
+        trail.attempts.push(run.attempt);
+        let failure = match run.result {
+            Ok(Answer::Completion(completion)) => return Outcome::Completion(completion, trail),
+            Ok(Answer::Stream(stream)) => return Outcome::Stream(stream, trail),
+            Err(failure) => failure,
+        };
+        next = if call.is_over() { None } else { plan.taker_after(index, &failure) };
+        trail.failures.push(failure);
+        if let (Some(to), Some(from)) = (next.and_then(|index| plan.targets.get(index)), trail.attempts.last()) {
+            observer.moved_on(from, to);
+        }
+    }
+    Outcome::Failed(trail)
+}
+
+impl Plan {
+    /// The next target after `index` that takes this failure.
+    fn taker_after(&self, index: usize, failure: &Failure) -> Option<usize> {
+        (index + 1..self.targets.len())
+            .find(|later| self.targets.get(*later).is_some_and(|target| target.filter.takes(failure)))
+    }
+}
+
+enum Answer {
+    Completion(Completion),
+    Stream(Box<EventStream>),
+}
+
+struct TargetRun {
+    started: Instant,
+    attempt: Attempt,
+    result: Result<Answer, Failure>,
+}
+
+struct Call<'a> {
+    plan: &'a Plan,
+    body: &'a RequestBody,
+    upstreams: &'a dyn Upstreams,
+    deadline: Option<Instant>,
+}
+
+impl Call<'_> {
+    fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// Runs one target, with its retries, and keeps the record of it.
+    async fn target(&self, target: &Target, index: usize) -> TargetRun {
+        let started = Instant::now();
+        let started_at = unix_ms();
+        let mut tries = 0;
+        let result = self.tries(target, index, started, &mut tries).await;
+        let head = match &result {
+            Ok(Answer::Completion(completion)) => Some(&completion.head),
+            Ok(Answer::Stream(stream)) => Some(stream.head()),
+            Err(failure) => failure.head.as_deref(),
+        };
+        let first_content = match &result {
+            Ok(Answer::Stream(stream)) => stream.first_content_at(),
+            _ => None,
+        };
+        let attempt = Attempt {
+            upstream: target.service,
+            model: target.model.clone(),
+            outcome: result.as_ref().err().map_or("ok", |failure| failure.kind.name()),
+            tries,
+            status: head.map(|head| head.status).filter(|status| *status != 0),
+            request_id: head.and_then(|head| head.request_id()).map(str::to_owned),
+            started_at,
+            duration_ms: milliseconds(started.elapsed()),
+            first_token_ms: first_content.map(|at| milliseconds(at - started)),
+            message: result.as_ref().err().map(|failure| failure.message.clone()),
+        };
+        TargetRun { started, attempt, result }
+    }
+
+    async fn tries(&self, target: &Target, index: usize, started: Instant, tries: &mut u32) -> Result<Answer, Failure> {
+        let upstream = self.upstreams.upstream(&target.via);
+        let body = target.body(self.body);
+        loop {
+            let clock =
+                self.clock(target, if matches!(target.budget, Budget::Total(_)) { started } else { Instant::now() });
+            let request = Request {
+                target,
+                body: body.clone(),
+                stream: self.plan.stream,
+                retries: *tries,
+                time: clock.until.map(|until| until.saturating_duration_since(Instant::now())),
+                max_response_bytes: self.plan.max_response_bytes,
+            };
+            *tries += 1;
+            let failure = match clock.bound(upstream.send(request)).await {
+                Ok(response) => match self.accept(response, target, index, &clock).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(failure) => failure,
+                },
+                Err(failure) => failure,
+            };
+            // The call's own deadline leaves no time for another try; that of a try does, where nothing follows.
+            let over = match target.budget {
+                Budget::Total(_) => clock.until,
+                Budget::PerTry(_) => self.deadline,
+            };
+            let failed = Failed {
+                failure: &failure,
+                tries: *tries,
+                time_left: match target.budget {
+                    Budget::Total(_) => over.map(left),
+                    // A pause longer than a whole try may take would be a hang to the caller.
+                    Budget::PerTry(limit) => {
+                        shorter(over.map(left), limit.map(|limit| limit.max(Duration::from_secs(8))))
+                    }
+                },
+                now: SystemTime::now(),
+                random: fastrand::f64(),
+            };
+            let Some(pause) = target.retry.pause(&failed) else { return Err(failure) };
+            sleep(pause).await;
+        }
+    }
+
+    /// A response is an answer when it is a completion, or a stream that may be handed over.
+    async fn accept(
+        &self,
+        response: Response,
+        target: &Target,
+        index: usize,
+        clock: &Clock,
+    ) -> Result<Answer, Failure> {
+        let (head, source, ticket) = match response {
+            Response::Completion(completion) => return Ok(Answer::Completion(completion)),
+            Response::Stream { head, source, ticket } => (head, source, ticket),
+        };
+        let times = Times { content_by: clock.until, content_wait: clock.limit, idle: target.idle_timeout };
+        let mut stream = Box::new(EventStream::new(head, source, ticket, times));
+        if index + 1 == self.plan.targets.len() {
+            return Ok(Answer::Stream(stream));
+        }
+        let first_token = target.first_token_timeout.and_then(|wait| Some((wait, clock.from.checked_add(wait)?)));
+        if let Some((wait, by)) = first_token.filter(|(_, by)| clock.until.is_none_or(|until| *by < until)) {
+            stream.set_times(Times { content_by: Some(by), content_wait: Some(wait), ..times });
+        }
+        let held = stream.hold(self.plan.hold_until, self.plan.max_response_bytes);
+        match self.deadline {
+            // The target's own time ends with the first content; the call's runs until the commit.
+            Some(deadline) => timeout_at(deadline, held).await.unwrap_or_else(|_elapsed| Err(clock.failure()))?,
+            None => held.await?,
+        }
+        stream.set_times(times);
+        Ok(Answer::Stream(stream))
+    }
+
+    fn clock(&self, target: &Target, from: Instant) -> Clock {
+        let limit = target.budget.limit();
+        let own = limit.and_then(|limit| from.checked_add(limit));
+        match (own, self.deadline) {
+            (own, Some(deadline)) if own.is_none_or(|own| deadline < own) => {
+                Clock { from, until: Some(deadline), limit: self.plan.deadline, is_deadline: true }
+            }
+            (own, _) => Clock { from, until: own, limit, is_deadline: false },
+        }
+    }
+}
+
+/// The time of one try.
+struct Clock {
+    from: Instant,
+    until: Option<Instant>,
+    limit: Option<Duration>,
+    is_deadline: bool,
+}
+
+impl Clock {
+    async fn bound<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        match self.until {
+            Some(until) => timeout_at(until, work).await.unwrap_or_else(|_elapsed| Err(self.failure())),
+            None => work.await,
+        }
+    }
+
+    fn failure(&self) -> Failure {
+        let limit = self.limit.unwrap_or_default().as_millis();
+        Failure::timeout(if self.is_deadline {
+            format!("the call's deadline of {limit} ms was up")
+        } else {
+            format!("no answer within {limit} ms")
+        })
+    }
+}
+
+fn left(until: Instant) -> Duration {
+    until.saturating_duration_since(Instant::now())
+}
+
+fn shorter(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// A duration in milliseconds, to the microsecond.
+#[must_use]
+pub fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
+}
+
+/// The wall clock as Unix time in milliseconds.
+#[must_use]
+pub fn unix_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The stream that was handed over has ended: what its attempt says now.
+pub fn conclude(trail: &mut Trail, first_content: Option<Instant>, failure: Option<Failure>) {
+    let Some((attempt, started)) = trail.attempts.last_mut().zip(trail.last_started) else { return };
+    attempt.duration_ms = milliseconds(started.elapsed());
+    attempt.first_token_ms = first_content.map(|at| milliseconds(at - started));
+    if let Some(failure) = failure {
+        attempt.outcome = failure.kind.name();
+        attempt.message = Some(failure.message.clone());
+        trail.failures.push(failure);
+    }
+}

@@ -1,0 +1,151 @@
+//! Reading JSON without building a tree: members by their raw text.
+//!
+//! JavaScript's `JSON.parse` is the reference for what is accepted: duplicate names (the last one counts), lone
+//! surrogates, numbers out of range and any depth are all valid, so nothing here decodes what it does not need.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// The members of a JSON object, in order, as raw text. Reading it validates the whole text.
+#[derive(Debug, Default)]
+pub struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);
+
+impl<'a> Members<'a> {
+    /// The members in their order; names with their quotes.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a RawValue, &'a RawValue)> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// The value of a member, the last one of that name as in JavaScript.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.iter().rev().find(|(key, _)| is_quoted(key.get(), name)).map(|(_, value)| *value)
+    }
+
+    /// Like [`Members::get`], by the name as it stands in a text, with its quotes.
+    #[must_use]
+    pub fn get_quoted(&self, quoted: &str) -> Option<&'a RawValue> {
+        self.0.iter().rev().find(|(key, _)| key.get() == quoted).map(|(_, value)| *value)
+    }
+
+    /// The value of a member that is there and not `null`.
+    #[must_use]
+    pub fn get_non_null(&self, name: &str) -> Option<&'a RawValue> {
+        self.get(name).filter(|value| value.get() != "null")
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MembersVisitor;
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::with_capacity(map.size_hint().unwrap_or(12));
+                while let Some(member) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+/// Whether `quoted`, a JSON string with its quotes, spells `name`.
+#[must_use]
+pub fn is_quoted(quoted: &str, name: &str) -> bool {
+    let Some(inner) = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return false };
+    if inner == name {
+        return true;
+    }
+    // Only a name with an escape needs decoding; JSON.stringify never escapes the names that matter here.
+    inner.contains('\\') && serde_json::from_str::<String>(quoted).is_ok_and(|decoded| decoded == name)
+}
+
+/// A string as JSON text.
+#[must_use]
+pub fn string(value: &str) -> String {
+    serde_json::Value::from(value).to_string()
+}
+
+/// A JSON text in which every character outside of ASCII is written as `\uXXXX`, so that it fits into a header.
+#[must_use]
+pub fn ascii(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character.is_ascii() {
+            out.push(character);
+            continue;
+        }
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            out.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    out
+}
+
+/// The text of a raw JSON string, or `None` where it is something else or cannot be decoded.
+#[must_use]
+pub fn decoded(raw: &RawValue) -> Option<String> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+/// Whether a raw value holds anything: not `null`, nor an empty string, array or object.
+#[must_use]
+pub fn holds_something(raw: &RawValue) -> bool {
+    !matches!(raw.get(), "null" | "\"\"" | "[]" | "{}")
+}
+
+/// Text as `TextDecoder` would read it: without a byte order mark, with U+FFFD for what is not UTF-8.
+#[must_use]
+pub fn text(mut bytes: Vec<u8>) -> String {
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        bytes.drain(..3);
+    }
+    lossy(bytes)
+}
+
+/// Text with U+FFFD for what is not UTF-8; valid text is not copied.
+#[must_use]
+pub fn lossy(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_javascript_accepts_is_read() {
+        let deep = format!(r#"{{"d":{}1{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+        for text in [r#"{"a":1e400,"b":-0}"#, r#"{"\ud800":"\udfff"}"#, r#"{"a":1,"a":2}"#, deep.as_str()] {
+            assert!(serde_json::from_str::<Members<'_>>(text).is_ok());
+        }
+    }
+
+    #[test]
+    fn the_last_of_two_members_counts() {
+        let members: Members<'_> = serde_json::from_str(r#"{"a":1,"a":2,"\u0061b":3}"#).unwrap();
+        assert_eq!(members.get("a").unwrap().get(), "2");
+        assert_eq!(members.get("ab").unwrap().get(), "3");
+    }
+
+    #[test]
+    fn a_header_gets_ascii_only() {
+        assert_eq!(ascii(r#"{"k":"é😀"}"#), r#"{"k":"\u00e9\ud83d\ude00"}"#);
+    }
+
+    #[test]
+    fn bytes_are_decoded_as_text_decoder_does() {
+        assert_eq!(text(b"\xef\xbb\xbf{}".to_vec()), "{}");
+        assert_eq!(text(b"a\xff\xe2\x82z".to_vec()), "a\u{fffd}\u{fffd}z");
+    }
+}

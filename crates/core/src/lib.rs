@@ -1,0 +1,23 @@
+//! The logic of openpipe-native: where a request goes, when another target takes over, and what a stream is worth.
+//!
+//! The way of a call: [`body`] finds what matters in the caller's text, [`plan`] makes an ordered list of targets of it
+//! and of the [`options`], and [`engine`] runs the list, asking one [`upstream`] after the other. What goes wrong is a
+//! [`failure`], classified once. [`stream`] watches what was handed over.
+//!
+//! Nothing in here knows of JavaScript; the binding converts, and implements the upstream that is a JavaScript client.
+
+#![forbid(unsafe_code)]
+
+pub mod backoff;
+pub mod body;
+pub mod chunk;
+pub mod engine;
+pub mod failure;
+pub mod headers;
+pub mod json;
+pub mod options;
+pub mod plan;
+pub mod route;
+pub mod sse;
+pub mod stream;
+pub mod upstream;

@@ -1,0 +1,208 @@
+use super::*;
+
+const CONFIG: &str = r#"{
+    "openai": {"url": "http://openai.test/v1/chat/completions", "headers": [["authorization", "Bearer sk"], ["user-agent", "OpenAI/JS"]]},
+    "openpipeUrl": "http://openpipe.test/chat/completions", "openpipeKey": "opk", "timeout": 600000
+"#;
+
+fn planned(config: &str, call: &str, body: &str) -> Result<Plan, PlanError> {
+    let client = ClientConfig::from_json(&format!("{CONFIG}{config}}}")).unwrap();
+    let body = RequestBody::parse(body.to_owned())?;
+    plan(&client, &serde_json::from_str(call).unwrap(), &body)
+}
+
+fn seconds(count: u64) -> Option<Duration> {
+    Some(Duration::from_secs(count))
+}
+
+/// Of each target: service, model, milliseconds, retries.
+fn shape(plan: &Plan) -> Vec<(Service, &str, Option<u128>, u32)> {
+    let of = |target: &Target| (target.budget.limit().map(|limit| limit.as_millis()), target.retry.max_retries);
+    plan.targets.iter().map(|target| (target.service, target.model.as_str(), of(target).0, of(target).1)).collect()
+}
+
+const OPENPIPE: &str = r#"{"model":"openpipe:ft"}"#;
+
+#[test]
+fn without_a_fallback_the_sdks_meaning_of_time_holds() {
+    let plan = planned("", "{}", r#"{"model":"gpt-4"}"#).unwrap();
+    assert_eq!(shape(&plan), [(Service::OpenAi, "gpt-4", Some(600_000), 2)]);
+    assert!(matches!(plan.targets[0].budget, Budget::PerTry(_)));
+    assert!(!plan.targets[0].retry.another_waits);
+}
+
+#[test]
+fn a_primary_with_a_fallback_is_not_retried_and_has_its_time_in_all() {
+    let plan =
+        planned("", r#"{"timeout":10000,"openpipe":{"fallback":[{"model":"gpt-4","timeout":20000}]}}"#, OPENPIPE)
+            .unwrap();
+    assert_eq!(
+        shape(&plan),
+        [(Service::OpenPipe, "openpipe:ft", Some(10_000), 0), (Service::OpenAi, "gpt-4", Some(20_000), 2)]
+    );
+    assert!(plan.targets.iter().all(|target| matches!(target.budget, Budget::Total(_))));
+    assert!(plan.targets[0].retry.another_waits && !plan.targets[1].retry.another_waits);
+}
+
+#[test]
+fn a_fallbacks_time_is_its_own_then_the_calls_then_the_clients() {
+    let limits = |call: &str| {
+        let plan = planned("", call, OPENPIPE).unwrap();
+        plan.targets.iter().map(|target| target.budget.limit()).collect::<Vec<_>>()
+    };
+    assert_eq!(limits(r#"{"openpipe":{"fallback":[{"model":"b"}]}}"#), [seconds(600), seconds(600)]);
+    assert_eq!(limits(r#"{"timeout":3000,"openpipe":{"fallback":[{"model":"b"}]}}"#), [seconds(3), seconds(3)]);
+    assert_eq!(
+        limits(r#"{"timeout":3000,"openpipe":{"fallback":[{"model":"b","timeout":"Infinity"}]}}"#),
+        [seconds(3), None]
+    );
+}
+
+#[test]
+fn max_retries_that_were_given_hold_for_every_target() {
+    let fallback = r#""openpipe":{"fallback":[{"model":"b"}]}"#;
+    let retries = |config: &str, call: &str| {
+        let plan = planned(config, call, OPENPIPE).unwrap();
+        plan.targets.iter().map(|target| target.retry.max_retries).collect::<Vec<_>>()
+    };
+    assert_eq!(retries("", &format!("{{{fallback}}}")), [0, 2]);
+    assert_eq!(retries(r#","maxRetries":4"#, &format!("{{{fallback}}}")), [4, 4]);
+    assert_eq!(retries(r#","maxRetries":4"#, &format!("{{\"maxRetries\":0,{fallback}}}")), [0, 0]);
+}
+
+#[test]
+fn a_fallback_goes_to_its_client_then_the_constructors_then_by_its_model() {
+    let services = |config: &str, targets: &str| {
+        let call = format!(r#"{{"openpipe":{{"fallback":{targets}}}}}"#);
+        let plan = planned(config, &call, OPENPIPE).unwrap();
+        plan.targets[1..]
+            .iter()
+            .map(|target| match target.via {
+                Via::Client { client, .. } => (target.service, Some(client)),
+                Via::Http { .. } => (target.service, None),
+            })
+            .collect::<Vec<_>>()
+    };
+    let targets = r#"[{"model":"gpt-4"},{"model":"openpipe:other"},{"model":"x","client":9}]"#;
+    assert_eq!(services("", targets), [(Service::OpenAi, None), (Service::OpenPipe, None), (Service::Client, Some(9))]);
+    assert_eq!(
+        services(r#","fallbackClient":2"#, targets),
+        [(Service::Client, Some(2)), (Service::Client, Some(2)), (Service::Client, Some(9))]
+    );
+}
+
+#[test]
+fn a_cache_routes_the_primary_to_openpipe_and_no_fallback() {
+    let plan =
+        planned("", r#"{"openpipe":{"cache":"readWrite","fallback":[{"model":"gpt-3.5"}]}}"#, r#"{"model":"gpt-4"}"#)
+            .unwrap();
+    assert_eq!(
+        plan.targets.iter().map(|target| target.service).collect::<Vec<_>>(),
+        [Service::OpenPipe, Service::OpenAi]
+    );
+}
+
+fn http(target: &Target) -> (&Url, &HeaderMap) {
+    match &target.via {
+        Via::Http { url, headers } => (url, headers),
+        Via::Client { .. } => panic!("not called over HTTP"),
+    }
+}
+
+#[test]
+fn openpipe_gets_its_headers_in_ascii_and_its_own_key() {
+    let call = r#"{"openpipe":{"tags":{"who":"José 😀"},"criteria":["é"],"cache":"readOnly","logRequest":false}}"#;
+    let plan = planned("", call, OPENPIPE).unwrap();
+    let (url, headers) = http(&plan.targets[0]);
+    assert_eq!(url.as_str(), "http://openpipe.test/chat/completions");
+    assert_eq!(headers["authorization"], "Bearer opk");
+    assert_eq!(headers["op-log-request"], "false");
+    assert_eq!(headers["op-cache"], "readOnly");
+    assert_eq!(headers["op-criteria"], r#"["\u00e9"]"#);
+    let version = env!("CARGO_PKG_VERSION");
+    let tags = format!(r#"{{"who":"Jos\u00e9 \ud83d\ude00","$sdk":"openpipe-native","$sdk.version":"{version}"}}"#);
+    assert_eq!(headers["op-tags"], tags.as_str());
+}
+
+#[test]
+fn openai_gets_no_header_of_openpipe() {
+    let plan = planned("", r#"{"openpipe":{"tags":{"a":1}}}"#, r#"{"model":"gpt-4"}"#).unwrap();
+    let (_, headers) = http(&plan.targets[0]);
+    assert!(headers.keys().all(|name| !name.as_str().starts_with("op-")));
+    assert_eq!(headers["authorization"], "Bearer sk");
+}
+
+#[test]
+fn a_calls_headers_go_everywhere_but_its_credentials_to_the_primary_only() {
+    let call = r#"{"headers":[["x-trace","t"],["authorization","Bearer own"],["user-agent",null]],"openpipe":{"fallback":[{"model":"gpt-4"},{"model":"x","client":7}]}}"#;
+    let plan = planned("", call, OPENPIPE).unwrap();
+    let (_, primary) = http(&plan.targets[0]);
+    let (_, fallback) = http(&plan.targets[1]);
+    assert_eq!(
+        (&primary["x-trace"], &primary["authorization"]),
+        (&"t".parse().unwrap(), &"Bearer own".parse().unwrap())
+    );
+    assert_eq!(
+        (&fallback["x-trace"], &fallback["authorization"]),
+        (&"t".parse().unwrap(), &"Bearer sk".parse().unwrap())
+    );
+    assert!(!primary.contains_key("user-agent") && !fallback.contains_key("user-agent"));
+    let Via::Client { headers, .. } = &plan.targets[2].via else { panic!("a client") };
+    assert_eq!(headers, &[("x-trace".to_owned(), Some("t".to_owned())), ("user-agent".to_owned(), None)]);
+}
+
+#[test]
+fn a_header_that_http_forbids_is_a_malformed_argument() {
+    let error = planned("", r#"{"headers":[["x","a\r\nb: c"]]}"#, OPENPIPE).unwrap_err();
+    assert!(matches!(error, PlanError::Argument(message) if message.contains("\"x\"")));
+}
+
+#[test]
+fn a_timeout_given_with_the_call_is_told_in_whole_seconds() {
+    let header = |call: &str| {
+        let plan = planned("", call, OPENPIPE).unwrap();
+        http(&plan.targets[0]).1.get("x-stainless-timeout").map(|value| value.to_str().unwrap().to_owned())
+    };
+    assert_eq!(header("{}"), None);
+    assert_eq!(header(r#"{"timeout":10500}"#).as_deref(), Some("10"));
+}
+
+#[test]
+fn a_missing_key_of_the_primary_stops_the_call_and_of_a_fallback_warns() {
+    let missing = r#","openpipeMissingKey":"set OPENPIPE_API_KEY""#;
+    assert_eq!(planned(missing, "{}", OPENPIPE).unwrap_err(), PlanError::MissingKey("set OPENPIPE_API_KEY".into()));
+    let plan =
+        planned(missing, r#"{"openpipe":{"fallback":[{"model":"openpipe:x"}]}}"#, r#"{"model":"gpt-4"}"#).unwrap();
+    assert_eq!(plan.targets.len(), 1);
+    assert!(matches!(plan.targets[0].budget, Budget::PerTry(_)), "no fallback is left, so the SDK's meaning holds");
+    assert_eq!(plan.warnings, ["the fallback \"openpipe:x\" cannot run: set OPENPIPE_API_KEY"]);
+}
+
+#[test]
+fn first_token_timeout_is_not_the_last_targets_and_idle_is_a_minute_or_the_timeout() {
+    let call = r#"{"timeout":5000,"openpipe":{"firstTokenTimeout":100,"fallback":[{"model":"b","timeout":90000}]}}"#;
+    let plan = planned("", call, OPENPIPE).unwrap();
+    let waits: Vec<_> = plan.targets.iter().map(|target| (target.first_token_timeout, target.idle_timeout)).collect();
+    assert_eq!(waits, [(Some(Duration::from_millis(100)), seconds(60)), (None, seconds(90))]);
+    let given = planned("", r#"{"openpipe":{"idleTimeout":250}}"#, OPENPIPE).unwrap();
+    assert_eq!(given.targets[0].idle_timeout, Some(Duration::from_millis(250)));
+}
+
+#[test]
+fn each_target_gets_its_body() {
+    let call = r#"{"openpipe":{"fallback":[{"model":"gpt-4","params":{"top_p":1},"omit":["seed"]}]}}"#;
+    let text = r#"{"model":"openpipe:ft","seed":1,"metadata":{"a":"b"}}"#;
+    let plan = planned("", call, text).unwrap();
+    let body = RequestBody::parse(text.to_owned()).unwrap();
+    assert_eq!(plan.targets[0].body(&body), text);
+    assert_eq!(plan.targets[1].body(&body), r#"{"model":"gpt-4","top_p":1}"#);
+    assert_eq!(plan.targets[1].reported_body(&body), r#"{"model":"gpt-4","metadata":{"a":"b"},"top_p":1}"#);
+}
+
+#[test]
+fn a_calls_own_url_is_for_the_clients_upstream_only() {
+    let call = r#"{"url":"http://openai.test/v1/chat/completions?a=1","openpipe":{"fallback":[{"model":"gpt-4"}]}}"#;
+    let plan = planned("", call, OPENPIPE).unwrap();
+    assert_eq!(http(&plan.targets[0]).0.as_str(), "http://openpipe.test/chat/completions");
+    assert_eq!(http(&plan.targets[1]).0.query(), Some("a=1"));
+}

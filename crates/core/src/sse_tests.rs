@@ -1,0 +1,97 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// What a stream decodes to, fed in pieces of these sizes (the last one repeated), with a clean end.
+fn decoded(bytes: &[u8], sizes: &[usize]) -> Vec<SseEvent> {
+    let mut decoder = Decoder::new(1 << 20);
+    let mut events = Vec::new();
+    let mut rest = bytes;
+    let mut sizes = sizes.iter().chain(std::iter::repeat(sizes.last().unwrap()));
+    while !rest.is_empty() {
+        let (piece, tail) = rest.split_at((*sizes.next().unwrap()).clamp(1, rest.len()));
+        decoder.feed(piece, &mut events).unwrap();
+        rest = tail;
+    }
+    decoder.finish(&mut events).unwrap();
+    events
+}
+
+fn data(text: &str) -> Vec<String> {
+    decoded(text.as_bytes(), &[usize::MAX]).into_iter().map(|event| event.data).collect()
+}
+
+#[test]
+fn every_line_ending_of_the_standard_ends_a_line() {
+    for text in [
+        "data: a\n\ndata: b\n\n",
+        "data: a\r\n\r\ndata: b\r\n\r\n",
+        "data: a\r\rdata: b\r\r",
+        "data: a\r\n\ndata: b\n\r\n",
+    ] {
+        assert_eq!(data(text), ["a", "b"], "{text:?}");
+    }
+}
+
+#[test]
+fn comments_and_unknown_fields_are_passed_over() {
+    assert_eq!(data(": keep-alive\n\n:\nid: 1\nretry: 5\nfoo\ndata: a\n\n: bye\n\n"), ["a"]);
+}
+
+#[test]
+fn several_data_lines_are_joined() {
+    assert_eq!(data("data: a\ndata\ndata:b\ndata:  c\n\n"), ["a\n\nb\n c"]);
+}
+
+#[test]
+fn an_event_named_error_is_marked_and_the_next_is_not() {
+    let events = decoded(b"event: error\ndata: {}\n\ndata: {}\n\nevent: error\n\ndata: x\n\n", &[7]);
+    assert_eq!(events.iter().map(|event| event.is_error).collect::<Vec<_>>(), [true, false, false]);
+}
+
+#[test]
+fn the_last_event_needs_no_blank_line_at_a_clean_end() {
+    assert_eq!(data("data: a\n\ndata: [DONE]"), ["a", "[DONE]"]);
+    assert_eq!(data("data: a\n\ndata: b\n"), ["a", "b"]);
+    assert_eq!(data("data: a\n\n"), ["a"]);
+    assert_eq!(data(""), [] as [&str; 0]);
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_first_field() {
+    assert_eq!(data("\u{feff}data: a\n\n"), ["a"]);
+    assert_eq!(data("data: \u{feff}a\n\n"), ["\u{feff}a"]);
+}
+
+#[test]
+fn what_is_not_utf8_is_replaced() {
+    let events = decoded(b"data: a\xff\n\n", &[1]);
+    assert_eq!(events[0].data, "a\u{fffd}");
+}
+
+#[test]
+fn an_event_over_the_bound_is_refused_before_it_is_held() {
+    let mut events = Vec::new();
+    let mut one_line = Decoder::new(10);
+    assert_eq!(one_line.feed(b"data: 0123456789", &mut events), Err(TooLarge));
+    let mut many_lines = Decoder::new(10);
+    assert_eq!(many_lines.feed(&b"data: 01\n".repeat(9), &mut events), Err(TooLarge));
+    assert!(events.is_empty());
+}
+
+proptest! {
+    #[test]
+    fn where_the_bytes_are_split_changes_nothing(
+        text in "(data: ?[a-zé😀{}]{0,12}|:[a-z]{0,3}|event: error|[a-z]{0,4})?(\n|\r|\r\n|\n\n|\r\n\r\n){0,1}".prop_map(|line| line),
+        lines in prop::collection::vec("(data: ?[a-zé😀]{0,12}|: c|event: error|id)?(\n|\r|\r\n|\n\n)", 0..12),
+        sizes in prop::collection::vec(1_usize..9, 1..24),
+    ) {
+        let whole = format!("{text}{}", lines.concat());
+        prop_assert_eq!(decoded(whole.as_bytes(), &[usize::MAX]), decoded(whole.as_bytes(), &sizes));
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), sizes in prop::collection::vec(1_usize..50, 1..9)) {
+        prop_assert_eq!(decoded(&bytes, &[usize::MAX]), decoded(&bytes, &sizes));
+    }
+}

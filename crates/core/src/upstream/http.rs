@@ -1,0 +1,446 @@
+//! The native upstream: HTTP/1.1 over reqwest and rustls.
+//!
+//! HTTP/1.1 as the SDK's own transport: over one HTTP/2 connection, calls beyond the server's stream limit would queue,
+//! and the queue would eat their time. One pool of connections serves the whole process for the same settings, because
+//! people make a client per request.
+
+use std::collections::HashSet;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hyper_util::client::legacy::connect::HttpInfo;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Certificate, Client, Method, NoProxy, Proxy, Url, redirect};
+use serde::Deserialize;
+use tokio::sync::OnceCell;
+
+use super::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, refuse_completion};
+use crate::failure::{Failure, Head};
+use crate::json;
+use crate::sse::Decoder;
+
+/// What is kept of an error's body.
+const MAX_ERROR_BODY: u64 = 1024 * 1024;
+/// How long an error's body may take once its status is known: the status alone tells what to do next.
+const ERROR_BODY_TIME: Duration = Duration::from_secs(2);
+/// Redirects within the origin that are followed.
+const MAX_REDIRECTS: usize = 4;
+/// Idle connections are given up after this; most servers and balancers keep theirs for 60 s or more.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(55);
+/// A peer that vanished without a word is noticed after about a minute.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// How connections are made. Equal settings share one pool.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct TransportSettings {
+    /// Proxy for `http:` URLs.
+    pub http_proxy: Option<String>,
+    /// Proxy for `https:` URLs.
+    pub https_proxy: Option<String>,
+    /// Hosts that are reached without a proxy, separated by commas.
+    pub no_proxy: Option<String>,
+    /// `NODE_EXTRA_CA_CERTS`: a PEM file of further roots.
+    pub extra_ca_certs: Option<PathBuf>,
+    /// `NODE_TLS_REJECT_UNAUTHORIZED=0`: any certificate will do.
+    pub accept_invalid_certs: bool,
+}
+
+/// A pool of connections, made when it is first needed.
+#[derive(Debug)]
+pub struct HttpPool {
+    settings: TransportSettings,
+    clients: OnceCell<Clients>,
+    /// Connections, by their two ends, that have served a response: only such a one can have died idle.
+    served: Mutex<HashSet<(SocketAddr, SocketAddr)>>,
+}
+
+#[derive(Debug)]
+struct Clients {
+    pooled: Client,
+    /// Never reuses a connection.
+    fresh: Client,
+}
+
+impl HttpPool {
+    /// A pool with these settings. Nothing is opened yet.
+    #[must_use]
+    pub fn new(settings: TransportSettings) -> Self {
+        Self { settings, clients: OnceCell::new(), served: Mutex::new(HashSet::new()) }
+    }
+
+    async fn clients(&self) -> Result<&Clients, Failure> {
+        self.clients
+            .get_or_try_init(|| async {
+                let settings = self.settings.clone();
+                // Reading the system's certificates takes milliseconds of disk and CPU.
+                let made = tokio::task::spawn_blocking(move || {
+                    Ok::<_, String>(Clients { pooled: client(&settings, true)?, fresh: client(&settings, false)? })
+                });
+                made.await.map_err(|error| error.to_string())?
+            })
+            .await
+            .map_err(|message: String| Failure::connection(message, None))
+    }
+
+    /// Sends a request. One that went to a connection which had died idle, and of which no byte came back, is sent again
+    /// on a fresh connection: the caller's try has not begun before.
+    async fn exchange(&self, url: &Url, headers: HeaderMap, body: bytes::Bytes) -> Result<reqwest::Response, Failure> {
+        let clients = self.clients().await?;
+        let request = || {
+            let mut request = reqwest::Request::new(Method::POST, url.clone());
+            *request.headers_mut() = headers.clone();
+            *request.body_mut() = Some(body.clone().into());
+            request
+        };
+        let result = match clients.pooled.execute(request()).await {
+            Err(error) if self.was_stale(&error) => clients.fresh.execute(request()).await,
+            result => result,
+        };
+        let response = result.map_err(|error| failure(&error))?;
+        if let Some(ends) = response.extensions().get::<HttpInfo>().map(ends) {
+            self.lock_served().insert(ends);
+        }
+        Ok(response)
+    }
+
+    /// Whether a request failed because its connection had served before and was closed since.
+    fn was_stale(&self, error: &reqwest::Error) -> bool {
+        let Some(client_error) = find::<hyper_util::client::legacy::Error>(error) else { return false };
+        if client_error.is_connect() || find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {
+            return false;
+        }
+        let Some(connected) = client_error.connect_info() else { return false };
+        let mut extras = http::Extensions::new();
+        connected.get_extras(&mut extras);
+        extras.get::<HttpInfo>().is_some_and(|info| self.lock_served().remove(&ends(info)))
+    }
+
+    fn lock_served(&self) -> std::sync::MutexGuard<'_, HashSet<(SocketAddr, SocketAddr)>> {
+        let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        // Ends of connections long gone: at worst a reset on a young connection is not seen as such, and counts as a try.
+        if served.len() > 10_000 {
+            served.clear();
+        }
+        served
+    }
+}
+
+fn ends(info: &HttpInfo) -> (SocketAddr, SocketAddr) {
+    (info.local_addr(), info.remote_addr())
+}
+
+fn client(settings: &TransportSettings, reuse: bool) -> Result<Client, String> {
+    // The only provider that is compiled in; it is set once for the process, so a second time is no failure.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = Client::builder()
+        .http1_only()
+        .redirect(redirect::Policy::custom(follow))
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .tcp_nodelay(true)
+        .tcp_keepalive(TCP_KEEPALIVE)
+        .tcp_keepalive_interval(TCP_KEEPALIVE)
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+        .dns_resolver(Resolver)
+        .no_proxy();
+    if !reuse {
+        builder = builder.pool_max_idle_per_host(0);
+    }
+    for proxy in proxies(settings)? {
+        builder = builder.proxy(proxy);
+    }
+    if settings.accept_invalid_certs {
+        builder = builder.tls_danger_accept_invalid_certs(true);
+    } else {
+        // Slim images have no certificate store of their own, so Mozilla's roots come with the addon.
+        let bundled = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|der| Certificate::from_der(der).ok());
+        builder = builder.tls_certs_merge(bundled.chain(extra_roots(settings)?));
+    }
+    builder.build().map_err(|error| format!("no HTTP client could be made: {}", innermost(&error)))
+}
+
+fn proxies(settings: &TransportSettings) -> Result<Vec<Proxy>, String> {
+    let none = || settings.no_proxy.as_deref().and_then(NoProxy::from_string);
+    let proxy = |url: &Option<String>, make: fn(&str) -> reqwest::Result<Proxy>| -> Result<Option<Proxy>, String> {
+        let Some(url) = url.as_deref().filter(|url| !url.is_empty()) else { return Ok(None) };
+        // The URL may hold a password, so it is not repeated.
+        let proxy = make(url).map_err(|_| "the proxy of the environment is not a valid URL".to_owned())?;
+        Ok(Some(proxy.no_proxy(none())))
+    };
+    let all =
+        [proxy(&settings.http_proxy, |url| Proxy::http(url))?, proxy(&settings.https_proxy, |url| Proxy::https(url))?];
+    Ok(all.into_iter().flatten().collect())
+}
+
+fn extra_roots(settings: &TransportSettings) -> Result<Vec<Certificate>, String> {
+    let Some(path) = &settings.extra_ca_certs else { return Ok(Vec::new()) };
+    // Node.js warns of a file that it cannot read, and goes on without it; the warning is Node's.
+    let Ok(pem) = std::fs::read(path) else { return Ok(Vec::new()) };
+    Certificate::from_pem_bundle(&pem)
+        .map_err(|_| format!("NODE_EXTRA_CA_CERTS: {} holds no PEM certificates", path.display()))
+}
+
+/// 307 and 308 within the origin are followed, with body and key; whatever else is returned as it is, a failure.
+fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
+    let same_origin = attempt.previous().last().is_some_and(|previous| previous.origin() == attempt.url().origin());
+    if matches!(attempt.status().as_u16(), 307 | 308) && same_origin && attempt.previous().len() <= MAX_REDIRECTS {
+        attempt.follow()
+    } else {
+        attempt.stop()
+    }
+}
+
+/// The system's resolver, with an error of its own type.
+struct Resolver;
+
+#[derive(Debug)]
+struct DnsError(std::io::Error);
+
+impl std::fmt::Display for DnsError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the host name could not be resolved ({})", self.0)
+    }
+}
+
+impl Error for DnsError {}
+
+impl reqwest::dns::Resolve for Resolver {
+    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(DnsError)?;
+            let addresses: Vec<SocketAddr> = found.collect();
+            Ok(Box::new(addresses.into_iter()) as reqwest::dns::Addrs)
+        })
+    }
+}
+
+/// One HTTP upstream: a URL and headers, over a shared pool.
+#[derive(Debug)]
+pub struct HttpUpstream {
+    /// The pool.
+    pub pool: Arc<HttpPool>,
+    /// Where to.
+    pub url: Url,
+    /// Every header but those of a try.
+    pub headers: HeaderMap,
+}
+
+impl Upstream for HttpUpstream {
+    fn send<'a>(&'a self, request: Request<'a>) -> BoxFuture<'a, Result<Response, Failure>> {
+        Box::pin(async move {
+            let mut headers = self.headers.clone();
+            if let Some(count) = headers.get_mut("x-stainless-retry-count") {
+                *count = HeaderValue::from(request.retries);
+            }
+            let response = self.pool.exchange(&self.url, headers, request.body).await?;
+            let head = head(&response);
+            if !(200..300).contains(&head.status) {
+                return Err(Failure::status(head, error_body(response).await));
+            }
+            if request.stream {
+                return stream(response, head, request.max_response_bytes).await;
+            }
+            completion(response, head, request.max_response_bytes).await
+        })
+    }
+}
+
+fn head(response: &reqwest::Response) -> Head {
+    Head { status: response.status().as_u16(), headers: response.headers().clone(), url: response.url().to_string() }
+}
+
+async fn completion(mut response: reqwest::Response, head: Head, max_bytes: u64) -> Result<Response, Failure> {
+    let capacity = response.content_length().unwrap_or(0).min(64 * 1024);
+    let mut bytes = Vec::with_capacity(usize::try_from(capacity).unwrap_or(0));
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            Ok(None) => break,
+            Err(error) => return Err(body_failure(&error, head)),
+        }
+        if bytes.len() as u64 > max_bytes {
+            let message = format!("the response is larger than `openpipe.maxResponseBytes` ({max_bytes})");
+            return Err(Failure::invalid_response(message, head, None));
+        }
+    }
+    let text = json::text(bytes);
+    match refuse_completion(&text) {
+        None => Ok(Response::Completion(Completion { head, text, ticket: None })),
+        Some(why) => Err(Failure::invalid_response(why, head, error_member(&text))),
+    }
+}
+
+async fn stream(response: reqwest::Response, head: Head, max_bytes: u64) -> Result<Response, Failure> {
+    let media_type =
+        head.header(CONTENT_TYPE.as_str()).unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let media_type = media_type.to_ascii_lowercase();
+    if media_type == "application/json" || media_type.ends_with("+json") || media_type == "text/html" {
+        let body = error_body(response).await;
+        let message = format!("the response is no event stream, but {media_type}");
+        return Err(Failure::invalid_response(message, head, error_member(&body)));
+    }
+    let decoder = Decoder::new(usize::try_from(max_bytes).unwrap_or(usize::MAX));
+    let source = HttpEvents { response, decoder, head: head.clone(), max_bytes, ended: false };
+    Ok(Response::Stream { head, source: Box::new(source), ticket: None })
+}
+
+/// The text of a body that tells of an error, where it does so as the API does.
+fn error_member(text: &str) -> Option<String> {
+    let members: json::Members<'_> = serde_json::from_str(text).ok()?;
+    members.get_non_null("error").map(|_| text.to_owned())
+}
+
+/// The body of an error, as far as it comes in time and within bounds.
+async fn error_body(mut response: reqwest::Response) -> String {
+    let mut bytes = Vec::new();
+    let read = async {
+        while let Ok(Some(chunk)) = response.chunk().await {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() as u64 > MAX_ERROR_BODY {
+                break;
+            }
+        }
+    };
+    // What has come by then is what there is.
+    let _ = tokio::time::timeout(ERROR_BODY_TIME, read).await;
+    json::text(bytes)
+}
+
+/// The events of a response.
+struct HttpEvents {
+    response: reqwest::Response,
+    decoder: Decoder,
+    head: Head,
+    max_bytes: u64,
+    ended: bool,
+}
+
+impl EventSource for HttpEvents {
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<SseEvent>>, Failure>> {
+        Box::pin(async move {
+            let mut events = Vec::new();
+            while events.is_empty() && !self.ended {
+                // Cancel-safe: `chunk` holds no bytes of its own, and what it returned is decoded before the next await.
+                let decoded = match self.response.chunk().await {
+                    Ok(Some(chunk)) => self.decoder.feed(&chunk, &mut events),
+                    Ok(None) => {
+                        self.ended = true;
+                        self.decoder.finish(&mut events)
+                    }
+                    Err(error) => return Err(stream_failure(&error, self.head.clone())),
+                };
+                if decoded.is_err() {
+                    let message = format!("an event is larger than `openpipe.maxResponseBytes` ({})", self.max_bytes);
+                    return Err(Failure {
+                        head: Some(Box::new(self.head.clone())),
+                        ..Failure::bad_stream(message, None)
+                    });
+                }
+            }
+            Ok((!events.is_empty()).then_some(events))
+        })
+    }
+
+    fn drain(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let mut left: usize = 64 * 1024;
+            while let Ok(Some(chunk)) = self.response.chunk().await {
+                left = left.saturating_sub(chunk.len());
+                if left == 0 {
+                    return;
+                }
+            }
+        })
+    }
+}
+
+/// A failure while a request was sent or its head awaited.
+fn failure(error: &reqwest::Error) -> Failure {
+    Failure::connection(innermost(error), code(error).as_deref())
+}
+
+/// A failure within a body: the connection's, or that of a content encoding which lies.
+fn body_failure(error: &reqwest::Error, head: Head) -> Failure {
+    if is_of_connection(error) {
+        return Failure {
+            head: None,
+            ..Failure::connection(format!("the response broke off: {}", innermost(error)), code(error).as_deref())
+        };
+    }
+    Failure::invalid_response(format!("the response could not be decoded: {}", innermost(error)), head, None)
+}
+
+fn stream_failure(error: &reqwest::Error, head: Head) -> Failure {
+    let failure = if is_of_connection(error) {
+        Failure::broken_stream(format!("the stream broke off: {}", innermost(error)), code(error))
+    } else {
+        Failure::bad_stream(format!("the stream could not be decoded: {}", innermost(error)), None)
+    };
+    Failure { head: Some(Box::new(head)), ..failure }
+}
+
+fn is_of_connection(error: &reqwest::Error) -> bool {
+    find::<hyper::Error>(error).is_some()
+}
+
+/// The low-level reason by the name that Node.js gives it.
+fn code(error: &reqwest::Error) -> Option<String> {
+    use std::io::ErrorKind as Io;
+    if find::<DnsError>(error).is_some() {
+        return Some("ENOTFOUND".into());
+    }
+    if let Some(tls) = find::<rustls::Error>(error) {
+        return Some(tls_code(tls).into());
+    }
+    if find::<hyper::Error>(error).is_some_and(hyper::Error::is_incomplete_message) {
+        return Some("UND_ERR_SOCKET".into());
+    }
+    let name = match find::<std::io::Error>(error)?.kind() {
+        Io::ConnectionRefused => "ECONNREFUSED",
+        Io::ConnectionReset => "ECONNRESET",
+        Io::ConnectionAborted => "ECONNABORTED",
+        Io::BrokenPipe => "EPIPE",
+        Io::TimedOut => "ETIMEDOUT",
+        Io::HostUnreachable => "EHOSTUNREACH",
+        Io::NetworkUnreachable => "ENETUNREACH",
+        Io::AddrNotAvailable => "EADDRNOTAVAIL",
+        _ => return None,
+    };
+    Some(name.into())
+}
+
+fn tls_code(error: &rustls::Error) -> &'static str {
+    use rustls::CertificateError as Cert;
+    match error {
+        rustls::Error::InvalidCertificate(Cert::Expired | Cert::ExpiredContext { .. }) => "CERT_HAS_EXPIRED",
+        rustls::Error::InvalidCertificate(Cert::NotValidForName | Cert::NotValidForNameContext { .. }) => {
+            "ERR_TLS_CERT_ALTNAME_INVALID"
+        }
+        rustls::Error::InvalidCertificate(_) => "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+        _ => "EPROTO",
+    }
+}
+
+/// What an error says at the bottom of its chain, where the reason is. The URL, which may hold secrets, is further up.
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    chain(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    chain(error).find_map(|link| link.downcast_ref())
+}
+
+/// An error and its sources. `io::Error` hides the error that it wraps from `source`, so it is looked into.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |link| {
+        let link: &'a (dyn Error + 'static) = *link;
+        match link.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => link.source(),
+        }
+    })
+}

@@ -1,0 +1,138 @@
+//! What the engine asks of an upstream. Natively over HTTP ([`http`]), or a JavaScript client (in the binding):
+//! the engine does not know which it has.
+
+pub mod http;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::failure::{Failure, Head};
+use crate::plan::{Target, Via};
+
+pub use crate::sse::SseEvent;
+
+/// A future that owns what it needs, or borrows it for `'a`.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One try at one target.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// The target.
+    pub target: &'a Target,
+    /// The body's text.
+    pub body: Bytes,
+    /// The caller asked for a stream.
+    pub stream: bool,
+    /// Tries made before this one.
+    pub retries: u32,
+    /// The time that this try has; `None` is no limit. The engine enforces it.
+    pub time: Option<Duration>,
+    /// The bound on the response's decompressed size, in bytes.
+    pub max_response_bytes: u64,
+}
+
+/// Somebody who can be asked for a completion.
+///
+/// Dropping the future of [`Upstream::send`], or a stream, ends the request and closes its connection.
+pub trait Upstream: Send + Sync {
+    /// Sends one request. A stream is returned at its headers.
+    fn send<'a>(&'a self, request: Request<'a>) -> BoxFuture<'a, Result<Response, Failure>>;
+}
+
+/// The upstreams of a call, by the way a target is called.
+pub trait Upstreams: Send + Sync {
+    /// The one to ask.
+    fn upstream(&self, via: &Via) -> Arc<dyn Upstream>;
+}
+
+/// What an upstream answered, and it was a success.
+pub enum Response {
+    /// A chat completion: checked to be one.
+    Completion(Completion),
+    /// A stream of events, at its headers.
+    Stream {
+        /// The response's head.
+        head: Head,
+        /// Its events.
+        source: Box<dyn EventSource>,
+        /// The number by which the JavaScript side keeps a foreign client's stream.
+        ticket: Option<u32>,
+    },
+}
+
+/// A chat completion.
+#[derive(Debug)]
+pub struct Completion {
+    /// The response's head.
+    pub head: Head,
+    /// The completion's text, as it came.
+    pub text: String,
+    /// The number by which the JavaScript side keeps a foreign client's object.
+    pub ticket: Option<u32>,
+}
+
+/// The events of a stream, in batches as they come.
+pub trait EventSource: Send {
+    /// The next events; `None` at a clean end of the body. Cancel-safe: a dropped future loses no event.
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<SseEvent>>, Failure>>;
+
+    /// The stream has ended for its reader: reads what little may still come, so that the connection can serve again.
+    fn drain(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// Why a text is no chat completion, or `None` where it is one: an object with an array of choices and without an error.
+#[must_use]
+pub fn refuse_completion(text: &str) -> Option<&'static str> {
+    if text.trim_ascii().is_empty() {
+        return Some("the response is empty");
+    }
+    let Ok(members) = serde_json::from_str::<crate::json::Members<'_>>(text) else {
+        let is_json = serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok();
+        return Some(if is_json { "the response is JSON, but no object" } else { "the response is not JSON" });
+    };
+    if members.get_non_null("error").is_some() {
+        return Some("the response carries an error under a good status");
+    }
+    match members.get("choices") {
+        Some(choices) if choices.get().starts_with('[') => None,
+        _ => Some("the response is no chat completion: it has no array of choices"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_object_with_choices_is_a_completion() {
+        for text in [
+            "",
+            "  ",
+            "<html>",
+            "{",
+            "null",
+            "[]",
+            "\"x\"",
+            "{}",
+            r#"{"choices":null}"#,
+            r#"{"choices":{}}"#,
+            r#"{"choices":[],"error":{}}"#,
+        ] {
+            assert!(refuse_completion(text).is_some(), "{text}");
+        }
+        for text in [
+            r#"{"choices":[]}"#,
+            r#"{"error":null,"choices":[{}]}"#,
+            "\n{\"choices\": [] }\n",
+            r#"{"choices":null,"choices":[1e400]}"#,
+        ] {
+            assert_eq!(refuse_completion(text), None, "{text}");
+        }
+    }
+}

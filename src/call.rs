@@ -1,0 +1,260 @@
+//! One call as a task: runs the core's engine and posts what comes of it.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use openpipe_core::body::RequestBody;
+use openpipe_core::engine::{self, Attempt, Observer, Outcome, Trail};
+use openpipe_core::failure::{Failure, Head};
+use openpipe_core::options::CallOptions;
+use openpipe_core::plan::{self, Plan, PlanError, Target, Via};
+use openpipe_core::route::Service;
+use openpipe_core::stream::EventStream;
+use openpipe_core::upstream::http::HttpUpstream;
+use openpipe_core::upstream::{Upstream, Upstreams};
+use serde::Serialize;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::Shared;
+use crate::js_upstream::{Asks, JsUpstream};
+use crate::mailbox::json;
+
+/// How much of a stream may wait in JavaScript for its reader.
+const WINDOW_BYTES: usize = 256 * 1024;
+
+/// What JavaScript can reach of a running call.
+#[derive(Default)]
+pub(crate) struct CallHandle {
+    /// Stops the task.
+    pub(crate) cancel: CancellationToken,
+    /// What the stream's reader has room for.
+    pub(crate) window: Window,
+    /// Questions to JavaScript clients that wait for their answers.
+    pub(crate) asks: Asks,
+}
+
+/// The bytes of a stream that are on their way to its reader.
+#[derive(Default)]
+pub(crate) struct Window {
+    outstanding: AtomicUsize,
+    room: Notify,
+}
+
+impl Window {
+    /// The reader took bytes.
+    pub(crate) fn give(&self, bytes: usize) {
+        // An answer that JavaScript gives twice must not open the window for ever.
+        let _ =
+            self.outstanding.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| Some(now.saturating_sub(bytes)));
+        self.room.notify_one();
+    }
+
+    fn take(&self, bytes: usize) {
+        self.outstanding.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    async fn until_open(&self) {
+        while self.outstanding.load(Ordering::Acquire) >= WINDOW_BYTES {
+            self.room.notified().await;
+        }
+    }
+}
+
+/// Runs a call to its end, whatever that is. The number is free again afterwards.
+pub(crate) async fn run(
+    call: u32,
+    handle: Arc<CallHandle>,
+    shared: Arc<Shared>,
+    body: String,
+    options: Option<String>,
+) {
+    let task = Task { call, handle: Arc::clone(&handle), shared: Arc::clone(&shared), started: Instant::now() };
+    let work = AssertUnwindSafe(task.run(body, options)).catch_unwind();
+    let after = tokio::select! {
+        biased;
+        () = handle.cancel.cancelled() => None,
+        ended = work => ended.unwrap_or_else(|_panic| {
+            // The panic's message went to stderr. The call must not hang for it.
+            task.refuse("internal", "openpipe-native failed inside; please report it");
+            None
+        }),
+    };
+    shared.post.forget(call);
+    // The caller has its answer; only the connection is still of use.
+    if let Some(stream) = after {
+        tokio::select! {
+            () = handle.cancel.cancelled() => {}
+            () = stream.drain() => {}
+        }
+    }
+}
+
+struct Task {
+    call: u32,
+    handle: Arc<CallHandle>,
+    shared: Arc<Shared>,
+    started: Instant,
+}
+
+/// What a caller sees of a call that was answered.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Meta<'a> {
+    head: Option<&'a Head>,
+    served_by: &'static str,
+    model: &'a str,
+    attempts: &'a [Attempt],
+    duration_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<&'a serde_json::value::RawValue>,
+}
+
+/// What a caller sees of a call that failed.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FailedMeta<'a> {
+    failures: &'a [Failure],
+    #[serde(flatten)]
+    meta: Meta<'a>,
+}
+
+impl Task {
+    /// Returns a stream that has ended and whose connection may serve again.
+    async fn run(&self, body: String, options: Option<String>) -> Option<EventStream> {
+        let (plan, body) = match self.plan(body, options) {
+            Ok(planned) => planned,
+            Err(PlanError::Argument(message)) => return self.refuse("argument", &message),
+            Err(PlanError::MissingKey(message)) => return self.refuse("missing_key", &message),
+        };
+        for warning in &plan.warnings {
+            self.shared.post.send(self.call, "warning", &[&json(warning)], []);
+        }
+        match engine::run(&plan, &body, self, self).await {
+            Outcome::Completion(completion, trail) => {
+                let meta = json(&self.meta(&plan, &trail, Some(&completion.head), None));
+                let request_id = json(&completion.head.request_id());
+                let ticket = json(&completion.ticket);
+                self.shared.post.send(self.call, "completion", &[&request_id, &ticket], [completion.text, meta]);
+                None
+            }
+            Outcome::Failed(trail) => {
+                self.fail(&plan, &trail);
+                None
+            }
+            Outcome::Stream(stream, trail) => self.pump(&plan, *stream, trail).await,
+        }
+    }
+
+    fn plan(&self, body: String, options: Option<String>) -> Result<(Plan, RequestBody), PlanError> {
+        let options: CallOptions = match options {
+            Some(json) => {
+                serde_json::from_str(&json).map_err(|error| PlanError::Argument(format!("options: {error}")))?
+            }
+            None => CallOptions::default(),
+        };
+        let body = RequestBody::parse(body)?;
+        Ok((plan::plan(&self.shared.config, &options, &body)?, body))
+    }
+
+    /// Hands a stream over, and its events as its reader has room for them.
+    async fn pump(&self, plan: &Plan, mut stream: EventStream, mut trail: Trail) -> Option<EventStream> {
+        let is_clients = stream.ticket().is_some();
+        let meta = json(&self.meta(plan, &trail, Some(stream.head()), None));
+        self.shared.post.send(self.call, "stream", &[&json(&stream.ticket())], [meta]);
+        let end = loop {
+            self.handle.window.until_open().await;
+            match stream.next().await {
+                Ok(Some(events)) => {
+                    let bytes = events.iter().map(String::len).sum();
+                    self.handle.window.take(bytes);
+                    if is_clients {
+                        self.shared.post.send(
+                            self.call,
+                            "events",
+                            &[&bytes.to_string(), &events.len().to_string()],
+                            [],
+                        );
+                    } else {
+                        self.shared.post.send_events(self.call, bytes, &events);
+                    }
+                }
+                Ok(None) => break None,
+                Err(failure) => break Some(failure),
+            }
+        };
+        let failed = end.is_some();
+        engine::conclude(&mut trail, stream.first_content_at(), end);
+        if failed {
+            self.fail(plan, &trail);
+            return None;
+        }
+        let usage = stream.usage().map(str::to_owned);
+        let meta = json(&self.meta(plan, &trail, None, usage.as_deref()));
+        self.shared.post.send(self.call, "end", &[&meta], []);
+        Some(stream)
+    }
+
+    fn meta<'a>(&self, plan: &'a Plan, trail: &'a Trail, head: Option<&'a Head>, usage: Option<&'a str>) -> Meta<'a> {
+        Meta {
+            head,
+            served_by: Attempt::served_by(trail.last),
+            model: plan.targets.get(trail.last).map_or("", |target| target.model.as_str()),
+            attempts: &trail.attempts,
+            duration_ms: engine::milliseconds(self.started.elapsed()),
+            usage: usage.and_then(|text| serde_json::from_str(text).ok()),
+        }
+    }
+
+    fn fail(&self, plan: &Plan, trail: &Trail) {
+        let failed = FailedMeta { failures: &trail.failures, meta: self.meta(plan, trail, None, None) };
+        self.shared.post.send(self.call, "failure", &[&json(&failed)], []);
+    }
+
+    fn refuse(&self, why: &str, message: &str) -> Option<EventStream> {
+        self.shared.post.send(self.call, "refused", &[&json(&why), &json(&message)], []);
+        None
+    }
+}
+
+impl Upstreams for Task {
+    fn upstream(&self, via: &Via) -> Arc<dyn Upstream> {
+        match via {
+            Via::Http { url, headers } => Arc::new(HttpUpstream {
+                pool: Arc::clone(&self.shared.pool),
+                url: url.clone(),
+                headers: headers.clone(),
+            }),
+            Via::Client { client, headers, max_retries } => Arc::new(JsUpstream {
+                call: self.call,
+                handle: Arc::clone(&self.handle),
+                post: Arc::clone(&self.shared.post),
+                client: *client,
+                headers: headers.clone(),
+                max_retries: *max_retries,
+            }),
+        }
+    }
+}
+
+/// Where a call moves on to.
+#[derive(Serialize)]
+struct To<'a> {
+    upstream: Service,
+    model: &'a str,
+}
+
+impl Observer for Task {
+    fn moved_on(&self, from: &Attempt, to: &Target) {
+        #[derive(Serialize)]
+        struct Moved<'a> {
+            from: &'a Attempt,
+            to: To<'a>,
+        }
+        let moved = Moved { from, to: To { upstream: to.service, model: &to.model } };
+        self.shared.post.send(self.call, "fallback", &[&json(&moved)], []);
+    }
+}

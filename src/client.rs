@@ -1,0 +1,82 @@
+//! The native side of one client: `new OpenAI(mailbox, config).chat.completions.create(body, options)`.
+
+use std::sync::Arc;
+
+use napi::{Error, Result, Status};
+use napi_derive::napi;
+use openpipe_core::options::ClientConfig;
+use openpipe_core::upstream::http::HttpPool;
+use tokio::runtime::Handle;
+
+use crate::call::{self, CallHandle};
+use crate::mailbox::{Mailbox, Post};
+
+/// What every call of a client needs.
+pub(crate) struct Shared {
+    pub(crate) config: ClientConfig,
+    pub(crate) pool: Arc<HttpPool>,
+    pub(crate) post: Arc<Post>,
+    handle: Handle,
+}
+
+/// A client with its configuration, which never changes: the facade makes a new one when an option does.
+#[napi(js_name = "OpenAI")]
+pub struct OpenAi {
+    shared: Arc<Shared>,
+}
+
+#[napi]
+impl OpenAi {
+    /// Makes a client that answers into a mailbox. `config` is the JSON that lib/native-client.js writes. Throws an
+    /// `InvalidArg` error that names the option which is wrong.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(mailbox: &Mailbox, config: String) -> Result<Self> {
+        let config = ClientConfig::from_json(&config).map_err(|message| Error::new(Status::InvalidArg, message))?;
+        let shared =
+            Shared { config, pool: mailbox.pool(), post: Arc::clone(mailbox.post()), handle: mailbox.handle()? };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// As in the SDK. A new object at each access.
+    #[napi(getter)]
+    pub fn chat(&self) -> Chat {
+        Chat { shared: Arc::clone(&self.shared) }
+    }
+}
+
+/// As in the SDK.
+#[napi]
+pub struct Chat {
+    shared: Arc<Shared>,
+}
+
+#[napi]
+impl Chat {
+    /// As in the SDK. A new object at each access.
+    #[napi(getter)]
+    pub fn completions(&self) -> Completions {
+        Completions { shared: Arc::clone(&self.shared) }
+    }
+}
+
+/// As in the SDK.
+#[napi]
+pub struct Completions {
+    shared: Arc<Shared>,
+}
+
+#[napi]
+impl Completions {
+    /// Starts a call, and returns its number at once: what becomes of it comes through the mailbox.
+    ///
+    /// `body` is the request as JSON text, and goes out as it is but for what a target changes in it. `options` is the
+    /// JSON that lib/arguments.js writes, or `null`.
+    #[napi(catch_unwind)]
+    pub fn create(&self, body: String, options: Option<String>) -> u32 {
+        let handle = Arc::new(CallHandle::default());
+        let call = self.shared.post.enter(Arc::clone(&handle));
+        // The task ends with its call: when the call is done, cancelled, or its environment goes.
+        drop(self.shared.handle.spawn(call::run(call, handle, Arc::clone(&self.shared), body, options)));
+        call
+    }
+}

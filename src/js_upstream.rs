@@ -1,0 +1,222 @@
+//! A JavaScript client as an upstream: `openpipe.fallbackClient`, a target's `client`, or the SDK's own transport.
+//!
+//! The call itself is made in JavaScript (lib/foreign-client.js), where what it returns or throws stays. Here is only what
+//! the engine needs to decide: a short summary of each. Time is kept here: a client that never settles, or ignores its
+//! signal, is dropped like a silent socket.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use openpipe_core::failure::{ClientError, Failure, Head};
+use openpipe_core::headers::HeaderList;
+use openpipe_core::json;
+use openpipe_core::upstream::{
+    BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, refuse_completion,
+};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use crate::call::CallHandle;
+use crate::mailbox::{Post, json as to_json};
+
+/// The questions of one call that wait for an answer.
+#[derive(Default)]
+pub(crate) struct Asks {
+    next: AtomicU32,
+    waiting: Mutex<HashMap<u32, oneshot::Sender<String>>>,
+}
+
+impl Asks {
+    /// Takes JavaScript's answer. One that nobody waits for any more is dropped.
+    pub(crate) fn answer(&self, ask: u32, answer: String) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&ask);
+        if let Some(sender) = waiting {
+            // The asker may have been dropped in this very moment.
+            let _ = sender.send(answer);
+        }
+    }
+
+    fn expect(&self, ask: u32) -> oneshot::Receiver<String> {
+        let (sender, receiver) = oneshot::channel();
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(ask, sender);
+        receiver
+    }
+}
+
+/// One JavaScript client, for one call.
+pub(crate) struct JsUpstream {
+    pub(crate) call: u32,
+    pub(crate) handle: Arc<CallHandle>,
+    pub(crate) post: Arc<Post>,
+    pub(crate) client: u32,
+    pub(crate) headers: HeaderList,
+    pub(crate) max_retries: Option<u32>,
+}
+
+/// What JavaScript is told of a request; the body goes along as a text.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Question<'a> {
+    client: u32,
+    stream: bool,
+    headers: &'a HeaderList,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_retries: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout: Option<u32>,
+}
+
+/// What JavaScript says of what its client did.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    /// It returned a value; as JSON text, where it has one.
+    Completion {
+        ticket: u32,
+        text: Option<String>,
+        #[serde(default)]
+        request_id: Option<String>,
+    },
+    /// It returned something to iterate.
+    Stream { ticket: u32 },
+    /// The stream's next chunk, as JSON text.
+    Chunk(Option<String>),
+    /// The stream's end.
+    Done,
+    /// It threw or rejected.
+    Error(ClientError),
+}
+
+impl Upstream for JsUpstream {
+    fn send<'a>(&'a self, request: Request<'a>) -> BoxFuture<'a, Result<Response, Failure>> {
+        Box::pin(async move {
+            let mut conversation = Conversation::new(self);
+            let question = Question {
+                client: self.client,
+                stream: request.stream,
+                headers: &self.headers,
+                max_retries: self.max_retries,
+                // The SDKs' timers hold no more than 31 bits, and refuse 0.
+                timeout: request
+                    .time
+                    .map(|time| u32::try_from(time.as_millis()).unwrap_or(u32::MAX).clamp(1, i32::MAX as u32)),
+            };
+            let body = json::text(request.body.to_vec());
+            let answer = conversation.ask("ask", &[&to_json(&question)], Some(body)).await?;
+            conversation.over = matches!(answer, Answer::Error(_)) || matches!(answer, Answer::Completion { .. });
+            match answer {
+                Answer::Completion { ticket, text, request_id } => completion(ticket, text, request_id, request.stream),
+                Answer::Stream { ticket } if request.stream => {
+                    let head = Head { status: 200, ..Head::default() };
+                    Ok(Response::Stream { head, source: Box::new(JsEvents { conversation }), ticket: Some(ticket) })
+                }
+                Answer::Stream { .. } => Err(invalid("the client returned a stream where a completion was asked for")),
+                Answer::Error(error) => Err(error.classify()),
+                Answer::Chunk(_) | Answer::Done => Err(invalid("the client's answer was out of turn")),
+            }
+        })
+    }
+}
+
+fn completion(
+    ticket: u32,
+    text: Option<String>,
+    request_id: Option<String>,
+    stream: bool,
+) -> Result<Response, Failure> {
+    if stream {
+        return Err(invalid("the client returned no stream: it cannot be iterated"));
+    }
+    let Some(text) = text else { return Err(invalid("the client returned no object")) };
+    if let Some(why) = refuse_completion(&text) {
+        return Err(invalid(&why.replace("the response", "what the client returned")));
+    }
+    let mut head = Head { status: 200, ..Head::default() };
+    if let Some(id) = request_id.and_then(|id| id.parse().ok()) {
+        head.headers.insert("x-request-id", id);
+    }
+    Ok(Response::Completion(Completion { head, text, ticket: Some(ticket) }))
+}
+
+fn invalid(message: &str) -> Failure {
+    Failure { head: None, ..Failure::invalid_response(message, Head::default(), None) }
+}
+
+/// A stream that a JavaScript client returned: JavaScript keeps its chunks, and sends the text of each once.
+struct JsEvents {
+    conversation: Conversation,
+}
+
+impl EventSource for JsEvents {
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<SseEvent>>, Failure>> {
+        Box::pin(async move {
+            match self.conversation.ask("pull", &[], None).await? {
+                // What JSON does not know (`undefined`, a function) is no event; the text `null` fails as such.
+                Answer::Chunk(text) => {
+                    Ok(Some(vec![SseEvent { data: text.unwrap_or_else(|| "null".into()), is_error: false }]))
+                }
+                Answer::Done => {
+                    self.conversation.over = true;
+                    Ok(None)
+                }
+                Answer::Error(error) => {
+                    self.conversation.over = true;
+                    let failure = error.classify();
+                    // Within a stream every failure is the stream's; how it is shown to the caller stays the client's own error.
+                    Err(Failure { kind: openpipe_core::failure::Kind::Stream, ..failure })
+                }
+                Answer::Completion { .. } | Answer::Stream { .. } => {
+                    Err(invalid("the client's answer was out of turn"))
+                }
+            }
+        })
+    }
+}
+
+/// A request to a JavaScript client from its question to its last chunk, under one number.
+struct Conversation {
+    call: u32,
+    ask: u32,
+    handle: Arc<CallHandle>,
+    post: Arc<Post>,
+    /// The answer to what was asked last; kept, so that an asker who is dropped while waiting loses nothing.
+    pending: Option<oneshot::Receiver<String>>,
+    /// Nothing is left that JavaScript would have to stop.
+    over: bool,
+}
+
+impl Conversation {
+    fn new(upstream: &JsUpstream) -> Self {
+        let ask = upstream.handle.asks.next.fetch_add(1, Ordering::Relaxed);
+        let (handle, post) = (Arc::clone(&upstream.handle), Arc::clone(&upstream.post));
+        Self { call: upstream.call, ask, handle, post, pending: None, over: false }
+    }
+
+    async fn ask(&mut self, name: &str, rest: &[&str], text: Option<String>) -> Result<Answer, Failure> {
+        let receiver = match &mut self.pending {
+            Some(receiver) => receiver,
+            none => {
+                let receiver = none.insert(self.handle.asks.expect(self.ask));
+                let ask = self.ask.to_string();
+                let parts: Vec<&str> = std::iter::once(ask.as_str()).chain(rest.iter().copied()).collect();
+                self.post.send(self.call, name, &parts, text);
+                receiver
+            }
+        };
+        let answer = receiver.await;
+        self.pending = None;
+        let answer = answer.map_err(|_closed| invalid("the client's environment is gone"))?;
+        serde_json::from_str(&answer)
+            .map_err(|error| invalid(&format!("the client's answer could not be read: {error}")))
+    }
+}
+
+impl Drop for Conversation {
+    fn drop(&mut self) {
+        self.handle.asks.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.ask);
+        if !self.over {
+            self.post.send(self.call, "drop", &[&self.ask.to_string()], []);
+        }
+    }
+}

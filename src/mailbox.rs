@@ -1,0 +1,251 @@
+//! From Rust to JavaScript: one mailbox per environment.
+//!
+//! The costly thing is to wake the JavaScript thread. Tasks append their messages to one buffer and wake JavaScript only
+//! if it is not already on its way; JavaScript takes everything at once and parses it once. Under load the wake-ups merge
+//! by themselves.
+//!
+//! A delivery is an array of strings. The first is a JSON array of messages, each `[call, name, …]`; messages that bring
+//! texts along (a completion's body) take the next strings in their order. The names, and what follows them:
+//!
+//! | name | follows | texts |
+//! | --- | --- | --- |
+//! | `refused` | why (`argument`, `missing_key`), message | |
+//! | `warning` | message | |
+//! | `fallback` | `{ from, to }` | |
+//! | `completion` | request id, ticket | body, meta |
+//! | `stream` | ticket | meta |
+//! | `events` | bytes, an array of events or (a client's) their number | |
+//! | `end` | what the call came to | |
+//! | `failure` | the failure | |
+//! | `ask` | ask, `{ client, … }` | body |
+//! | `pull`, `drop` | ask | |
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use napi::bindgen_prelude::{Env, Function};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Error, Result, Status};
+use napi_derive::napi;
+use openpipe_core::upstream::http::{HttpPool, TransportSettings};
+use serde::Serialize;
+use tokio::runtime::Handle;
+
+use crate::call::CallHandle;
+use crate::runtime::Runtime;
+
+/// Wakes JavaScript, which gets everything that is in the mailbox by then.
+type Wake = ThreadsafeFunction<
+    (),          // what a wake-up carries: nothing, the messages are taken when JavaScript arrives
+    (),          // what the callback returns: nothing
+    Vec<String>, // what the callback gets: the delivery
+    Status,
+    false, // no error argument: a wake-up cannot fail
+    true,  // weak: an idle mailbox keeps no process alive; lib/ holds it while somebody waits
+    0,     // no bound on the queue: never more than one wake-up is under way
+>;
+
+/// One environment's mailbox, and the calls that write to it.
+#[napi]
+pub struct Mailbox {
+    post: Arc<Post>,
+    runtime: Arc<Runtime>,
+    settings: TransportSettings,
+}
+
+#[napi]
+impl Mailbox {
+    /// Opens the environment's mailbox. `deliver` is called with each delivery and must not throw. `settings` is the JSON
+    /// of how connections are made: `{ httpProxy, httpsProxy, noProxy, extraCaCerts, acceptInvalidCerts }`.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(env: Env, deliver: Function<'_, Vec<String>, ()>, settings: String) -> Result<Self> {
+        let settings =
+            serde_json::from_str(&settings).map_err(|error| Error::new(Status::InvalidArg, error.to_string()))?;
+        let runtime =
+            Runtime::shared().map_err(|error| Error::from_reason(format!("no threads could be started: {error}")))?;
+        let post = Arc::new(Post::default());
+        let taken = Arc::downgrade(&post);
+        let wake = deliver
+            .build_threadsafe_function::<()>()
+            .weak::<true>()
+            .callee_handled::<false>()
+            .build_callback(move |_context| Ok(taken.upgrade().map(|post| post.take()).unwrap_or_default()))?;
+        post.lock().wake = Some(wake);
+        // What still runs when the environment goes is stopped, and nobody writes to its mailbox any more.
+        env.add_env_cleanup_hook(Arc::downgrade(&post), |post: Weak<Post>| {
+            if let Some(post) = post.upgrade() {
+                post.close();
+            }
+        })?;
+        Ok(Self { post, runtime, settings })
+    }
+
+    /// Stops a call: its request is dropped, its connection closed, and no message of it comes any more.
+    #[napi]
+    pub fn cancel(&self, call: u32) {
+        if let Some(handle) = self.post.forget(call) {
+            handle.cancel.cancel();
+        }
+    }
+
+    /// The reader of a stream has taken so many bytes, so that as many may come.
+    #[napi]
+    pub fn consumed(&self, call: u32, bytes: u32) {
+        if let Some(handle) = self.post.call(call) {
+            handle.window.give(bytes as usize);
+        }
+    }
+
+    /// A JavaScript client's answer to an `ask` or a `pull`, as JSON.
+    #[napi]
+    pub fn answer(&self, call: u32, ask: u32, answer: String) {
+        if let Some(handle) = self.post.call(call) {
+            handle.asks.answer(ask, answer);
+        }
+    }
+}
+
+impl Mailbox {
+    pub(crate) fn post(&self) -> &Arc<Post> {
+        &self.post
+    }
+
+    pub(crate) fn handle(&self) -> Result<Handle> {
+        self.runtime.handle().ok_or_else(|| Error::from_reason("the runtime has been shut down"))
+    }
+
+    pub(crate) fn pool(&self) -> Arc<HttpPool> {
+        self.runtime.pool(self.settings.clone())
+    }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        self.post.close();
+    }
+}
+
+/// The mailbox as tasks see it.
+#[derive(Default)]
+pub(crate) struct Post {
+    state: Mutex<State>,
+    /// A wake-up is on its way.
+    woken: AtomicBool,
+    next_call: AtomicU32,
+}
+
+#[derive(Default)]
+struct State {
+    messages: String,
+    texts: Vec<String>,
+    calls: HashMap<u32, Arc<CallHandle>>,
+    /// Gone once the environment is.
+    wake: Option<Wake>,
+}
+
+impl Post {
+    /// Enters a call and gives it its number.
+    pub(crate) fn enter(&self, handle: Arc<CallHandle>) -> u32 {
+        let call = self.next_call.fetch_add(1, Ordering::Relaxed);
+        self.lock().calls.insert(call, handle);
+        call
+    }
+
+    /// A call's handle.
+    pub(crate) fn call(&self, call: u32) -> Option<Arc<CallHandle>> {
+        self.lock().calls.get(&call).cloned()
+    }
+
+    /// The call is over, or is to be.
+    pub(crate) fn forget(&self, call: u32) -> Option<Arc<CallHandle>> {
+        self.lock().calls.remove(&call)
+    }
+
+    /// Sends a message: the call, a name, and what follows as JSON texts; and the texts that it brings along.
+    pub(crate) fn send(&self, call: u32, name: &str, rest: &[&str], texts: impl IntoIterator<Item = String>) {
+        self.write(call, |messages, all| {
+            // Writing to a `String` cannot fail.
+            let _ = write!(messages, "[{call},\"{name}\"");
+            for part in rest {
+                messages.push(',');
+                messages.push_str(part);
+            }
+            messages.push(']');
+            all.extend(texts);
+        });
+    }
+
+    /// Sends events of a stream, which are JSON texts.
+    pub(crate) fn send_events(&self, call: u32, bytes: usize, events: &[String]) {
+        self.write(call, |messages, _| {
+            messages.reserve(bytes + events.len() + 32);
+            let _ = write!(messages, "[{call},\"events\",{bytes},[");
+            for (index, event) in events.iter().enumerate() {
+                if index > 0 {
+                    messages.push(',');
+                }
+                messages.push_str(event);
+            }
+            messages.push_str("]]");
+        });
+    }
+
+    fn write(&self, call: u32, message: impl FnOnce(&mut String, &mut Vec<String>)) {
+        let mut state = self.lock();
+        // A call that was cancelled has nobody who reads of it.
+        if !state.calls.contains_key(&call) {
+            return;
+        }
+        let State { messages, texts, .. } = &mut *state;
+        messages.push(if messages.is_empty() { '[' } else { ',' });
+        message(messages, texts);
+        if self.woken.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if let Some(wake) = &state.wake {
+            // Any other status than `Ok` means that the environment is going: there is nobody to tell.
+            let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        }
+    }
+
+    /// Everything that has come, as one delivery.
+    fn take(&self) -> Vec<String> {
+        let mut state = self.lock();
+        self.woken.store(false, Ordering::Release);
+        let mut messages = std::mem::take(&mut state.messages);
+        messages.push_str(if messages.is_empty() { "[]" } else { "]" });
+        let texts = std::mem::take(&mut state.texts);
+        drop(state);
+        let mut delivery = Vec::with_capacity(1 + texts.len());
+        delivery.push(messages);
+        delivery.extend(texts);
+        delivery
+    }
+
+    /// Stops every call and forgets the way to JavaScript.
+    fn close(&self) {
+        let (calls, wake) = {
+            let mut state = self.lock();
+            (std::mem::take(&mut state.calls), state.wake.take())
+        };
+        for handle in calls.into_values() {
+            handle.cancel.cancel();
+        }
+        drop(wake);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A value as JSON text. What is sent consists of strings, numbers and records, which always can be.
+pub(crate) fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_else(|error| unreachable_json(&error))
+}
+
+fn unreachable_json(error: &serde_json::Error) -> String {
+    openpipe_core::json::string(&error.to_string())
+}

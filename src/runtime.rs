@@ -1,0 +1,57 @@
+//! The one tokio runtime of the process and its pools of connections, shared by the main thread and all workers.
+//!
+//! It is made with the first mailbox and goes with the last. It is not napi's: that one comes back as a default one after
+//! a reload, and a pool's connections belong to the runtime that made them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use openpipe_core::upstream::http::{HttpPool, TransportSettings};
+use tokio::runtime::{Builder, Handle};
+
+/// Sockets, TLS, JSON: more threads than these only take turns.
+const MAX_THREADS: usize = 8;
+
+static SHARED: Mutex<Weak<Runtime>> = Mutex::new(Weak::new());
+
+/// The runtime, kept alive by the mailboxes; tasks hold no more than its [`Handle`].
+pub(crate) struct Runtime {
+    tokio: Option<tokio::runtime::Runtime>,
+    pools: Mutex<HashMap<TransportSettings, Arc<HttpPool>>>,
+}
+
+impl Runtime {
+    /// The process's runtime.
+    pub(crate) fn shared() -> std::io::Result<Arc<Self>> {
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = shared.upgrade() {
+            return Ok(runtime);
+        }
+        let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, MAX_THREADS);
+        let tokio = Builder::new_multi_thread().worker_threads(threads).thread_name("openpipe").enable_all().build()?;
+        let runtime = Arc::new(Self { tokio: Some(tokio), pools: Mutex::new(HashMap::new()) });
+        *shared = Arc::downgrade(&runtime);
+        Ok(runtime)
+    }
+
+    /// Where tasks are spawned.
+    pub(crate) fn handle(&self) -> Option<Handle> {
+        self.tokio.as_ref().map(|tokio| tokio.handle().clone())
+    }
+
+    /// The pool for these settings.
+    pub(crate) fn pool(&self, settings: TransportSettings) -> Arc<HttpPool> {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let pool = pools.entry(settings).or_insert_with_key(|settings| Arc::new(HttpPool::new(settings.clone())));
+        Arc::clone(pool)
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        // Not awaited: the thread that lets go may be JavaScript's, and a name look-up can take half a minute.
+        if let Some(tokio) = self.tokio.take() {
+            tokio.shutdown_background();
+        }
+    }
+}
