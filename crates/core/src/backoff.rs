@@ -52,7 +52,9 @@ impl RetryPolicy {
     }
 
     fn is_retryable(&self, failure: &Failure) -> bool {
-        match failure.head.as_deref().and_then(|head| head.header("x-should-retry")) {
+        // As in the SDK, only a response that is a failure says so, not one that stalled or broke after its good status.
+        let refusal = failure.head.as_deref().filter(|head| !(200..300).contains(&head.status));
+        match refusal.and_then(|head| head.header("x-should-retry")) {
             Some("true") => return true,
             Some("false") => return false,
             _ => {}
@@ -129,6 +131,19 @@ mod tests {
     fn the_server_may_say_whether_to_retry() {
         assert!(pause(LAST, &answered(400, &[("x-should-retry", "true")]), 1, None).is_some());
         assert!(pause(LAST, &answered(500, &[("x-should-retry", "false")]), 1, None).is_none());
+    }
+
+    #[test]
+    fn a_server_does_not_say_so_of_a_response_that_broke_later() {
+        let head = |answer: &str| {
+            let mut head = Head { status: 200, ..Head::default() };
+            head.headers.insert("x-should-retry", answer.parse().unwrap());
+            Some(Box::new(head))
+        };
+        let timeout = Failure { head: head("true"), ..Failure::timeout("up") };
+        assert!(pause(FOLLOWED, &timeout, 1, None).is_none());
+        let broken = Failure { head: head("false"), ..Failure::connection("reset", None) };
+        assert!(pause(LAST, &broken, 1, None).is_some());
     }
 
     #[test]

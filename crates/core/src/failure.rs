@@ -4,6 +4,7 @@ use http::HeaderMap;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::headers;
 use crate::json::{self, Members};
 
 /// The kinds of failure that `on` and `except` name.
@@ -269,8 +270,8 @@ pub struct ClientError {
     pub names: Vec<String>,
     /// `error.message`, or the thrown value as text.
     pub message: String,
-    /// `error.requestID`.
-    pub request_id: Option<String>,
+    /// Those of the response's headers that say when to try again, and its request id.
+    pub headers: Vec<(String, String)>,
     /// The number by which JavaScript keeps the thrown value.
     pub ticket: u32,
 }
@@ -282,10 +283,11 @@ impl ClientError {
         let kind = self.kind();
         let code = self.codes.iter().find(|code| is_system_code(code)).or(self.codes.first()).cloned();
         let head = self.status.map(|status| {
+            let list: headers::HeaderList =
+                self.headers.into_iter().map(|(name, value)| (name, Some(value))).collect();
             let mut head = Head { status, ..Head::default() };
-            if let Some(id) = self.request_id.and_then(|id| id.parse().ok()) {
-                head.headers.insert("x-request-id", id);
-            }
+            // What is no header says nothing.
+            let _ = headers::overlay(&mut head.headers, &list);
             Box::new(head)
         });
         Failure { head, code, ticket: Some(self.ticket), ..Failure::new(kind, Surface::Client, self.message) }

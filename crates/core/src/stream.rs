@@ -107,7 +107,7 @@ impl EventStream {
             }
             if self.held_bytes > max_bytes {
                 let message = format!("the stream is larger than `openpipe.maxResponseBytes` ({max_bytes})");
-                return Err(Failure::new(Kind::InvalidResponse, Surface::Protocol, message));
+                return Err(Failure::invalid_response(message, self.head.clone(), None));
             }
             self.pull().await;
         }
@@ -153,17 +153,14 @@ impl EventStream {
         let batch = match deadline {
             Some(deadline) => match timeout_at(deadline, self.source.next()).await {
                 Ok(batch) => batch,
-                Err(_elapsed) => {
-                    self.end = Some(Err(silence));
-                    return;
-                }
+                Err(_elapsed) => return self.end_with(Err(silence)),
             },
             None => self.source.next().await,
         };
         match batch {
             Ok(Some(events)) => self.take(events),
-            Ok(None) => self.end = Some(self.judge.clean_end()),
-            Err(failure) => self.end = Some(Err(failure)),
+            Ok(None) => self.end_with(self.judge.clean_end()),
+            Err(failure) => self.end_with(Err(failure)),
         }
         self.left_at = Some(Instant::now());
     }
@@ -192,13 +189,17 @@ impl EventStream {
                     self.held_bytes += event.data.len() as u64;
                     self.held.push_back(event.data);
                 }
-                Verdict::End(end) => {
-                    self.end =
-                        Some(end.map_err(|failure| Failure { head: Some(Box::new(self.head.clone())), ..failure }));
-                    return;
-                }
+                Verdict::End(end) => return self.end_with(end),
             }
         }
+    }
+
+    /// The stream is over. Whatever failed, it was in this response.
+    fn end_with(&mut self, end: Result<(), Failure>) {
+        self.end = Some(end.map_err(|failure| {
+            let head = failure.head.unwrap_or_else(|| Box::new(self.head.clone()));
+            Failure { head: Some(head), ..failure }
+        }));
     }
 
     /// The reader moves its own deadline: a committed stream has no more than its idle timeout.

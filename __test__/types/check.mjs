@@ -1,0 +1,153 @@
+// Compiles the programs of this folder against the public types, for each version of `openai` and each way of resolving modules.
+// Exits 1 with the compiler's output when one does not compile. Run: node __test__/types/check.mjs
+import { execFile } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const formatHost = {
+  getCanonicalFileName: (/** @type {string} */ file) => file,
+  getCurrentDirectory: () => root,
+  getNewLine: () => '\n',
+};
+const tsc = createRequire(import.meta.url).resolve('typescript/lib/tsc.js');
+
+const failures = await compileAll(configs());
+failures.push(...entriesDiffer(), ...declarationErrors());
+for (const failure of failures) console.error(failure);
+console.log(failures.length === 0 ? 'types: ok' : `types: ${failures.length} failed`);
+process.exitCode = failures.length === 0 ? 0 : 1;
+
+/** The tsconfigs of this folder, but for those whose packages are not installed. */
+function configs() {
+  const names = ['node16', 'bundler', 'openai5-cjs', 'openai5-esm', 'openai7-cjs', 'openai7-esm'];
+  const vendors = ['@cerebras/cerebras_cloud_sdk', 'groq-sdk', 'together-ai'];
+  const missing = vendors.filter((vendor) => !existsSync(join(root, 'node_modules', vendor)));
+  if (missing.length === 0) return [...names, 'foreign-clients'];
+  console.warn(`types: foreign-clients.ts is skipped, not installed: ${missing.join(', ')}`);
+  return names;
+}
+
+/**
+ * Compiles two configs at a time: each takes a few seconds and a core.
+ * @param {string[]} names
+ * @returns {Promise<string[]>} what the compiler said about those that failed
+ */
+async function compileAll(names) {
+  const waiting = [...names];
+  /** @type {string[]} */
+  const failed = [];
+  const worker = async () => {
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+      const output = await compile(name);
+      if (output !== undefined) failed.push(`== ${name}.json\n${output}`);
+    }
+  };
+  await Promise.all([worker(), worker()]);
+  return failed;
+}
+
+/**
+ * @param {string} name
+ * @returns {Promise<string | undefined>} the compiler's output, unless it is content
+ */
+function compile(name) {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [tsc, '-p', join(here, `${name}.json`)], { cwd: root }, (error, stdout, stderr) => {
+      resolve(error === null ? undefined : stdout + stderr || error.message);
+    });
+  });
+}
+
+/** The region that index.d.ts and index.d.mts share must be the same text. */
+function* entriesDiffer() {
+  const [cjs, esm] = ['index.d.ts', 'index.d.mts'].map((file) => {
+    const region = /^\/\/ #region shared.*^\/\/ #endregion$/ms.exec(readFileSync(join(root, file), 'utf8'));
+    return region?.[0].split('\n') ?? [];
+  });
+  const line = cjs.findIndex((text, index) => text !== esm[index]);
+  if (cjs.length === 0 || cjs.length !== esm.length || line !== -1) {
+    yield `== the shared region of index.d.ts and index.d.mts differs: ${JSON.stringify(cjs[line])} and ${JSON.stringify(esm[line])}`;
+  }
+}
+
+/**
+ * The declarations themselves, against each SDK: they must compile without `skipLibCheck`, and name all that the SDK names. The programs of this
+ * folder skip the libraries, whose check would take longer than all the rest.
+ */
+function* declarationErrors() {
+  for (const sdk of ['openai5', 'openai', 'openai7']) {
+    for (const extension of ['d.ts', 'd.mts']) {
+      const entries = {
+        ours: join(root, `index.${extension}`),
+        sdks: join(root, 'node_modules', sdk, `index.${extension}`),
+      };
+      const program = load(entries, dirname(entries.sdks), extension);
+      const diagnostics = [entries.ours, join(root, 'types.d.ts')].flatMap((file) =>
+        program.getSemanticDiagnostics(program.getSourceFile(file)),
+      );
+      if (diagnostics.length > 0)
+        yield `== index.${extension} with ${sdk}\n${ts.formatDiagnostics(diagnostics, formatHost)}`;
+      const names = missingNames(program, entries, extension);
+      if (names.length > 0) yield `== index.${extension} lacks what ${sdk} has: ${names.join(', ')}`;
+    }
+  }
+}
+
+/**
+ * @param {{ ours: string, sdks: string }} entries
+ * @param {string} sdk the folder of the `openai` to compile against
+ * @param {string} extension
+ */
+function load(entries, sdk, extension) {
+  return ts.createProgram(Object.values(entries), {
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    target: ts.ScriptTarget.ES2022,
+    module: ts.ModuleKind.Node16,
+    moduleResolution: ts.ModuleResolutionKind.Node16,
+    types: ['node'],
+    paths: { openai: [join(sdk, `index.${extension}`)], 'openai/*': [join(sdk, `*.${extension}`)] },
+  });
+}
+
+/**
+ * Every name of the SDK's `OpenAI`, static or type, must be one of ours and mean the same. In CommonJS so must the exports of its package.
+ * @param {ts.Program} program
+ * @param {{ ours: string, sdks: string }} entries
+ * @param {string} extension
+ */
+function missingNames(program, entries, extension) {
+  const checker = program.getTypeChecker();
+  /** @param {ts.Symbol | undefined} container */
+  const exportsOf = (container) => {
+    if (!container) throw new Error(`no module, or no OpenAI, in ${Object.values(entries).join(' or ')}`);
+    return new Map(checker.getExportsOfModule(container).map((symbol) => [symbol.name, target(symbol)]));
+  };
+  /** @param {ts.Symbol} symbol */
+  const target = (symbol) => (symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol);
+  /** @param {string} entry */
+  const moduleOf = (entry) => {
+    const file = program.getSourceFile(entry);
+    return file && checker.getSymbolAtLocation(file);
+  };
+
+  const have = exportsOf(exportsOf(moduleOf(entries.ours)).get('OpenAI'));
+  const sdks = exportsOf(moduleOf(entries.sdks));
+  const want = [...exportsOf(sdks.get('OpenAI')), ...(extension === 'd.ts' ? sdks : [])];
+  const meantToDiffer = ['prototype', 'OpenAI', 'default', 'ClientOptions'];
+  return want
+    .filter(([name]) => !meantToDiffer.includes(name))
+    .filter(([name, symbol]) => {
+      const own = have.get(name);
+      if (own === undefined || checker.isUnknownSymbol(own)) return true;
+      // Where the SDK declares a name anew (a static, an alias of a type), ours leads to what it declares it to be.
+      const declaredAnew = symbol.flags & (ts.SymbolFlags.Property | ts.SymbolFlags.TypeAlias);
+      return !declaredAnew && own !== symbol;
+    })
+    .map(([name]) => name);
+}

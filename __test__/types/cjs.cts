@@ -1,0 +1,45 @@
+// CommonJS: `require` gives the class itself, which has the rest as members.
+import OpenAI = require('openpipe-native');
+import SamePath = require('openpipe-native/openai');
+import sdk = require('openai');
+import Default, {
+  APIPromise,
+  AzureOpenAI,
+  OpenAI as Named,
+  OpenAIError,
+  RateLimitError,
+  toFile,
+} from 'openpipe-native';
+import type { ClientOptions, OpenPipeOptions, Uploadable } from 'openpipe-native';
+
+import { expectExactly } from './expect.js';
+
+const openpipe: OpenPipeOptions = { fallbackClient: new AzureOpenAI({ apiVersion: '2024-10-21' }) };
+const options: ClientOptions = { openpipe };
+export const openai: OpenAI = new OpenAI(options);
+export const same: [typeof SamePath, typeof Default, typeof Named, typeof OpenAI.default, typeof OpenAI.OpenAI] = [
+  OpenAI,
+  OpenAI,
+  OpenAI,
+  OpenAI,
+  OpenAI,
+];
+expectExactly<OpenAI>()(new OpenAI.default());
+expectExactly<typeof sdk.RateLimitError>()(RateLimitError);
+expectExactly<typeof sdk.RateLimitError>()(OpenAI.RateLimitError);
+expectExactly<typeof sdk.toFile>()(toFile);
+expectExactly<typeof sdk.toFile>()(OpenAI.toFile);
+
+export const promise: APIPromise<OpenAI.OpenPipeChatCompletion> = openai.chat.completions.create({
+  model: 'm',
+  messages: [],
+});
+export const uploadable: Promise<Uploadable> = toFile(Buffer.from('x'), 'x.txt');
+export const isOurs = (error: unknown) => error instanceof OpenAIError && error.openpipe?.errors;
+export const asTypes: [RateLimitError?, Default?, Named?, Default.ChatCompletion?, Default.OpenPipeResult?] = [];
+
+// ES modules are loaded with `import()`, and give the other copy.
+export async function dynamic() {
+  const { default: EsmOpenAI } = await import('openpipe-native');
+  return new OpenAI({ openpipe: { fallbackClient: new EsmOpenAI() } });
+}

@@ -1,0 +1,90 @@
+/** One request and the means to answer it: waiting, writing, and breaking off. */
+
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createBrotliCompress, createDeflate, createGzip } from 'node:zlib';
+
+/**
+ * @typedef {object} Exchange
+ * @property {import("../upstream.mjs").LoggedRequest} request
+ * @property {import("node:http").ServerResponse} response
+ * @property {import("node:net").Socket} socket Kept here: a response that is over forgets its own.
+ * @property {AbortSignal} gone Aborted when the response or its connection has closed. Every wait
+ *   ends with it, so that nothing is left running for a client that has left.
+ * @property {string} upstreamName
+ */
+
+/**
+ * The time that bytes already sent get to reach the client's program before the connection is
+ * destroyed: a reset may overtake what is still unread, and some systems then drop it.
+ */
+const DELIVERY_MS = 20;
+
+/**
+ * @param {Exchange} exchange
+ * @param {number | undefined} ms
+ */
+export async function pause({ gone }, ms) {
+  gone.throwIfAborted();
+  if (ms) await sleep(ms, undefined, { signal: gone });
+}
+
+/**
+ * Writes, and waits while the client is slower than we are.
+ *
+ * @param {Exchange} exchange
+ * @param {import("node:stream").Writable} out The response, or the socket itself.
+ * @param {string | Uint8Array} bytes
+ */
+export async function send({ gone }, out, bytes) {
+  gone.throwIfAborted();
+  if (!out.write(bytes)) await once(out, 'drain', { signal: gone });
+}
+
+/** @param {Exchange} exchange */
+export async function resetAfterDelivery(exchange) {
+  await pause(exchange, DELIVERY_MS);
+  exchange.socket.resetAndDestroy();
+}
+
+/** @param {Exchange} exchange */
+export async function destroyAfterDelivery(exchange) {
+  await pause(exchange, DELIVERY_MS);
+  exchange.socket.destroy();
+}
+
+/**
+ * Closes the connection in order, but before the response is complete.
+ *
+ * @param {Exchange} exchange
+ */
+export function cutOff({ socket }) {
+  socket.end();
+}
+
+/** @typedef {{ write(bytes: string | Uint8Array): Promise<void>, end(): void }} BodyWriter */
+
+const compressors = { gzip: createGzip, br: createBrotliCompress, deflate: createDeflate };
+
+/**
+ * Writes a response's body; with an encoding each write is flushed, so that events arrive one by one.
+ *
+ * @param {Exchange} exchange
+ * @param {keyof typeof compressors} [encoding]
+ * @returns {BodyWriter}
+ */
+export function bodyWriter(exchange, encoding) {
+  const { response, gone } = exchange;
+  if (!encoding) return { write: (bytes) => send(exchange, response, bytes), end: () => void response.end() };
+
+  const compressor = compressors[encoding]();
+  compressor.pipe(response);
+  gone.addEventListener('abort', () => compressor.destroy(), { once: true });
+  return {
+    async write(bytes) {
+      await send(exchange, compressor, bytes);
+      await new Promise((resolve) => compressor.flush(() => resolve(undefined)));
+    },
+    end: () => void compressor.end(),
+  };
+}

@@ -1,0 +1,184 @@
+/** Does with one request what a {@link Behaviour} says. */
+
+import { bodyWriter, destroyAfterDelivery, pause, resetAfterDelivery, send } from './exchange.mjs';
+import { completion, errorBody, htmlPage, newId, streamEvents } from './payload.mjs';
+import { playStream } from './stream.mjs';
+
+/**
+ * @import { Answer, Behaviour, Bytes, Raw, Sse, Status } from "./behaviour.mjs"
+ * @import { Exchange } from "./exchange.mjs"
+ */
+
+const NOT_HTTP = '\u0000\u0001\u0002 this is not HTTP \u0003\r\n\r\n';
+
+/**
+ * Resolves when the behaviour has run its course; rejects when the client leaves before that.
+ *
+ * @param {Behaviour} behaviour
+ * @param {Exchange} exchange
+ * @returns {Promise<void>}
+ */
+export async function perform(behaviour, exchange) {
+  await pause(exchange, behaviour.delayMs);
+  switch (behaviour.kind) {
+    case 'answer':
+      return wantsStream(exchange) ? stream(behaviour, exchange) : answer(behaviour, exchange);
+    case 'status':
+      return status(behaviour, exchange);
+    case 'silence':
+      return;
+    case 'reset':
+      exchange.socket.resetAndDestroy();
+      return;
+    case 'close':
+      exchange.socket.end();
+      return;
+    case 'half-body':
+      await halfOfTheBody(exchange);
+      return destroyAfterDelivery(exchange);
+    case 'stall-body':
+      return halfOfTheBody(exchange);
+    case 'garbage':
+      return raw({ kind: 'raw', bytes: NOT_HTTP }, exchange);
+    case 'raw':
+      return raw(behaviour, exchange);
+    case 'sse':
+      return sse(behaviour, exchange);
+    default:
+      throw new TypeError(`no such behaviour: ${JSON.stringify(behaviour)}`);
+  }
+}
+
+/** @param {Answer} behaviour @param {Exchange} exchange */
+async function answer(behaviour, exchange) {
+  const { response } = exchange;
+  const { model, content } = saying(exchange, behaviour.content);
+  const headers = { ...encodingHeader(behaviour), ...behaviour.headers };
+  response.writeHead(behaviour.status ?? 200, jsonHeaders(headers));
+  const body = bodyWriter(exchange, behaviour.encoding);
+  await body.write(JSON.stringify(completion(model, content)));
+  body.end();
+}
+
+/** @param {Answer} behaviour @param {Exchange} exchange */
+async function stream(behaviour, exchange) {
+  const { response } = exchange;
+  const headers = { ...encodingHeader(behaviour), ...behaviour.headers };
+  response.writeHead(behaviour.status ?? 200, sseHeaders(headers));
+  response.flushHeaders();
+  await playStream(behaviour, exchange, eventsFor(exchange, behaviour));
+}
+
+/** @param {Status} behaviour @param {Exchange} exchange */
+async function status(behaviour, { response }) {
+  const { body = 'error' } = behaviour;
+  if (body === 'html') {
+    const type = { 'content-type': 'text/html; charset=utf-8' };
+    response.writeHead(behaviour.status, { ...type, ...behaviour.headers });
+    response.end(htmlPage);
+  } else if (body === 'empty') {
+    response.writeHead(behaviour.status, behaviour.headers);
+    response.end();
+  } else if (typeof body === 'object' && 'bytes' in body) {
+    response.writeHead(behaviour.status, behaviour.headers);
+    response.end(body.bytes);
+  } else {
+    const json = body === 'error' ? errorBody(behaviour.status, behaviour.error) : body.json;
+    response.writeHead(behaviour.status, jsonHeaders(behaviour.headers));
+    response.end(JSON.stringify(json));
+  }
+}
+
+/**
+ * Announces what a good answer would be and sends the first half of it.
+ *
+ * @param {Exchange} exchange
+ */
+async function halfOfTheBody(exchange) {
+  const { model, content } = saying(exchange);
+  const streamed = wantsStream(exchange);
+  const text = streamed
+    ? eventsFor(exchange)
+        .map((event) => event.text)
+        .join('')
+    : JSON.stringify(completion(model, content));
+  const bytes = Buffer.from(text);
+  const length = { 'content-length': String(bytes.length) };
+  exchange.response.writeHead(200, streamed ? sseHeaders(length) : jsonHeaders(length));
+  await send(exchange, exchange.response, bytes.subarray(0, bytes.length >> 1));
+}
+
+/** @param {Raw} behaviour @param {Exchange} exchange */
+async function raw(behaviour, exchange) {
+  const chunks = Array.isArray(behaviour.bytes) ? behaviour.bytes : [behaviour.bytes];
+  const write = (/** @type {Bytes} */ bytes) => send(exchange, exchange.socket, bytes);
+  await writeAll(chunks, write, exchange, behaviour.paceMs);
+  if (behaviour.then === 'reset') await resetAfterDelivery(exchange);
+  else if (behaviour.then !== 'hang') exchange.socket.end();
+}
+
+/** @param {Sse} behaviour @param {Exchange} exchange */
+async function sse(behaviour, exchange) {
+  exchange.response.writeHead(200, sseHeaders(behaviour.headers));
+  exchange.response.flushHeaders();
+  const write = async (/** @type {Bytes} */ bytes) => {
+    await send(exchange, exchange.response, bytes);
+    exchange.request.eventsSent += 1;
+  };
+  await writeAll(behaviour.sse, write, exchange, behaviour.paceMs);
+  if (behaviour.then === 'reset') await resetAfterDelivery(exchange);
+  else if (behaviour.then !== 'hang') exchange.response.end();
+}
+
+/**
+ * @param {Bytes[]} chunks
+ * @param {(bytes: Bytes) => Promise<void>} write
+ * @param {Exchange} exchange
+ * @param {number} [paceMs]
+ */
+async function writeAll(chunks, write, exchange, paceMs) {
+  for (const [index, bytes] of chunks.entries()) {
+    if (index > 0) await pause(exchange, paceMs);
+    await write(bytes);
+  }
+}
+
+/** @param {Exchange} exchange */
+function wantsStream({ request }) {
+  return request.body?.stream === true;
+}
+
+/**
+ * @param {Exchange} exchange
+ * @param {string} [content]
+ */
+function saying({ request, upstreamName }, content) {
+  const model = typeof request.body?.model === 'string' ? request.body.model : 'no-model';
+  return { model, content: content ?? `Answered by ${upstreamName}, with the model ${model}.` };
+}
+
+/**
+ * @param {Exchange} exchange
+ * @param {{ content?: string, deltas?: number }} [behaviour]
+ */
+function eventsFor(exchange, behaviour = {}) {
+  const { model, content } = saying(exchange, behaviour.content);
+  const includeUsage = exchange.request.body?.stream_options?.include_usage === true;
+  return streamEvents(model, content, { deltas: behaviour.deltas ?? 4, includeUsage });
+}
+
+/** @param {Answer} behaviour @returns {Record<string, string>} */
+function encodingHeader({ encoding }) {
+  return encoding ? { 'content-encoding': encoding } : {};
+}
+
+/** @param {Record<string, string>} [more] */
+function jsonHeaders(more) {
+  return { 'content-type': 'application/json', 'x-request-id': newId('req_'), ...more };
+}
+
+/** @param {Record<string, string>} [more] */
+function sseHeaders(more) {
+  const type = 'text/event-stream; charset=utf-8';
+  return { 'content-type': type, 'x-request-id': newId('req_'), ...more };
+}

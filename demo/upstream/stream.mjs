@@ -1,0 +1,88 @@
+/** Plays a stream of server-sent events at its pace, and goes wrong where it is told to. */
+
+import { bodyWriter, cutOff, pause, resetAfterDelivery } from './exchange.mjs';
+import { chunk, errorBody, sseEvent } from './payload.mjs';
+
+/**
+ * @import { Answer, StreamFault } from "./behaviour.mjs"
+ * @import { BodyWriter, Exchange } from "./exchange.mjs"
+ * @import { StreamEvent } from "./payload.mjs"
+ */
+
+const MALFORMED_EVENT = sseEvent('{"choices": [{"index": 0, "delta": {"content": "no end');
+
+/**
+ * The response's head has been sent.
+ *
+ * @param {Answer} behaviour
+ * @param {Exchange} exchange
+ * @param {StreamEvent[]} events
+ */
+export async function playStream({ fault, paceMs, encoding }, exchange, events) {
+  const points = ['headers', ...events.map((event) => event.point)];
+  if (fault && !points.includes(fault.after))
+    throw new RangeError(`this stream has no point ${fault.after}, only ${points.join(', ')}`);
+
+  const body = bodyWriter(exchange, encoding);
+  if (fault?.after === 'headers' && (await goWrong(fault, exchange, body)) === 'over') return;
+  for (const [index, { point, text }] of events.entries()) {
+    if (index > 0) await pause(exchange, paceMs);
+    await body.write(text);
+    exchange.request.eventsSent += 1;
+    if (fault?.after === point && (await goWrong(fault, exchange, body)) === 'over') return;
+  }
+  body.end();
+}
+
+/**
+ * @param {StreamFault} fault
+ * @param {Exchange} exchange
+ * @param {BodyWriter} body
+ * @returns {Promise<"over" | "goes on">} Whether the rest of the stream follows.
+ */
+async function goWrong({ how, everyMs = 50 }, exchange, body) {
+  switch (how) {
+    case 'reset':
+      await resetAfterDelivery(exchange);
+      return 'over';
+    case 'cut':
+      cutOff(exchange);
+      return 'over';
+    case 'end':
+      body.end();
+      return 'over';
+    case 'stall':
+      return 'over';
+    case 'error-event':
+      await body.write(sseEvent(errorBody(500, { message: 'The model broke down.' })));
+      body.end();
+      return 'over';
+    case 'malformed-event':
+      await body.write(MALFORMED_EVENT);
+      return 'goes on';
+    case 'keep-alive':
+      return repeatForever(': keep-alive\n\n', everyMs, exchange, body);
+    case 'empty-deltas': {
+      const model = String(exchange.request.body?.model);
+      return repeatForever(sseEvent(chunk(model, { content: '' })), everyMs, exchange, body);
+    }
+    default:
+      throw new TypeError(`no such stream failure: ${how}`);
+  }
+}
+
+/**
+ * Until the client leaves: then the wait rejects.
+ *
+ * @param {string} text
+ * @param {number} everyMs
+ * @param {Exchange} exchange
+ * @param {BodyWriter} body
+ * @returns {Promise<never>}
+ */
+async function repeatForever(text, everyMs, exchange, body) {
+  for (;;) {
+    await body.write(text);
+    await pause(exchange, everyMs);
+  }
+}

@@ -1,0 +1,399 @@
+// The types of `import OpenAI from "openpipe-native"`: the default export, everything that `openai` exports, and our own types.
+
+import * as sdk from "openai";
+
+// #region shared: the same text in index.d.ts and index.d.mts, where it means the other copy of `openai` (__test__/types/check.mjs compares)
+
+import type {
+  ChatCompletionCreateParamsBase,
+  ChatCompletionStream,
+  ChatCompletionStreamParams,
+  Completions as ChatCompletions,
+  ParsedChatCompletion as SdkParsedChatCompletion,
+} from "openai/resources/chat/completions";
+import type { ExtractParsedContentFromParams } from "openai/lib/parser";
+import type { Stream } from "openai/core/streaming";
+import type {
+  Attempt,
+  CacheSetting,
+  CallEvent,
+  CriterionResult,
+  FailureKind,
+  FallbackClient,
+  FallbackEvent,
+  FallbackRequest,
+  FallbackRequestOptions,
+  FallbackTarget,
+  FlushResult,
+  OpenPipeCallOptions,
+  OpenPipeError,
+  OpenPipeErrorInfo,
+  OpenPipeOptions,
+  OpenPipeResult,
+  TagValue,
+  UpstreamKind,
+} from "./types.js";
+
+declare module "openai/core/error" {
+  // Errors are the SDK's own classes, never subclasses of ours, so `openpipe` is declared where `instanceof` leads to.
+  interface OpenAIError {
+    /** How the call failed, on errors that `openpipe-native` threw. Not enumerable. */
+    readonly openpipe?: OpenPipeErrorInfo | undefined;
+  }
+}
+
+/** Every option of the SDK's client, and `openpipe`. */
+interface ClientOptions extends Omit<sdk.ClientOptions, "apiKey"> {
+  /**
+   * The key for OpenAI (or whatever is at `baseURL`), or an async function that gives it before each call. A client without one still
+   * serves what goes to OpenPipe or to a `fallbackClient`.
+   *
+   * @default process.env["OPENAI_API_KEY"]
+   */
+  apiKey?: sdk.ClientOptions["apiKey"] | null;
+  /** Fallbacks, logging, cache, tags: the defaults for all calls of this client, and how OpenPipe is reached. */
+  openpipe?: OpenPipeOptions | undefined;
+}
+
+/** What a request's body has beside the members of the API. */
+interface OpenPipeBody {
+  /** Fallbacks, logging, cache, tags for this call. It never goes over the wire. */
+  openpipe?: OpenPipeCallOptions | undefined;
+}
+
+/** The body of a chat completion that is not streamed. */
+interface OpenPipeCreateParamsNonStreaming extends ChatCompletionCreateParamsNonStreaming, OpenPipeBody {}
+
+/** The body of a chat completion that is streamed. */
+interface OpenPipeCreateParamsStreaming extends ChatCompletionCreateParamsStreaming, OpenPipeBody {}
+
+/** The body of a chat completion of which it is not known whether it is streamed. */
+interface OpenPipeCreateParamsBase extends ChatCompletionCreateParamsBase, OpenPipeBody {}
+
+/** One of a completion's choices. */
+interface OpenPipeChoice extends ChatCompletion.Choice {
+  /** OpenPipe's judgements by the name of the criterion, when the call asked for `openpipe.criteria`. */
+  criteria_results?: { [criterion: string]: CriterionResult };
+}
+
+/** A completion that tells how the call went. */
+interface OpenPipeChatCompletion extends ChatCompletion {
+  choices: OpenPipeChoice[];
+  /** How the call went. Not enumerable; left out where a foreign client's object is frozen. */
+  readonly openpipe: OpenPipeResult;
+}
+
+/** A parsed completion that tells how the call went. */
+interface OpenPipeParsedChatCompletion<ParsedT> extends SdkParsedChatCompletion<ParsedT> {
+  /** How the call went. Not enumerable; left out where a foreign client's object is frozen. */
+  readonly openpipe: OpenPipeResult;
+}
+
+/** The SDK's stream of chunks, that tells how the call went. */
+interface OpenPipeStream extends Stream<ChatCompletionChunk> {
+  /** How the call went. Not enumerable. */
+  readonly openpipe: OpenPipeResult;
+}
+
+/** `client.chat.completions`: the SDK's, with `create` by OpenPipe's policy. */
+interface OpenPipeCompletions extends ChatCompletions {
+  /**
+   * Creates a chat completion. When the target that `body.model` names fails, in whatever way, the targets of `openpipe.fallback` are asked
+   * in order.
+   *
+   * `options.timeout` (milliseconds; default: the client's, else 600 000) is the time for the primary in all, retries included, where a
+   * fallback follows. Without one it is the time per attempt, as in the SDK.
+   *
+   * Rejects with the SDK's errors: `APIError` and its subclasses for a status, `APIConnectionTimeoutError`, `APIConnectionError`,
+   * `APIUserAbortError`; with a foreign client's own error; with `OpenAIError` for a missing key; with `TypeError` for a malformed
+   * argument. `error.openpipe` tells how the call went.
+   *
+   * @example
+   * const completion = await openai.chat.completions.create(
+   *   {
+   *     model: "openpipe:my-ft-model",
+   *     messages: [{ role: "user", content: "Count to 10" }],
+   *     openpipe: { fallback: { model: "gpt-4-turbo", timeout: 20 * 1000 } },
+   *   },
+   *   { timeout: 10 * 1000 },
+   * );
+   */
+  create(body: OpenPipeCreateParamsNonStreaming, options?: sdk.OpenAI.RequestOptions): sdk.APIPromise<OpenPipeChatCompletion>;
+  /**
+   * Creates a chat completion and streams it. While another target could still answer, the stream is held back until its first content (or,
+   * with `openpipe.holdUntil: "finish"`, until its end), so the caller never sees two openings. After that a failure is thrown from the
+   * iterator. Leaving the loop, `stream.controller.abort()` and `options.signal` close the connection.
+   *
+   * `options.timeout` (milliseconds) runs up to the first content; then `openpipe.idleTimeout` watches.
+   *
+   * @example
+   * const stream = await openai.chat.completions.create({ model, messages, stream: true });
+   * for await (const chunk of stream) process.stdout.write(chunk.choices[0]?.delta.content ?? "");
+   */
+  create(body: OpenPipeCreateParamsStreaming, options?: sdk.OpenAI.RequestOptions): sdk.APIPromise<OpenPipeStream>;
+  /** Creates a chat completion, streamed if `body.stream` is true. */
+  create(
+    body: OpenPipeCreateParamsBase,
+    options?: sdk.OpenAI.RequestOptions,
+  ): sdk.APIPromise<OpenPipeStream | OpenPipeChatCompletion>;
+
+  /** Creates a chat completion and parses what it says by `response_format` and the tools, as the SDK does, with fallbacks as `create`. */
+  parse<Params extends OpenPipeCreateParamsNonStreaming, ParsedT = ExtractParsedContentFromParams<Params>>(
+    body: Params,
+    options?: sdk.OpenAI.RequestOptions,
+  ): sdk.APIPromise<OpenPipeParsedChatCompletion<ParsedT>>;
+
+  /** Streams a chat completion with the SDK's event helpers, with fallbacks as `create`. */
+  stream<Params extends ChatCompletionStreamParams & OpenPipeBody, ParsedT = ExtractParsedContentFromParams<Params>>(
+    body: Params,
+    options?: sdk.OpenAI.RequestOptions,
+  ): ChatCompletionStream<ParsedT>;
+
+  // `runTools` is the SDK's as it is: its overloads differ between the versions, and all of them let `openpipe` pass in the body. To have it
+  // checked: `openpipe: { … } satisfies OpenAI.OpenPipeCallOptions`.
+}
+
+/** `client.chat`: the SDK's, with our `completions`. */
+interface OpenPipeChat extends Chat {
+  completions: OpenPipeCompletions;
+}
+
+// Only the constructor, without the SDK's statics: a static `OpenAI` that is inherited and one that is declared here are mixed up by TypeScript 7.
+declare const SdkOpenAI: new (options?: sdk.ClientOptions) => sdk.OpenAI;
+
+/**
+ * The SDK's client, whose chat completions do not fail: fallback models with timeouts, streams that are answered whole, and OpenPipe's logging.
+ * Everything else is the `openai` package's that is installed.
+ *
+ * @example
+ * const openai = new OpenAI({ apiKey, openpipe: { apiKey: openpipeKey, fallback: { model: "gpt-4-turbo" } } });
+ */
+declare class OpenAI extends SdkOpenAI {
+  /** The `timeout` of a client that has none, in milliseconds: 600 000 (10 minutes). */
+  static DEFAULT_TIMEOUT: number;
+
+  /**
+   * @throws TypeError when `openpipe.fallbackClient`, or a target's `client`, has no `chat.completions.create`
+   * @param options every option of the SDK's client, and `openpipe`
+   */
+  constructor(options?: ClientOptions);
+
+  chat: OpenPipeChat;
+
+  /** A new client with the same options, `openpipe` included, but for those given here. */
+  withOptions(options: Partial<ClientOptions>): this;
+
+  /**
+   * Delivers the reports that are queued: for serverless functions, and before a shutdown. Never rejects.
+   *
+   * @returns what became of the reports of this client
+   */
+  flush(): Promise<FlushResult>;
+
+  /** Flushes, refuses new calls with an `OpenAIError`, and lets go of everything native. */
+  close(): Promise<void>;
+
+  /** {@link close}, for `await using openai = new OpenAI()`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+declare namespace OpenAI {
+  export {
+    OpenAI,
+    Attempt,
+    CacheSetting,
+    CallEvent,
+    ClientOptions,
+    CriterionResult,
+    FailureKind,
+    FallbackClient,
+    FallbackEvent,
+    FallbackRequest,
+    FallbackRequestOptions,
+    FallbackTarget,
+    FlushResult,
+    OpenPipeBody,
+    OpenPipeCallOptions,
+    OpenPipeChat,
+    OpenPipeChatCompletion,
+    OpenPipeChoice,
+    OpenPipeCompletions,
+    OpenPipeCreateParamsBase,
+    OpenPipeCreateParamsNonStreaming,
+    OpenPipeCreateParamsStreaming,
+    OpenPipeError,
+    OpenPipeErrorInfo,
+    OpenPipeOptions,
+    OpenPipeParsedChatCompletion,
+    OpenPipeResult,
+    OpenPipeStream,
+    TagValue,
+    UpstreamKind,
+  };
+}
+
+// The SDK's `OpenAI` is also the namespace of its types (`OpenAI.Chat.ChatCompletionMessageParam`, …). A subclass does not inherit a namespace,
+// and the language cannot extend one, so here is every name of the SDK's, of all versions. __test__/types/check.mjs tells which are missing.
+
+// prettier-ignore
+import {
+  APIConnectionError, APIConnectionTimeoutError, APIError, APIUserAbortError, AuthenticationError, BadRequestError, ConflictError,
+  InternalServerError, NotFoundError, OpenAIError, PermissionDeniedError, RateLimitError, UnprocessableEntityError, toFile,
+} from "openai";
+import { CursorPage, CursorPageParams, CursorPageResponse, Page, PageResponse } from "openai/core/pagination";
+// prettier-ignore
+import {
+  AllModels, Audio, AudioModel, AudioResponseFormat, AutoFileChunkingStrategyParam, Batch, BatchCreateParams, BatchError, BatchListParams,
+  BatchRequestCounts, Batches, BatchesPage, Beta, Chat, ChatCompletion, ChatCompletionAssistantMessageParam, ChatCompletionAudio,
+  ChatCompletionAudioParam, ChatCompletionChunk, ChatCompletionContentPart, ChatCompletionContentPartImage,
+  ChatCompletionContentPartInputAudio, ChatCompletionContentPartRefusal, ChatCompletionContentPartText, ChatCompletionCreateParams,
+  ChatCompletionCreateParamsNonStreaming, ChatCompletionCreateParamsStreaming, ChatCompletionDeleted, ChatCompletionDeveloperMessageParam,
+  ChatCompletionFunctionCallOption, ChatCompletionFunctionMessageParam, ChatCompletionListParams, ChatCompletionMessage,
+  ChatCompletionMessageParam, ChatCompletionMessageToolCall, ChatCompletionModality, ChatCompletionNamedToolChoice,
+  ChatCompletionPredictionContent, ChatCompletionRole, ChatCompletionStoreMessage, ChatCompletionStreamOptions,
+  ChatCompletionSystemMessageParam, ChatCompletionTokenLogprob, ChatCompletionTool, ChatCompletionToolChoiceOption,
+  ChatCompletionToolMessageParam, ChatCompletionUpdateParams, ChatCompletionUserMessageParam, ChatCompletionsPage, ChatModel,
+  ComparisonFilter, Completion, CompletionChoice, CompletionCreateParams, CompletionCreateParamsNonStreaming,
+  CompletionCreateParamsStreaming, CompletionUsage, Completions, CompoundFilter, ContainerCreateParams, ContainerCreateResponse,
+  ContainerListParams, ContainerListResponse, ContainerListResponsesPage, ContainerRetrieveResponse, Containers, CreateEmbeddingResponse,
+  Embedding, EmbeddingCreateParams, EmbeddingModel, Embeddings, ErrorObject, EvalCreateParams, EvalCreateResponse,
+  EvalCustomDataSourceConfig, EvalDeleteResponse, EvalListParams, EvalListResponse, EvalListResponsesPage, EvalRetrieveResponse,
+  EvalStoredCompletionsDataSourceConfig, EvalUpdateParams, EvalUpdateResponse, Evals, FileChunkingStrategy, FileChunkingStrategyParam,
+  FileContent, FileCreateParams, FileDeleted, FileListParams, FileObject, FileObjectsPage, FilePurpose, Files, FineTuning,
+  FunctionDefinition, FunctionParameters, Graders, Image, ImageCreateVariationParams, ImageEditParams, ImageGenerateParams, ImageModel,
+  Images, ImagesResponse, Metadata, Model, ModelDeleted, Models, ModelsPage, Moderation, ModerationCreateParams, ModerationCreateResponse,
+  ModerationImageURLInput, ModerationModel, ModerationMultiModalInput, ModerationTextInput, Moderations, OtherFileChunkingStrategyObject,
+  Reasoning, ReasoningEffort, ResponseFormatJSONObject, ResponseFormatJSONSchema, ResponseFormatText, Responses, ResponsesModel,
+  StaticFileChunkingStrategy, StaticFileChunkingStrategyObject, StaticFileChunkingStrategyObjectParam, Upload, UploadCompleteParams,
+  UploadCreateParams, Uploads, VectorStore, VectorStoreCreateParams, VectorStoreDeleted, VectorStoreListParams, VectorStoreSearchParams,
+  VectorStoreSearchResponse, VectorStoreSearchResponsesPage, VectorStoreUpdateParams, VectorStores, VectorStoresPage,
+} from "openai/resources/index";
+import { ChatCompletionReasoningEffort } from "openai/resources/chat/completions";
+
+// What came after 5.0: a name that the installed version lacks is `any`.
+
+// @ts-ignore
+import { DataResidency, InvalidWebhookSignatureError, toStreamingFile } from "openai";
+// prettier-ignore
+import {
+  // @ts-ignore
+  ConversationCursorPage, ConversationCursorPageParams, ConversationCursorPageResponse, NextCursorPage, NextCursorPageParams,
+  // @ts-ignore
+  NextCursorPageResponse, TokenPage, TokenPageParams, TokenPageResponse,
+} from "openai/core/pagination";
+// prettier-ignore
+import {
+  // @ts-ignore
+  Admin, BatchUsage, ChatCompletionAllowedToolChoice, ChatCompletionAllowedTools, ChatCompletionCustomTool, ChatCompletionFunctionTool,
+  // @ts-ignore
+  ChatCompletionMessageCustomToolCall, ChatCompletionMessageFunctionToolCall, ChatCompletionNamedToolChoiceCustom,
+  // @ts-ignore
+  ChatCompletionParseParams, ContentProvenanceCheck, ContentProvenanceCheckCreateParams, ContentProvenanceChecks, Conversations,
+  // @ts-ignore
+  CustomToolInputFormat, Decision, DecisionCreateParams, DecisionInputImage, DecisionInputJSON, DecisionInputJson, DecisionInputMessage,
+  // @ts-ignore
+  DecisionInputPart, DecisionInputText, DecisionPromptCacheBreakpoint, DecisionQuestionInputImage, DecisionQuestionInputPart,
+  // @ts-ignore
+  DecisionQuestionInputText, Decisions, DeletedSkill, ImageEditCompletedEvent, ImageEditParamsNonStreaming, ImageEditParamsStreaming,
+  // @ts-ignore
+  ImageEditPartialImageEvent, ImageEditStreamEvent, ImageGenCompletedEvent, ImageGenPartialImageEvent, ImageGenStreamEvent,
+  // @ts-ignore
+  ImageGenerateParamsNonStreaming, ImageGenerateParamsStreaming, ImageInputReferenceParam, Live, OAuthErrorCode, ParsedChatCompletion,
+  // @ts-ignore
+  ParsedChatCompletionMessage, ParsedChatCompletionMessageToolCall, ParsedChoice, ParsedFunction, ParsedFunctionToolCall, Realtime,
+  // @ts-ignore
+  ResponseFormatTextGrammar, ResponseFormatTextPython, Safety, Skill, SkillCreateParams, SkillList, SkillListParams, SkillUpdateParams,
+  // @ts-ignore
+  Skills, SkillsPage, Video, VideoCreateCharacterParams, VideoCreateCharacterResponse, VideoCreateError, VideoCreateParams,
+  // @ts-ignore
+  VideoDeleteResponse, VideoDownloadContentParams, VideoEditParams, VideoExtendParams, VideoGetCharacterResponse, VideoListParams,
+  // @ts-ignore
+  VideoModel, VideoRemixParams, VideoSeconds, VideoSize, Videos, VideosPage, Webhooks,
+} from "openai/resources/index";
+
+declare namespace OpenAI {
+  export type RequestOptions = sdk.OpenAI.RequestOptions;
+  // prettier-ignore
+  export {
+    APIConnectionError, APIConnectionTimeoutError, APIError, APIUserAbortError, Admin, AllModels, Audio, AudioModel, AudioResponseFormat,
+    AuthenticationError, AutoFileChunkingStrategyParam, BadRequestError, Batch, BatchCreateParams, BatchError, BatchListParams,
+    BatchRequestCounts, BatchUsage, Batches, BatchesPage, Beta, Chat, ChatCompletion, ChatCompletionAllowedToolChoice,
+    ChatCompletionAllowedTools, ChatCompletionAssistantMessageParam, ChatCompletionAudio, ChatCompletionAudioParam, ChatCompletionChunk,
+    ChatCompletionContentPart, ChatCompletionContentPartImage, ChatCompletionContentPartInputAudio, ChatCompletionContentPartRefusal,
+    ChatCompletionContentPartText, ChatCompletionCreateParams, ChatCompletionCreateParamsNonStreaming,
+    ChatCompletionCreateParamsStreaming, ChatCompletionCustomTool, ChatCompletionDeleted, ChatCompletionDeveloperMessageParam,
+    ChatCompletionFunctionCallOption, ChatCompletionFunctionMessageParam, ChatCompletionFunctionTool, ChatCompletionListParams,
+    ChatCompletionMessage, ChatCompletionMessageCustomToolCall, ChatCompletionMessageFunctionToolCall, ChatCompletionMessageParam,
+    ChatCompletionMessageToolCall, ChatCompletionModality, ChatCompletionNamedToolChoice, ChatCompletionNamedToolChoiceCustom,
+    ChatCompletionParseParams, ChatCompletionPredictionContent, ChatCompletionReasoningEffort, ChatCompletionRole,
+    ChatCompletionStoreMessage, ChatCompletionStreamOptions, ChatCompletionSystemMessageParam, ChatCompletionTokenLogprob,
+    ChatCompletionTool, ChatCompletionToolChoiceOption, ChatCompletionToolMessageParam, ChatCompletionUpdateParams,
+    ChatCompletionUserMessageParam, ChatCompletionsPage, ChatModel, ComparisonFilter, Completion, CompletionChoice,
+    CompletionCreateParams, CompletionCreateParamsNonStreaming, CompletionCreateParamsStreaming, CompletionUsage, Completions,
+    CompoundFilter, ConflictError, ContainerCreateParams, ContainerCreateResponse, ContainerListParams, ContainerListResponse,
+    ContainerListResponsesPage, ContainerRetrieveResponse, Containers, ContentProvenanceCheck, ContentProvenanceCheckCreateParams,
+    ContentProvenanceChecks, ConversationCursorPage, ConversationCursorPageParams, ConversationCursorPageResponse, Conversations,
+    CreateEmbeddingResponse, CursorPage, CursorPageParams, CursorPageResponse, CustomToolInputFormat, DataResidency, Decision,
+    DecisionCreateParams, DecisionInputImage, DecisionInputJSON, DecisionInputJson, DecisionInputMessage, DecisionInputPart,
+    DecisionInputText, DecisionPromptCacheBreakpoint, DecisionQuestionInputImage, DecisionQuestionInputPart, DecisionQuestionInputText,
+    Decisions, DeletedSkill, Embedding, EmbeddingCreateParams, EmbeddingModel, Embeddings, ErrorObject, EvalCreateParams,
+    EvalCreateResponse, EvalCustomDataSourceConfig, EvalDeleteResponse, EvalListParams, EvalListResponse, EvalListResponsesPage,
+    EvalRetrieveResponse, EvalStoredCompletionsDataSourceConfig, EvalUpdateParams, EvalUpdateResponse, Evals, FileChunkingStrategy,
+    FileChunkingStrategyParam, FileContent, FileCreateParams, FileDeleted, FileListParams, FileObject, FileObjectsPage, FilePurpose,
+    Files, FineTuning, FunctionDefinition, FunctionParameters, Graders, Image, ImageCreateVariationParams, ImageEditCompletedEvent,
+    ImageEditParams, ImageEditParamsNonStreaming, ImageEditParamsStreaming, ImageEditPartialImageEvent, ImageEditStreamEvent,
+    ImageGenCompletedEvent, ImageGenPartialImageEvent, ImageGenStreamEvent, ImageGenerateParams, ImageGenerateParamsNonStreaming,
+    ImageGenerateParamsStreaming, ImageInputReferenceParam, ImageModel, Images, ImagesResponse, InternalServerError,
+    InvalidWebhookSignatureError, Live, Metadata, Model, ModelDeleted, Models, ModelsPage, Moderation, ModerationCreateParams,
+    ModerationCreateResponse, ModerationImageURLInput, ModerationModel, ModerationMultiModalInput, ModerationTextInput, Moderations,
+    NextCursorPage, NextCursorPageParams, NextCursorPageResponse, NotFoundError, OAuthErrorCode, OpenAIError,
+    OtherFileChunkingStrategyObject, Page, PageResponse, ParsedChatCompletion, ParsedChatCompletionMessage,
+    ParsedChatCompletionMessageToolCall, ParsedChoice, ParsedFunction, ParsedFunctionToolCall, PermissionDeniedError, RateLimitError,
+    Realtime, Reasoning, ReasoningEffort, ResponseFormatJSONObject, ResponseFormatJSONSchema, ResponseFormatText,
+    ResponseFormatTextGrammar, ResponseFormatTextPython, Responses, ResponsesModel, Safety, Skill, SkillCreateParams, SkillList,
+    SkillListParams, SkillUpdateParams, Skills, SkillsPage, StaticFileChunkingStrategy, StaticFileChunkingStrategyObject,
+    StaticFileChunkingStrategyObjectParam, TokenPage, TokenPageParams, TokenPageResponse, UnprocessableEntityError, Upload,
+    UploadCompleteParams, UploadCreateParams, Uploads, VectorStore, VectorStoreCreateParams, VectorStoreDeleted, VectorStoreListParams,
+    VectorStoreSearchParams, VectorStoreSearchResponse, VectorStoreSearchResponsesPage, VectorStoreUpdateParams, VectorStores,
+    VectorStoresPage, Video, VideoCreateCharacterParams, VideoCreateCharacterResponse, VideoCreateError, VideoCreateParams,
+    VideoDeleteResponse, VideoDownloadContentParams, VideoEditParams, VideoExtendParams, VideoGetCharacterResponse, VideoListParams,
+    VideoModel, VideoRemixParams, VideoSeconds, VideoSize, Videos, VideosPage, Webhooks, toFile, toStreamingFile,
+  };
+}
+
+// #endregion
+
+// What is named here wins over what `openai` exports by the same name.
+export * from "openai";
+export { OpenAI, OpenAI as default };
+export type {
+  Attempt,
+  CacheSetting,
+  CallEvent,
+  ClientOptions,
+  CriterionResult,
+  FailureKind,
+  FallbackClient,
+  FallbackEvent,
+  FallbackRequest,
+  FallbackRequestOptions,
+  FallbackTarget,
+  FlushResult,
+  OpenPipeBody,
+  OpenPipeCallOptions,
+  OpenPipeChat,
+  OpenPipeChatCompletion,
+  OpenPipeChoice,
+  OpenPipeCompletions,
+  OpenPipeCreateParamsBase,
+  OpenPipeCreateParamsNonStreaming,
+  OpenPipeCreateParamsStreaming,
+  OpenPipeError,
+  OpenPipeErrorInfo,
+  OpenPipeOptions,
+  OpenPipeParsedChatCompletion,
+  OpenPipeResult,
+  OpenPipeStream,
+  TagValue,
+  UpstreamKind,
+};

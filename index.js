@@ -1,0 +1,18 @@
+'use strict';
+// The CommonJS entry: the class on top of the CommonJS copy of `openai`, with everything else that `openai` exports.
+
+const sdk = require('openai');
+const { Stream } = require('openai/core/streaming');
+const { defineClient } = require('./lib/client.js');
+
+const OpenAI = defineClient({ ...sdk, OpenAI: sdk.OpenAI, Stream });
+
+for (const name of Object.keys(sdk)) {
+  if (name !== 'default' && name !== 'OpenAI' && !Object.hasOwn(OpenAI, name)) {
+    Object.defineProperty(OpenAI, name, { enumerable: true, configurable: true, get: () => Reflect.get(sdk, name) });
+  }
+}
+
+module.exports = OpenAI;
+module.exports.OpenAI = OpenAI;
+module.exports.default = OpenAI;

@@ -1,0 +1,10 @@
+// The ESM entry: the class on top of the ESM copy of `openai`, with everything else that `openai` exports.
+
+import * as sdk from 'openai';
+import { Stream } from 'openai/core/streaming';
+
+import client from './lib/client.js';
+
+export const OpenAI = client.defineClient({ ...sdk, OpenAI: sdk.OpenAI, Stream });
+export default OpenAI;
+export * from 'openai';

@@ -1,0 +1,338 @@
+'use strict';
+/** One call between its start and its end: what Rust says of it, and what becomes of that for the caller. */
+
+const { AsyncResource } = require('node:async_hooks');
+const diagnostics = require('node:diagnostics_channel');
+
+const native = require('./native.js');
+const { CompletionAnswer, defineOpenpipe, openpipeOf, reportingFinished, responseOf } = require('./answer.js');
+const { errorOf } = require('./errors.js');
+const { ForeignRequest } = require('./foreign-client.js');
+const { EventReader, forgetDropped, opener, whenDropped, wireBody } = require('./stream.js');
+const { warn, warnOnce } = require('./warnings.js');
+
+const fallbackChannel = diagnostics.channel('openpipe:fallback');
+const callChannel = diagnostics.channel('openpipe:call');
+
+/** @typedef {import('./answer.js').Meta} Meta */
+/** @typedef {import('./errors.js').Failure} Failure */
+/** @typedef {import('./foreign-client.js').Question} Question */
+/**
+ * What a call is started with.
+ * @typedef {object} CallSetup
+ * @property {import('./sdk.js').Sdk} sdk
+ * @property {any} client
+ * @property {((number: number) => ((body: any, options: any) => unknown))} clientFunction `create` of a JavaScript client, by its number.
+ * @property {boolean} mayCallBack Functions of the caller may have to be called in the caller's async context.
+ * @property {AbortSignal | undefined} signal
+ * @property {((event: any) => void) | undefined} onFallback
+ * @property {() => Error} missingKeyError What to throw for the want of a key, where the client knows better than the core.
+ */
+
+class Call {
+  /**
+   * @param {CallSetup} setup
+   * @param {(answer: any) => void} resolve
+   * @param {(error: unknown) => void} reject
+   */
+  constructor(setup, resolve, reject) {
+    this.setup = setup;
+    this.resolve = resolve;
+    this.reject = reject;
+    this.id = -1;
+    /** The caller's async context: foreign clients and callbacks are called in it. */
+    this.scope = setup.mayCallBack ? new AsyncResource('OPENPIPE_CALL') : undefined;
+    /** @type {(() => void) | undefined} */
+    this.onAbort = undefined;
+    /** Once the stream is handed over; weak, so that it can be dropped. @type {WeakRef<EventReader<any>> | undefined} */
+    this.reader = undefined;
+    /** @type {{ meta: Meta } | undefined} */
+    this.handedOver = undefined;
+    /** @type {ForeignRequest | undefined} */
+    this.foreignStream = undefined;
+    /** @type {Map<number, ForeignRequest> | undefined} */
+    this.asks = undefined;
+    /** What foreign clients returned and threw, by ticket. @type {unknown[] | undefined} */
+    this.kept = undefined;
+  }
+
+  /**
+   * @param {{ create(body: string, options: string | null): number }} completions The native side.
+   * @param {string} body
+   * @param {string | null} options
+   */
+  start(completions, body, options) {
+    const { signal } = this.setup;
+    this.id = completions.create(body, options);
+    native.register(this.id, this);
+    native.holdProcess(this);
+    if (signal) {
+      this.onAbort = () => this.abort();
+      signal.addEventListener('abort', this.onAbort, { once: true });
+    }
+  }
+
+  /** The caller aborts before there is an answer. */
+  abort() {
+    native.cancel(this.id);
+    this.#release();
+    this.#dropAsks();
+    this.reject(new this.setup.sdk.APIUserAbortError());
+  }
+
+  /** @param {any[]} message @param {string} text @param {string} more */
+  onMessage(message, text, more) {
+    switch (message[1]) {
+      case 'completion':
+        this.#done();
+        this.#publish(
+          () => JSON.parse(more),
+          () => JSON.parse(text).usage,
+        );
+        this.resolve(
+          message[3] === null ? new CompletionAnswer(message[2], text, more) : this.#foreignAnswer(message[3], more),
+        );
+        break;
+      case 'events':
+        this.#events(message[2], message[3]);
+        break;
+      case 'stream':
+        this.#handOver(message[2], JSON.parse(text));
+        break;
+      case 'end':
+        this.#streamEnd(message[2], undefined);
+        break;
+      case 'failure':
+        this.#failed(message[2]);
+        break;
+      case 'refused':
+        this.#done();
+        this.reject(this.#refusal(message[2], message[3]));
+        break;
+      case 'fallback':
+        this.#movedOn(message[2]);
+        break;
+      case 'warning':
+        warnOnce(this.setup.client, message[2]);
+        break;
+      case 'ask':
+        this.#ask(message[2], message[3], text);
+        break;
+      case 'pull':
+        this.#inScope(() => this.asks?.get(message[2])?.pull());
+        break;
+      case 'drop':
+        this.asks?.get(message[2])?.drop();
+        this.asks?.delete(message[2]);
+        break;
+    }
+  }
+
+  // === the answer ===
+
+  /** @param {number} ticket @param {string} metaText */
+  #foreignAnswer(ticket, metaText) {
+    const { value, request } = /** @type {{ value: any, request: ForeignRequest }} */ (this.kept?.[ticket]);
+    return {
+      value() {
+        defineOpenpipe(value, () => openpipeOf(JSON.parse(metaText)));
+        return value;
+      },
+      get response() {
+        return request.response ?? responseOf(JSON.parse(metaText).head, JSON.stringify(value));
+      },
+    };
+  }
+
+  /** @param {number | null} ticket @param {Meta} meta */
+  #handOver(ticket, meta) {
+    const { sdk, client, signal } = this.setup;
+    const id = this.id;
+    this.#release();
+    // From here on only a reader who waits keeps anything alive, so nothing below may hold the reader strongly.
+    const state = { meta };
+    this.handedOver = state;
+    if (ticket !== null) this.foreignStream = /** @type {ForeignRequest} */ (this.kept?.[ticket]);
+    const foreign = this.foreignStream;
+    const release = { listener: /** @type {(() => void) | undefined} */ (undefined) };
+    const close = () => {
+      native.cancel(id);
+      foreign?.drop();
+      if (release.listener) signal?.removeEventListener('abort', release.listener);
+    };
+    const reader = new EventReader(id, close);
+    this.reader = new WeakRef(reader);
+    whenDropped(reader, close);
+
+    const stream =
+      foreign && isSdkStream(foreign.stream)
+        ? adopt(foreign, sdk, reader)
+        : new sdk.Stream(opener(sdk, reader), new AbortController(), client);
+    const weak = new WeakRef(reader);
+    const stop = () => weak.deref()?.close();
+    stream.controller.signal.addEventListener('abort', stop, { once: true });
+    if (signal) {
+      const controller = new WeakRef(stream.controller);
+      release.listener = () => controller.deref()?.abort();
+      signal.addEventListener('abort', release.listener, { once: true });
+      this.onAbort = release.listener;
+    }
+    defineOpenpipe(stream, () => ({
+      get servedBy() { return state.meta.servedBy; },
+      get model() { return state.meta.model; },
+      get attempts() { return state.meta.attempts; },
+      reportingFinished,
+    })); // prettier-ignore
+    this.resolve({
+      value: () => stream,
+      get response() {
+        return foreign?.response ?? responseOf(state.meta.head, wireBody(reader));
+      },
+    });
+  }
+
+  /** @param {number} bytes @param {any[] | number} events A foreign client's chunks are here already, and only counted. */
+  #events(bytes, events) {
+    const arrived = typeof events === 'number' ? (this.foreignStream?.chunks.splice(0, events) ?? []) : events;
+    this.reader?.deref()?.push(arrived, bytes);
+  }
+
+  /** @param {Meta} meta @param {Error | undefined} error */
+  #streamEnd(meta, error) {
+    this.#done();
+    if (this.handedOver) this.handedOver.meta = { ...meta, head: this.handedOver.meta.head };
+    this.#publish(
+      () => meta,
+      () => meta.usage,
+    );
+    const reader = this.reader?.deref();
+    if (!reader) return;
+    forgetDropped(reader);
+    reader.end(error && { error });
+  }
+
+  /** @param {Meta & { failures: Failure[] }} failed */
+  #failed(failed) {
+    const { sdk, client } = this.setup;
+    const thrownBy = (/** @type {number} */ ticket) => this.kept?.[ticket];
+    const errors = failed.failures.map((failure) => errorOf(sdk, client, failure, thrownBy));
+    const error = /** @type {Error} */ (errors.at(-1));
+    if (failed.failures.at(-1)?.surface === 'client') addCause(error, errors.at(-2));
+    defineOpenpipe(error, () => ({ ...openpipeOf(failed), errors }));
+    if (this.handedOver) {
+      this.#streamEnd(failed, error);
+      return;
+    }
+    this.#done();
+    this.#publish(
+      () => failed,
+      () => undefined,
+    );
+    this.reject(error);
+  }
+
+  /** @param {string} why @param {string} message */
+  #refusal(why, message) {
+    if (why === 'argument') return new TypeError(message);
+    if (why === 'missing_key') return this.setup.missingKeyError() ?? new this.setup.sdk.OpenAIError(message);
+    return new this.setup.sdk.OpenAIError(message);
+  }
+
+  // === who watches ===
+
+  /** @param {{ from: any, to: any }} event */
+  #movedOn(event) {
+    if (fallbackChannel.hasSubscribers) fallbackChannel.publish(event);
+    const { onFallback, client } = this.setup;
+    if (!onFallback) return;
+    try {
+      const returned = this.#inScope(() => onFallback(event));
+      Promise.resolve(returned).catch((error) => warn(client, `openpipe.onFallback rejected: ${messageOf(error)}`));
+    } catch (error) {
+      warn(client, `openpipe.onFallback threw: ${messageOf(error)}`);
+    }
+  }
+
+  /** @param {() => Meta} meta @param {() => any} usage */
+  #publish(meta, usage) {
+    if (!callChannel.hasSubscribers) return;
+    const { model, servedBy, attempts, durationMs } = meta();
+    const used = usage();
+    callChannel.publish({ model, servedBy, attempts, durationMs, ...(used ? { usage: used } : {}) });
+  }
+
+  // === JavaScript clients ===
+
+  /** @param {number} ask @param {Question} question @param {string} body */
+  #ask(ask, question, body) {
+    this.kept ??= [];
+    this.asks ??= new Map();
+    const kept = this.kept;
+    const request = new ForeignRequest(this.id, ask, (value) => kept.push(value) - 1);
+    this.asks.set(ask, request);
+    this.#inScope(() => request.start(this.setup.clientFunction(question.client), question, body));
+  }
+
+  #dropAsks() {
+    for (const request of this.asks?.values() ?? []) request.drop();
+    this.asks?.clear();
+  }
+
+  // === the end ===
+
+  /** Nothing more comes of this call. */
+  #done() {
+    native.unregister(this.id);
+    this.#release();
+  }
+
+  /** Lets go of what keeps the process alive and of the caller's signal. */
+  #release() {
+    native.releaseProcess(this);
+    if (this.onAbort) this.setup.signal?.removeEventListener('abort', this.onAbort);
+    this.onAbort = undefined;
+  }
+
+  /** @template T @param {() => T} work @returns {T} */
+  #inScope(work) {
+    return this.scope ? this.scope.runInAsyncScope(work) : work();
+  }
+}
+
+/** @param {unknown} error */
+function messageOf(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Of a foreign client's error the failure before it is the cause, unless it has one. @param {any} error @param {Error | undefined} cause */
+function addCause(error, cause) {
+  if (cause === undefined || cause === error || !Object.isExtensible(error) || error.cause !== undefined) return;
+  Object.defineProperty(error, 'cause', { value: cause, writable: true, configurable: true, enumerable: false });
+}
+
+/** Whether a client's stream is one of an SDK of this family: it opens its iterator by a function that can be replaced. @param {any} stream */
+function isSdkStream(stream) {
+  return (
+    typeof stream.iterator === 'function' &&
+    typeof stream.tee === 'function' &&
+    typeof stream.controller?.signal?.addEventListener === 'function' &&
+    Object.isExtensible(stream)
+  );
+}
+
+/**
+ * Hands the very stream of a client through: its chunks come by way of the reader, because some were read already.
+ * @param {ForeignRequest} foreign @param {import('./sdk.js').Sdk} sdk @param {EventReader<any>} reader
+ */
+function adopt(foreign, sdk, reader) {
+  const { stream } = foreign;
+  // Its own iterator is open by now: Rust reads ahead of the caller.
+  foreign.iterator ??= stream[Symbol.asyncIterator]();
+  const open = opener(sdk, reader);
+  stream.iterator = open;
+  // openai 7 puts an iterator of its own on each stream.
+  if (Object.hasOwn(stream, Symbol.asyncIterator)) stream[Symbol.asyncIterator] = open;
+  return stream;
+}
+
+module.exports = { Call };

@@ -1,0 +1,117 @@
+'use strict';
+/** The class `OpenAI`: the SDK's own, with `chat.completions.create` served by the addon. */
+
+const native = require('./native.js');
+const { readClientOptions } = require('./arguments.js');
+const { create } = require('./completions.js');
+const { MISSING_KEY, SDK_OPENPIPE, State, states } = require('./state.js');
+const { readEnv } = require('./environment.js');
+const { warnOnce } = require('./warnings.js');
+
+/** How `withOptions` tells the new client what its user had given to the old one. */
+const inheritance = Symbol('openpipe-native.inheritance');
+
+/**
+ * Makes the class on top of one copy of the `openai` package.
+ * @param {import('./sdk.js').Sdk} sdk
+ */
+function defineClient(sdk) {
+  const SdkChat = /** @type {import('./sdk.js').SdkClass} */ (sdk.OpenAI.Chat);
+  const SdkCompletions = /** @type {import('./sdk.js').SdkClass} */ (SdkChat.Completions);
+
+  class Completions extends SdkCompletions {
+    /** @param {any} body @param {any} [options] */
+    create(body, options) {
+      return create(this._client, body, options);
+    }
+  }
+
+  class Chat extends SdkChat {
+    /** @param {any} client */
+    constructor(client) {
+      super(client);
+      this.completions = new Completions(client);
+    }
+  }
+  Chat.Completions = Completions;
+
+  class OpenAI extends sdk.OpenAI {
+    /** @param {any} [options] */
+    constructor(options = {}) {
+      const { openpipe, [inheritance]: inherited, ...own } = options;
+      const missing = missingKey(sdk);
+      super(hasCredentials(own) ? own : { ...own, apiKey: missing });
+      missing.client = this;
+      if (this._options.apiKey === missing) Object.assign(this, { apiKey: null });
+
+      /** @type {import('./state.js').ForeignClient[]} */
+      const clients = Array(SDK_OPENPIPE + 1);
+      const warn = (/** @type {string} */ message) => warnOnce(this, message);
+      const read = readClientOptions(openpipe, { clients, warn, nearestName: native.nearestName });
+      const given = {
+        maxRetries: isGiven(own.maxRetries, inherited?.given.maxRetries, inherited?.asked, 'maxRetries'),
+        fetch: isGiven(own.fetch, inherited?.given.fetch, inherited?.asked, 'fetch'),
+        fetchOptions: isGiven(own.fetchOptions, inherited?.given.fetchOptions, inherited?.asked, 'fetchOptions'),
+        httpAgent: isGiven(own.httpAgent, inherited?.given.httpAgent, inherited?.asked, 'httpAgent'),
+      };
+      states.set(this, new State(sdk, this, read, clients, openpipe, given));
+      this.chat = new Chat(this);
+    }
+
+    /** A client with the same options, `openpipe` among them, but for those given here. @param {any} options */
+    withOptions(options) {
+      const state = /** @type {State} */ (states.get(this));
+      return super.withOptions({
+        ...options,
+        openpipe: mergeOpenpipe(state.openpipe, options?.openpipe),
+        [inheritance]: { given: state.given, asked: options ?? {} },
+      });
+    }
+  }
+  // Names are seen: in the user agent, in stack traces, by instrumentation.
+  OpenAI.OpenAI = OpenAI;
+  OpenAI.Chat = Chat;
+  return OpenAI;
+}
+
+/**
+ * Only what the user gave counts as given: `withOptions` of the SDK passes its own defaults on as if they were.
+ * @param {unknown} value @param {boolean | undefined} before @param {any} asked @param {string} name
+ */
+function isGiven(value, before, asked, name) {
+  if (asked === undefined) return value !== undefined && value !== null;
+  const here = asked[name];
+  return here !== undefined && here !== null ? true : Boolean(before);
+}
+
+/** @param {any} before @param {any} now */
+function mergeOpenpipe(before, now) {
+  return now === undefined || now === null ? before : { ...before, ...now };
+}
+
+/** Whether the SDK's constructor will find a key. @param {any} options */
+function hasCredentials(options) {
+  const own = options.apiKey ?? options.adminAPIKey ?? options.workloadIdentity ?? options.provider;
+  if (own !== undefined && own !== null && own !== '' && !own.openpipeMissing) return true;
+  if (options.apiKey === '') return Boolean(options.adminAPIKey);
+  return !own?.openpipeMissing && Boolean(readEnv('OPENAI_API_KEY') ?? readEnv('OPENAI_ADMIN_KEY'));
+}
+
+/**
+ * A key's function that stands where there is no key: the client can be made, as it may serve OpenPipe's models, and
+ * whatever needs the key says what is missing. A key that is set on the client later is used.
+ * @param {import('./sdk.js').Sdk} sdk
+ */
+function missingKey(sdk) {
+  const provide = async () => {
+    const later = provide.client?.apiKey;
+    if (typeof later === 'string' && later) return later;
+    throw new sdk.OpenAIError(MISSING_KEY);
+  };
+  provide.openpipeMissing = true;
+  /** @type {any} */
+  provide.client = undefined;
+  return provide;
+}
+
+module.exports = { defineClient };

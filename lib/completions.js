@@ -1,0 +1,151 @@
+'use strict';
+/** `chat.completions.create`: reads its arguments, starts the call, and dresses what comes of it as the SDK would. */
+
+const native = require('./native.js');
+const { milliseconds, readBody, readCallOptions, readHeaders, readSignal, retries } = require('./arguments.js');
+const { Call } = require('./call.js');
+const { states } = require('./state.js');
+const { warnOnce } = require('./warnings.js');
+
+/** @typedef {import('./state.js').State} State */
+
+/** What a call's promise is made of. @param {unknown} _client @param {{ value(): unknown }} answer */
+const valueOf = (_client, answer) => answer.value();
+
+/**
+ * Starts a call. Never throws: whatever is wrong is a rejection of the promise.
+ * @param {any} client The client that the completions belong to.
+ * @param {unknown} body
+ * @param {any} options May be a promise, as in openai 7.
+ */
+function create(client, body, options) {
+  const state = stateOf(client);
+  const { sdk } = state;
+  const answered = new Promise((resolve, reject) => {
+    try {
+      // The body is written at once: what the caller changes in it afterwards must not change the call.
+      const request = readBody(body);
+      if (typeof options?.then === 'function') {
+        Promise.resolve(options)
+          .then((given) => start(state, request, given ?? {}, resolve, reject))
+          .catch(reject);
+      } else {
+        start(state, request, options ?? {}, resolve, reject);
+      }
+    } catch (error) {
+      reject(error);
+    }
+  });
+  return new sdk.APIPromise(state.client, answered, valueOf);
+}
+
+/** @param {any} client @returns {State} */
+function stateOf(client) {
+  const state = states.get(client) ?? states.get(Object.getPrototypeOf(client) ?? client);
+  if (!state)
+    throw new TypeError('chat.completions.create was called on an object that is not a client of openpipe-native');
+  return state;
+}
+
+/**
+ * @param {State} state
+ * @param {{ text: string, openpipe: unknown }} request
+ * @param {any} options
+ * @param {(answer: any) => void} resolve
+ * @param {(error: unknown) => void} reject
+ */
+function start(state, request, options, resolve, reject) {
+  const { sdk, client } = state;
+  let { clients } = state;
+  const numbered = {
+    clients,
+    warn: (/** @type {string} */ message) => warnOnce(client, message),
+    nearestName: native.nearestName,
+  };
+  if (request.openpipe !== undefined && request.openpipe !== null) numbered.clients = clients = [...clients];
+  const openpipe = readCallOptions(request.openpipe, numbered);
+  const signal = readSignal(options.signal);
+  const given = callOptions(state, options, openpipe?.options);
+  if (signal?.aborted) throw new sdk.APIUserAbortError();
+
+  const onFallback = openpipe?.onFallback ?? state.options.onFallback;
+  const throughSdk = Boolean(options.fetchOptions ?? options.httpAgent ?? options.agent);
+  const side = state.native(throughSdk);
+  const setup = {
+    sdk,
+    client,
+    signal,
+    onFallback,
+    mayCallBack: Boolean(onFallback) || clients.length > 2 || throughSdk || state.needsSdk,
+    clientFunction: (/** @type {number} */ number) =>
+      withCallOptions(state.clientFunction(number, clients), number, options),
+    missingKeyError: () => /** @type {Error} */ (state.keyError),
+  };
+  const call = new Call(setup, resolve, reject);
+  if (!(side instanceof Promise)) {
+    call.start(side, request.text, given);
+    return;
+  }
+  side.then((completions) => {
+    if (signal?.aborted) throw new sdk.APIUserAbortError();
+    call.start(completions, request.text, given);
+  }).catch((error) => reject(isArgument(error) ? new TypeError(error.message) : error)); // prettier-ignore
+}
+
+/** What the addon refuses of a client's options. @param {any} error */
+function isArgument(error) {
+  return error?.code === 'InvalidArg';
+}
+
+/**
+ * The call's options as the core reads them; `null` where there is nothing to say.
+ * @param {State} state @param {any} options @param {object | undefined} openpipe
+ */
+function callOptions(state, options, openpipe) {
+  const { client } = state;
+  const timeout = milliseconds('options.timeout', options.timeout);
+  const maxRetries = retries('options.maxRetries', options.maxRetries);
+  if (client.timeout !== undefined) milliseconds('timeout', client.timeout);
+  retries('maxRetries', client.maxRetries);
+  const headers = [...ownHeaders(client, options), ...(readHeaders(options.headers) ?? [])];
+  const elsewhere = options.path ?? options.query ?? options.defaultBaseURL;
+  const url =
+    elsewhere === undefined || elsewhere === null
+      ? undefined
+      : client.buildURL(options.path ?? '/chat/completions', options.query, options.defaultBaseURL);
+  if (
+    timeout === undefined &&
+    maxRetries === undefined &&
+    headers.length === 0 &&
+    url === undefined &&
+    openpipe === undefined
+  )
+    return null;
+  return JSON.stringify({ timeout, maxRetries, headers, url, openpipe });
+}
+
+/** Headers that the SDK makes of other options. @param {any} client @param {any} options @returns {[string, string][]} */
+function ownHeaders(client, options) {
+  /** @type {[string, string][]} */
+  const headers = [];
+  if (client.idempotencyHeader)
+    headers.push([client.idempotencyHeader, options.idempotencyKey ?? client.defaultIdempotencyKey()]);
+  // openai 7 tells of `parse()` and the like in this way; 5 and 6 pass a header.
+  const helper = options.__metadata?.helperMethod;
+  if (typeof helper === 'string') headers.push(['x-stainless-helper-method', helper]);
+  return headers;
+}
+
+/**
+ * The SDK's own transport gets what only it can honour of a call's options.
+ * @param {(body: any, options: any) => unknown} create @param {number} number @param {any} options
+ */
+function withCallOptions(create, number, options) {
+  if (number !== 0) return create;
+  const { fetchOptions, httpAgent, agent, query, path, defaultBaseURL, idempotencyKey } = options;
+  const own = Object.entries({ fetchOptions, httpAgent, agent, query, path, defaultBaseURL, idempotencyKey });
+  const extra = Object.fromEntries(own.filter(([, value]) => value !== undefined));
+  return (/** @type {any} */ body, /** @type {any} */ asked) => create(body, { ...asked, ...extra });
+}
+
+module.exports = { create };

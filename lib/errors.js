@@ -1,0 +1,66 @@
+'use strict';
+/**
+ * From a failure, which is data, to the SDK's error (contract.md, section 1). The one place where errors are made.
+ */
+
+/** @typedef {import('./sdk.js').Sdk} Sdk */
+
+/**
+ * A failure as the core tells it (crates/core/src/failure.rs).
+ * @typedef {object} Failure
+ * @property {string} kind
+ * @property {'status' | 'timeout' | 'connection' | 'protocol' | 'client'} surface
+ * @property {string} message
+ * @property {{ status: number, headers: [string, string][], url: string }} [head]
+ * @property {string} [body]
+ * @property {string} [code]
+ * @property {number} [ticket]
+ */
+
+/**
+ * @param {Sdk} sdk
+ * @param {any} client The client that was called; `makeStatusError` is a hook of the SDK that subclasses may have.
+ * @param {Failure} failure
+ * @param {(ticket: number) => unknown} thrownBy What a foreign client threw, by its ticket.
+ * @returns {Error}
+ */
+function errorOf(sdk, client, failure, thrownBy) {
+  const headers = failure.head && new Headers(failure.head.headers);
+  switch (failure.surface) {
+    case 'status': {
+      const json = parsed(failure.body);
+      return client.makeStatusError(failure.head?.status, json, json ? undefined : failure.body, headers);
+    }
+    case 'timeout':
+      return new sdk.APIConnectionTimeoutError(failure.kind === 'timeout' ? {} : { message: failure.message });
+    case 'connection': {
+      const cause = new Error(failure.message);
+      if (failure.code) Object.assign(cause, { code: failure.code });
+      return new sdk.APIConnectionError({ message: failure.kind === 'stream' ? failure.message : undefined, cause });
+    }
+    case 'client': {
+      const thrown = thrownBy(/** @type {number} */ (failure.ticket));
+      if (thrown instanceof Error || (typeof thrown === 'object' && thrown !== null) || typeof thrown === 'function') {
+        return /** @type {Error} */ (thrown);
+      }
+      const error = new sdk.APIError(undefined, undefined, `the fallback client threw ${String(thrown)}`, undefined);
+      return Object.defineProperty(error, 'cause', { value: thrown, writable: true, configurable: true });
+    }
+    default: {
+      const json = parsed(failure.body);
+      const error = json?.error ?? json ?? undefined;
+      return new sdk.APIError(undefined, error, failure.message, headers);
+    }
+  }
+}
+
+/** @param {string | undefined} text @returns {any} */
+function parsed(text) {
+  try {
+    return text === undefined ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+module.exports = { errorOf };

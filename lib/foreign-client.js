@@ -1,0 +1,241 @@
+'use strict';
+/**
+ * A JavaScript client as an upstream: calls it when Rust asks, keeps what it returns or throws, and tells Rust as much as
+ * it needs to decide (src/js_upstream.rs). Nothing is decided here.
+ */
+
+const native = require('./native.js');
+
+/** An error's chain of causes and of classes is followed so far. */
+const MAX_DEPTH = 8;
+/** The headers of an error that say when to try again. */
+const TELLING_HEADERS = ['retry-after', 'retry-after-ms', 'x-should-retry', 'x-request-id'];
+
+/**
+ * What Rust says of a request.
+ * @typedef {object} Question
+ * @property {number} client
+ * @property {boolean} stream
+ * @property {[string, string | null][]} headers
+ * @property {number} [maxRetries]
+ * @property {number} [timeout]
+ */
+
+/** One request to a client, from the question to its last chunk. */
+class ForeignRequest {
+  /**
+   * @param {number} call
+   * @param {number} ask
+   * @param {(value: unknown) => number} keep Keeps a value on this side; gives its ticket.
+   */
+  constructor(call, ask, keep) {
+    this.call = call;
+    this.ask = ask;
+    this.keep = keep;
+    this.controller = new AbortController();
+    this.dropped = false;
+    /** What the client returned, a stream. @type {any} */
+    this.stream = undefined;
+    /** @type {AsyncIterator<any> | undefined} */
+    this.iterator = undefined;
+    /** Chunks that Rust has seen, or is looking at. @type {any[]} */
+    this.chunks = [];
+    /** The client's own `Response`, where its promise has one. @type {Response | undefined} */
+    this.response = undefined;
+  }
+
+  /**
+   * @param {(body: any, options: object) => unknown} create
+   * @param {Question} question
+   * @param {string} bodyText
+   */
+  start(create, question, bodyText) {
+    /** @type {Record<string, unknown>} */
+    const options = { signal: this.controller.signal };
+    // A key whose value is `undefined` fails the checks of some SDKs, so what is not given is left out.
+    if (question.timeout !== undefined) options.timeout = question.timeout;
+    if (question.maxRetries !== undefined) options.maxRetries = question.maxRetries;
+    if (question.headers.length > 0) options.headers = Object.fromEntries(question.headers);
+    let returned;
+    try {
+      returned = create(JSON.parse(bodyText), options);
+    } catch (error) {
+      this.#answerError(error);
+      return;
+    }
+    this.#keepResponse(returned);
+    // What is no promise is taken as it is. A thenable that throws when it is looked at rejects like any other.
+    Promise.resolve(returned).then(
+      (value) => this.#returned(value, question.stream),
+      (error) => this.#answerError(error),
+    );
+  }
+
+  /** Rust wants the next chunk. */
+  pull() {
+    try {
+      this.iterator ??= /** @type {AsyncIterator<any>} */ (this.stream[Symbol.asyncIterator]());
+      Promise.resolve(this.iterator.next()).then(
+        (result) => this.#pulled(result),
+        (error) => this.#answerError(error),
+      );
+    } catch (error) {
+      this.#answerError(error);
+    }
+  }
+
+  /** Rust has turned away: the client is told to stop, and whatever comes of it is dropped. */
+  drop() {
+    if (this.dropped) return;
+    this.dropped = true;
+    this.controller.abort();
+    if (this.stream !== undefined) closeStream(this.stream, this.iterator);
+  }
+
+  /** @param {any} returned */
+  #keepResponse(returned) {
+    try {
+      if (typeof returned?.asResponse !== 'function') return;
+      Promise.resolve(returned.asResponse()).then(
+        (response) => {
+          this.response = response;
+        },
+        () => {}, // the same failure comes from the promise itself
+      );
+    } catch {
+      // a client without a response of its own gets one that is made
+    }
+  }
+
+  /** @param {any} value @param {boolean} streaming */
+  #returned(value, streaming) {
+    if (this.dropped) {
+      if (isIterable(value)) closeStream(value, undefined);
+      return;
+    }
+    if (isIterable(value)) {
+      this.stream = value;
+      this.#answer({ stream: { ticket: this.keep(this) } });
+      if (!streaming) closeStream(value, undefined);
+      return;
+    }
+    let text;
+    try {
+      text = typeof value === 'object' && value !== null ? JSON.stringify(value) : undefined;
+    } catch (error) {
+      this.#answerError(error);
+      return;
+    }
+    const id = typeof value?._request_id === 'string' ? value._request_id : undefined;
+    this.#answer({ completion: { ticket: this.keep({ value, request: this }), text: text ?? null, request_id: id } });
+  }
+
+  /** @param {any} result */
+  #pulled(result) {
+    if (this.dropped) return;
+    if (result?.done) {
+      this.#answer('done');
+      return;
+    }
+    try {
+      const chunk = result.value;
+      const text = JSON.stringify(chunk) ?? null;
+      this.chunks.push(chunk);
+      this.#answer({ chunk: text });
+    } catch (error) {
+      this.#answerError(error);
+    }
+  }
+
+  /** @param {unknown} error */
+  #answerError(error) {
+    if (this.dropped) return;
+    this.#answer({ error: { ...describe(error), ticket: this.keep(error) } });
+  }
+
+  /** @param {unknown} answer */
+  #answer(answer) {
+    native.answer(this.call, this.ask, JSON.stringify(answer));
+  }
+}
+
+/** @param {any} value */
+function isIterable(value) {
+  try {
+    return typeof value?.[Symbol.asyncIterator] === 'function';
+  } catch {
+    return false;
+  }
+}
+
+/** Ends a client's stream in each of the ways that there are. @param {any} stream @param {AsyncIterator<any> | undefined} iterator */
+function closeStream(stream, iterator) {
+  // A stream that is not left open costs nothing to leave: errors of its end are nobody's any more.
+  quietly(() => stream.controller?.abort?.());
+  if (iterator) quietly(() => iterator.return?.());
+  else
+    quietly(() => (typeof stream.cancel === 'function' ? stream.cancel() : stream[Symbol.asyncIterator]().return?.()));
+}
+
+/** @param {() => unknown} action */
+function quietly(action) {
+  try {
+    Promise.resolve(action()).catch(() => {});
+  } catch {
+    // see above
+  }
+}
+
+/**
+ * The marks by which the core classifies what a client threw. Whatever was thrown, reading it must not throw in turn.
+ * @param {unknown} thrown
+ */
+function describe(thrown) {
+  /** @type {{ status?: number, codes: string[], names: string[], headers: [string, string][], message: string }} */
+  const marks = { codes: [], names: [], headers: [], message: '' };
+  let link = /** @type {any} */ (thrown);
+  for (let depth = 0; depth < MAX_DEPTH && typeof link === 'object' && link !== null; depth += 1) {
+    const error = link;
+    read(() => {
+      if (marks.status === undefined && Number.isInteger(error.status) && error.status >= 100 && error.status < 1000) {
+        marks.status = error.status;
+        marks.headers = tellingHeaders(error);
+      }
+    });
+    read(() => marks.codes.push(...[error.code, error.error?.code].filter((code) => typeof code === 'string')));
+    read(() => marks.names.push(...classNames(error)));
+    link = read(() => error.cause);
+  }
+  marks.message = read(() => String(/** @type {any} */ (thrown)?.message ?? thrown)) ?? '';
+  return marks;
+}
+
+/** @param {any} error @returns {[string, string][]} */
+function tellingHeaders(error) {
+  const get = (/** @type {string} */ name) => error.headers?.get?.(name) ?? error.headers?.[name];
+  const pairs = TELLING_HEADERS.map((name) => /** @type {[string, unknown]} */ ([name, get(name)]));
+  return /** @type {[string, string][]} */ (pairs.filter(([, value]) => typeof value === 'string'));
+}
+
+/** @param {any} error */
+function classNames(error) {
+  const names = typeof error.name === 'string' ? [error.name] : [];
+  let prototype = Object.getPrototypeOf(error);
+  for (let depth = 0; depth < MAX_DEPTH && prototype && prototype !== Object.prototype; depth += 1) {
+    const name = prototype.constructor?.name;
+    if (typeof name === 'string' && name !== 'Error') names.push(name);
+    prototype = Object.getPrototypeOf(prototype);
+  }
+  return names;
+}
+
+/** @template T @param {() => T} get @returns {T | undefined} */
+function read(get) {
+  try {
+    return get();
+  } catch {
+    return undefined;
+  }
+}
+
+module.exports = { ForeignRequest };

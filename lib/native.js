@@ -1,0 +1,114 @@
+'use strict';
+/**
+ * Loads the addon and opens this environment's mailbox: where everything that Rust has to say arrives.
+ */
+
+const { setInterval } = require('node:timers');
+
+const binding = require('../binding.js');
+const { transportSettings } = require('./environment.js');
+
+/**
+ * Who gets the messages of a call. A message is `[call, name, …]`; some bring texts along.
+ * @typedef {{ onMessage(message: any[], text: string, more: string): void }} Receiver
+ */
+
+/** How many texts a message brings along, by its name (src/mailbox.rs). @type {Record<string, number>} */
+const TEXTS = { completion: 2, stream: 1, ask: 1 };
+
+/** The calls that wait for messages, by their number. */
+/** @type {Map<number, Receiver>} */
+const receivers = new Map();
+
+/** @type {InstanceType<typeof binding.Mailbox> | undefined} */
+let mailbox;
+
+/**
+ * Every message that has come since the last delivery. Must not throw: there is nobody above it.
+ * @param {string[]} delivery
+ */
+function deliver(delivery) {
+  let next = 1;
+  for (const message of JSON.parse(/** @type {string} */ (delivery[0]))) {
+    // A caller who has gone meanwhile leaves texts behind all the same, so they are counted here.
+    const first = next;
+    next += TEXTS[message[1]] ?? 0;
+    receivers
+      .get(message[0])
+      ?.onMessage(message, /** @type {string} */ (delivery[first]), /** @type {string} */ (delivery[first + 1]));
+  }
+}
+
+/** @returns {InstanceType<typeof binding.Mailbox>} */
+function openMailbox() {
+  mailbox ??= new binding.Mailbox(deliver, JSON.stringify(transportSettings(process.env)));
+  return mailbox;
+}
+
+/**
+ * Makes the native side of a client.
+ * @param {string} config JSON
+ */
+function nativeCompletions(config) {
+  return new binding.OpenAI(openMailbox(), config).chat.completions;
+}
+
+/** @param {number} call @param {Receiver} receiver */
+function register(call, receiver) {
+  receivers.set(call, receiver);
+}
+
+/** @param {number} call */
+function unregister(call) {
+  receivers.delete(call);
+}
+
+/** Stops a call in Rust: its connection is closed. @param {number} call */
+function cancel(call) {
+  receivers.delete(call);
+  mailbox?.cancel(call);
+}
+
+/** Tells Rust that a stream's reader has taken bytes. @param {number} call @param {number} bytes */
+function consumed(call, bytes) {
+  mailbox?.consumed(call, bytes);
+}
+
+/** Answers Rust's question to a JavaScript client. @param {number} call @param {number} ask @param {string} json */
+function answer(call, ask, json) {
+  mailbox?.answer(call, ask, json);
+}
+
+/** Who waits for something: as long as there is one, the process stays alive. */
+/** @type {Set<object>} */
+const waiting = new Set();
+/** @type {NodeJS.Timeout | undefined} */
+let alive;
+
+/** Keeps the process, and the waiter itself, alive. @param {object} waiter */
+function holdProcess(waiter) {
+  waiting.add(waiter);
+  if (waiting.size === 1) {
+    // The mailbox is weak, so that an idle client lets the process end; a timer that is as good as never due is not.
+    alive ??= setInterval(() => {}, 0x7fff_ffff);
+    alive.ref();
+  }
+}
+
+/** @param {object} waiter */
+function releaseProcess(waiter) {
+  if (waiting.delete(waiter) && waiting.size === 0) alive?.unref();
+}
+
+module.exports = {
+  nativeCompletions,
+  nearestName: binding.nearestName,
+  version: binding.version,
+  register,
+  unregister,
+  cancel,
+  consumed,
+  answer,
+  holdProcess,
+  releaseProcess,
+};

@@ -1,0 +1,232 @@
+'use strict';
+/**
+ * What a client of ours knows beyond the SDK's: its `openpipe` options, its JavaScript clients, and its native side. Kept
+ * beside the client and not in it, so that wrappers, proxies and shallow clones of a client or of its parts still find it.
+ */
+
+const native = require('./native.js');
+const { readEnv } = require('./environment.js');
+const { warnOnce } = require('./warnings.js');
+
+/** @typedef {{ chat: { completions: { create(body: any, options?: any): any } } }} ForeignClient */
+/** @typedef {ReturnType<typeof import('./arguments.js').readClientOptions>} ClientOptions */
+
+const OPENPIPE_URL = 'https://api.openpipe.ai/api/v1';
+/** The numbers of the SDK's own transport, as JavaScript clients. */
+const SDK_OPENAI = 0;
+const SDK_OPENPIPE = 1;
+
+/** The hooks of the SDK by which a subclass can change a request: one that does is called through the SDK. */
+const HOOKS = [
+  'prepareOptions', 'prepareRequest', 'buildRequest', 'buildHeaders', 'buildBody', 'authHeaders', 'bearerAuth',
+  'makeRequest', 'request', 'post', 'methodRequest', 'fetchWithTimeout', 'fetchWithAuth', 'shouldRetry',
+]; // prettier-ignore
+
+/** @type {WeakMap<object, State>} */
+const states = new WeakMap();
+
+/** What the user gave to the constructor, as opposed to what the SDK made of it. */
+/** @typedef {{ maxRetries: boolean, fetch: boolean, fetchOptions: boolean, httpAgent: boolean }} Given */
+
+class State {
+  /**
+   * @param {import('./sdk.js').Sdk} sdk
+   * @param {any} client
+   * @param {ClientOptions} options
+   * @param {ForeignClient[]} clients Numbered as `options` refers to them.
+   * @param {unknown} openpipe The `openpipe` option as the user gave it, for `withOptions`.
+   * @param {Given} given
+   */
+  constructor(sdk, client, options, clients, openpipe, given) {
+    this.sdk = sdk;
+    this.client = client;
+    this.options = options;
+    this.clients = clients;
+    this.openpipe = openpipe;
+    this.given = given;
+    this.apiKey = options.apiKey ?? readEnv('OPENPIPE_API_KEY');
+    this.baseUrl = (options.baseUrl ?? readEnv('OPENPIPE_BASE_URL') ?? OPENPIPE_URL).replace(/\/+$/, '');
+    this.initialMaxRetries = client.maxRetries;
+    this.initialFetch = client.fetch;
+    this.transport = options.transport ?? (readEnv('OPENPIPE_TRANSPORT') === 'fetch' ? 'fetch' : 'native');
+    /** @type {unknown} */
+    this.keyError = undefined;
+    /** @type {any[]} */
+    this.fingerprint = [];
+    /** @type {Record<string, NativeCompletions>} */
+    this.natives = {};
+    /** @type {any} */
+    this.openpipeSdkClient = undefined;
+    if (!this.apiKey) {
+      warnOnce(client, 'there is no OpenPipe key (OPENPIPE_API_KEY or `openpipe.apiKey`): nothing will be logged');
+    }
+  }
+
+  /** Whether the client's own upstream has to be called through the SDK. */
+  get needsSdk() {
+    const { client, given } = this;
+    return (
+      this.transport === 'fetch' ||
+      given.fetch ||
+      given.fetchOptions ||
+      given.httpAgent ||
+      client.fetch !== this.initialFetch ||
+      Boolean(client._provider ?? client._workloadIdentityAuth) ||
+      HOOKS.some((hook) => client[hook] !== this.sdk.OpenAI.prototype[hook])
+    );
+  }
+
+  /**
+   * The native side for the client as it is now; a promise where a key has to be asked for first.
+   * @param {boolean} throughSdk This call has options that only the SDK's transport can honour.
+   * @returns {NativeCompletions | Promise<NativeCompletions>}
+   */
+  native(throughSdk) {
+    const sdk = throughSdk || this.needsSdk;
+    const name = sdk ? 'sdk' : 'native';
+    if (this.#isCurrent()) {
+      const known = this.natives[name];
+      if (known) return known;
+    }
+    return this.#make(sdk, name);
+  }
+
+  /** Whether nothing has been set on the client since its native sides were made. Takes note of the present. */
+  #isCurrent() {
+    const { client, fingerprint } = this;
+    const options = client._options;
+    // A function is asked for the key before each call.
+    const now = [
+      client.apiKey, client.baseURL, client.timeout, client.maxRetries, client.organization, client.project,
+      client.adminAPIKey, client.idempotencyHeader, options.defaultHeaders, options.defaultQuery,
+    ]; // prettier-ignore
+    let same = fingerprint.length === now.length && typeof options.apiKey !== 'function';
+    for (let index = 0; same && index < now.length; index += 1) same = Object.is(fingerprint[index], now[index]);
+    if (!same) {
+      this.fingerprint = now;
+      this.natives = {};
+    }
+    return same;
+  }
+
+  /** @param {boolean} sdk @param {string} name @returns {Promise<NativeCompletions>} */
+  async #make(sdk, name) {
+    const openai = await this.#openaiEndpoint(sdk);
+    const { client, options, given } = this;
+    const completions = native.nativeCompletions(
+      JSON.stringify({
+        openai,
+        openpipeUrl: `${this.baseUrl}/chat/completions`,
+        openpipeKey: this.apiKey,
+        openpipeMissingKey: this.apiKey
+          ? undefined
+          : 'there is no OpenPipe key: set the environment variable OPENPIPE_API_KEY, or the option `openpipe.apiKey`',
+        openpipeClient: this.transport === 'fetch' ? SDK_OPENPIPE : undefined,
+        fallbackClient: options.fallbackClient,
+        timeout: client.timeout === Infinity ? 'Infinity' : client.timeout,
+        maxRetries: given.maxRetries || client.maxRetries !== this.initialMaxRetries ? client.maxRetries : undefined,
+        defaults: options.defaults,
+      }),
+    );
+    this.natives[name] = completions;
+    return completions;
+  }
+
+  /** Where the client's own upstream is, and every header that the SDK in use would send there. @param {boolean} sdk */
+  async #openaiEndpoint(sdk) {
+    const { client } = this;
+    this.keyError = undefined;
+    let missingKey = hasKey(client) ? undefined : MISSING_KEY;
+    if (sdk) {
+      return { url: client.buildURL('/chat/completions', undefined), headers: [], missingKey, client: SDK_OPENAI };
+    }
+    if (typeof client._options.apiKey === 'function' && !missingKey) {
+      try {
+        await client._callApiKey?.();
+      } catch (error) {
+        // Only the client's own upstream is out of reach; another one may serve the call.
+        this.keyError = error;
+        missingKey = 'the `apiKey` function failed';
+      }
+    }
+    const request = {
+      method: 'post',
+      path: '/chat/completions',
+      body: {},
+      __security: { bearerAuth: true },
+      // Without a key the SDK would refuse to build a request at all.
+      ...(missingKey ? { headers: { authorization: null } } : {}),
+    };
+    if (!missingKey && typeof client._options.apiKey === 'function') return this.#withResolvedKey(request);
+    const { req, url } = await client.buildRequest(request, { retryCount: 0 });
+    return { url, headers: [...req.headers.entries()], missingKey };
+  }
+
+  /** openai 7 asks the key's function by itself whenever a request is built; 5 and 6 have been made to. @param {any} request */
+  async #withResolvedKey(request) {
+    const { req, url } = await this.client.buildRequest(request, { retryCount: 0 });
+    return { url, headers: [...req.headers.entries()] };
+  }
+
+  /**
+   * `create` of a JavaScript client, by its number.
+   * @param {number} number
+   * @param {ForeignClient[]} calls The clients of the call at hand, numbered after the constructor's.
+   * @returns {(body: any, options: any) => unknown}
+   */
+  clientFunction(number, calls) {
+    if (number === SDK_OPENAI || number === SDK_OPENPIPE) {
+      const client = number === SDK_OPENAI ? this.client : this.#openpipeClient();
+      const create = this.sdk.OpenAI.Chat.Completions.prototype.create;
+      return (body, options) => create.call({ _client: client }, body, options);
+    }
+    const foreign = /** @type {ForeignClient} */ (calls[number]);
+    // One of our own is asked not to log what this one logs (contract.md, section 7).
+    const ours = states.has(foreign);
+    return (body, options) =>
+      foreign.chat.completions.create(ours ? { ...body, openpipe: { logRequest: false } } : body, options);
+  }
+
+  /** The SDK's own client of OpenPipe, where everything goes through `fetch`. */
+  #openpipeClient() {
+    const { client } = this;
+    this.openpipeSdkClient ??= new this.sdk.OpenAI({
+      baseURL: this.baseUrl,
+      apiKey: this.apiKey,
+      organization: client.organization,
+      project: client.project,
+      logger: client.logger,
+      logLevel: client.logLevel,
+      ...(this.given.fetch ? { fetch: client.fetch } : {}),
+      ...(this.given.fetchOptions ? { fetchOptions: client.fetchOptions } : {}),
+    });
+    return this.openpipeSdkClient;
+  }
+}
+
+const MISSING_KEY =
+  'there is no OpenAI key: set the environment variable OPENAI_API_KEY, or the option `apiKey`, as in new OpenAI({ apiKey })';
+
+/** Whether the client has some way to prove who it is to its own upstream. @param {any} client */
+function hasKey(client) {
+  if (client.apiKey || client.adminAPIKey || client._provider || client._workloadIdentityAuth) return true;
+  if (typeof client._options.apiKey === 'function') return !client._options.apiKey.openpipeMissing;
+  const headers = client._options.defaultHeaders;
+  return headers ? declaresKey(headers) : false;
+}
+
+/** The user sends, or expressly removes, the header that a key goes in. @param {any} headers */
+function declaresKey(headers) {
+  const pairs =
+    headers.values instanceof Headers
+      ? headers.values
+      : typeof headers[Symbol.iterator] === 'function'
+        ? headers
+        : Object.entries(headers);
+  for (const [name] of pairs) if (/^(authorization|api-key)$/i.test(String(name))) return true;
+  return false;
+}
+
+/** @typedef {{ create(body: string, options: string | null): number }} NativeCompletions */
+
+module.exports = { MISSING_KEY, SDK_OPENAI, SDK_OPENPIPE, State, states };

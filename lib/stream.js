@@ -1,0 +1,186 @@
+'use strict';
+/** The reader's side of a stream: events that came, and the iterator that hands them out. */
+
+const native = require('./native.js');
+
+/** Bytes that are given back to the window at once, so that not every event costs a call. */
+const GIVE_BACK_BYTES = 64 * 1024;
+
+/**
+ * The events of one stream on their way to its reader. An async iterator.
+ *
+ * Nothing but a waiting reader holds it strongly, so that a stream which is dropped unread is collected and its connection
+ * closed (see `whenDropped`).
+ * @template T
+ */
+class EventReader {
+  /**
+   * @param {number} call
+   * @param {() => void} onClose Called when the reader leaves before the end.
+   */
+  constructor(call, onClose) {
+    this.call = call;
+    this.onClose = onClose;
+    /** @type {T[]} */
+    this.events = [];
+    this.head = 0;
+    /** The batches in `events`: where each ends, and its bytes. @type {{ end: number, bytes: number }[]} */
+    this.batches = [];
+    this.taken = 0;
+    this.arrived = 0;
+    this.owed = 0;
+    /** @type {{ resolve: (result: IteratorResult<T>) => void, reject: (error: unknown) => void }[]} */
+    this.waiters = [];
+    this.ended = false;
+    /** @type {{ error: unknown } | undefined} */
+    this.failure = undefined;
+  }
+
+  /** @param {T[]} events @param {number} bytes */
+  push(events, bytes) {
+    if (this.ended) return;
+    this.arrived += events.length;
+    this.batches.push({ end: this.arrived, bytes });
+    for (const event of events) {
+      const waiter = this.waiters.shift();
+      if (waiter) {
+        this.#settled();
+        this.#took();
+        waiter.resolve({ value: event, done: false });
+      } else {
+        this.events.push(event);
+      }
+    }
+  }
+
+  /** The stream has ended, well or with an error; what came before is still handed out. @param {{ error: unknown }} [failure] */
+  end(failure) {
+    if (this.ended) return;
+    this.ended = true;
+    this.failure = failure;
+    for (const waiter of this.waiters.splice(0)) {
+      if (this.failure) {
+        waiter.reject(this.failure.error);
+        this.failure = undefined;
+      } else {
+        waiter.resolve({ value: undefined, done: true });
+      }
+    }
+    this.#settled();
+  }
+
+  /** The reader leaves: nothing more is handed out, and the connection is closed. */
+  close() {
+    this.events = [];
+    this.head = 0;
+    this.failure = undefined;
+    if (this.ended) return;
+    this.end();
+    this.onClose();
+  }
+
+  /** @returns {Promise<IteratorResult<T>>} */
+  next() {
+    if (this.head < this.events.length) {
+      const value = /** @type {T} */ (this.events[this.head++]);
+      if (this.head === this.events.length) {
+        this.events = [];
+        this.head = 0;
+      }
+      this.#took();
+      return Promise.resolve({ value, done: false });
+    }
+    if (this.failure) {
+      const { error } = this.failure;
+      this.failure = undefined;
+      return Promise.reject(error);
+    }
+    if (this.ended) return Promise.resolve({ value: undefined, done: true });
+    return new Promise((resolve, reject) => {
+      if (this.waiters.push({ resolve, reject }) === 1) native.holdProcess(this);
+    });
+  }
+
+  /** @param {any} [value] @returns {Promise<IteratorResult<T>>} */
+  return(value) {
+    this.close();
+    return Promise.resolve({ value, done: true });
+  }
+
+  /** @param {unknown} error @returns {Promise<IteratorResult<T>>} */
+  throw(error) {
+    this.close();
+    return Promise.reject(error);
+  }
+
+  [Symbol.asyncIterator]() {
+    return this;
+  }
+
+  #settled() {
+    if (this.waiters.length === 0) native.releaseProcess(this);
+  }
+
+  /** An event was taken; when its batch is used up, its bytes are given back to the window. */
+  #took() {
+    this.taken += 1;
+    let batch = this.batches[0];
+    while (batch && this.taken >= batch.end) {
+      this.owed += batch.bytes;
+      this.batches.shift();
+      batch = this.batches[0];
+    }
+    if (this.owed >= GIVE_BACK_BYTES && !this.ended) {
+      native.consumed(this.call, this.owed);
+      this.owed = 0;
+    }
+  }
+}
+
+/** What is left to do for a stream that nobody can read any more. */
+const dropped = new FinalizationRegistry((/** @type {() => void} */ close) => close());
+
+/**
+ * Calls `close` when `reader` has been dropped. `close` must not hold it.
+ * @param {EventReader<any>} reader
+ * @param {() => void} close
+ */
+function whenDropped(reader, close) {
+  dropped.register(reader, close, reader);
+}
+
+/** @param {EventReader<any>} reader */
+function forgetDropped(reader) {
+  dropped.unregister(reader);
+}
+
+/**
+ * The function by which the SDK's `Stream` opens its iterator: once, as there.
+ * @param {import('./sdk.js').Sdk} sdk
+ * @param {EventReader<any>} reader
+ */
+function opener(sdk, reader) {
+  let opened = false;
+  return () => {
+    if (opened) throw new sdk.OpenAIError('Cannot iterate over a consumed stream, use `.tee()` to split the stream.');
+    opened = true;
+    return reader;
+  };
+}
+
+/** The events as they came over the wire, for a `Response` that is read by hand. @param {EventReader<any>} reader */
+function wireBody(reader) {
+  const encoder = new TextEncoder();
+  return new ReadableStream({
+    async pull(controller) {
+      const { value, done } = await reader.next();
+      controller.enqueue(encoder.encode(`data: ${done ? '[DONE]' : JSON.stringify(value)}\n\n`));
+      if (done) controller.close();
+    },
+    cancel() {
+      reader.close();
+    },
+  });
+}
+
+module.exports = { EventReader, forgetDropped, opener, whenDropped, wireBody };

@@ -1,0 +1,309 @@
+// The plain types of this package: nothing in here depends on the `openai` package, so both entries
+// (index.d.ts for CommonJS, index.d.mts for ES modules) share this file. There is no types.js: import types only.
+
+/// <reference lib="esnext.disposable" />
+
+/** Who answered, or was asked: OpenPipe, the client's own `baseURL`, or a JavaScript client (`fallbackClient`, `client`). */
+export type UpstreamKind = "openpipe" | "openai" | "client";
+
+/**
+ * What went wrong with a target.
+ *
+ * | kind | what it is |
+ * | --- | --- |
+ * | `timeout` | the target's time was up, or the wait for the first token |
+ * | `connection` | DNS, refused, reset, TLS, proxy, a response that ends early or breaks HTTP |
+ * | `rate_limit` | 429 |
+ * | `server_error` | 5xx, 408, 409 |
+ * | `auth` | 401, 403 |
+ * | `not_found` | 404 |
+ * | `bad_request` | any other 4xx |
+ * | `context_length` | 4xx whose error code is `context_length_exceeded` |
+ * | `content_filter` | 4xx whose error code is `content_filter` or `content_policy_violation` |
+ * | `invalid_response` | 2xx that is no chat completion, a 3xx, a broken content encoding, over `maxResponseBytes` |
+ * | `stream` | a stream that breaks, stalls, or carries an error event before it is committed |
+ */
+export type FailureKind =
+  | "timeout"
+  | "connection"
+  | "rate_limit"
+  | "server_error"
+  | "auth"
+  | "not_found"
+  | "bad_request"
+  | "context_length"
+  | "content_filter"
+  | "invalid_response"
+  | "stream";
+
+/** How OpenPipe uses its cache for a call. */
+export type CacheSetting = "readWrite" | "readOnly" | "writeOnly";
+
+/** The value of a tag. */
+export type TagValue = string | number | boolean | null;
+
+/** The body that a {@link FallbackClient} is called with: the caller's, with the target's model, `params` and `omit`; never `openpipe`. */
+export interface FallbackRequest {
+  model: string;
+  messages: any[];
+  stream?: boolean | null | undefined;
+  /** Every other member of the caller's body, as it was. */
+  [member: string]: any;
+}
+
+/** The request options that a {@link FallbackClient} is called with. */
+export interface FallbackRequestOptions {
+  /** The target's time, in whole milliseconds, up to 2^31 - 1. It is enforced outside of the client as well. */
+  timeout?: number;
+  /** The caller's, if one was given; 0 where another target follows; else left out, and the client's own default holds. */
+  maxRetries?: number;
+  /** Fires when the target's time is up and when the caller aborts. */
+  signal?: AbortSignal;
+  /** The caller's per-call headers, without those that could carry a key. */
+  headers?: Record<string, string>;
+}
+
+/**
+ * Any object with `chat.completions.create(body, options)`: a client of `openai` (5, 6 or 7), `AzureOpenAI`, `groq-sdk`,
+ * `together-ai`, another client of this package, or an object of your own. It is recognised by its shape, never by its class.
+ *
+ * `create` must return a promise of a chat completion, or, with `stream: true`, of an async iterable of chunks.
+ * What it rejects with is what the caller gets, the very object, when no other target answers.
+ */
+export interface FallbackClient {
+  chat: {
+    completions: {
+      // A method, not a property: its parameters compare both ways, so the narrower `create` of a real SDK fits.
+      create(body: FallbackRequest, options?: FallbackRequestOptions): PromiseLike<unknown>;
+    };
+  };
+}
+
+/** One target that is asked when the one before it failed. */
+export interface FallbackTarget {
+  /**
+   * The model to ask for. Without `client` and `fallbackClient` it also decides where the request goes: `openpipe:`, `openai:`, `anthropic:`
+   * and `gemini:` models to OpenPipe, any other to the client's own `baseURL`.
+   */
+  model: string;
+  /**
+   * The time for this target in all (connecting, retries, headers, and the body; for a stream up to its first content), in milliseconds.
+   * A positive number, or `Infinity` for none.
+   *
+   * @default the call's `timeout`, else the client's, else 600 000 (10 minutes)
+   */
+  timeout?: number | undefined;
+  /**
+   * The client that serves this target.
+   *
+   * @default the constructor's `openpipe.fallbackClient`, else the upstream that `model` names
+   */
+  client?: FallbackClient | undefined;
+  /** Members that are merged over the request's body for this target, e.g. `{ temperature: 0 }`. */
+  params?: Record<string, any> | undefined;
+  /** Names of members of the request's body that this target does not take, e.g. `["reasoning_effort"]`. */
+  omit?: readonly string[] | undefined;
+  /**
+   * The failures, kinds or status codes, that move on to this target; on any other it is passed over.
+   *
+   * @default every failure
+   */
+  on?: readonly (FailureKind | number)[] | undefined;
+  /**
+   * The failures, kinds or status codes, that do not move on to this target.
+   *
+   * @default none
+   */
+  except?: readonly (FailureKind | number)[] | undefined;
+}
+
+/** The `openpipe` member of a request's body. It never goes over the wire. Each member overrides the constructor's. */
+export interface OpenPipeCallOptions {
+  /**
+   * What to ask when the primary fails: one target, or several that are tried in order. `null` or `false` switches the
+   * constructor's off.
+   *
+   * If all targets fail, the last target's error is thrown; `error.openpipe.errors` holds every target's.
+   *
+   * @default the constructor's, else none
+   */
+  fallback?: FallbackTarget | readonly FallbackTarget[] | null | false | undefined;
+  /** Tags to find the request by in OpenPipe's logs. Merged over the constructor's. */
+  tags?: Record<string, TagValue> | undefined;
+  /**
+   * Whether OpenPipe logs the request.
+   *
+   * @default true
+   */
+  logRequest?: boolean | undefined;
+  /**
+   * Use OpenPipe's cache. A call that sets it goes through OpenPipe, whatever its model.
+   *
+   * @default none
+   */
+  cache?: CacheSetting | undefined;
+  /** Criteria that OpenPipe judges the completion by; see `choices[].criteria_results`. */
+  criteria?: readonly string[] | undefined;
+  /**
+   * Streams: the longest wait for the first content, in milliseconds, when shorter than the target's `timeout`. Then the next target is
+   * asked. Not applied to the last target. A positive number, or `Infinity` for none.
+   *
+   * @default none
+   */
+  firstTokenTimeout?: number | undefined;
+  /**
+   * Streams: the longest silence between two content events after the first, in milliseconds. Comments, keep-alives and empty deltas do not
+   * count as life; a consumer that reads slowly does not count as silence. A positive number, or `Infinity` for none.
+   *
+   * @default 60 000 (1 minute), or the target's `timeout` where that is longer
+   */
+  idleTimeout?: number | undefined;
+  /**
+   * The time for the whole call, all targets together (a stream: up to its commit), in milliseconds. A positive number, or `Infinity` for none.
+   *
+   * @default none
+   */
+  deadline?: number | undefined;
+  /**
+   * Streams: when a stream is handed over while another target could still answer. `"content"`: with its first content. `"finish"`: when it has
+   * ended well, so that a stream which dies in the middle is answered whole by the next target.
+   *
+   * @default "content"
+   */
+  holdUntil?: "content" | "finish" | undefined;
+  /**
+   * The largest response that is taken, in decompressed bytes. A larger one is an `invalid_response`.
+   *
+   * @default 268 435 456 (256 MiB)
+   */
+  maxResponseBytes?: number | undefined;
+  /**
+   * Called each time a call moves on to another target. What it throws is reported as a warning and changes nothing.
+   * The `diagnostics_channel` channel `openpipe:fallback` gets the same event.
+   */
+  onFallback?: ((event: FallbackEvent) => void) | undefined;
+}
+
+/** The `openpipe` member of the constructor's options. Every per-call option may stand here too, as the default for all calls. */
+export interface OpenPipeOptions extends OpenPipeCallOptions {
+  /**
+   * The key for OpenPipe. Without one, models that do not need OpenPipe still work, and nothing is logged.
+   *
+   * @default process.env["OPENPIPE_API_KEY"]
+   */
+  apiKey?: string | undefined;
+  /**
+   * Where OpenPipe's API is.
+   *
+   * @default process.env["OPENPIPE_BASE_URL"], else "https://api.openpipe.ai/api/v1"
+   */
+  baseUrl?: string | undefined;
+  /**
+   * The client that serves every fallback target without a `client` of its own.
+   *
+   * @throws TypeError (the constructor) when it has no `chat.completions.create`
+   * @default none: the target's model says where it goes
+   */
+  fallbackClient?: FallbackClient | undefined;
+  /**
+   * Who sends the requests: `"native"` code, or the SDK with JavaScript's `fetch`, for tests that mock `fetch` (msw, nock) and for agents
+   * that only see JavaScript. The fallback policy is the same.
+   *
+   * @default process.env["OPENPIPE_TRANSPORT"], else "native"
+   */
+  transport?: "native" | "fetch" | undefined;
+}
+
+/** What happened at one target: its first try and its retries. */
+export interface Attempt {
+  /** Where the request went. */
+  readonly upstream: UpstreamKind;
+  /** The model that was asked for. */
+  readonly model: string;
+  /** `"ok"`, or what went wrong. */
+  readonly outcome: "ok" | FailureKind;
+  /** How many requests were made: 1 and the retries. */
+  readonly tries: number;
+  /** The HTTP status of the last response, if there was one. */
+  readonly status?: number;
+  /** The `x-request-id` of the last response, if it had one. */
+  readonly requestId?: string;
+  /** When the first try began, in Unix milliseconds. */
+  readonly startedAt: number;
+  /** How long the attempt took, in milliseconds. */
+  readonly durationMs: number;
+  /** Streams: how long the first content took, in milliseconds. */
+  readonly firstTokenMs?: number;
+  /** What went wrong, for people. */
+  readonly message?: string;
+}
+
+/** How a call went: `completion.openpipe`, `stream.openpipe`. Not enumerable, so that logs of a completion stay what the API sent. */
+export interface OpenPipeResult {
+  /** Whether the primary answered or a fallback. */
+  readonly servedBy: "primary" | "fallback";
+  /** The model of the target that answered, as it was asked for. */
+  readonly model: string;
+  /** One attempt for each target that was tried, in order. */
+  readonly attempts: readonly Attempt[];
+  /**
+   * Settles, and never rejects, when OpenPipe has the report of this call, when it was given up, or after 5 s while delivery goes on;
+   * at once when there is nothing to report.
+   */
+  readonly reportingFinished: Promise<void>;
+}
+
+/** How a call failed: `error.openpipe`. `servedBy` and `model` are those of the last target, whose error was thrown. */
+export interface OpenPipeErrorInfo extends OpenPipeResult {
+  /** The error of every target that was tried, in order, the primary's first. */
+  readonly errors: readonly unknown[];
+}
+
+/**
+ * An error of any class that tells how the call went. The SDK's own error classes have `openpipe` as an optional member; this type is for
+ * the errors of a {@link FallbackClient}, which are thrown as they are: `(error as OpenPipeError).openpipe`.
+ */
+export interface OpenPipeError extends Error {
+  /** How the call failed. Absent when the call failed before it had a target, and where the thrown object is frozen. */
+  readonly openpipe?: OpenPipeErrorInfo | undefined;
+}
+
+/** A call moves on to another target: `onFallback`, and the `diagnostics_channel` channel `openpipe:fallback`. */
+export interface FallbackEvent {
+  /** The target that failed. */
+  readonly from: Attempt;
+  /** The target that is asked now. */
+  readonly to: { readonly upstream: UpstreamKind; readonly model: string };
+}
+
+/** A call is finished, well or not: the `diagnostics_channel` channel `openpipe:call`. */
+export interface CallEvent {
+  /** The model of the target that answered, or failed last. */
+  readonly model: string;
+  readonly servedBy: "primary" | "fallback";
+  readonly attempts: readonly Attempt[];
+  /** How long the call took, in milliseconds. */
+  readonly durationMs: number;
+  /** The `usage` of the completion, if it had one. */
+  readonly usage?: {
+    readonly prompt_tokens: number;
+    readonly completion_tokens: number;
+    readonly total_tokens: number;
+    readonly [member: string]: unknown;
+  };
+}
+
+/** What became of the reports: the result of `flush()`. */
+export interface FlushResult {
+  /** Reports that OpenPipe has. */
+  readonly delivered: number;
+  /** Reports that were given up. */
+  readonly dropped: number;
+  /** Reports that are still on their way. */
+  readonly pending: number;
+}
+
+/** OpenPipe's judgement of a choice by one criterion. */
+export type CriterionResult =
+  | { status: "success"; score: number; explanation?: string; errorCode?: number; errorMessage?: string }
+  | { status: "error"; score?: number; explanation?: string; errorCode: number; errorMessage: string };
