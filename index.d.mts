@@ -1,8 +1,9 @@
-// The types of `import OpenAI from "openpipe-native"`: the default export, everything that `openai` exports, and our own types.
+// The types of `import OpenAI from "openpipe-native"`: the default export, everything that `openai` exports, and our
+// own types.
 
-import * as sdk from "openai";
+import * as sdk from 'openai';
 
-// #region shared: the same text in index.d.ts and index.d.mts, where it means the other copy of `openai` (__test__/types/check.mjs compares)
+// #region shared: the same text in both entries, where it means the other copy of `openai` (check.mjs compares)
 
 import type {
   ChatCompletionCreateParamsBase,
@@ -10,9 +11,9 @@ import type {
   ChatCompletionStreamParams,
   Completions as ChatCompletions,
   ParsedChatCompletion as SdkParsedChatCompletion,
-} from "openai/resources/chat/completions";
-import type { ExtractParsedContentFromParams } from "openai/lib/parser";
-import type { Stream } from "openai/core/streaming";
+} from 'openai/resources/chat/completions';
+import type { ExtractParsedContentFromParams } from 'openai/lib/parser';
+import type { Stream } from 'openai/core/streaming';
 import type {
   Attempt,
   CacheSetting,
@@ -32,9 +33,9 @@ import type {
   OpenPipeResult,
   TagValue,
   UpstreamKind,
-} from "./types.js";
+} from './types.js';
 
-declare module "openai/core/error" {
+declare module 'openai/core/error' {
   // Errors are the SDK's own classes, never subclasses of ours, so `openpipe` is declared where `instanceof` leads to.
   interface OpenAIError {
     /** How the call failed, on errors that `openpipe-native` threw. Not enumerable. */
@@ -43,14 +44,14 @@ declare module "openai/core/error" {
 }
 
 /** Every option of the SDK's client, and `openpipe`. */
-interface ClientOptions extends Omit<sdk.ClientOptions, "apiKey"> {
+interface ClientOptions extends Omit<sdk.ClientOptions, 'apiKey'> {
   /**
-   * The key for OpenAI (or whatever is at `baseURL`), or an async function that gives it before each call. A client without one still
-   * serves what goes to OpenPipe or to a `fallbackClient`.
+   * The key for OpenAI (or whatever is at `baseURL`), or an async function that gives it before each call. A client
+   * without one still serves what goes to OpenPipe or to a `fallbackClient`.
    *
    * @default process.env["OPENAI_API_KEY"]
    */
-  apiKey?: sdk.ClientOptions["apiKey"] | null;
+  apiKey?: sdk.ClientOptions['apiKey'] | null;
   /** Fallbacks, logging, cache, tags: the defaults for all calls of this client, and how OpenPipe is reached. */
   openpipe?: OpenPipeOptions | undefined;
 }
@@ -98,15 +99,15 @@ interface OpenPipeStream extends Stream<ChatCompletionChunk> {
 /** `client.chat.completions`: the SDK's, with `create` by OpenPipe's policy. */
 interface OpenPipeCompletions extends ChatCompletions {
   /**
-   * Creates a chat completion. When the target that `body.model` names fails, in whatever way, the targets of `openpipe.fallback` are asked
-   * in order.
+   * Creates a chat completion. When the target that `body.model` names fails, in whatever way, the targets of
+   * `openpipe.fallback` are asked in order.
    *
-   * `options.timeout` (milliseconds; default: the client's, else 600 000) is the time for the primary in all, retries included, where a
-   * fallback follows. Without one it is the time per attempt, as in the SDK.
+   * `options.timeout` (milliseconds; default: the client's, else 600 000) is the time for the primary in all, retries
+   * included, where a fallback follows. Without one it is the time per attempt, as in the SDK.
    *
-   * Rejects with the SDK's errors: `APIError` and its subclasses for a status, `APIConnectionTimeoutError`, `APIConnectionError`,
-   * `APIUserAbortError`; with a foreign client's own error; with `OpenAIError` for a missing key; with `TypeError` for a malformed
-   * argument. `error.openpipe` tells how the call went.
+   * Rejects with the SDK's errors: `APIError` and its subclasses for a status, `APIConnectionTimeoutError`,
+   * `APIConnectionError`, `APIUserAbortError`; with a foreign client's own error; with `OpenAIError` for a missing
+   * key; with `TypeError` for a malformed argument. `error.openpipe` tells how the call went.
    *
    * @example
    * const completion = await openai.chat.completions.create(
@@ -118,11 +119,15 @@ interface OpenPipeCompletions extends ChatCompletions {
    *   { timeout: 10 * 1000 },
    * );
    */
-  create(body: OpenPipeCreateParamsNonStreaming, options?: sdk.OpenAI.RequestOptions): sdk.APIPromise<OpenPipeChatCompletion>;
+  create(
+    body: OpenPipeCreateParamsNonStreaming,
+    options?: sdk.OpenAI.RequestOptions,
+  ): sdk.APIPromise<OpenPipeChatCompletion>;
   /**
-   * Creates a chat completion and streams it. While another target could still answer, the stream is held back until its first content (or,
-   * with `openpipe.holdUntil: "finish"`, until its end), so the caller never sees two openings. After that a failure is thrown from the
-   * iterator. Leaving the loop, `stream.controller.abort()` and `options.signal` close the connection.
+   * Creates a chat completion and streams it. While another target could still answer, the stream is held back until
+   * its first content (or, with `openpipe.holdUntil: "finish"`, until its end), so the caller never sees two
+   * openings. After that a failure is thrown from the iterator. Leaving the loop, `stream.controller.abort()` and
+   * `options.signal` close the connection.
    *
    * `options.timeout` (milliseconds) runs up to the first content; then `openpipe.idleTimeout` watches.
    *
@@ -137,7 +142,10 @@ interface OpenPipeCompletions extends ChatCompletions {
     options?: sdk.OpenAI.RequestOptions,
   ): sdk.APIPromise<OpenPipeStream | OpenPipeChatCompletion>;
 
-  /** Creates a chat completion and parses what it says by `response_format` and the tools, as the SDK does, with fallbacks as `create`. */
+  /**
+   * Creates a chat completion and parses what it says by `response_format` and the tools, as the SDK does, with
+   * fallbacks as `create`.
+   */
   parse<Params extends OpenPipeCreateParamsNonStreaming, ParsedT = ExtractParsedContentFromParams<Params>>(
     body: Params,
     options?: sdk.OpenAI.RequestOptions,
@@ -149,8 +157,8 @@ interface OpenPipeCompletions extends ChatCompletions {
     options?: sdk.OpenAI.RequestOptions,
   ): ChatCompletionStream<ParsedT>;
 
-  // `runTools` is the SDK's as it is: its overloads differ between the versions, and all of them let `openpipe` pass in the body. To have it
-  // checked: `openpipe: { … } satisfies OpenAI.OpenPipeCallOptions`.
+  // `runTools` is the SDK's as it is: its overloads differ between the versions, and all of them let `openpipe` pass
+  // in the body. To have it checked: `openpipe: { … } satisfies OpenAI.OpenPipeCallOptions`.
 }
 
 /** `client.chat`: the SDK's, with our `completions`. */
@@ -158,12 +166,13 @@ interface OpenPipeChat extends Chat {
   completions: OpenPipeCompletions;
 }
 
-// Only the constructor, without the SDK's statics: a static `OpenAI` that is inherited and one that is declared here are mixed up by TypeScript 7.
+// Only the constructor, without the SDK's statics: a static `OpenAI` that is inherited and one that is declared here
+// are mixed up by TypeScript 7.
 declare const SdkOpenAI: new (options?: sdk.ClientOptions) => sdk.OpenAI;
 
 /**
- * The SDK's client, whose chat completions do not fail: fallback models with timeouts, streams that are answered whole, and OpenPipe's logging.
- * Everything else is the `openai` package's that is installed.
+ * The SDK's client, whose chat completions do not fail: fallback models with timeouts, streams that are answered
+ * whole, and OpenPipe's logging. Everything else is the `openai` package's that is installed.
  *
  * @example
  * const openai = new OpenAI({ apiKey, openpipe: { apiKey: openpipeKey, fallback: { model: "gpt-4-turbo" } } });
@@ -232,139 +241,160 @@ declare namespace OpenAI {
   };
 }
 
-// The SDK's `OpenAI` is also the namespace of its types (`OpenAI.Chat.ChatCompletionMessageParam`, …). A subclass does not inherit a namespace,
-// and the language cannot extend one, so here is every name of the SDK's, of all versions. __test__/types/check.mjs tells which are missing.
+// The SDK's `OpenAI` is also the namespace of its types (`OpenAI.Chat.ChatCompletionMessageParam`, …). A subclass
+// does not inherit a namespace, and the language cannot extend one, so here is every name of the SDK's, of all
+// versions. __test__/types/check.mjs tells which are missing.
 
 // prettier-ignore
 import {
-  APIConnectionError, APIConnectionTimeoutError, APIError, APIUserAbortError, AuthenticationError, BadRequestError, ConflictError,
-  InternalServerError, NotFoundError, OpenAIError, PermissionDeniedError, RateLimitError, UnprocessableEntityError, toFile,
-} from "openai";
-import { CursorPage, CursorPageParams, CursorPageResponse, Page, PageResponse } from "openai/core/pagination";
+  APIConnectionError, APIConnectionTimeoutError, APIError, APIUserAbortError, AuthenticationError, BadRequestError,
+  ConflictError, InternalServerError, NotFoundError, OpenAIError, PermissionDeniedError, RateLimitError,
+  UnprocessableEntityError, toFile,
+} from 'openai';
+import { CursorPage, CursorPageParams, CursorPageResponse, Page, PageResponse } from 'openai/core/pagination';
 // prettier-ignore
 import {
-  AllModels, Audio, AudioModel, AudioResponseFormat, AutoFileChunkingStrategyParam, Batch, BatchCreateParams, BatchError, BatchListParams,
-  BatchRequestCounts, Batches, BatchesPage, Beta, Chat, ChatCompletion, ChatCompletionAssistantMessageParam, ChatCompletionAudio,
-  ChatCompletionAudioParam, ChatCompletionChunk, ChatCompletionContentPart, ChatCompletionContentPartImage,
-  ChatCompletionContentPartInputAudio, ChatCompletionContentPartRefusal, ChatCompletionContentPartText, ChatCompletionCreateParams,
-  ChatCompletionCreateParamsNonStreaming, ChatCompletionCreateParamsStreaming, ChatCompletionDeleted, ChatCompletionDeveloperMessageParam,
-  ChatCompletionFunctionCallOption, ChatCompletionFunctionMessageParam, ChatCompletionListParams, ChatCompletionMessage,
-  ChatCompletionMessageParam, ChatCompletionMessageToolCall, ChatCompletionModality, ChatCompletionNamedToolChoice,
-  ChatCompletionPredictionContent, ChatCompletionRole, ChatCompletionStoreMessage, ChatCompletionStreamOptions,
-  ChatCompletionSystemMessageParam, ChatCompletionTokenLogprob, ChatCompletionTool, ChatCompletionToolChoiceOption,
-  ChatCompletionToolMessageParam, ChatCompletionUpdateParams, ChatCompletionUserMessageParam, ChatCompletionsPage, ChatModel,
-  ComparisonFilter, Completion, CompletionChoice, CompletionCreateParams, CompletionCreateParamsNonStreaming,
-  CompletionCreateParamsStreaming, CompletionUsage, Completions, CompoundFilter, ContainerCreateParams, ContainerCreateResponse,
-  ContainerListParams, ContainerListResponse, ContainerListResponsesPage, ContainerRetrieveResponse, Containers, CreateEmbeddingResponse,
-  Embedding, EmbeddingCreateParams, EmbeddingModel, Embeddings, ErrorObject, EvalCreateParams, EvalCreateResponse,
-  EvalCustomDataSourceConfig, EvalDeleteResponse, EvalListParams, EvalListResponse, EvalListResponsesPage, EvalRetrieveResponse,
-  EvalStoredCompletionsDataSourceConfig, EvalUpdateParams, EvalUpdateResponse, Evals, FileChunkingStrategy, FileChunkingStrategyParam,
-  FileContent, FileCreateParams, FileDeleted, FileListParams, FileObject, FileObjectsPage, FilePurpose, Files, FineTuning,
-  FunctionDefinition, FunctionParameters, Graders, Image, ImageCreateVariationParams, ImageEditParams, ImageGenerateParams, ImageModel,
-  Images, ImagesResponse, Metadata, Model, ModelDeleted, Models, ModelsPage, Moderation, ModerationCreateParams, ModerationCreateResponse,
-  ModerationImageURLInput, ModerationModel, ModerationMultiModalInput, ModerationTextInput, Moderations, OtherFileChunkingStrategyObject,
-  Reasoning, ReasoningEffort, ResponseFormatJSONObject, ResponseFormatJSONSchema, ResponseFormatText, Responses, ResponsesModel,
-  StaticFileChunkingStrategy, StaticFileChunkingStrategyObject, StaticFileChunkingStrategyObjectParam, Upload, UploadCompleteParams,
-  UploadCreateParams, Uploads, VectorStore, VectorStoreCreateParams, VectorStoreDeleted, VectorStoreListParams, VectorStoreSearchParams,
-  VectorStoreSearchResponse, VectorStoreSearchResponsesPage, VectorStoreUpdateParams, VectorStores, VectorStoresPage,
-} from "openai/resources/index";
-import { ChatCompletionReasoningEffort } from "openai/resources/chat/completions";
+  AllModels, Audio, AudioModel, AudioResponseFormat, AutoFileChunkingStrategyParam, Batch, BatchCreateParams,
+  BatchError, BatchListParams, BatchRequestCounts, Batches, BatchesPage, Beta, Chat, ChatCompletion,
+  ChatCompletionAssistantMessageParam, ChatCompletionAudio, ChatCompletionAudioParam, ChatCompletionChunk,
+  ChatCompletionContentPart, ChatCompletionContentPartImage, ChatCompletionContentPartInputAudio,
+  ChatCompletionContentPartRefusal, ChatCompletionContentPartText, ChatCompletionCreateParams,
+  ChatCompletionCreateParamsNonStreaming, ChatCompletionCreateParamsStreaming, ChatCompletionDeleted,
+  ChatCompletionDeveloperMessageParam, ChatCompletionFunctionCallOption, ChatCompletionFunctionMessageParam,
+  ChatCompletionListParams, ChatCompletionMessage, ChatCompletionMessageParam, ChatCompletionMessageToolCall,
+  ChatCompletionModality, ChatCompletionNamedToolChoice, ChatCompletionPredictionContent, ChatCompletionRole,
+  ChatCompletionStoreMessage, ChatCompletionStreamOptions, ChatCompletionSystemMessageParam,
+  ChatCompletionTokenLogprob, ChatCompletionTool, ChatCompletionToolChoiceOption, ChatCompletionToolMessageParam,
+  ChatCompletionUpdateParams, ChatCompletionUserMessageParam, ChatCompletionsPage, ChatModel, ComparisonFilter,
+  Completion, CompletionChoice, CompletionCreateParams, CompletionCreateParamsNonStreaming,
+  CompletionCreateParamsStreaming, CompletionUsage, Completions, CompoundFilter, ContainerCreateParams,
+  ContainerCreateResponse, ContainerListParams, ContainerListResponse, ContainerListResponsesPage,
+  ContainerRetrieveResponse, Containers, CreateEmbeddingResponse, Embedding, EmbeddingCreateParams, EmbeddingModel,
+  Embeddings, ErrorObject, EvalCreateParams, EvalCreateResponse, EvalCustomDataSourceConfig, EvalDeleteResponse,
+  EvalListParams, EvalListResponse, EvalListResponsesPage, EvalRetrieveResponse,
+  EvalStoredCompletionsDataSourceConfig, EvalUpdateParams, EvalUpdateResponse, Evals, FileChunkingStrategy,
+  FileChunkingStrategyParam, FileContent, FileCreateParams, FileDeleted, FileListParams, FileObject, FileObjectsPage,
+  FilePurpose, Files, FineTuning, FunctionDefinition, FunctionParameters, Graders, Image, ImageCreateVariationParams,
+  ImageEditParams, ImageGenerateParams, ImageModel, Images, ImagesResponse, Metadata, Model, ModelDeleted, Models,
+  ModelsPage, Moderation, ModerationCreateParams, ModerationCreateResponse, ModerationImageURLInput, ModerationModel,
+  ModerationMultiModalInput, ModerationTextInput, Moderations, OtherFileChunkingStrategyObject, Reasoning,
+  ReasoningEffort, ResponseFormatJSONObject, ResponseFormatJSONSchema, ResponseFormatText, Responses, ResponsesModel,
+  StaticFileChunkingStrategy, StaticFileChunkingStrategyObject, StaticFileChunkingStrategyObjectParam, Upload,
+  UploadCompleteParams, UploadCreateParams, Uploads, VectorStore, VectorStoreCreateParams, VectorStoreDeleted,
+  VectorStoreListParams, VectorStoreSearchParams, VectorStoreSearchResponse, VectorStoreSearchResponsesPage,
+  VectorStoreUpdateParams, VectorStores, VectorStoresPage,
+} from 'openai/resources/index';
+import { ChatCompletionReasoningEffort } from 'openai/resources/chat/completions';
 
 // What came after 5.0: a name that the installed version lacks is `any`.
 
 // @ts-ignore
-import { DataResidency, InvalidWebhookSignatureError, toStreamingFile } from "openai";
+import { DataResidency, InvalidWebhookSignatureError, toStreamingFile } from 'openai';
 // prettier-ignore
 import {
   // @ts-ignore
-  ConversationCursorPage, ConversationCursorPageParams, ConversationCursorPageResponse, NextCursorPage, NextCursorPageParams,
+  ConversationCursorPage, ConversationCursorPageParams, ConversationCursorPageResponse, NextCursorPage,
   // @ts-ignore
-  NextCursorPageResponse, TokenPage, TokenPageParams, TokenPageResponse,
-} from "openai/core/pagination";
+  NextCursorPageParams, NextCursorPageResponse, TokenPage, TokenPageParams, TokenPageResponse,
+} from 'openai/core/pagination';
 // prettier-ignore
 import {
   // @ts-ignore
-  Admin, BatchUsage, ChatCompletionAllowedToolChoice, ChatCompletionAllowedTools, ChatCompletionCustomTool, ChatCompletionFunctionTool,
+  Admin, BatchUsage, ChatCompletionAllowedToolChoice, ChatCompletionAllowedTools, ChatCompletionCustomTool,
   // @ts-ignore
-  ChatCompletionMessageCustomToolCall, ChatCompletionMessageFunctionToolCall, ChatCompletionNamedToolChoiceCustom,
+  ChatCompletionFunctionTool, ChatCompletionMessageCustomToolCall, ChatCompletionMessageFunctionToolCall,
   // @ts-ignore
-  ChatCompletionParseParams, ContentProvenanceCheck, ContentProvenanceCheckCreateParams, ContentProvenanceChecks, Conversations,
+  ChatCompletionNamedToolChoiceCustom, ChatCompletionParseParams, ContentProvenanceCheck,
   // @ts-ignore
-  CustomToolInputFormat, Decision, DecisionCreateParams, DecisionInputImage, DecisionInputJSON, DecisionInputJson, DecisionInputMessage,
+  ContentProvenanceCheckCreateParams, ContentProvenanceChecks, Conversations, CustomToolInputFormat, Decision,
   // @ts-ignore
-  DecisionInputPart, DecisionInputText, DecisionPromptCacheBreakpoint, DecisionQuestionInputImage, DecisionQuestionInputPart,
+  DecisionCreateParams, DecisionInputImage, DecisionInputJSON, DecisionInputJson, DecisionInputMessage,
   // @ts-ignore
-  DecisionQuestionInputText, Decisions, DeletedSkill, ImageEditCompletedEvent, ImageEditParamsNonStreaming, ImageEditParamsStreaming,
+  DecisionInputPart, DecisionInputText, DecisionPromptCacheBreakpoint, DecisionQuestionInputImage,
   // @ts-ignore
-  ImageEditPartialImageEvent, ImageEditStreamEvent, ImageGenCompletedEvent, ImageGenPartialImageEvent, ImageGenStreamEvent,
+  DecisionQuestionInputPart, DecisionQuestionInputText, Decisions, DeletedSkill, ImageEditCompletedEvent,
   // @ts-ignore
-  ImageGenerateParamsNonStreaming, ImageGenerateParamsStreaming, ImageInputReferenceParam, Live, OAuthErrorCode, ParsedChatCompletion,
+  ImageEditParamsNonStreaming, ImageEditParamsStreaming, ImageEditPartialImageEvent, ImageEditStreamEvent,
   // @ts-ignore
-  ParsedChatCompletionMessage, ParsedChatCompletionMessageToolCall, ParsedChoice, ParsedFunction, ParsedFunctionToolCall, Realtime,
+  ImageGenCompletedEvent, ImageGenPartialImageEvent, ImageGenStreamEvent, ImageGenerateParamsNonStreaming,
   // @ts-ignore
-  ResponseFormatTextGrammar, ResponseFormatTextPython, Safety, Skill, SkillCreateParams, SkillList, SkillListParams, SkillUpdateParams,
+  ImageGenerateParamsStreaming, ImageInputReferenceParam, Live, OAuthErrorCode, ParsedChatCompletion,
   // @ts-ignore
-  Skills, SkillsPage, Video, VideoCreateCharacterParams, VideoCreateCharacterResponse, VideoCreateError, VideoCreateParams,
+  ParsedChatCompletionMessage, ParsedChatCompletionMessageToolCall, ParsedChoice, ParsedFunction,
   // @ts-ignore
-  VideoDeleteResponse, VideoDownloadContentParams, VideoEditParams, VideoExtendParams, VideoGetCharacterResponse, VideoListParams,
+  ParsedFunctionToolCall, Realtime, ResponseFormatTextGrammar, ResponseFormatTextPython, Safety, Skill,
+  // @ts-ignore
+  SkillCreateParams, SkillList, SkillListParams, SkillUpdateParams, Skills, SkillsPage, Video,
+  // @ts-ignore
+  VideoCreateCharacterParams, VideoCreateCharacterResponse, VideoCreateError, VideoCreateParams, VideoDeleteResponse,
+  // @ts-ignore
+  VideoDownloadContentParams, VideoEditParams, VideoExtendParams, VideoGetCharacterResponse, VideoListParams,
   // @ts-ignore
   VideoModel, VideoRemixParams, VideoSeconds, VideoSize, Videos, VideosPage, Webhooks,
-} from "openai/resources/index";
+} from 'openai/resources/index';
 
 declare namespace OpenAI {
   export type RequestOptions = sdk.OpenAI.RequestOptions;
   // prettier-ignore
   export {
-    APIConnectionError, APIConnectionTimeoutError, APIError, APIUserAbortError, Admin, AllModels, Audio, AudioModel, AudioResponseFormat,
-    AuthenticationError, AutoFileChunkingStrategyParam, BadRequestError, Batch, BatchCreateParams, BatchError, BatchListParams,
-    BatchRequestCounts, BatchUsage, Batches, BatchesPage, Beta, Chat, ChatCompletion, ChatCompletionAllowedToolChoice,
-    ChatCompletionAllowedTools, ChatCompletionAssistantMessageParam, ChatCompletionAudio, ChatCompletionAudioParam, ChatCompletionChunk,
-    ChatCompletionContentPart, ChatCompletionContentPartImage, ChatCompletionContentPartInputAudio, ChatCompletionContentPartRefusal,
+    APIConnectionError, APIConnectionTimeoutError, APIError, APIUserAbortError, Admin, AllModels, Audio, AudioModel,
+    AudioResponseFormat, AuthenticationError, AutoFileChunkingStrategyParam, BadRequestError, Batch,
+    BatchCreateParams, BatchError, BatchListParams, BatchRequestCounts, BatchUsage, Batches, BatchesPage, Beta, Chat,
+    ChatCompletion, ChatCompletionAllowedToolChoice, ChatCompletionAllowedTools, ChatCompletionAssistantMessageParam,
+    ChatCompletionAudio, ChatCompletionAudioParam, ChatCompletionChunk, ChatCompletionContentPart,
+    ChatCompletionContentPartImage, ChatCompletionContentPartInputAudio, ChatCompletionContentPartRefusal,
     ChatCompletionContentPartText, ChatCompletionCreateParams, ChatCompletionCreateParamsNonStreaming,
-    ChatCompletionCreateParamsStreaming, ChatCompletionCustomTool, ChatCompletionDeleted, ChatCompletionDeveloperMessageParam,
-    ChatCompletionFunctionCallOption, ChatCompletionFunctionMessageParam, ChatCompletionFunctionTool, ChatCompletionListParams,
-    ChatCompletionMessage, ChatCompletionMessageCustomToolCall, ChatCompletionMessageFunctionToolCall, ChatCompletionMessageParam,
-    ChatCompletionMessageToolCall, ChatCompletionModality, ChatCompletionNamedToolChoice, ChatCompletionNamedToolChoiceCustom,
+    ChatCompletionCreateParamsStreaming, ChatCompletionCustomTool, ChatCompletionDeleted,
+    ChatCompletionDeveloperMessageParam, ChatCompletionFunctionCallOption, ChatCompletionFunctionMessageParam,
+    ChatCompletionFunctionTool, ChatCompletionListParams, ChatCompletionMessage, ChatCompletionMessageCustomToolCall,
+    ChatCompletionMessageFunctionToolCall, ChatCompletionMessageParam, ChatCompletionMessageToolCall,
+    ChatCompletionModality, ChatCompletionNamedToolChoice, ChatCompletionNamedToolChoiceCustom,
     ChatCompletionParseParams, ChatCompletionPredictionContent, ChatCompletionReasoningEffort, ChatCompletionRole,
-    ChatCompletionStoreMessage, ChatCompletionStreamOptions, ChatCompletionSystemMessageParam, ChatCompletionTokenLogprob,
-    ChatCompletionTool, ChatCompletionToolChoiceOption, ChatCompletionToolMessageParam, ChatCompletionUpdateParams,
-    ChatCompletionUserMessageParam, ChatCompletionsPage, ChatModel, ComparisonFilter, Completion, CompletionChoice,
-    CompletionCreateParams, CompletionCreateParamsNonStreaming, CompletionCreateParamsStreaming, CompletionUsage, Completions,
-    CompoundFilter, ConflictError, ContainerCreateParams, ContainerCreateResponse, ContainerListParams, ContainerListResponse,
-    ContainerListResponsesPage, ContainerRetrieveResponse, Containers, ContentProvenanceCheck, ContentProvenanceCheckCreateParams,
-    ContentProvenanceChecks, ConversationCursorPage, ConversationCursorPageParams, ConversationCursorPageResponse, Conversations,
-    CreateEmbeddingResponse, CursorPage, CursorPageParams, CursorPageResponse, CustomToolInputFormat, DataResidency, Decision,
-    DecisionCreateParams, DecisionInputImage, DecisionInputJSON, DecisionInputJson, DecisionInputMessage, DecisionInputPart,
-    DecisionInputText, DecisionPromptCacheBreakpoint, DecisionQuestionInputImage, DecisionQuestionInputPart, DecisionQuestionInputText,
-    Decisions, DeletedSkill, Embedding, EmbeddingCreateParams, EmbeddingModel, Embeddings, ErrorObject, EvalCreateParams,
-    EvalCreateResponse, EvalCustomDataSourceConfig, EvalDeleteResponse, EvalListParams, EvalListResponse, EvalListResponsesPage,
-    EvalRetrieveResponse, EvalStoredCompletionsDataSourceConfig, EvalUpdateParams, EvalUpdateResponse, Evals, FileChunkingStrategy,
-    FileChunkingStrategyParam, FileContent, FileCreateParams, FileDeleted, FileListParams, FileObject, FileObjectsPage, FilePurpose,
-    Files, FineTuning, FunctionDefinition, FunctionParameters, Graders, Image, ImageCreateVariationParams, ImageEditCompletedEvent,
-    ImageEditParams, ImageEditParamsNonStreaming, ImageEditParamsStreaming, ImageEditPartialImageEvent, ImageEditStreamEvent,
-    ImageGenCompletedEvent, ImageGenPartialImageEvent, ImageGenStreamEvent, ImageGenerateParams, ImageGenerateParamsNonStreaming,
-    ImageGenerateParamsStreaming, ImageInputReferenceParam, ImageModel, Images, ImagesResponse, InternalServerError,
-    InvalidWebhookSignatureError, Live, Metadata, Model, ModelDeleted, Models, ModelsPage, Moderation, ModerationCreateParams,
-    ModerationCreateResponse, ModerationImageURLInput, ModerationModel, ModerationMultiModalInput, ModerationTextInput, Moderations,
-    NextCursorPage, NextCursorPageParams, NextCursorPageResponse, NotFoundError, OAuthErrorCode, OpenAIError,
+    ChatCompletionStoreMessage, ChatCompletionStreamOptions, ChatCompletionSystemMessageParam,
+    ChatCompletionTokenLogprob, ChatCompletionTool, ChatCompletionToolChoiceOption, ChatCompletionToolMessageParam,
+    ChatCompletionUpdateParams, ChatCompletionUserMessageParam, ChatCompletionsPage, ChatModel, ComparisonFilter,
+    Completion, CompletionChoice, CompletionCreateParams, CompletionCreateParamsNonStreaming,
+    CompletionCreateParamsStreaming, CompletionUsage, Completions, CompoundFilter, ConflictError,
+    ContainerCreateParams, ContainerCreateResponse, ContainerListParams, ContainerListResponse,
+    ContainerListResponsesPage, ContainerRetrieveResponse, Containers, ContentProvenanceCheck,
+    ContentProvenanceCheckCreateParams, ContentProvenanceChecks, ConversationCursorPage, ConversationCursorPageParams,
+    ConversationCursorPageResponse, Conversations, CreateEmbeddingResponse, CursorPage, CursorPageParams,
+    CursorPageResponse, CustomToolInputFormat, DataResidency, Decision, DecisionCreateParams, DecisionInputImage,
+    DecisionInputJSON, DecisionInputJson, DecisionInputMessage, DecisionInputPart, DecisionInputText,
+    DecisionPromptCacheBreakpoint, DecisionQuestionInputImage, DecisionQuestionInputPart, DecisionQuestionInputText,
+    Decisions, DeletedSkill, Embedding, EmbeddingCreateParams, EmbeddingModel, Embeddings, ErrorObject,
+    EvalCreateParams, EvalCreateResponse, EvalCustomDataSourceConfig, EvalDeleteResponse, EvalListParams,
+    EvalListResponse, EvalListResponsesPage, EvalRetrieveResponse, EvalStoredCompletionsDataSourceConfig,
+    EvalUpdateParams, EvalUpdateResponse, Evals, FileChunkingStrategy, FileChunkingStrategyParam, FileContent,
+    FileCreateParams, FileDeleted, FileListParams, FileObject, FileObjectsPage, FilePurpose, Files, FineTuning,
+    FunctionDefinition, FunctionParameters, Graders, Image, ImageCreateVariationParams, ImageEditCompletedEvent,
+    ImageEditParams, ImageEditParamsNonStreaming, ImageEditParamsStreaming, ImageEditPartialImageEvent,
+    ImageEditStreamEvent, ImageGenCompletedEvent, ImageGenPartialImageEvent, ImageGenStreamEvent, ImageGenerateParams,
+    ImageGenerateParamsNonStreaming, ImageGenerateParamsStreaming, ImageInputReferenceParam, ImageModel, Images,
+    ImagesResponse, InternalServerError, InvalidWebhookSignatureError, Live, Metadata, Model, ModelDeleted, Models,
+    ModelsPage, Moderation, ModerationCreateParams, ModerationCreateResponse, ModerationImageURLInput,
+    ModerationModel, ModerationMultiModalInput, ModerationTextInput, Moderations, NextCursorPage,
+    NextCursorPageParams, NextCursorPageResponse, NotFoundError, OAuthErrorCode, OpenAIError,
     OtherFileChunkingStrategyObject, Page, PageResponse, ParsedChatCompletion, ParsedChatCompletionMessage,
-    ParsedChatCompletionMessageToolCall, ParsedChoice, ParsedFunction, ParsedFunctionToolCall, PermissionDeniedError, RateLimitError,
-    Realtime, Reasoning, ReasoningEffort, ResponseFormatJSONObject, ResponseFormatJSONSchema, ResponseFormatText,
-    ResponseFormatTextGrammar, ResponseFormatTextPython, Responses, ResponsesModel, Safety, Skill, SkillCreateParams, SkillList,
-    SkillListParams, SkillUpdateParams, Skills, SkillsPage, StaticFileChunkingStrategy, StaticFileChunkingStrategyObject,
-    StaticFileChunkingStrategyObjectParam, TokenPage, TokenPageParams, TokenPageResponse, UnprocessableEntityError, Upload,
-    UploadCompleteParams, UploadCreateParams, Uploads, VectorStore, VectorStoreCreateParams, VectorStoreDeleted, VectorStoreListParams,
-    VectorStoreSearchParams, VectorStoreSearchResponse, VectorStoreSearchResponsesPage, VectorStoreUpdateParams, VectorStores,
-    VectorStoresPage, Video, VideoCreateCharacterParams, VideoCreateCharacterResponse, VideoCreateError, VideoCreateParams,
-    VideoDeleteResponse, VideoDownloadContentParams, VideoEditParams, VideoExtendParams, VideoGetCharacterResponse, VideoListParams,
-    VideoModel, VideoRemixParams, VideoSeconds, VideoSize, Videos, VideosPage, Webhooks, toFile, toStreamingFile,
+    ParsedChatCompletionMessageToolCall, ParsedChoice, ParsedFunction, ParsedFunctionToolCall, PermissionDeniedError,
+    RateLimitError, Realtime, Reasoning, ReasoningEffort, ResponseFormatJSONObject, ResponseFormatJSONSchema,
+    ResponseFormatText, ResponseFormatTextGrammar, ResponseFormatTextPython, Responses, ResponsesModel, Safety, Skill,
+    SkillCreateParams, SkillList, SkillListParams, SkillUpdateParams, Skills, SkillsPage, StaticFileChunkingStrategy,
+    StaticFileChunkingStrategyObject, StaticFileChunkingStrategyObjectParam, TokenPage, TokenPageParams,
+    TokenPageResponse, UnprocessableEntityError, Upload, UploadCompleteParams, UploadCreateParams, Uploads,
+    VectorStore, VectorStoreCreateParams, VectorStoreDeleted, VectorStoreListParams, VectorStoreSearchParams,
+    VectorStoreSearchResponse, VectorStoreSearchResponsesPage, VectorStoreUpdateParams, VectorStores,
+    VectorStoresPage, Video, VideoCreateCharacterParams, VideoCreateCharacterResponse, VideoCreateError,
+    VideoCreateParams, VideoDeleteResponse, VideoDownloadContentParams, VideoEditParams, VideoExtendParams,
+    VideoGetCharacterResponse, VideoListParams, VideoModel, VideoRemixParams, VideoSeconds, VideoSize, Videos,
+    VideosPage, Webhooks, toFile, toStreamingFile,
   };
 }
 
 // #endregion
 
 // What is named here wins over what `openai` exports by the same name.
-export * from "openai";
+export * from 'openai';
 export { OpenAI, OpenAI as default };
 export type {
   Attempt,

@@ -3,8 +3,11 @@
 
 /// <reference lib="esnext.disposable" />
 
-/** Who answered, or was asked: OpenPipe, the client's own `baseURL`, or a JavaScript client (`fallbackClient`, `client`). */
-export type UpstreamKind = "openpipe" | "openai" | "client";
+/**
+ * Who answered, or was asked: OpenPipe, the client's own `baseURL`, or a JavaScript client (`fallbackClient`,
+ * `client`).
+ */
+export type UpstreamKind = 'openpipe' | 'openai' | 'client';
 
 /**
  * What went wrong with a target.
@@ -24,25 +27,28 @@ export type UpstreamKind = "openpipe" | "openai" | "client";
  * | `stream` | a stream that breaks, stalls, or carries an error event before it is committed |
  */
 export type FailureKind =
-  | "timeout"
-  | "connection"
-  | "rate_limit"
-  | "server_error"
-  | "auth"
-  | "not_found"
-  | "bad_request"
-  | "context_length"
-  | "content_filter"
-  | "invalid_response"
-  | "stream";
+  | 'timeout'
+  | 'connection'
+  | 'rate_limit'
+  | 'server_error'
+  | 'auth'
+  | 'not_found'
+  | 'bad_request'
+  | 'context_length'
+  | 'content_filter'
+  | 'invalid_response'
+  | 'stream';
 
 /** How OpenPipe uses its cache for a call. */
-export type CacheSetting = "readWrite" | "readOnly" | "writeOnly";
+export type CacheSetting = 'readWrite' | 'readOnly' | 'writeOnly';
 
 /** The value of a tag. */
 export type TagValue = string | number | boolean | null;
 
-/** The body that a {@link FallbackClient} is called with: the caller's, with the target's model, `params` and `omit`; never `openpipe`. */
+/**
+ * The body that a {@link FallbackClient} is called with: the caller's, with the target's model, `params` and `omit`;
+ * never `openpipe`.
+ */
 export interface FallbackRequest {
   model: string;
   messages: any[];
@@ -55,7 +61,10 @@ export interface FallbackRequest {
 export interface FallbackRequestOptions {
   /** The target's time, in whole milliseconds, up to 2^31 - 1. It is enforced outside of the client as well. */
   timeout?: number;
-  /** The caller's, if one was given; 0 where another target follows; else left out, and the client's own default holds. */
+  /**
+   * The caller's, if one was given; 0 where another target follows; else left out, and the client's own default
+   * holds.
+   */
   maxRetries?: number;
   /** Fires when the target's time is up and when the caller aborts. */
   signal?: AbortSignal;
@@ -64,8 +73,9 @@ export interface FallbackRequestOptions {
 }
 
 /**
- * Any object with `chat.completions.create(body, options)`: a client of `openai` (5, 6 or 7), `AzureOpenAI`, `groq-sdk`,
- * `together-ai`, another client of this package, or an object of your own. It is recognised by its shape, never by its class.
+ * Any object with `chat.completions.create(body, options)`: a client of `openai` (5, 6 or 7), `AzureOpenAI`,
+ * `groq-sdk`, `together-ai`, another client of this package, or an object of your own. It is recognised by its shape,
+ * never by its class.
  *
  * `create` must return a promise of a chat completion, or, with `stream: true`, of an async iterable of chunks.
  * What it rejects with is what the caller gets, the very object, when no other target answers.
@@ -82,13 +92,13 @@ export interface FallbackClient {
 /** One target that is asked when the one before it failed. */
 export interface FallbackTarget {
   /**
-   * The model to ask for. Without `client` and `fallbackClient` it also decides where the request goes: `openpipe:`, `openai:`, `anthropic:`
-   * and `gemini:` models to OpenPipe, any other to the client's own `baseURL`.
+   * The model to ask for. Without `client` and `fallbackClient` it also decides where the request goes: `openpipe:`,
+   * `openai:`, `anthropic:` and `gemini:` models to OpenPipe, any other to the client's own `baseURL`.
    */
   model: string;
   /**
-   * The time for this target in all (connecting, retries, headers, and the body; for a stream up to its first content), in milliseconds.
-   * A positive number, or `Infinity` for none.
+   * The time for this target in all (connecting, retries, headers, and the body; for a stream up to its first
+   * content), in milliseconds. A positive number, or `Infinity` for none.
    *
    * @default the call's `timeout`, else the client's, else 600 000 (10 minutes)
    */
@@ -145,32 +155,35 @@ export interface OpenPipeCallOptions {
   /** Criteria that OpenPipe judges the completion by; see `choices[].criteria_results`. */
   criteria?: readonly string[] | undefined;
   /**
-   * Streams: the longest wait for the first content, in milliseconds, when shorter than the target's `timeout`. Then the next target is
-   * asked. Not applied to the last target. A positive number, or `Infinity` for none.
+   * Streams: the longest wait for the first content, in milliseconds, when shorter than the target's `timeout`. Then
+   * the next target is asked. Not applied to the last target. A positive number, or `Infinity` for none.
    *
    * @default none
    */
   firstTokenTimeout?: number | undefined;
   /**
-   * Streams: the longest silence between two content events after the first, in milliseconds. Comments, keep-alives and empty deltas do not
-   * count as life; a consumer that reads slowly does not count as silence. A positive number, or `Infinity` for none.
+   * Streams: the longest silence between two content events after the first, in milliseconds. Comments, keep-alives
+   * and empty deltas do not count as life; a consumer that reads slowly does not count as silence. A positive number,
+   * or `Infinity` for none.
    *
    * @default 60 000 (1 minute), or the target's `timeout` where that is longer
    */
   idleTimeout?: number | undefined;
   /**
-   * The time for the whole call, all targets together (a stream: up to its commit), in milliseconds. A positive number, or `Infinity` for none.
+   * The time for the whole call, all targets together (a stream: up to its commit), in milliseconds. A positive
+   * number, or `Infinity` for none.
    *
    * @default none
    */
   deadline?: number | undefined;
   /**
-   * Streams: when a stream is handed over while another target could still answer. `"content"`: with its first content. `"finish"`: when it has
-   * ended well, so that a stream which dies in the middle is answered whole by the next target.
+   * Streams: when a stream is handed over while another target could still answer. `"content"`: with its first
+   * content. `"finish"`: when it has ended well, so that a stream which dies in the middle is answered whole by the
+   * next target.
    *
    * @default "content"
    */
-  holdUntil?: "content" | "finish" | undefined;
+  holdUntil?: 'content' | 'finish' | undefined;
   /**
    * The largest response that is taken, in decompressed bytes. A larger one is an `invalid_response`.
    *
@@ -184,7 +197,10 @@ export interface OpenPipeCallOptions {
   onFallback?: ((event: FallbackEvent) => void) | undefined;
 }
 
-/** The `openpipe` member of the constructor's options. Every per-call option may stand here too, as the default for all calls. */
+/**
+ * The `openpipe` member of the constructor's options. Every per-call option may stand here too, as the default for
+ * all calls.
+ */
 export interface OpenPipeOptions extends OpenPipeCallOptions {
   /**
    * The key for OpenPipe. Without one, models that do not need OpenPipe still work, and nothing is logged.
@@ -206,12 +222,12 @@ export interface OpenPipeOptions extends OpenPipeCallOptions {
    */
   fallbackClient?: FallbackClient | undefined;
   /**
-   * Who sends the requests: `"native"` code, or the SDK with JavaScript's `fetch`, for tests that mock `fetch` (msw, nock) and for agents
-   * that only see JavaScript. The fallback policy is the same.
+   * Who sends the requests: `"native"` code, or the SDK with JavaScript's `fetch`, for tests that mock `fetch` (msw,
+   * nock) and for agents that only see JavaScript. The fallback policy is the same.
    *
    * @default process.env["OPENPIPE_TRANSPORT"], else "native"
    */
-  transport?: "native" | "fetch" | undefined;
+  transport?: 'native' | 'fetch' | undefined;
 }
 
 /** What happened at one target: its first try and its retries. */
@@ -221,7 +237,7 @@ export interface Attempt {
   /** The model that was asked for. */
   readonly model: string;
   /** `"ok"`, or what went wrong. */
-  readonly outcome: "ok" | FailureKind;
+  readonly outcome: 'ok' | FailureKind;
   /** How many requests were made: 1 and the retries. */
   readonly tries: number;
   /** The HTTP status of the last response, if there was one. */
@@ -238,17 +254,20 @@ export interface Attempt {
   readonly message?: string;
 }
 
-/** How a call went: `completion.openpipe`, `stream.openpipe`. Not enumerable, so that logs of a completion stay what the API sent. */
+/**
+ * How a call went: `completion.openpipe`, `stream.openpipe`. Not enumerable, so that logs of a completion stay what
+ * the API sent.
+ */
 export interface OpenPipeResult {
   /** Whether the primary answered or a fallback. */
-  readonly servedBy: "primary" | "fallback";
+  readonly servedBy: 'primary' | 'fallback';
   /** The model of the target that answered, as it was asked for. */
   readonly model: string;
   /** One attempt for each target that was tried, in order. */
   readonly attempts: readonly Attempt[];
   /**
-   * Settles, and never rejects, when OpenPipe has the report of this call, when it was given up, or after 5 s while delivery goes on;
-   * at once when there is nothing to report.
+   * Settles, and never rejects, when OpenPipe has the report of this call, when it was given up, or after 5 s while
+   * delivery goes on; at once when there is nothing to report.
    */
   readonly reportingFinished: Promise<void>;
 }
@@ -260,8 +279,9 @@ export interface OpenPipeErrorInfo extends OpenPipeResult {
 }
 
 /**
- * An error of any class that tells how the call went. The SDK's own error classes have `openpipe` as an optional member; this type is for
- * the errors of a {@link FallbackClient}, which are thrown as they are: `(error as OpenPipeError).openpipe`.
+ * An error of any class that tells how the call went. The SDK's own error classes have `openpipe` as an optional
+ * member; this type is for the errors of a {@link FallbackClient}, which are thrown as they are: `(error as
+ * OpenPipeError).openpipe`.
  */
 export interface OpenPipeError extends Error {
   /** How the call failed. Absent when the call failed before it had a target, and where the thrown object is frozen. */
@@ -280,7 +300,7 @@ export interface FallbackEvent {
 export interface CallEvent {
   /** The model of the target that answered, or failed last. */
   readonly model: string;
-  readonly servedBy: "primary" | "fallback";
+  readonly servedBy: 'primary' | 'fallback';
   readonly attempts: readonly Attempt[];
   /** How long the call took, in milliseconds. */
   readonly durationMs: number;
@@ -305,5 +325,5 @@ export interface FlushResult {
 
 /** OpenPipe's judgement of a choice by one criterion. */
 export type CriterionResult =
-  | { status: "success"; score: number; explanation?: string; errorCode?: number; errorMessage?: string }
-  | { status: "error"; score?: number; explanation?: string; errorCode: number; errorMessage: string };
+  | { status: 'success'; score: number; explanation?: string; errorCode?: number; errorMessage?: string }
+  | { status: 'error'; score?: number; explanation?: string; errorCode: number; errorMessage: string };

@@ -17,6 +17,27 @@
 /** Settles when the report of a call has been delivered or given up. Nothing is reported yet, so there is none to wait for. */
 const reportingFinished = Promise.resolve();
 
+/** Where an object keeps what makes its `openpipe`. */
+const maker = Symbol('openpipe-native.maker');
+
+/**
+ * One accessor for all objects: a new function for each would cost each of them a shape of its own, which is dearer than
+ * all else that is done for a completion.
+ * @type {PropertyDescriptor & ThisType<any>}
+ */
+const openpipeAccessor = {
+  configurable: true,
+  enumerable: false,
+  get() {
+    const made = this[maker]?.();
+    this.openpipe = made;
+    return made;
+  },
+  set(value) {
+    Object.defineProperty(this, 'openpipe', { value, configurable: true, enumerable: false, writable: true });
+  },
+};
+
 /**
  * Puts `openpipe` on what the caller gets: not enumerable, so that logs and snapshots stay what the API sent; made when it
  * is first looked at; left out where the object is frozen.
@@ -25,15 +46,8 @@ const reportingFinished = Promise.resolve();
  */
 function defineOpenpipe(value, make) {
   if (!Object.isExtensible(value)) return;
-  Object.defineProperty(value, 'openpipe', {
-    configurable: true,
-    enumerable: false,
-    get() {
-      const made = make();
-      Object.defineProperty(value, 'openpipe', { value: made, configurable: true, enumerable: false, writable: true });
-      return made;
-    },
-  });
+  Object.defineProperty(value, maker, { value: make, enumerable: false, configurable: true, writable: true });
+  Object.defineProperty(value, 'openpipe', openpipeAccessor);
 }
 
 /** @param {Meta} meta */

@@ -326,8 +326,7 @@ function isSdkStream(stream) {
  */
 function adopt(foreign, sdk, reader) {
   const { stream } = foreign;
-  // Its own iterator is open by now: Rust reads ahead of the caller.
-  foreign.iterator ??= stream[Symbol.asyncIterator]();
+  // Its own iterator is open by now.
   const open = opener(sdk, reader);
   stream.iterator = open;
   // openai 7 puts an iterator of its own on each stream.

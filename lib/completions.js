@@ -9,6 +9,9 @@ const { warnOnce } = require('./warnings.js');
 
 /** @typedef {import('./state.js').State} State */
 
+/** What a call has where nothing was given. @type {any} */
+const NONE = Object.freeze({});
+
 /** What a call's promise is made of. @param {unknown} _client @param {{ value(): unknown }} answer */
 const valueOf = (_client, answer) => answer.value();
 
@@ -27,10 +30,10 @@ function create(client, body, options) {
       const request = readBody(body);
       if (typeof options?.then === 'function') {
         Promise.resolve(options)
-          .then((given) => start(state, request, given ?? {}, resolve, reject))
+          .then((given) => start(state, request, given ?? NONE, resolve, reject))
           .catch(reject);
       } else {
-        start(state, request, options ?? {}, resolve, reject);
+        start(state, request, options ?? NONE, resolve, reject);
       }
     } catch (error) {
       reject(error);
@@ -103,10 +106,9 @@ function isArgument(error) {
  */
 function callOptions(state, options, openpipe) {
   const { client } = state;
+  if (options === NONE && openpipe === undefined && !client.idempotencyHeader) return null;
   const timeout = milliseconds('options.timeout', options.timeout);
   const maxRetries = retries('options.maxRetries', options.maxRetries);
-  if (client.timeout !== undefined) milliseconds('timeout', client.timeout);
-  retries('maxRetries', client.maxRetries);
   const headers = [...ownHeaders(client, options), ...(readHeaders(options.headers) ?? [])];
   const elsewhere = options.path ?? options.query ?? options.defaultBaseURL;
   const url =

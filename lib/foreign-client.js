@@ -38,6 +38,8 @@ class ForeignRequest {
     this.stream = undefined;
     /** @type {AsyncIterator<any> | undefined} */
     this.iterator = undefined;
+    /** The first chunk, asked for when the stream came. @type {Promise<IteratorResult<any>> | undefined} */
+    this.first = undefined;
     /** Chunks that Rust has seen, or is looking at. @type {any[]} */
     this.chunks = [];
     /** The client's own `Response`, where its promise has one. @type {Response | undefined} */
@@ -74,8 +76,9 @@ class ForeignRequest {
   /** Rust wants the next chunk. */
   pull() {
     try {
-      this.iterator ??= /** @type {AsyncIterator<any>} */ (this.stream[Symbol.asyncIterator]());
-      Promise.resolve(this.iterator.next()).then(
+      const next = this.first ?? /** @type {AsyncIterator<any>} */ (this.iterator).next();
+      this.first = undefined;
+      Promise.resolve(next).then(
         (result) => this.#pulled(result),
         (error) => this.#answerError(error),
       );
@@ -114,9 +117,7 @@ class ForeignRequest {
       return;
     }
     if (isIterable(value)) {
-      this.stream = value;
-      this.#answer({ stream: { ticket: this.keep(this) } });
-      if (!streaming) closeStream(value, undefined);
+      this.#opened(value, streaming);
       return;
     }
     let text;
@@ -128,6 +129,27 @@ class ForeignRequest {
     }
     const id = typeof value?._request_id === 'string' ? value._request_id : undefined;
     this.#answer({ completion: { ticket: this.keep({ value, request: this }), text: text ?? null, request_id: id } });
+  }
+
+  /** @param {any} stream @param {boolean} streaming */
+  #opened(stream, streaming) {
+    this.stream = stream;
+    if (streaming) {
+      try {
+        const iterator = /** @type {AsyncIterator<any>} */ (stream[Symbol.asyncIterator]());
+        this.iterator = iterator;
+        // Asked at once: some iterators (openai 7's) open the stream below them only now, and the stream is going to be
+        // given another iterator when it is handed through.
+        this.first = Promise.resolve(iterator.next());
+        this.first.catch(() => {}); // told when it is pulled
+      } catch (error) {
+        this.#answerError(error);
+        return;
+      }
+    } else {
+      closeStream(stream, undefined);
+    }
+    this.#answer({ stream: { ticket: this.keep(this), request_id: this.response?.headers?.get?.('x-request-id') } });
   }
 
   /** @param {any} result */

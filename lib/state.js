@@ -5,6 +5,7 @@
  */
 
 const native = require('./native.js');
+const { milliseconds, retries } = require('./arguments.js');
 const { readEnv } = require('./environment.js');
 const { warnOnce } = require('./warnings.js');
 
@@ -51,10 +52,12 @@ class State {
     this.transport = options.transport ?? (readEnv('OPENPIPE_TRANSPORT') === 'fetch' ? 'fetch' : 'native');
     /** @type {unknown} */
     this.keyError = undefined;
-    /** @type {any[]} */
-    this.fingerprint = [];
-    /** @type {Record<string, NativeCompletions>} */
-    this.natives = {};
+    /** The client's properties as the native sides have them. @type {any} */
+    this.seen = undefined;
+    this.asksForKey = false;
+    this.needsSdk = false;
+    /** @type {{ native: NativeCompletions | undefined, sdk: NativeCompletions | undefined }} */
+    this.natives = { native: undefined, sdk: undefined };
     /** @type {any} */
     this.openpipeSdkClient = undefined;
     if (!this.apiKey) {
@@ -63,7 +66,7 @@ class State {
   }
 
   /** Whether the client's own upstream has to be called through the SDK. */
-  get needsSdk() {
+  #needsSdk() {
     const { client, given } = this;
     return (
       this.transport === 'fetch' ||
@@ -82,35 +85,52 @@ class State {
    * @returns {NativeCompletions | Promise<NativeCompletions>}
    */
   native(throughSdk) {
+    const isCurrent = this.#isCurrent();
     const sdk = throughSdk || this.needsSdk;
     const name = sdk ? 'sdk' : 'native';
-    if (this.#isCurrent()) {
-      const known = this.natives[name];
-      if (known) return known;
-    }
-    return this.#make(sdk, name);
+    const known = isCurrent ? this.natives[name] : undefined;
+    return known ?? this.#make(sdk, name);
   }
 
   /** Whether nothing has been set on the client since its native sides were made. Takes note of the present. */
   #isCurrent() {
-    const { client, fingerprint } = this;
+    const { client, seen } = this;
     const options = client._options;
-    // A function is asked for the key before each call.
-    const now = [
-      client.apiKey, client.baseURL, client.timeout, client.maxRetries, client.organization, client.project,
-      client.adminAPIKey, client.idempotencyHeader, options.defaultHeaders, options.defaultQuery,
-    ]; // prettier-ignore
-    let same = fingerprint.length === now.length && typeof options.apiKey !== 'function';
-    for (let index = 0; same && index < now.length; index += 1) same = Object.is(fingerprint[index], now[index]);
-    if (!same) {
-      this.fingerprint = now;
-      this.natives = {};
+    if (
+      seen !== undefined &&
+      seen.apiKey === client.apiKey &&
+      seen.baseURL === client.baseURL &&
+      seen.timeout === client.timeout &&
+      seen.maxRetries === client.maxRetries &&
+      seen.organization === client.organization &&
+      seen.project === client.project &&
+      seen.adminAPIKey === client.adminAPIKey &&
+      seen.fetch === client.fetch &&
+      seen.prepareOptions === client.prepareOptions &&
+      seen.prepareRequest === client.prepareRequest &&
+      seen.defaultHeaders === options.defaultHeaders &&
+      seen.defaultQuery === options.defaultQuery &&
+      // A function is asked for the key before each call.
+      !this.asksForKey
+    ) {
+      return true;
     }
-    return same;
+    const { apiKey, baseURL, timeout, maxRetries, organization, project, adminAPIKey, fetch } = client;
+    const { prepareOptions, prepareRequest } = client;
+    const { defaultHeaders, defaultQuery } = options;
+    const now = { apiKey, baseURL, timeout, maxRetries, organization, project, adminAPIKey, fetch };
+    this.seen = { ...now, prepareOptions, prepareRequest, defaultHeaders, defaultQuery };
+    this.asksForKey = typeof options.apiKey === 'function';
+    this.natives = { native: undefined, sdk: undefined };
+    this.needsSdk = this.#needsSdk();
+    milliseconds('timeout', timeout);
+    retries('maxRetries', maxRetries);
+    return false;
   }
 
-  /** @param {boolean} sdk @param {string} name @returns {Promise<NativeCompletions>} */
+  /** @param {boolean} sdk @param {'native' | 'sdk'} name @returns {Promise<NativeCompletions>} */
   async #make(sdk, name) {
+    const { natives } = this;
     const openai = await this.#openaiEndpoint(sdk);
     const { client, options, given } = this;
     const completions = native.nativeCompletions(
@@ -128,7 +148,7 @@ class State {
         defaults: options.defaults,
       }),
     );
-    this.natives[name] = completions;
+    natives[name] = completions;
     return completions;
   }
 

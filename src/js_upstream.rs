@@ -79,7 +79,11 @@ enum Answer {
         request_id: Option<String>,
     },
     /// It returned something to iterate.
-    Stream { ticket: u32 },
+    Stream {
+        ticket: u32,
+        #[serde(default)]
+        request_id: Option<String>,
+    },
     /// The stream's next chunk, as JSON text.
     Chunk(Option<String>),
     /// The stream's end.
@@ -107,8 +111,8 @@ impl Upstream for JsUpstream {
             conversation.over = matches!(answer, Answer::Error(_)) || matches!(answer, Answer::Completion { .. });
             match answer {
                 Answer::Completion { ticket, text, request_id } => completion(ticket, text, request_id, request.stream),
-                Answer::Stream { ticket } if request.stream => {
-                    let head = Head { status: 200, ..Head::default() };
+                Answer::Stream { ticket, request_id } if request.stream => {
+                    let head = head(request_id);
                     Ok(Response::Stream { head, source: Box::new(JsEvents { conversation }), ticket: Some(ticket) })
                 }
                 Answer::Stream { .. } => Err(invalid("the client returned a stream where a completion was asked for")),
@@ -132,11 +136,16 @@ fn completion(
     if let Some(why) = refuse_completion(&text) {
         return Err(invalid(&why.replace("the response", "what the client returned")));
     }
+    Ok(Response::Completion(Completion { head: head(request_id), text, ticket: Some(ticket) }))
+}
+
+/// The head of a response that only JavaScript has seen: it was a success.
+fn head(request_id: Option<String>) -> Head {
     let mut head = Head { status: 200, ..Head::default() };
     if let Some(id) = request_id.and_then(|id| id.parse().ok()) {
         head.headers.insert("x-request-id", id);
     }
-    Ok(Response::Completion(Completion { head, text, ticket: Some(ticket) }))
+    head
 }
 
 fn invalid(message: &str) -> Failure {

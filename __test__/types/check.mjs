@@ -1,5 +1,5 @@
-// Compiles the programs of this folder against the public types, for each version of `openai` and each way of resolving modules.
-// Exits 1 with the compiler's output when one does not compile. Run: node __test__/types/check.mjs
+// Compiles the programs of this folder against the public types, for each version of `openai` and each way of
+// resolving modules. Exits 1 with the compiler's output when one does not compile. Run: node __test__/types/check.mjs
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -71,13 +71,14 @@ function* entriesDiffer() {
   });
   const line = cjs.findIndex((text, index) => text !== esm[index]);
   if (cjs.length === 0 || cjs.length !== esm.length || line !== -1) {
-    yield `== the shared region of index.d.ts and index.d.mts differs: ${JSON.stringify(cjs[line])} and ${JSON.stringify(esm[line])}`;
+    const [first, second] = [JSON.stringify(cjs[line]), JSON.stringify(esm[line])];
+    yield `== the shared region of index.d.ts and index.d.mts differs: ${first} and ${second}`;
   }
 }
 
 /**
- * The declarations themselves, against each SDK: they must compile without `skipLibCheck`, and name all that the SDK names. The programs of this
- * folder skip the libraries, whose check would take longer than all the rest.
+ * The declarations themselves, against each SDK: they must compile without `skipLibCheck`, and name all that the SDK
+ * names. The programs of this folder skip the libraries, whose check would take longer than all the rest.
  */
 function* declarationErrors() {
   for (const sdk of ['openai5', 'openai', 'openai7']) {
@@ -116,7 +117,8 @@ function load(entries, sdk, extension) {
 }
 
 /**
- * Every name of the SDK's `OpenAI`, static or type, must be one of ours and mean the same. In CommonJS so must the exports of its package.
+ * Every name of the SDK's `OpenAI`, static or type, must be one of ours and mean the same. In CommonJS so must the
+ * exports of its package.
  * @param {ts.Program} program
  * @param {{ ours: string, sdks: string }} entries
  * @param {string} extension

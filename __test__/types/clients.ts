@@ -1,4 +1,5 @@
-// Whatever has `chat.completions.create` is a fallback client, of whatever package, version and module format, without a cast.
+// Whatever has `chat.completions.create` is a fallback client, of whatever package, version and module format,
+// without a cast.
 import Sdk, { AzureOpenAI } from 'openai';
 import OpenAI, { type FallbackClient } from 'openpipe-native';
 import Sdk5, { AzureOpenAI as AzureOpenAI5 } from 'openai5';

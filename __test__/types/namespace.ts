@@ -1,4 +1,5 @@
-// The SDK's namespace of types is there under our class's name, beside our own; ours do not hide it and it does not turn into `any`.
+// The SDK's namespace of types is there under our class's name, beside our own; ours do not hide it and it does not
+// turn into `any`.
 import OpenAI, { OpenAI as Named, toFile, type Uploadable } from 'openpipe-native';
 import { expectExactly } from './expect.js';
 
