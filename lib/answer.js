@@ -1,6 +1,8 @@
 'use strict';
 /** What a call came to, as the caller sees it: the completion or stream, its `openpipe`, and the HTTP response behind it. */
 
+const { whenReported } = require('./reports.js');
+
 /** @typedef {import('./errors.js').Failure} Failure */
 
 /**
@@ -13,9 +15,6 @@
  * @property {number} durationMs
  * @property {any} [usage]
  */
-
-/** Settles when the report of a call has been delivered or given up. Nothing is reported yet, so there is none to wait for. */
-const reportingFinished = Promise.resolve();
 
 /** Where an object keeps what makes its `openpipe`. */
 const maker = Symbol('openpipe-native.maker');
@@ -50,9 +49,46 @@ function defineOpenpipe(value, make) {
   Object.defineProperty(value, 'openpipe', openpipeAccessor);
 }
 
-/** @param {Meta} meta */
-function openpipeOf(meta) {
-  return { servedBy: meta.servedBy, model: meta.model, attempts: meta.attempts, reportingFinished };
+/**
+ * The SDK's promise. What `parse()` makes of a completion is an object of its own: it keeps the completion's `openpipe`.
+ * @param {any} SdkPromise
+ */
+function promiseClass(SdkPromise) {
+  return class APIPromise extends SdkPromise {
+    /** @param {(value: any, props: any) => any} transform */
+    _thenUnwrap(transform) {
+      return super._thenUnwrap((/** @type {any} */ value, /** @type {any} */ props) => {
+        const made = transform(value, props);
+        if (made !== value && made instanceof Object && Object.hasOwn(value, 'openpipe'))
+          defineOpenpipe(made, () => value.openpipe);
+        return made;
+      });
+    }
+  };
+}
+
+/**
+ * What `openpipe` says of a call; of a stream as it is at the moment of looking.
+ * @param {number} call
+ * @param {() => Meta} meta
+ * @param {unknown[]} [errors] Of a call that failed: every target's error.
+ */
+function openpipeOf(call, meta, errors) {
+  return {
+    get servedBy() {
+      return meta().servedBy;
+    },
+    get model() {
+      return meta().model;
+    },
+    get attempts() {
+      return meta().attempts;
+    },
+    get reportingFinished() {
+      return whenReported(call);
+    },
+    ...(errors ? { errors } : {}),
+  };
 }
 
 /**
@@ -68,8 +104,9 @@ function responseOf(head, body) {
 
 /** A completion from an upstream of the core's own. */
 class CompletionAnswer {
-  /** @param {string | null} requestId @param {string} text @param {string} meta JSON of a {@link Meta} */
-  constructor(requestId, text, meta) {
+  /** @param {number} call @param {string | null} requestId @param {string} text @param {string} meta JSON of a {@link Meta} */
+  constructor(call, requestId, text, meta) {
+    this.call = call;
     this.requestId = requestId;
     this.text = text;
     this.metaText = meta;
@@ -94,9 +131,9 @@ class CompletionAnswer {
   value() {
     const completion = JSON.parse(this.text);
     Object.defineProperty(completion, '_request_id', { value: this.requestId, enumerable: false });
-    defineOpenpipe(completion, () => openpipeOf(this.meta));
+    defineOpenpipe(completion, () => openpipeOf(this.call, () => this.meta));
     return completion;
   }
 }
 
-module.exports = { CompletionAnswer, defineOpenpipe, openpipeOf, reportingFinished, responseOf };
+module.exports = { CompletionAnswer, defineOpenpipe, openpipeOf, promiseClass, responseOf };

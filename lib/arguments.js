@@ -5,6 +5,8 @@
  * what it takes. An unknown member fails no call: it is warned of.
  */
 
+const { configOf } = require('./openpipe.js');
+
 /** @typedef {import('./state.js').ForeignClient} ForeignClient */
 
 const KINDS = [
@@ -249,7 +251,8 @@ function readCallOptions(value, reading) {
  * @param {unknown} value @param {Reading} reading
  */
 function readClientOptions(value, reading) {
-  const given = value ?? {};
+  // An instance of `OpenPipe` stands for what it was made with.
+  const given = configOf(value) ?? value ?? {};
   if (!isObject(given)) refuse('openpipe', 'an object', value);
   warnOfUnknown('openpipe', given, CLIENT_MEMBERS, reading);
   let fallbackClient;

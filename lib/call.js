@@ -5,7 +5,7 @@ const { AsyncResource } = require('node:async_hooks');
 const diagnostics = require('node:diagnostics_channel');
 
 const native = require('./native.js');
-const { CompletionAnswer, defineOpenpipe, openpipeOf, reportingFinished, responseOf } = require('./answer.js');
+const { CompletionAnswer, defineOpenpipe, openpipeOf, responseOf } = require('./answer.js');
 const { errorOf } = require('./errors.js');
 const { ForeignRequest } = require('./foreign-client.js');
 const { EventReader, forgetDropped, opener, whenDropped, wireBody } = require('./stream.js');
@@ -90,7 +90,9 @@ class Call {
           () => JSON.parse(text).usage,
         );
         this.resolve(
-          message[3] === null ? new CompletionAnswer(message[2], text, more) : this.#foreignAnswer(message[3], more),
+          message[3] === null
+            ? new CompletionAnswer(this.id, message[2], text, more)
+            : this.#foreignAnswer(message[3], more),
         );
         break;
       case 'events':
@@ -133,9 +135,11 @@ class Call {
   /** @param {number} ticket @param {string} metaText */
   #foreignAnswer(ticket, metaText) {
     const { value, request } = /** @type {{ value: any, request: ForeignRequest }} */ (this.kept?.[ticket]);
+    const { id } = this;
     return {
       value() {
-        defineOpenpipe(value, () => openpipeOf(JSON.parse(metaText)));
+        const meta = JSON.parse(metaText);
+        defineOpenpipe(value, () => openpipeOf(id, () => meta));
         return value;
       },
       get response() {
@@ -177,12 +181,7 @@ class Call {
       signal.addEventListener('abort', release.listener, { once: true });
       this.onAbort = release.listener;
     }
-    defineOpenpipe(stream, () => ({
-      get servedBy() { return state.meta.servedBy; },
-      get model() { return state.meta.model; },
-      get attempts() { return state.meta.attempts; },
-      reportingFinished,
-    })); // prettier-ignore
+    defineOpenpipe(stream, () => openpipeOf(id, () => state.meta));
     this.resolve({
       value: () => stream,
       get response() {
@@ -218,7 +217,7 @@ class Call {
     const errors = failed.failures.map((failure) => errorOf(sdk, client, failure, thrownBy));
     const error = /** @type {Error} */ (errors.at(-1));
     if (failed.failures.at(-1)?.surface === 'client') addCause(error, errors.at(-2));
-    defineOpenpipe(error, () => ({ ...openpipeOf(failed), errors }));
+    defineOpenpipe(error, () => openpipeOf(this.id, () => failed, errors));
     if (this.handedOver) {
       this.#streamEnd(failed, error);
       return;

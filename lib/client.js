@@ -1,9 +1,13 @@
 'use strict';
 /** The class `OpenAI`: the SDK's own, with `chat.completions.create` served by the addon. */
 
+const { inspect } = require('node:util');
+
 const native = require('./native.js');
+const { promiseClass } = require('./answer.js');
 const { readClientOptions } = require('./arguments.js');
 const { create } = require('./completions.js');
+const reports = require('./reports.js');
 const { MISSING_KEY, SDK_OPENPIPE, State, states } = require('./state.js');
 const { readEnv } = require('./environment.js');
 const { warnOnce } = require('./warnings.js');
@@ -16,6 +20,7 @@ const inheritance = Symbol('openpipe-native.inheritance');
  * @param {import('./sdk.js').Sdk} sdk
  */
 function defineClient(sdk) {
+  const parts = { ...sdk, APIPromise: promiseClass(sdk.APIPromise) };
   const SdkChat = /** @type {import('./sdk.js').SdkClass} */ (sdk.OpenAI.Chat);
   const SdkCompletions = /** @type {import('./sdk.js').SdkClass} */ (SdkChat.Completions);
 
@@ -54,7 +59,7 @@ function defineClient(sdk) {
         fetchOptions: isGiven(own.fetchOptions, inherited?.given.fetchOptions, inherited?.asked, 'fetchOptions'),
         httpAgent: isGiven(own.httpAgent, inherited?.given.httpAgent, inherited?.asked, 'httpAgent'),
       };
-      states.set(this, new State(sdk, this, read, clients, openpipe, given));
+      states.set(this, new State(parts, this, read, clients, openpipe, given));
       this.chat = new Chat(this);
     }
 
@@ -67,6 +72,43 @@ function defineClient(sdk) {
         [inheritance]: { given: state.given, asked: options ?? {} },
       });
     }
+
+    /**
+     * Delivers the reports that are queued, for serverless functions and graceful shutdowns: those of all clients of this
+     * thread. Never rejects; waits for 30 s at most.
+     * @returns {Promise<{ delivered: number, dropped: number, pending: number }>}
+     */
+    flush() {
+      return reports.flush();
+    }
+
+    /** Takes no more calls, delivers the reports that are queued, and lets go of everything native. */
+    async close() {
+      const state = /** @type {State} */ (states.get(this));
+      state.close();
+      await reports.flush();
+    }
+
+    /** What may be shown of a client, by `console.log` and by loggers: never a key. */
+    toJSON() {
+      return { baseURL: withoutSecrets(this.baseURL), timeout: this.timeout, maxRetries: this.maxRetries };
+    }
+
+    /** @param {number} _depth @param {import('node:util').InspectOptions} options */
+    [inspect.custom](_depth, options) {
+      return `${this.constructor.name} ${inspect(this.toJSON(), options)}`;
+    }
+  }
+  // Not in every Node.js 20.
+  if (Symbol.asyncDispose) {
+    Object.defineProperty(OpenAI.prototype, Symbol.asyncDispose, {
+      configurable: true,
+      writable: true,
+      /** @this {OpenAI} */
+      value() {
+        return this.close();
+      },
+    });
   }
   // Names are seen: in the user agent, in stack traces, by instrumentation.
   OpenAI.OpenAI = OpenAI;
@@ -82,6 +124,11 @@ function isGiven(value, before, asked, name) {
   if (asked === undefined) return value !== undefined && value !== null;
   const here = asked[name];
   return here !== undefined && here !== null ? true : Boolean(before);
+}
+
+/** A URL without what may be a key: user, password, query. @param {string} url */
+function withoutSecrets(url) {
+  return url.replace(/[?#].*$/s, '').replace(/\/\/[^/]*@/, '//');
 }
 
 /** @param {any} before @param {any} now */

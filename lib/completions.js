@@ -59,6 +59,7 @@ function stateOf(client) {
  */
 function start(state, request, options, resolve, reject) {
   const { sdk, client } = state;
+  if (state.closed) throw new sdk.OpenAIError('the client is closed: it takes no more calls');
   let { clients } = state;
   const numbered = {
     clients,

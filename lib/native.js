@@ -14,7 +14,13 @@ const { transportSettings } = require('./environment.js');
  */
 
 /** How many texts a message brings along, by its name (src/mailbox.rs). @type {Record<string, number>} */
-const TEXTS = { completion: 2, stream: 1, ask: 1 };
+const TEXTS = { completion: 2, stream: 1, ask: 1, deliver: 1, response: 1 };
+
+/** The number under which everything about reports comes, and what is of no call (src/mailbox.rs). */
+const REPORTS = 0xffff_ffff;
+
+/** Those who wait for a call's reports. @type {Map<number, () => void>} */
+const reported = new Map();
 
 /** The calls that wait for messages, by their number. */
 /** @type {Map<number, Receiver>} */
@@ -33,6 +39,10 @@ function deliver(delivery) {
     // A caller who has gone meanwhile leaves texts behind all the same, so they are counted here.
     const first = next;
     next += TEXTS[message[1]] ?? 0;
+    if (message[1] === 'reported') {
+      reported.get(message[0])?.();
+      continue;
+    }
     receivers
       .get(message[0])
       ?.onMessage(message, /** @type {string} */ (delivery[first]), /** @type {string} */ (delivery[first + 1]));
@@ -79,6 +89,33 @@ function answer(call, ask, json) {
   mailbox?.answer(call, ask, json);
 }
 
+/** Calls `settled` when the reports of a call are settled. @param {number} call @param {() => void} settled */
+function watchReports(call, settled) {
+  reported.set(call, () => {
+    reported.delete(call);
+    settled();
+  });
+  openMailbox().watchReports(call);
+}
+
+/** The number of reports that are not settled yet. */
+function pendingReports() {
+  return mailbox?.pendingReports() ?? 0;
+}
+
+/** Has Rust tell of the reports by a `flushed` with this number. @param {number} flush @param {number} milliseconds */
+function flush(flush, milliseconds) {
+  openMailbox().flush(flush, milliseconds);
+}
+
+/**
+ * Sends a request of OpenPipe's API; its number comes back with the `response`.
+ * @param {string} method @param {string} url @param {[string, string | null][]} headers @param {string} body @param {number} milliseconds
+ */
+function request(method, url, headers, body, milliseconds) {
+  return openMailbox().request(method, url, JSON.stringify(headers), body, milliseconds);
+}
+
 /** Who waits for something: as long as there is one, the process stays alive. */
 /** @type {Set<object>} */
 const waiting = new Set();
@@ -109,6 +146,11 @@ module.exports = {
   cancel,
   consumed,
   answer,
+  REPORTS,
+  watchReports,
+  pendingReports,
+  flush,
+  request,
   holdProcess,
   releaseProcess,
 };

@@ -5,6 +5,8 @@
  */
 
 const native = require('./native.js');
+const { OPENPIPE_URL } = require('./openpipe.js');
+const reports = require('./reports.js');
 const { milliseconds, retries } = require('./arguments.js');
 const { readEnv } = require('./environment.js');
 const { warnOnce } = require('./warnings.js');
@@ -12,7 +14,6 @@ const { warnOnce } = require('./warnings.js');
 /** @typedef {{ chat: { completions: { create(body: any, options?: any): any } } }} ForeignClient */
 /** @typedef {ReturnType<typeof import('./arguments.js').readClientOptions>} ClientOptions */
 
-const OPENPIPE_URL = 'https://api.openpipe.ai/api/v1';
 /** The numbers of the SDK's own transport, as JavaScript clients. */
 const SDK_OPENAI = 0;
 const SDK_OPENPIPE = 1;
@@ -60,9 +61,19 @@ class State {
     this.natives = { native: undefined, sdk: undefined };
     /** @type {any} */
     this.openpipeSdkClient = undefined;
+    this.closed = false;
+    reports.start(client);
     if (!this.apiKey) {
       warnOnce(client, 'there is no OpenPipe key (OPENPIPE_API_KEY or `openpipe.apiKey`): nothing will be logged');
     }
+  }
+
+  /** Takes no more calls; those that are running come to their end. */
+  close() {
+    this.closed = true;
+    this.seen = undefined;
+    this.natives = { native: undefined, sdk: undefined };
+    this.openpipeSdkClient = undefined;
   }
 
   /** Whether the client's own upstream has to be called through the SDK. */
@@ -137,6 +148,7 @@ class State {
       JSON.stringify({
         openai,
         openpipeUrl: `${this.baseUrl}/chat/completions`,
+        reportUrl: this.apiKey ? `${this.baseUrl}/report` : undefined,
         openpipeKey: this.apiKey,
         openpipeMissingKey: this.apiKey
           ? undefined

@@ -9,12 +9,14 @@ use futures_util::FutureExt;
 use openpipe_core::body::RequestBody;
 use openpipe_core::engine::{self, Attempt, Observer, Outcome, Trail};
 use openpipe_core::failure::{Failure, Head};
+use openpipe_core::merge::Merge;
 use openpipe_core::options::CallOptions;
 use openpipe_core::plan::{self, Plan, PlanError, Target, Via};
+use openpipe_core::report::{self, Came, Report, ReportEndpoint, Reporter};
 use openpipe_core::route::Service;
 use openpipe_core::stream::EventStream;
 use openpipe_core::upstream::http::HttpUpstream;
-use openpipe_core::upstream::{Upstream, Upstreams};
+use openpipe_core::upstream::{Completion, Upstream, Upstreams};
 use serde::Serialize;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -133,7 +135,9 @@ impl Task {
         for warning in &plan.warnings {
             self.shared.post.send(self.call, "warning", &[&json(warning)], []);
         }
-        match engine::run(&plan, &body, self, self).await {
+        let reports = self.reports(&plan, &body);
+        let watcher = Watcher { task: self, reports: reports.as_ref() };
+        match engine::run(&plan, &body, self, &watcher).await {
             Outcome::Completion(completion, trail) => {
                 let meta = json(&self.meta(&plan, &trail, Some(&completion.head), None));
                 let request_id = json(&completion.head.request_id());
@@ -145,8 +149,16 @@ impl Task {
                 self.fail(&plan, &trail);
                 None
             }
-            Outcome::Stream(stream, trail) => self.pump(&plan, *stream, trail).await,
+            Outcome::Stream(stream, trail) => self.pump(&plan, *stream, trail, reports.as_ref()).await,
         }
+    }
+
+    /// Where this call is reported to; `None` where it is not to be.
+    fn reports<'a>(&'a self, plan: &Plan, body: &'a RequestBody) -> Option<Reports<'a>> {
+        let endpoint = self.shared.config.report.clone().filter(|_| plan.log_request)?;
+        let tags = plan::tags_with_sdk(Some(&plan.tags));
+        let reporter = &self.shared.reporter;
+        Some(Reports { call: self.call, endpoint, reporter, body, tags, _scope: reporter.scope(self.call) })
     }
 
     fn plan(&self, body: String, options: Option<String>) -> Result<(Plan, RequestBody), PlanError> {
@@ -161,14 +173,29 @@ impl Task {
     }
 
     /// Hands a stream over, and its events as its reader has room for them.
-    async fn pump(&self, plan: &Plan, mut stream: EventStream, mut trail: Trail) -> Option<EventStream> {
+    async fn pump(
+        &self,
+        plan: &Plan,
+        mut stream: EventStream,
+        trail: Trail,
+        reports: Option<&Reports<'_>>,
+    ) -> Option<EventStream> {
         let is_clients = stream.ticket().is_some();
-        let meta = json(&self.meta(plan, &trail, Some(stream.head()), None));
+        let target = plan.targets.get(trail.last);
+        let mut record = StreamRecord { trail, merge: None, reports: None };
+        if let Some((target, reports)) = target.zip(reports).filter(|(target, _)| reported(target)) {
+            record.merge = Some(Merge::default());
+            record.reports = Some((reports, target));
+        }
+        let meta = json(&self.meta(plan, &record.trail, Some(stream.head()), None));
         self.shared.post.send(self.call, "stream", &[&json(&stream.ticket())], [meta]);
         let end = loop {
             self.handle.window.until_open().await;
             match stream.next().await {
                 Ok(Some(events)) => {
+                    if let Some(merge) = &mut record.merge {
+                        events.iter().for_each(|event| merge.add(event));
+                    }
                     let bytes = events.iter().map(String::len).sum();
                     self.handle.window.take(bytes);
                     if is_clients {
@@ -187,13 +214,13 @@ impl Task {
             }
         };
         let failed = end.is_some();
-        engine::conclude(&mut trail, stream.first_content_at(), end);
+        let trail = record.conclude(stream.first_content_at(), end);
         if failed {
-            self.fail(plan, &trail);
+            self.fail(plan, trail);
             return None;
         }
         let usage = stream.usage().map(str::to_owned);
-        let meta = json(&self.meta(plan, &trail, None, usage.as_deref()));
+        let meta = json(&self.meta(plan, trail, None, usage.as_deref()));
         self.shared.post.send(self.call, "end", &[&meta], []);
         Some(stream)
     }
@@ -247,7 +274,71 @@ struct To<'a> {
     model: &'a str,
 }
 
-impl Observer for Task {
+/// Whether a target's calls are to be reported: OpenPipe logs its own.
+fn reported(target: &Target) -> bool {
+    target.service != Service::OpenPipe
+}
+
+/// Reports what a call comes to.
+struct Reports<'a> {
+    call: u32,
+    endpoint: Arc<ReportEndpoint>,
+    reporter: &'a Reporter,
+    body: &'a RequestBody,
+    tags: String,
+    /// As long as it is there, more reports of this call may come.
+    _scope: report::Scope,
+}
+
+impl Reports<'_> {
+    fn report(&self, target: &Target, attempt: &Attempt, came: &Came<'_>) {
+        let request = target.reported_body(self.body);
+        let body = report::body(attempt, &request, came, engine::unix_ms(), &self.tags);
+        self.reporter.queue(Report { endpoint: Arc::clone(&self.endpoint), body, call: self.call });
+    }
+}
+
+/// A stream that was handed over, as it will be reported: also when its reader leaves and the task is dropped.
+struct StreamRecord<'a> {
+    trail: Trail,
+    merge: Option<Merge>,
+    reports: Option<(&'a Reports<'a>, &'a Target)>,
+}
+
+impl StreamRecord<'_> {
+    fn conclude(&mut self, first_content: Option<tokio::time::Instant>, end: Option<Failure>) -> &Trail {
+        self.report(end.as_ref(), end.is_none());
+        engine::conclude(&mut self.trail, first_content, end);
+        &self.trail
+    }
+
+    fn report(&mut self, failure: Option<&Failure>, complete: bool) {
+        let Some((reports, target)) = self.reports.take() else { return };
+        let Some(attempt) = self.trail.attempts.last() else { return };
+        let so_far = self.merge.take().and_then(Merge::finish);
+        let came = match (failure, so_far.as_deref()) {
+            (Some(failure), so_far) => Came::Failure(failure, so_far),
+            (None, Some(completion)) if complete => Came::Completion(completion),
+            (None, so_far) => Came::Left(so_far),
+        };
+        reports.report(target, attempt, &came);
+    }
+}
+
+impl Drop for StreamRecord<'_> {
+    fn drop(&mut self) {
+        // Not concluded: the reader left early.
+        self.report(None, false);
+    }
+}
+
+/// Passes on what the engine tells of a call.
+struct Watcher<'a> {
+    task: &'a Task,
+    reports: Option<&'a Reports<'a>>,
+}
+
+impl Observer for Watcher<'_> {
     fn moved_on(&self, from: &Attempt, to: &Target) {
         #[derive(Serialize)]
         struct Moved<'a> {
@@ -255,6 +346,15 @@ impl Observer for Task {
             to: To<'a>,
         }
         let moved = Moved { from, to: To { upstream: to.service, model: &to.model } };
-        self.shared.post.send(self.call, "fallback", &[&json(&moved)], []);
+        self.task.shared.post.send(self.task.call, "fallback", &[&json(&moved)], []);
+    }
+
+    fn ended(&self, target: &Target, attempt: &Attempt, result: Result<&Completion, &Failure>) {
+        let Some(reports) = self.reports.filter(|_| reported(target)) else { return };
+        let came = match result {
+            Ok(completion) => Came::Completion(&completion.text),
+            Err(failure) => Came::Failure(failure, None),
+        };
+        reports.report(target, attempt, &came);
     }
 }

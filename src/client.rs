@@ -5,6 +5,7 @@ use std::sync::Arc;
 use napi::{Error, Result, Status};
 use napi_derive::napi;
 use openpipe_core::options::ClientConfig;
+use openpipe_core::report::Reporter;
 use openpipe_core::upstream::http::HttpPool;
 use tokio::runtime::Handle;
 
@@ -16,6 +17,7 @@ pub(crate) struct Shared {
     pub(crate) config: ClientConfig,
     pub(crate) pool: Arc<HttpPool>,
     pub(crate) post: Arc<Post>,
+    pub(crate) reporter: Reporter,
     handle: Handle,
 }
 
@@ -32,8 +34,13 @@ impl OpenAi {
     #[napi(constructor, catch_unwind)]
     pub fn new(mailbox: &Mailbox, config: String) -> Result<Self> {
         let config = ClientConfig::from_json(&config).map_err(|message| Error::new(Status::InvalidArg, message))?;
-        let shared =
-            Shared { config, pool: mailbox.pool(), post: Arc::clone(mailbox.post()), handle: mailbox.handle()? };
+        let shared = Shared {
+            config,
+            pool: mailbox.pool(),
+            post: Arc::clone(mailbox.post()),
+            reporter: mailbox.reporter(),
+            handle: mailbox.handle()?,
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 

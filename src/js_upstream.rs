@@ -70,7 +70,7 @@ struct Question<'a> {
 /// What JavaScript says of what its client did.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Answer {
+pub(crate) enum Answer {
     /// It returned a value; as JSON text, where it has one.
     Completion {
         ticket: u32,
@@ -88,6 +88,8 @@ enum Answer {
     Chunk(Option<String>),
     /// The stream's end.
     Done,
+    /// `fetch` had a response.
+    Response { status: u16, headers: HeaderList },
     /// It threw or rejected.
     Error(ClientError),
 }
@@ -95,7 +97,7 @@ enum Answer {
 impl Upstream for JsUpstream {
     fn send<'a>(&'a self, request: Request<'a>) -> BoxFuture<'a, Result<Response, Failure>> {
         Box::pin(async move {
-            let mut conversation = Conversation::new(self);
+            let mut conversation = Conversation::new(self.call, &self.handle, &self.post);
             let question = Question {
                 client: self.client,
                 stream: request.stream,
@@ -117,7 +119,9 @@ impl Upstream for JsUpstream {
                 }
                 Answer::Stream { .. } => Err(invalid("the client returned a stream where a completion was asked for")),
                 Answer::Error(error) => Err(error.classify()),
-                Answer::Chunk(_) | Answer::Done => Err(invalid("the client's answer was out of turn")),
+                Answer::Chunk(_) | Answer::Done | Answer::Response { .. } => {
+                    Err(invalid("the client's answer was out of turn"))
+                }
             }
         })
     }
@@ -175,7 +179,7 @@ impl EventSource for JsEvents {
                     // Within a stream every failure is the stream's; how it is shown to the caller stays the client's own error.
                     Err(Failure { kind: openpipe_core::failure::Kind::Stream, ..failure })
                 }
-                Answer::Completion { .. } | Answer::Stream { .. } => {
+                Answer::Completion { .. } | Answer::Stream { .. } | Answer::Response { .. } => {
                     Err(invalid("the client's answer was out of turn"))
                 }
             }
@@ -184,7 +188,7 @@ impl EventSource for JsEvents {
 }
 
 /// A request to a JavaScript client from its question to its last chunk, under one number.
-struct Conversation {
+pub(crate) struct Conversation {
     call: u32,
     ask: u32,
     handle: Arc<CallHandle>,
@@ -192,17 +196,16 @@ struct Conversation {
     /// The answer to what was asked last; kept, so that an asker who is dropped while waiting loses nothing.
     pending: Option<oneshot::Receiver<String>>,
     /// Nothing is left that JavaScript would have to stop.
-    over: bool,
+    pub(crate) over: bool,
 }
 
 impl Conversation {
-    fn new(upstream: &JsUpstream) -> Self {
-        let ask = upstream.handle.asks.next.fetch_add(1, Ordering::Relaxed);
-        let (handle, post) = (Arc::clone(&upstream.handle), Arc::clone(&upstream.post));
-        Self { call: upstream.call, ask, handle, post, pending: None, over: false }
+    pub(crate) fn new(call: u32, handle: &Arc<CallHandle>, post: &Arc<Post>) -> Self {
+        let ask = handle.asks.next.fetch_add(1, Ordering::Relaxed);
+        Self { call, ask, handle: Arc::clone(handle), post: Arc::clone(post), pending: None, over: false }
     }
 
-    async fn ask(&mut self, name: &str, rest: &[&str], text: Option<String>) -> Result<Answer, Failure> {
+    pub(crate) async fn ask(&mut self, name: &str, rest: &[&str], text: Option<String>) -> Result<Answer, Failure> {
         let receiver = match &mut self.pending {
             Some(receiver) => receiver,
             none => {

@@ -19,21 +19,34 @@
 //! | `failure` | the failure | |
 //! | `ask` | ask, `{ client, … }` | body |
 //! | `pull`, `drop` | ask | |
+//! | `reported` | | |
+//!
+//! What is of no call, but of the reports of them all, comes under the number [`REPORTS`]:
+//!
+//! | name | follows | texts |
+//! | --- | --- | --- |
+//! | `flushed` | flush, counts | |
+//! | `warning` | message | |
+//! | `deliver` | ask, `{ url, headers }` | body |
+//! | `response` | request, head or `null`, failure or `null` | body |
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use napi::bindgen_prelude::{Env, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Error, Result, Status};
 use napi_derive::napi;
+use openpipe_core::report::Reporter;
 use openpipe_core::upstream::http::{HttpPool, TransportSettings};
 use serde::Serialize;
 use tokio::runtime::Handle;
 
 use crate::call::CallHandle;
+use crate::reports;
 use crate::runtime::Runtime;
 
 /// Wakes JavaScript, which gets everything that is in the mailbox by then.
@@ -47,12 +60,16 @@ type Wake = ThreadsafeFunction<
     0,     // no bound on the queue: never more than one wake-up is under way
 >;
 
+/// The number under which everything about reports comes.
+pub(crate) const REPORTS: u32 = u32::MAX;
+
 /// One environment's mailbox, and the calls that write to it.
 #[napi]
 pub struct Mailbox {
     post: Arc<Post>,
     runtime: Arc<Runtime>,
-    settings: TransportSettings,
+    pool: Arc<HttpPool>,
+    reporter: Reporter,
 }
 
 #[napi]
@@ -61,7 +78,7 @@ impl Mailbox {
     /// of how connections are made: `{ httpProxy, httpsProxy, noProxy, extraCaCerts, acceptInvalidCerts }`.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, deliver: Function<'_, Vec<String>, ()>, settings: String) -> Result<Self> {
-        let settings =
+        let settings: TransportSettings =
             serde_json::from_str(&settings).map_err(|error| Error::new(Status::InvalidArg, error.to_string()))?;
         let runtime =
             Runtime::shared().map_err(|error| Error::from_reason(format!("no threads could be started: {error}")))?;
@@ -72,14 +89,21 @@ impl Mailbox {
             .weak::<true>()
             .callee_handled::<false>()
             .build_callback(move |_context| Ok(taken.upgrade().map(|post| post.take()).unwrap_or_default()))?;
-        post.lock().wake = Some(wake);
+        let handle = Arc::new(CallHandle::default());
+        {
+            let mut state = post.lock();
+            state.wake = Some(wake);
+            state.calls.insert(REPORTS, Arc::clone(&handle));
+        }
+        let pool = runtime.pool(settings);
+        let reporter = reports::start(&runtime, &pool, &post, handle);
         // What still runs when the environment goes is stopped, and nobody writes to its mailbox any more.
         env.add_env_cleanup_hook(Arc::downgrade(&post), |post: Weak<Post>| {
             if let Some(post) = post.upgrade() {
                 post.close();
             }
         })?;
-        Ok(Self { post, runtime, settings })
+        Ok(Self { post, runtime, pool, reporter })
     }
 
     /// Stops a call: its request is dropped, its connection closed, and no message of it comes any more.
@@ -96,6 +120,60 @@ impl Mailbox {
         if let Some(handle) = self.post.call(call) {
             handle.window.give(bytes as usize);
         }
+    }
+
+    /// Asks to be told by a `reported` when the reports of a call are settled.
+    #[napi]
+    pub fn watch_reports(&self, call: u32) {
+        if let Some(handle) = self.runtime.handle() {
+            // Ends with the telling, after the call and five more seconds at the latest.
+            drop(handle.spawn(self.reporter.watch(call)));
+        }
+    }
+
+    /// The number of reports that are queued or on their way.
+    #[napi]
+    pub fn pending_reports(&self) -> u32 {
+        u32::try_from(self.reporter.counts().pending).unwrap_or(u32::MAX)
+    }
+
+    /// Waits until no report is pending, or for so long; told by a `flushed` with this number and the counts.
+    #[napi]
+    pub fn flush(&self, flush: u32, milliseconds: u32) {
+        let (reporter, post) = (self.reporter.clone(), Arc::downgrade(&self.post));
+        if let Some(handle) = self.runtime.handle() {
+            let time = Duration::from_millis(milliseconds.into());
+            // Ends when every report is delivered or given up, or with its time.
+            drop(handle.spawn(async move {
+                let flushed = tokio::time::timeout(time, reporter.flush()).await;
+                let counts = json(&flushed.unwrap_or_else(|_elapsed| reporter.counts()));
+                if let Some(post) = post.upgrade() {
+                    post.send(REPORTS, "flushed", &[&flush.to_string(), &counts], []);
+                }
+            }));
+        }
+    }
+
+    /// Sends a request of OpenPipe's API over the pool of connections, and returns its number; told by a `response`.
+    /// `headers` is JSON: an array of pairs.
+    #[napi(catch_unwind)]
+    pub fn request(
+        &self,
+        method: String,
+        url: String,
+        headers: String,
+        body: String,
+        milliseconds: f64,
+    ) -> Result<u32> {
+        let request = reports::ApiRequest::read(&method, &url, &headers, body, milliseconds)
+            .map_err(|message| Error::new(Status::InvalidArg, message))?;
+        let number = self.post.number();
+        let (pool, post) = (Arc::clone(&self.pool), Arc::downgrade(&self.post));
+        if let Some(handle) = self.runtime.handle() {
+            // Ends with the response, or its time.
+            drop(handle.spawn(async move { request.run(&pool, &post, number).await }));
+        }
+        Ok(number)
     }
 
     /// A JavaScript client's answer to an `ask` or a `pull`, as JSON.
@@ -117,7 +195,11 @@ impl Mailbox {
     }
 
     pub(crate) fn pool(&self) -> Arc<HttpPool> {
-        self.runtime.pool(self.settings.clone())
+        Arc::clone(&self.pool)
+    }
+
+    pub(crate) fn reporter(&self) -> Reporter {
+        self.reporter.clone()
     }
 }
 
@@ -148,9 +230,15 @@ struct State {
 impl Post {
     /// Enters a call and gives it its number.
     pub(crate) fn enter(&self, handle: Arc<CallHandle>) -> u32 {
-        let call = self.next_call.fetch_add(1, Ordering::Relaxed);
+        let call = self.number();
         self.lock().calls.insert(call, handle);
         call
+    }
+
+    /// A number that nothing else has, short of four thousand million calls at once.
+    pub(crate) fn number(&self) -> u32 {
+        let number = self.next_call.fetch_add(1, Ordering::Relaxed);
+        if number == REPORTS { self.number() } else { number }
     }
 
     /// A call's handle.
@@ -195,10 +283,21 @@ impl Post {
     fn write(&self, call: u32, message: impl FnOnce(&mut String, &mut Vec<String>)) {
         let mut state = self.lock();
         // A call that was cancelled has nobody who reads of it.
-        if !state.calls.contains_key(&call) {
-            return;
+        if state.calls.contains_key(&call) {
+            self.append(&mut state, message);
         }
-        let State { messages, texts, .. } = &mut *state;
+    }
+
+    /// Sends a message of a call that is over.
+    pub(crate) fn send_late(&self, call: u32, name: &str) {
+        self.append(&mut self.lock(), |messages, _| {
+            // Writing to a `String` cannot fail.
+            let _ = write!(messages, "[{call},\"{name}\"]");
+        });
+    }
+
+    fn append(&self, state: &mut State, message: impl FnOnce(&mut String, &mut Vec<String>)) {
+        let State { messages, texts, .. } = state;
         messages.push(if messages.is_empty() { '[' } else { ',' });
         message(messages, texts);
         if self.woken.swap(true, Ordering::AcqRel) {

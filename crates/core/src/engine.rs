@@ -80,6 +80,11 @@ pub enum Outcome {
 pub trait Observer: Send + Sync {
     /// A target failed and another one takes over.
     fn moved_on(&self, from: &Attempt, to: &Target);
+
+    /// A target has come to its end; one whose stream was handed over has not yet, and is its reader's to tell of.
+    fn ended(&self, target: &Target, attempt: &Attempt, result: Result<&Completion, &Failure>) {
+        let _ = (target, attempt, result);
+    }
 }
 
 /// Runs a plan to its end.
@@ -92,6 +97,11 @@ pub async fn run(plan: &Plan, body: &RequestBody, upstreams: &dyn Upstreams, obs
         let run = call.target(target, index).await;
         trail.last = index;
         trail.last_started = Some(run.started);
+        match &run.result {
+            Ok(Answer::Completion(completion)) => observer.ended(target, &run.attempt, Ok(completion)),
+            Err(failure) => observer.ended(target, &run.attempt, Err(failure)),
+            Ok(Answer::Stream(_)) => {}
+        }
         trail.attempts.push(run.attempt);
         let failure = match run.result {
             Ok(Answer::Completion(completion)) => return Outcome::Completion(completion, trail),
@@ -172,19 +182,23 @@ impl Call<'_> {
         let upstream = self.upstreams.upstream(&target.via);
         let body = target.body(self.body);
         loop {
-            let clock =
-                self.clock(target, if matches!(target.budget, Budget::Total(_)) { started } else { Instant::now() });
+            let from = if matches!(target.budget, Budget::Total(_)) { started } else { Instant::now() };
+            let clock = self.clock(target, from);
+            let to_content = self.clock_to_content(target, from, clock);
             let request = Request {
                 target,
                 body: body.clone(),
                 stream: self.plan.stream,
                 retries: *tries,
-                time: clock.until.map(|until| until.saturating_duration_since(Instant::now())),
+                time: match clock.bound {
+                    Bound::Deadline => clock.until.map(left),
+                    Bound::Target | Bound::FirstToken => clock.limit,
+                },
                 max_response_bytes: self.plan.max_response_bytes,
             };
             *tries += 1;
-            let failure = match clock.bound(upstream.send(request)).await {
-                Ok(response) => match self.accept(response, target, index, &clock).await {
+            let failure = match to_content.bound(upstream.send(request)).await {
+                Ok(response) => match self.accept(response, target, index, clock, to_content).await {
                     Ok(answer) => return Ok(answer),
                     Err(failure) => failure,
                 },
@@ -192,7 +206,7 @@ impl Call<'_> {
             };
             // The call's own deadline leaves no time for another try; that of a try does, where nothing follows.
             let over = match target.budget {
-                Budget::Total(_) => clock.until,
+                Budget::Total(_) => to_content.until,
                 Budget::PerTry(_) => self.deadline,
             };
             let failed = Failed {
@@ -219,52 +233,67 @@ impl Call<'_> {
         response: Response,
         target: &Target,
         index: usize,
-        clock: &Clock,
+        clock: Clock,
+        to_content: Clock,
     ) -> Result<Answer, Failure> {
         let (head, source, ticket) = match response {
             Response::Completion(completion) => return Ok(Answer::Completion(completion)),
             Response::Stream { head, source, ticket } => (head, source, ticket),
         };
-        let times = Times { content_by: clock.until, content_wait: clock.limit, idle: target.idle_timeout };
-        let mut stream = Box::new(EventStream::new(head, source, ticket, times));
+        let times =
+            |clock: Clock| Times { content_by: clock.until, content_wait: clock.limit, idle: target.idle_timeout };
+        let mut stream = Box::new(EventStream::new(head, source, ticket, times(to_content)));
         if index + 1 == self.plan.targets.len() {
             return Ok(Answer::Stream(stream));
         }
-        let first_token = target.first_token_timeout.and_then(|wait| Some((wait, clock.from.checked_add(wait)?)));
-        if let Some((wait, by)) = first_token.filter(|(_, by)| clock.until.is_none_or(|until| *by < until)) {
-            stream.set_times(Times { content_by: Some(by), content_wait: Some(wait), ..times });
-        }
-        let held = stream.hold(self.plan.hold_until, self.plan.max_response_bytes);
-        match self.deadline {
-            // The target's own time ends with the first content; the call's runs until the commit.
-            Some(deadline) => timeout_at(deadline, held).await.unwrap_or_else(|_elapsed| Err(clock.failure()))?,
-            None => held.await?,
-        }
-        stream.set_times(times);
+        // The target's own time ends with the first content; the call's runs until the commit.
+        self.deadline_clock().bound(stream.hold(self.plan.hold_until, self.plan.max_response_bytes)).await?;
+        stream.set_times(times(clock));
         Ok(Answer::Stream(stream))
     }
 
+    /// The time of a try: its target's, or what is left of the call's.
     fn clock(&self, target: &Target, from: Instant) -> Clock {
         let limit = target.budget.limit();
-        let own = limit.and_then(|limit| from.checked_add(limit));
-        match (own, self.deadline) {
-            (own, Some(deadline)) if own.is_none_or(|own| deadline < own) => {
-                Clock { from, until: Some(deadline), limit: self.plan.deadline, is_deadline: true }
-            }
-            (own, _) => Clock { from, until: own, limit, is_deadline: false },
-        }
+        let own = Clock { until: limit.and_then(|limit| from.checked_add(limit)), limit, bound: Bound::Target };
+        own.or_sooner(self.deadline_clock())
+    }
+
+    /// The time to the first content, which may be shorter where another target could give one.
+    fn clock_to_content(&self, target: &Target, from: Instant, clock: Clock) -> Clock {
+        let Some(wait) = target.first_token_timeout.filter(|_| self.plan.stream) else { return clock };
+        clock.or_sooner(Clock { until: from.checked_add(wait), limit: Some(wait), bound: Bound::FirstToken })
+    }
+
+    fn deadline_clock(&self) -> Clock {
+        Clock { until: self.deadline, limit: self.plan.deadline, bound: Bound::Deadline }
     }
 }
 
-/// The time of one try.
+/// A time and what it is the end of.
+#[derive(Clone, Copy)]
 struct Clock {
-    from: Instant,
     until: Option<Instant>,
     limit: Option<Duration>,
-    is_deadline: bool,
+    bound: Bound,
+}
+
+#[derive(Clone, Copy)]
+enum Bound {
+    Target,
+    FirstToken,
+    Deadline,
 }
 
 impl Clock {
+    fn or_sooner(self, other: Self) -> Self {
+        match (self.until, other.until) {
+            (None, Some(_)) => other,
+            (Some(mine), Some(others)) if others < mine => other,
+            _ => self,
+        }
+    }
+
     async fn bound<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         match self.until {
             Some(until) => timeout_at(until, work).await.unwrap_or_else(|_elapsed| Err(self.failure())),
@@ -274,10 +303,10 @@ impl Clock {
 
     fn failure(&self) -> Failure {
         let limit = self.limit.unwrap_or_default().as_millis();
-        Failure::timeout(if self.is_deadline {
-            format!("the call's deadline of {limit} ms was up")
-        } else {
-            format!("no answer within {limit} ms")
+        Failure::timeout(match self.bound {
+            Bound::Target => format!("no answer within {limit} ms"),
+            Bound::FirstToken => format!("the stream's first content did not come within {limit} ms"),
+            Bound::Deadline => format!("the call's deadline of {limit} ms was up"),
         })
     }
 }

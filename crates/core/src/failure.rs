@@ -128,15 +128,9 @@ impl Head {
 
 impl Serialize for Head {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // A header's bytes become the characters of the same code, as in the Fetch standard's byte strings.
-        let headers: Vec<(&str, String)> = self
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_bytes().iter().map(|byte| char::from(*byte)).collect()))
-            .collect();
         let mut map = serializer.serialize_map(Some(3))?;
         map.serialize_entry("status", &self.status)?;
-        map.serialize_entry("headers", &headers)?;
+        map.serialize_entry("headers", &headers::list(&self.headers))?;
         map.serialize_entry("url", &self.url)?;
         map.end()
     }
@@ -283,8 +277,7 @@ impl ClientError {
         let kind = self.kind();
         let code = self.codes.iter().find(|code| is_system_code(code)).or(self.codes.first()).cloned();
         let head = self.status.map(|status| {
-            let list: headers::HeaderList =
-                self.headers.into_iter().map(|(name, value)| (name, Some(value))).collect();
+            let list: headers::HeaderList = self.headers.into_iter().map(|(name, value)| (name, Some(value))).collect();
             let mut head = Head { status, ..Head::default() };
             // What is no header says nothing.
             let _ = headers::overlay(&mut head.headers, &list);

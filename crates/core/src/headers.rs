@@ -41,6 +41,14 @@ fn header_value(value: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
+/// Headers as JavaScript takes them: a header's bytes become the characters of the same code, as in the Fetch standard's
+/// byte strings.
+#[must_use]
+pub fn list(headers: &HeaderMap) -> HeaderList {
+    let text = |value: &HeaderValue| value.as_bytes().iter().map(|byte| char::from(*byte)).collect();
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), Some(text(value)))).collect()
+}
+
 /// Whether a header proves who somebody is. Such a one goes to the upstream it was written for and nowhere else
 /// (contract.md, section 2).
 #[must_use]

@@ -1,5 +1,6 @@
 //! What a caller set, as it comes over the boundary: already checked there, and merged here.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
@@ -10,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::failure::{Filter, Trigger};
 use crate::headers::{self, HeaderList};
+use crate::report::ReportEndpoint;
 
 /// The default for the decompressed size of a response, 256 MiB.
 pub const MAX_RESPONSE_BYTES: u64 = 256 * 1024 * 1024;
@@ -168,6 +170,8 @@ pub struct ClientConfig {
     pub openai: Endpoint,
     /// OpenPipe.
     pub openpipe: Endpoint,
+    /// Where reports go; `None` without a key.
+    pub report: Option<Arc<ReportEndpoint>>,
     /// The number of the constructor's `fallbackClient`.
     pub fallback_client: Option<u32>,
     /// The client's `timeout`.
@@ -192,6 +196,7 @@ struct WireEndpoint {
 struct WireConfig {
     openai: WireEndpoint,
     openpipe_url: String,
+    report_url: Option<String>,
     openpipe_key: Option<String>,
     openpipe_missing_key: Option<String>,
     openpipe_client: Option<u32>,
@@ -229,9 +234,18 @@ impl ClientConfig {
             value.set_sensitive(true);
             openpipe.headers.insert(http::header::AUTHORIZATION, value);
         }
+        let report = match wire.report_url {
+            Some(url) => {
+                let url = parse_url("openpipe.baseUrl", &url)?;
+                let through_fetch = openpipe.client.is_some();
+                Some(Arc::new(ReportEndpoint::new(url, openpipe.headers.clone(), through_fetch)))
+            }
+            None => None,
+        };
         Ok(Self {
             openai,
             openpipe,
+            report,
             fallback_client: wire.fallback_client,
             timeout: wire.timeout,
             max_retries: wire.max_retries,

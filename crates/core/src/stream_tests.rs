@@ -316,7 +316,8 @@ async fn a_clean_end_is_good_only_after_every_choices_finish_reason() {
     };
     let opening = [delta(0, r#"{"content":"a"}"#, "null"), delta(1, r#"{"content":"b"}"#, "null")];
     let [first, second] = [delta(0, "{}", "\"stop\""), delta(1, "{}", "\"length\"")];
-    for (finishes, good) in [(vec![], false), (vec![&first], false), (vec![&second], false), (vec![&second, &first], true)]
+    for (finishes, good) in
+        [(vec![], false), (vec![&first], false), (vec![&second], false), (vec![&second, &first], true)]
     {
         let all = opening.iter().chain(finishes.iter().copied()).map(event).collect();
         let mut stream = timeless([(0, Act::Events(all)), (5, Act::End)]);
@@ -375,11 +376,8 @@ async fn usage_is_taken_from_a_last_chunk_without_choices() {
 #[tokio::test(start_paused = true)]
 async fn after_a_good_end_the_connection_is_drained_for_a_moment() {
     let drains = Arc::new(AtomicUsize::new(0));
-    let script = Script {
-        began: Instant::now(),
-        acts: VecDeque::from([(0, events([A, DONE]))]),
-        drains: Arc::clone(&drains),
-    };
+    let script =
+        Script { began: Instant::now(), acts: VecDeque::from([(0, events([A, DONE]))]), drains: Arc::clone(&drains) };
     let mut stream = EventStream::new(head(), Box::new(script), None, Times::default());
     read(&mut stream).await.1.unwrap();
     let ((), took) = timed(stream.drain()).await;

@@ -1,6 +1,6 @@
 //! The engine with scripted upstreams and paused time: who takes which failure, when, and what is left open.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 #[path = "support/planning.rs"]
 mod planning;
@@ -11,7 +11,9 @@ use openpipe_core::engine::{self, Outcome, Trail, conclude};
 use openpipe_core::failure::{Failure, Kind};
 use openpipe_core::stream::EventStream;
 use planning::planned;
-use script::{A, Act, DONE, ROLE, Reply, STOP, World, answers, failing, fails, ms, silent, status, streams, streams_well};
+use script::{
+    A, Act, DONE, ROLE, Reply, STOP, World, answers, failing, fails, ms, silent, status, streams, streams_well,
+};
 use tokio::time::{Instant, sleep, timeout};
 
 const HOUR: u64 = 3_600_000;
@@ -215,11 +217,7 @@ async fn each_target_is_asked_for_its_own_model() {
     let bodies: Vec<_> = world.sent().into_iter().map(|sent| sent.body).collect();
     assert_eq!(
         bodies,
-        [
-            r#"{"model":"a","stream":false}"#,
-            r#"{"model":"b","stream":false}"#,
-            r#"{"model":"c","stream":false,"n":1}"#
-        ]
+        [r#"{"model":"a","stream":false}"#, r#"{"model":"b","stream":false}"#, r#"{"model":"c","stream":false,"n":1}"#]
     );
 }
 
@@ -255,9 +253,8 @@ async fn a_silent_primary_gets_its_time_and_the_fallback_its_own_whatever_max_re
     for stream in BOTH {
         for retries in ["", r#""maxRetries":0,"#, r#""maxRetries":5,"#] {
             let world = World::new([("a", vec![silent()]), ("b", vec![silent()])]);
-            let call = format!(
-                r#"{{"timeout":500,{retries}"openpipe":{{"fallback":[{{"model":"b","timeout":800}}]}}}}"#
-            );
+            let call =
+                format!(r#"{{"timeout":500,{retries}"openpipe":{{"fallback":[{{"model":"b","timeout":800}}]}}}}"#);
             let (outcome, took) = timed(&world, &call, stream).await;
             assert_eq!(shape(&failed(outcome)), [("a", "timeout", 1), ("b", "timeout", 1)], "{retries}");
             about(took, 1_300);
@@ -278,8 +275,7 @@ async fn a_fallback_that_answers_within_its_time_answers() {
 #[tokio::test(start_paused = true)]
 async fn each_target_of_many_has_its_own_time() {
     let world = World::new([("a", vec![silent()]), ("b", vec![silent()]), ("c", vec![silent()])]);
-    let call =
-        r#"{"timeout":500,"openpipe":{"fallback":[{"model":"b","timeout":100},{"model":"c","timeout":2000}]}}"#;
+    let call = r#"{"timeout":500,"openpipe":{"fallback":[{"model":"b","timeout":100},{"model":"c","timeout":2000}]}}"#;
     let (outcome, took) = timed(&world, call, false).await;
     assert_eq!(kinds(&failed(outcome)), [Kind::Timeout; 3]);
     about(took, 2_600);
@@ -413,7 +409,10 @@ async fn only_what_the_sdk_retries_is_retried() {
 
 #[tokio::test(start_paused = true)]
 async fn a_timeout_is_never_retried_where_another_target_follows() {
-    let world = World::new([("a", vec![fails(100, Failure::timeout("the client's own")), answers(0)]), ("b", vec![answers(0)])]);
+    let world = World::new([
+        ("a", vec![fails(100, Failure::timeout("the client's own")), answers(0)]),
+        ("b", vec![answers(0)]),
+    ]);
     let call = r#"{"timeout":10000,"maxRetries":3,"openpipe":{"fallback":[{"model":"b"}]}}"#;
     assert_eq!(shape(&answered(run(&world, call, false).await)), [("a", "timeout", 1), ("b", "ok", 1)]);
 }
@@ -607,8 +606,10 @@ async fn the_wait_for_the_last_targets_first_content_ends_with_its_time() {
 
 #[tokio::test(start_paused = true)]
 async fn the_wait_for_a_first_content_that_another_target_could_give_ends_with_the_targets_time() {
-    let world =
-        World::new([("a", vec![streams(300, [(0, Act::Event(ROLE)), (650, Act::Event(ROLE))])]), ("b", vec![streams_well(0)])]);
+    let world = World::new([
+        ("a", vec![streams(300, [(0, Act::Event(ROLE)), (650, Act::Event(ROLE))])]),
+        ("b", vec![streams_well(0)]),
+    ]);
     let (outcome, took) = timed(&world, WITH_FALLBACK, true).await;
     assert_eq!(shape(&answered(outcome)), [("a", "timeout", 1), ("b", "ok", 1)]);
     about(took, 1_000);
@@ -632,7 +633,8 @@ async fn a_first_token_that_does_not_come_in_time_moves_on() {
 
 #[tokio::test(start_paused = true)]
 async fn a_first_token_timeout_is_not_for_the_last_target() {
-    let world = World::new([("a", vec![silent()]), ("b", vec![streams(900, [(900, Act::Event(A)), (901, Act::Event(DONE))])])]);
+    let world =
+        World::new([("a", vec![silent()]), ("b", vec![streams(900, [(900, Act::Event(A)), (901, Act::Event(DONE))])])]);
     let (mut stream, _) = streaming(run(&world, IMPATIENT, true).await);
     assert!(read(&mut stream).await.1.is_none());
 }

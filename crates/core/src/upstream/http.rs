@@ -14,13 +14,15 @@ use std::time::Duration;
 use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Client, Method, NoProxy, Proxy, Url, redirect};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
 use super::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, refuse_completion};
 use crate::failure::{Failure, Head};
 use crate::json;
-use crate::sse::Decoder;
+use crate::sse::{Decoder, TooLarge};
 
 /// What is kept of an error's body.
 const MAX_ERROR_BODY: u64 = 1024 * 1024;
@@ -60,9 +62,23 @@ pub struct HttpPool {
 
 #[derive(Debug)]
 struct Clients {
+    settings: TransportSettings,
     pooled: Client,
-    /// Never reuses a connection.
-    fresh: Client,
+    /// Never reuses a connection. Rarely needed, and as dear to make as the other one.
+    fresh: OnceCell<Client>,
+}
+
+impl Clients {
+    async fn fresh(&self) -> Result<&Client, Failure> {
+        self.fresh.get_or_try_init(|| made(&self.settings, false)).await
+    }
+}
+
+/// Makes a client where it holds nobody up: reading the system's certificates takes milliseconds of disk and CPU.
+async fn made(settings: &TransportSettings, reuse: bool) -> Result<Client, Failure> {
+    let settings = settings.clone();
+    let made = tokio::task::spawn_blocking(move || client(&settings, reuse)).await;
+    made.map_err(|error| error.to_string()).and_then(|made| made).map_err(|message| Failure::connection(message, None))
 }
 
 impl HttpPool {
@@ -75,29 +91,56 @@ impl HttpPool {
     async fn clients(&self) -> Result<&Clients, Failure> {
         self.clients
             .get_or_try_init(|| async {
-                let settings = self.settings.clone();
-                // Reading the system's certificates takes milliseconds of disk and CPU.
-                let made = tokio::task::spawn_blocking(move || {
-                    Ok::<_, String>(Clients { pooled: client(&settings, true)?, fresh: client(&settings, false)? })
-                });
-                made.await.map_err(|error| error.to_string())?
+                let pooled = made(&self.settings, true).await?;
+                Ok(Clients { settings: self.settings.clone(), pooled, fresh: OnceCell::new() })
             })
             .await
-            .map_err(|message: String| Failure::connection(message, None))
+    }
+
+    /// Gets ready for the first request, which would otherwise wait for the certificates.
+    pub async fn warm(&self) {
+        // What is wrong is told to whoever sends a request.
+        let _ = self.clients().await;
+    }
+
+    /// Sends any request of the API and reads its answer, whatever its status.
+    ///
+    /// # Errors
+    /// [`Failure`] where there is no answer, or one larger than `max_bytes`.
+    pub async fn request(
+        &self,
+        method: Method,
+        url: &Url,
+        headers: HeaderMap,
+        body: bytes::Bytes,
+        max_bytes: u64,
+    ) -> Result<(Head, String), Failure> {
+        let response = self.exchange(&method, url, headers, body).await?;
+        let head = head(&response);
+        let text = read(response, &head, max_bytes).await?;
+        Ok((head, text))
     }
 
     /// Sends a request. One that went to a connection which had died idle, and of which no byte came back, is sent again
     /// on a fresh connection: the caller's try has not begun before.
-    async fn exchange(&self, url: &Url, headers: HeaderMap, body: bytes::Bytes) -> Result<reqwest::Response, Failure> {
+    async fn exchange(
+        &self,
+        method: &Method,
+        url: &Url,
+        headers: HeaderMap,
+        body: bytes::Bytes,
+    ) -> Result<reqwest::Response, Failure> {
         let clients = self.clients().await?;
         let request = || {
-            let mut request = reqwest::Request::new(Method::POST, url.clone());
+            let mut request = reqwest::Request::new(method.clone(), url.clone());
             *request.headers_mut() = headers.clone();
-            *request.body_mut() = Some(body.clone().into());
+            if !body.is_empty() {
+                *request.body_mut() = Some(body.clone().into());
+            }
             request
         };
         let result = match clients.pooled.execute(request()).await {
-            Err(error) if self.was_stale(&error) => clients.fresh.execute(request()).await,
+            Err(error) if self.was_stale(&error) => clients.fresh().await?.execute(request()).await,
             result => result,
         };
         let response = result.map_err(|error| failure(&error))?;
@@ -158,7 +201,7 @@ fn client(settings: &TransportSettings, reuse: bool) -> Result<Client, String> {
     } else {
         // Slim images have no certificate store of their own, so Mozilla's roots come with the addon.
         let bundled = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|der| Certificate::from_der(der).ok());
-        builder = builder.tls_certs_merge(bundled.chain(extra_roots(settings)?));
+        builder = builder.tls_certs_merge(bundled.chain(extra_roots(settings)));
     }
     builder.build().map_err(|error| format!("no HTTP client could be made: {}", innermost(&error)))
 }
@@ -176,12 +219,15 @@ fn proxies(settings: &TransportSettings) -> Result<Vec<Proxy>, String> {
     Ok(all.into_iter().flatten().collect())
 }
 
-fn extra_roots(settings: &TransportSettings) -> Result<Vec<Certificate>, String> {
-    let Some(path) = &settings.extra_ca_certs else { return Ok(Vec::new()) };
-    // Node.js warns of a file that it cannot read, and goes on without it; the warning is Node's.
-    let Ok(pem) = std::fs::read(path) else { return Ok(Vec::new()) };
-    Certificate::from_pem_bundle(&pem)
-        .map_err(|_| format!("NODE_EXTRA_CA_CERTS: {} holds no PEM certificates", path.display()))
+/// Node.js warns of a file that it cannot read or make sense of, and goes on without it; the warning is Node's.
+fn extra_roots(settings: &TransportSettings) -> Vec<Certificate> {
+    let pem = settings.extra_ca_certs.as_ref().and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
+    CertificateDer::pem_slice_iter(&pem)
+        .filter_map(Result::ok)
+        // One that rustls cannot read would spoil every connection, also those that do not need it.
+        .filter(|der| rustls::RootCertStore::empty().add(der.clone()).is_ok())
+        .filter_map(|der| Certificate::from_der(&der).ok())
+        .collect()
 }
 
 /// 307 and 308 within the origin are followed, with body and key; whatever else is returned as it is, a failure.
@@ -236,7 +282,7 @@ impl Upstream for HttpUpstream {
             if let Some(count) = headers.get_mut("x-stainless-retry-count") {
                 *count = HeaderValue::from(request.retries);
             }
-            let response = self.pool.exchange(&self.url, headers, request.body).await?;
+            let response = self.pool.exchange(&Method::POST, &self.url, headers, request.body).await?;
             let head = head(&response);
             if !(200..300).contains(&head.status) {
                 return Err(Failure::status(head, error_body(response).await));
@@ -253,25 +299,30 @@ fn head(response: &reqwest::Response) -> Head {
     Head { status: response.status().as_u16(), headers: response.headers().clone(), url: response.url().to_string() }
 }
 
-async fn completion(mut response: reqwest::Response, head: Head, max_bytes: u64) -> Result<Response, Failure> {
+async fn completion(response: reqwest::Response, head: Head, max_bytes: u64) -> Result<Response, Failure> {
+    let text = read(response, &head, max_bytes).await?;
+    match refuse_completion(&text) {
+        None => Ok(Response::Completion(Completion { head, text, ticket: None })),
+        Some(why) => Err(Failure::invalid_response(why, head, error_member(&text))),
+    }
+}
+
+/// A body's text, within bounds.
+async fn read(mut response: reqwest::Response, head: &Head, max_bytes: u64) -> Result<String, Failure> {
     let capacity = response.content_length().unwrap_or(0).min(64 * 1024);
     let mut bytes = Vec::with_capacity(usize::try_from(capacity).unwrap_or(0));
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
             Ok(None) => break,
-            Err(error) => return Err(body_failure(&error, head)),
+            Err(error) => return Err(body_failure(&error, head.clone())),
         }
         if bytes.len() as u64 > max_bytes {
             let message = format!("the response is larger than `openpipe.maxResponseBytes` ({max_bytes})");
-            return Err(Failure::invalid_response(message, head, None));
+            return Err(Failure::invalid_response(message, head.clone(), None));
         }
     }
-    let text = json::text(bytes);
-    match refuse_completion(&text) {
-        None => Ok(Response::Completion(Completion { head, text, ticket: None })),
-        Some(why) => Err(Failure::invalid_response(why, head, error_member(&text))),
-    }
+    Ok(json::text(bytes))
 }
 
 async fn stream(response: reqwest::Response, head: Head, max_bytes: u64) -> Result<Response, Failure> {
@@ -284,7 +335,7 @@ async fn stream(response: reqwest::Response, head: Head, max_bytes: u64) -> Resu
         return Err(Failure::invalid_response(message, head, error_member(&body)));
     }
     let decoder = Decoder::new(usize::try_from(max_bytes).unwrap_or(usize::MAX));
-    let source = HttpEvents { response, decoder, head: head.clone(), max_bytes, ended: false };
+    let source = HttpEvents { response, decoder, head: head.clone(), max_bytes, end: None };
     Ok(Response::Stream { head, source: Box::new(source), ticket: None })
 }
 
@@ -316,32 +367,42 @@ struct HttpEvents {
     decoder: Decoder,
     head: Head,
     max_bytes: u64,
-    ended: bool,
+    /// Nothing more is read: the body has ended, or an event was too large.
+    end: Option<Result<(), TooLarge>>,
+}
+
+impl HttpEvents {
+    fn too_large(&self) -> Failure {
+        let message = format!("an event is larger than `openpipe.maxResponseBytes` ({})", self.max_bytes);
+        Failure { head: Some(Box::new(self.head.clone())), ..Failure::bad_stream(message, None) }
+    }
 }
 
 impl EventSource for HttpEvents {
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<SseEvent>>, Failure>> {
         Box::pin(async move {
             let mut events = Vec::new();
-            while events.is_empty() && !self.ended {
+            // What came before the end is told first.
+            while events.is_empty() {
+                match self.end {
+                    Some(Ok(())) => return Ok(None),
+                    Some(Err(TooLarge)) => return Err(self.too_large()),
+                    None => {}
+                }
                 // Cancel-safe: `chunk` holds no bytes of its own, and what it returned is decoded before the next await.
                 let decoded = match self.response.chunk().await {
                     Ok(Some(chunk)) => self.decoder.feed(&chunk, &mut events),
                     Ok(None) => {
-                        self.ended = true;
+                        self.end = Some(Ok(()));
                         self.decoder.finish(&mut events)
                     }
                     Err(error) => return Err(stream_failure(&error, self.head.clone())),
                 };
-                if decoded.is_err() {
-                    let message = format!("an event is larger than `openpipe.maxResponseBytes` ({})", self.max_bytes);
-                    return Err(Failure {
-                        head: Some(Box::new(self.head.clone())),
-                        ..Failure::bad_stream(message, None)
-                    });
+                if let Err(too_large) = decoded {
+                    self.end = Some(Err(too_large));
                 }
             }
-            Ok((!events.is_empty()).then_some(events))
+            Ok(Some(events))
         })
     }
 
@@ -399,17 +460,22 @@ fn code(error: &reqwest::Error) -> Option<String> {
     if find::<hyper::Error>(error).is_some_and(hyper::Error::is_incomplete_message) {
         return Some("UND_ERR_SOCKET".into());
     }
-    let name = match find::<std::io::Error>(error)?.kind() {
-        Io::ConnectionRefused => "ECONNREFUSED",
-        Io::ConnectionReset => "ECONNRESET",
-        Io::ConnectionAborted => "ECONNABORTED",
-        Io::BrokenPipe => "EPIPE",
-        Io::TimedOut => "ETIMEDOUT",
-        Io::HostUnreachable => "EHOSTUNREACH",
-        Io::NetworkUnreachable => "ENETUNREACH",
-        Io::AddrNotAvailable => "EADDRNOTAVAIL",
-        _ => return None,
-    };
+    // The first of them may be one that only wraps the reason.
+    let name =
+        chain(error).filter_map(|link| link.downcast_ref::<std::io::Error>()).find_map(|io| match io.kind() {
+            Io::ConnectionRefused => Some("ECONNREFUSED"),
+            Io::ConnectionReset => Some("ECONNRESET"),
+            Io::ConnectionAborted => Some("ECONNABORTED"),
+            Io::BrokenPipe => Some("EPIPE"),
+            Io::TimedOut => Some("ETIMEDOUT"),
+            Io::HostUnreachable => Some("EHOSTUNREACH"),
+            Io::NetworkUnreachable => Some("ENETUNREACH"),
+            Io::AddrNotAvailable => Some("EADDRNOTAVAIL"),
+            // Within a handshake Node.js calls it a reset; later, when a body is cut, undici names it so.
+            Io::UnexpectedEof if error.is_connect() => Some("ECONNRESET"),
+            Io::UnexpectedEof => Some("UND_ERR_SOCKET"),
+            _ => None,
+        })?;
     Some(name.into())
 }
 

@@ -29,7 +29,8 @@ pub struct Request<'a> {
     pub stream: bool,
     /// Tries made before this one.
     pub retries: u32,
-    /// The time that this try has; `None` is no limit. The engine enforces it.
+    /// The time that this try has: the target's, or what is left of the call's. `None` is no limit. For a client that wants
+    /// to know; the engine enforces it.
     pub time: Option<Duration>,
     /// The bound on the response's decompressed size, in bytes.
     pub max_response_bytes: u64,

@@ -8,9 +8,7 @@ use std::time::Duration;
 use openpipe_core::engine::{Attempt, Observer};
 use openpipe_core::failure::{Failure, Head, Kind};
 use openpipe_core::plan::{Target, Via};
-use openpipe_core::upstream::{
-    BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, Upstreams,
-};
+use openpipe_core::upstream::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, Upstreams};
 use tokio::time::{Instant, sleep, sleep_until};
 
 pub(crate) const ROLE: &str = r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}"#;
@@ -93,9 +91,7 @@ pub(crate) fn failing(kind: Kind, after: u64, stream: bool) -> Reply {
         Kind::BadRequest => status(400, &[]),
         Kind::ContextLength => coded("context_length_exceeded"),
         Kind::ContentFilter => coded("content_filter"),
-        Kind::InvalidResponse => {
-            Failure::invalid_response("not JSON", Head { status: 200, ..Head::default() }, None)
-        }
+        Kind::InvalidResponse => Failure::invalid_response("not JSON", Head { status: 200, ..Head::default() }, None),
     };
     fails(after, failure)
 }

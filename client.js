@@ -1,0 +1,11 @@
+'use strict';
+// The CommonJS entry of OpenPipe's own API, with the errors of the CommonJS copy of `openai`.
+
+const sdk = require('openai');
+const { defineOpenPipe } = require('./lib/openpipe.js');
+
+const OpenPipe = defineOpenPipe({ ...sdk, Stream: undefined });
+
+module.exports = OpenPipe;
+module.exports.OpenPipe = OpenPipe;
+module.exports.default = OpenPipe;

@@ -1,0 +1,8 @@
+// The ESM entry of OpenPipe's own API, with the errors of the ESM copy of `openai`.
+
+import * as sdk from 'openai';
+
+import openpipe from './lib/openpipe.js';
+
+export const OpenPipe = openpipe.defineOpenPipe({ ...sdk, Stream: undefined });
+export default OpenPipe;

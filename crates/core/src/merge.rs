@@ -1,0 +1,244 @@
+//! The chunks of a stream merged into the completion that they would have been, for its report. Pure.
+//!
+//! Everything is kept as JSON text and never decoded: a surrogate pair that was split over two events comes together again,
+//! numbers stay what they were, and members that nobody here knows of are kept.
+//!
+//! The rules follow from how the API streams (and how openai-node's `ChatCompletionStream` accumulates):
+//! members of a few names are pieces of a text and are joined; objects are merged; of arrays, elements with an `index`
+//! are merged by it (choices, tool calls) and others appended (log probabilities); of everything else the last value that
+//! is not `null` counts.
+
+use std::fmt::Write as _;
+
+use serde_json::value::RawValue;
+
+use crate::json::{self, Members};
+
+/// Members whose strings come in pieces.
+const PIECES: [&str; 9] =
+    ["content", "refusal", "reasoning", "reasoning_content", "thinking", "arguments", "input", "transcript", "data"];
+/// Deeper than this a value is taken whole: no API nests its deltas so.
+const MAX_DEPTH: usize = 12;
+/// What is kept of a stream, in bytes. A report much larger than this would be refused anyway.
+const MAX_BYTES: usize = 32 * 1024 * 1024;
+
+/// A completion as far as it has come.
+#[derive(Debug, Default)]
+pub struct Merge {
+    completion: Object,
+    bytes: usize,
+}
+
+/// A member's value.
+#[derive(Debug)]
+enum Node {
+    /// Any value, as text.
+    Raw(String),
+    /// What is between the quotes of a string.
+    Text(String),
+    Object(Object),
+    Array(Vec<Node>),
+}
+
+/// Members in their order, by their names with quotes.
+#[derive(Debug, Default)]
+struct Object(Vec<(String, Node)>);
+
+impl Merge {
+    /// Adds a chunk, given as JSON text. What is no object adds nothing.
+    pub fn add(&mut self, chunk: &str) {
+        self.bytes = self.bytes.saturating_add(chunk.len());
+        if self.bytes > MAX_BYTES {
+            return;
+        }
+        if let Ok(members) = serde_json::from_str::<Members<'_>>(chunk) {
+            self.completion.merge(&members, 0);
+        }
+    }
+
+    /// Whether so much came that the end is missing.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.bytes > MAX_BYTES
+    }
+
+    /// The completion as JSON text, or `None` where nothing came.
+    #[must_use]
+    pub fn finish(mut self) -> Option<String> {
+        if self.completion.0.is_empty() {
+            return None;
+        }
+        self.completion.0.retain(|(name, _)| name != "\"obfuscation\"");
+        if let Some(object) = self.completion.get_mut("\"object\"") {
+            *object = Node::Text("chat.completion".into());
+        }
+        if let Some(Node::Array(choices)) = self.completion.get_mut("\"choices\"") {
+            choices.sort_by_key(Node::index);
+            for choice in choices {
+                if let Node::Object(choice) = choice {
+                    choice.delta_to_message();
+                }
+            }
+        }
+        let mut out = String::with_capacity(self.bytes.min(64 * 1024));
+        self.completion.write(&mut out);
+        Some(out)
+    }
+}
+
+impl Object {
+    fn get_mut(&mut self, quoted: &str) -> Option<&mut Node> {
+        self.0.iter_mut().find(|(name, _)| name == quoted).map(|(_, node)| node)
+    }
+
+    /// The member of this name, which is `null` where it was not there.
+    fn entry(&mut self, quoted: &str) -> &mut Node {
+        let index = self.0.iter().position(|(name, _)| name == quoted).unwrap_or_else(|| {
+            self.0.push((quoted.to_owned(), Node::null()));
+            self.0.len() - 1
+        });
+        &mut self.0[index].1
+    }
+
+    fn merge(&mut self, members: &Members<'_>, depth: usize) {
+        for (name, value) in members.iter() {
+            let is_piece = PIECES.iter().any(|piece| json::is_quoted(name.get(), piece));
+            self.entry(name.get()).merge(value, is_piece, depth);
+        }
+    }
+
+    /// A chunk's choice has a `delta` where a completion's has a `message`.
+    fn delta_to_message(&mut self) {
+        if let Some((name, message)) = self.0.iter_mut().find(|(name, _)| name == "\"delta\"") {
+            "\"message\"".clone_into(name);
+            if let Node::Object(message) = message {
+                message.strip_tool_indices();
+                if message.get_mut("\"role\"").is_none() {
+                    message.0.insert(0, ("\"role\"".into(), Node::Text("assistant".into())));
+                }
+            }
+        }
+    }
+
+    /// Tool calls are numbered while they are streamed, and only then.
+    fn strip_tool_indices(&mut self) {
+        if let Some(Node::Array(calls)) = self.get_mut("\"tool_calls\"") {
+            calls.sort_by_key(Node::index);
+            for call in calls {
+                if let Node::Object(call) = call {
+                    call.0.retain(|(name, _)| name != "\"index\"");
+                }
+            }
+        }
+    }
+
+    fn write(&self, out: &mut String) {
+        out.push('{');
+        for (index, (name, node)) in self.0.iter().enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            // Writing to a `String` cannot fail.
+            let _ = write!(out, "{name}:");
+            node.write(out);
+        }
+        out.push('}');
+    }
+}
+
+impl Node {
+    fn null() -> Self {
+        Self::Raw("null".into())
+    }
+
+    fn merge(&mut self, value: &RawValue, is_piece: bool, depth: usize) {
+        let text = value.get();
+        match text.as_bytes().first() {
+            Some(b'n') => {}
+            Some(b'{') if depth < MAX_DEPTH => {
+                if let Ok(members) = serde_json::from_str::<Members<'_>>(text) {
+                    self.as_object().merge(&members, depth + 1);
+                }
+            }
+            Some(b'[') if depth < MAX_DEPTH => {
+                if let Ok(elements) = serde_json::from_str::<Vec<&RawValue>>(text) {
+                    self.append(&elements, depth + 1);
+                }
+            }
+            Some(b'"') => {
+                let piece = text.get(1..text.len() - 1).unwrap_or_default();
+                match self {
+                    Self::Text(whole) if is_piece => whole.push_str(piece),
+                    // A name or an id is not taken back by an empty one in a later chunk.
+                    Self::Text(whole) if piece.is_empty() && !whole.is_empty() => {}
+                    other => *other = Self::Text(piece.to_owned()),
+                }
+            }
+            _ => *self = Self::Raw(text.to_owned()),
+        }
+    }
+
+    fn as_object(&mut self) -> &mut Object {
+        if !matches!(self, Self::Object(_)) {
+            *self = Self::Object(Object::default());
+        }
+        let Self::Object(object) = self else { unreachable!("it was just made one") };
+        object
+    }
+
+    fn append(&mut self, elements: &[&RawValue], depth: usize) {
+        if !matches!(self, Self::Array(_)) {
+            *self = Self::Array(Vec::new());
+        }
+        let Self::Array(array) = self else { unreachable!("it was just made one") };
+        for element in elements {
+            let index = serde_json::from_str::<Members<'_>>(element.get())
+                .ok()
+                .and_then(|members| members.get("index")?.get().parse::<u64>().ok());
+            let known = index.and_then(|_| array.iter().position(|node| node.index() == index));
+            match known.and_then(|known| array.get_mut(known)) {
+                Some(known) => known.merge(element, false, depth),
+                None if index.is_some() => {
+                    let mut node = Self::null();
+                    node.merge(element, false, depth);
+                    array.push(node);
+                }
+                None => array.push(Self::Raw(element.get().to_owned())),
+            }
+        }
+    }
+
+    fn index(&self) -> Option<u64> {
+        let Self::Object(Object(members)) = self else { return None };
+        members.iter().find_map(|(name, node)| match node {
+            Self::Raw(text) if name == "\"index\"" => text.parse().ok(),
+            _ => None,
+        })
+    }
+
+    fn write(&self, out: &mut String) {
+        match self {
+            Self::Raw(text) => out.push_str(text),
+            Self::Text(inner) => {
+                out.push('"');
+                out.push_str(inner);
+                out.push('"');
+            }
+            Self::Object(object) => object.write(out),
+            Self::Array(elements) => {
+                out.push('[');
+                for (index, element) in elements.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    element.write(out);
+                }
+                out.push(']');
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "merge_tests.rs"]
+mod tests;

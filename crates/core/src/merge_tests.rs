@@ -1,0 +1,191 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn merged(chunks: &[Value]) -> Value {
+    serde_json::from_str(&merged_text(&chunks.iter().map(ToString::to_string).collect::<Vec<_>>())).unwrap()
+}
+
+fn merged_text(chunks: &[String]) -> String {
+    let mut merge = Merge::default();
+    for chunk in chunks {
+        merge.add(chunk);
+    }
+    merge.finish().unwrap()
+}
+
+fn chunk(choices: Value) -> Value {
+    json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": choices})
+}
+
+#[test]
+fn content_is_joined_and_the_last_finish_reason_counts() {
+    let completion = merged(&[
+        chunk(json!([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": null}])),
+        chunk(json!([{"index": 0, "delta": {"content": "Hel"}, "finish_reason": null}])),
+        chunk(json!([{"index": 0, "delta": {"content": "lo"}, "finish_reason": null}])),
+        chunk(json!([{"index": 0, "delta": {}, "finish_reason": "stop"}])),
+    ]);
+    assert_eq!(
+        completion,
+        json!({"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [
+            {"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}
+        ]})
+    );
+}
+
+#[test]
+fn parallel_tool_calls_are_merged_by_their_index_and_not_by_their_order() {
+    let calls = |calls: Value| chunk(json!([{"index": 0, "delta": {"tool_calls": calls}}]));
+    let completion = merged(&[
+        calls(json!([
+            {"index": 1, "id": "b", "type": "function", "function": {"name": "g", "arguments": ""}},
+            {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": ""}},
+        ])),
+        calls(
+            json!([{"index": 0, "function": {"arguments": "{\"x\""}}, {"index": 1, "function": {"arguments": "[1"}}]),
+        ),
+        calls(json!([{"index": 1, "function": {"arguments": "]"}}, {"index": 0, "function": {"arguments": ":1}"}}])),
+    ]);
+    assert_eq!(
+        completion["choices"][0]["message"]["tool_calls"],
+        json!([
+            {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{\"x\":1}"}},
+            {"id": "b", "type": "function", "function": {"name": "g", "arguments": "[1]"}},
+        ])
+    );
+}
+
+#[test]
+fn several_choices_are_kept_apart_and_sorted() {
+    let completion = merged(&[
+        chunk(json!([{"index": 1, "delta": {"content": "b"}}])),
+        chunk(json!([{"index": 0, "delta": {"content": "a"}}, {"index": 1, "delta": {"content": "b"}}])),
+    ]);
+    assert_eq!(completion["choices"][0]["message"]["content"], "a");
+    assert_eq!(completion["choices"][1]["message"]["content"], "bb");
+}
+
+#[test]
+fn usage_may_come_in_a_last_chunk_without_choices() {
+    let mut first = chunk(json!([{"index": 0, "delta": {"content": "x"}}]));
+    first["usage"] = Value::Null;
+    let mut last = chunk(json!([]));
+    last["usage"] = json!({"total_tokens": 3});
+    let completion = merged(&[first, last]);
+    assert_eq!(completion["usage"], json!({"total_tokens": 3}));
+    assert_eq!(completion["choices"][0]["message"]["content"], "x");
+}
+
+#[test]
+fn refusal_reasoning_function_call_logprobs_and_audio_come_together() {
+    let of = |delta: Value, logprobs: Value| chunk(json!([{"index": 0, "delta": delta, "logprobs": logprobs}]));
+    let completion = merged(&[
+        of(
+            json!({"refusal": "I ", "reasoning_content": "hm", "function_call": {"name": "f", "arguments": "{"}}),
+            json!({"content": [{"token": "a"}], "refusal": null}),
+        ),
+        of(
+            json!({"refusal": "can't", "reasoning_content": "m", "function_call": {"arguments": "}"}, "audio": {"id": "au", "data": "QU"}}),
+            json!({"content": [{"token": "b"}]}),
+        ),
+        of(json!({"audio": {"data": "JD", "transcript": "hi", "expires_at": 5}}), Value::Null),
+    ]);
+    let choice = &completion["choices"][0];
+    assert_eq!(
+        choice["message"],
+        json!({"role": "assistant", "refusal": "I can't", "reasoning_content": "hmm",
+            "function_call": {"name": "f", "arguments": "{}"},
+            "audio": {"id": "au", "data": "QUJD", "transcript": "hi", "expires_at": 5}})
+    );
+    assert_eq!(choice["logprobs"]["content"], json!([{"token": "a"}, {"token": "b"}]));
+}
+
+#[test]
+fn unknown_members_are_kept() {
+    let mut first = chunk(json!([{"index": 0, "delta": {"content": "x", "novelty": {"a": 1}}, "extra": "e"}]));
+    first["provider"] = json!("p");
+    let completion = merged(&[first, chunk(json!([{"index": 0, "delta": {"novelty": {"b": [2]}}}]))]);
+    assert_eq!(completion["provider"], "p");
+    assert_eq!(completion["choices"][0]["extra"], "e");
+    assert_eq!(completion["choices"][0]["message"]["novelty"], json!({"a": 1, "b": [2]}));
+}
+
+#[test]
+fn a_surrogate_pair_split_over_two_chunks_comes_together() {
+    let piece = |content: &str| format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"{content}"}}}}]}}"#);
+    let text = merged_text(&[piece(r"\ud83d"), piece(r"\ude00")]);
+    assert!(serde_json::from_str::<Value>(&text).is_ok_and(|value| value["choices"][0]["message"]["content"] == "😀"));
+}
+
+#[test]
+fn what_is_no_chunk_changes_nothing() {
+    let mut merge = Merge::default();
+    for text in ["", "null", "[]", "5", "{"] {
+        merge.add(text);
+    }
+    assert_eq!(merge.finish(), None);
+    let deep = format!(r#"{{"a":{}1{}}}"#, r#"{"a":"#.repeat(50_000), "}".repeat(50_000));
+    assert!(serde_json::from_str::<&RawValue>(&merged_text(&[deep])).is_ok());
+}
+
+/// A text cut into pieces at these places.
+fn pieces(text: &str, cuts: &[prop::sample::Index]) -> Vec<String> {
+    let characters: Vec<char> = text.chars().collect();
+    let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(characters.len() + 1)).collect();
+    at.extend([0, characters.len()]);
+    at.sort_unstable();
+    at.windows(2).map(|range| characters[range[0]..range[1]].iter().collect()).collect()
+}
+
+proptest! {
+    #[test]
+    fn a_completion_cut_into_chunks_comes_back(
+        choices in prop::collection::vec((".{0,12}", prop::collection::vec(("[a-z]{1,5}", ".{0,10}"), 0..4)), 1..4),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+        order in any::<u64>(),
+    ) {
+        let completion = json!({"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices":
+            choices.iter().enumerate().map(|(index, (content, calls))| json!({
+                "index": index,
+                "message": {"role": "assistant", "content": content, "tool_calls": calls.iter().map(|(name, arguments)|
+                    json!({"id": format!("id_{name}"), "type": "function", "function": {"name": name, "arguments": arguments}})).collect::<Vec<_>>()},
+                "finish_reason": "stop",
+            })).collect::<Vec<_>>()});
+
+        // Each choice's pieces keep their order; the choices take turns in an arbitrary one.
+        let mut streams: Vec<std::collections::VecDeque<Value>> = choices.iter().enumerate().map(|(index, (content, calls))| {
+            let of = |delta: Value| chunk(json!([{"index": index, "delta": delta, "finish_reason": null}]));
+            let mut stream = std::collections::VecDeque::from([of(json!({"role": "assistant", "content": "", "tool_calls": []}))]);
+            stream.extend(pieces(content, &cuts).into_iter().map(|piece| of(json!({"content": piece}))));
+            for (number, (name, arguments)) in calls.iter().enumerate() {
+                stream.push_back(of(json!({"tool_calls": [{"index": number, "id": format!("id_{name}"), "type": "function", "function": {"name": name, "arguments": ""}}]})));
+                stream.extend(pieces(arguments, &cuts).into_iter().map(|piece| of(json!({"tool_calls": [{"index": number, "function": {"arguments": piece}}]}))));
+            }
+            stream.push_back(chunk(json!([{"index": index, "delta": {}, "finish_reason": "stop"}])));
+            stream
+        }).collect();
+        let mut chunks = Vec::new();
+        let mut turn = order;
+        while streams.iter().any(|stream| !stream.is_empty()) {
+            turn = turn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let count = streams.len() as u64;
+            if let Some(next) = streams[usize::try_from((turn >> 33) % count).unwrap()].pop_front() {
+                chunks.push(next);
+            }
+        }
+        prop_assert_eq!(merged(&chunks), completion);
+    }
+
+    #[test]
+    fn no_chunk_makes_it_panic_or_write_what_is_no_json(chunks in prop::collection::vec("[\\{\\}\\[\\]:,\"a0n-]{0,40}|\\{\"choices\":\\[\\{\"index\":[0-2],\"delta\":\\{\"content\":(\"[a-z]\"|null|5|\\[1\\])\\}\\}\\]\\}", 0..8)) {
+        let mut merge = Merge::default();
+        for chunk in &chunks {
+            merge.add(chunk);
+        }
+        if let Some(text) = merge.finish() {
+            prop_assert!(serde_json::from_str::<&RawValue>(&text).is_ok(), "{}", text);
+        }
+    }
+}

@@ -1,0 +1,466 @@
+//! Reports of calls that OpenPipe did not serve: a queue, and one task that delivers it (contract.md, section 7).
+//!
+//! Reporting is off everybody's path: what is queued costs its caller a lock and a copy, and whatever becomes of it is only
+//! counted. Bounds: 64 MiB of queued reports, 16 on their way at once, 10 s for a try, 30 s for a report.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use http::HeaderMap;
+use reqwest::Url;
+use serde::Serialize;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::backoff::{Failed, RetryPolicy};
+use crate::engine::Attempt;
+use crate::failure::{Failure, Head};
+use crate::json::{self, Members};
+use crate::upstream::BoxFuture;
+
+/// The bounds of a reporter.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Queued reports, in bytes; a report beyond drops the oldest.
+    pub queue_bytes: usize,
+    /// Reports on their way at once.
+    pub concurrency: usize,
+    /// The time of one try.
+    pub try_time: Duration,
+    /// From the first try on, how long a report is tried again.
+    pub retry_time: Duration,
+    /// From when a call is over, how long its report is waited for.
+    pub patience: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            queue_bytes: 64 * 1024 * 1024,
+            concurrency: 16,
+            try_time: Duration::from_secs(10),
+            retry_time: Duration::from_secs(30),
+            patience: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Where reports go.
+#[derive(Debug)]
+pub struct ReportEndpoint {
+    /// `baseUrl` + `/report`.
+    pub url: Url,
+    /// Every header, the key among them.
+    pub headers: HeaderMap,
+    /// It is reached through JavaScript's `fetch` instead of from here.
+    pub through_fetch: bool,
+    /// It has said that it takes compressed bodies (`Accept-Encoding` in a response, RFC 9110, section 12.5.3).
+    takes_gzip: AtomicBool,
+}
+
+impl ReportEndpoint {
+    /// An endpoint of which nothing is known yet.
+    #[must_use]
+    pub fn new(url: Url, headers: HeaderMap, through_fetch: bool) -> Self {
+        Self { url, headers, through_fetch, takes_gzip: AtomicBool::new(false) }
+    }
+}
+
+/// One report, on its way.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Where it goes.
+    pub endpoint: Arc<ReportEndpoint>,
+    /// What it says, as JSON.
+    pub body: Bytes,
+    /// The call that it is of.
+    pub call: u32,
+}
+
+/// Sends a report once.
+pub trait Delivery: Send + Sync {
+    /// The head of the response, whatever its status.
+    fn deliver<'a>(
+        &'a self,
+        url: &'a Url,
+        headers: HeaderMap,
+        body: Bytes,
+        through_fetch: bool,
+    ) -> BoxFuture<'a, Result<Head, Failure>>;
+}
+
+/// Who is told of what becomes of reports.
+pub trait Listener: Send + Sync {
+    /// Every report of a call is delivered or given up, or was waited for long enough.
+    fn reported(&self, call: u32);
+    /// Reports were given up; told once a minute at most.
+    fn warning(&self, message: &str);
+}
+
+/// What became of the reports so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Delivered.
+    pub delivered: u64,
+    /// Given up: refused, tried for too long, or pushed out of a full queue.
+    pub dropped: u64,
+    /// Queued or on their way.
+    pub pending: u64,
+    /// Tries beyond the first.
+    pub retried: u64,
+}
+
+/// The queue, for those who report.
+#[derive(Clone)]
+pub struct Reporter {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    limits: Limits,
+    listener: Arc<dyn Listener>,
+    state: Mutex<State>,
+    /// Something was queued, or closed.
+    work: Notify,
+    /// Nothing is pending any more.
+    idle: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Report>,
+    queued_bytes: usize,
+    counts: Counts,
+    /// Calls that are running or whose reports are pending, and how many of these there are.
+    calls: HashMap<u32, Owed>,
+    dropped_since_warning: u64,
+    warned_at: Option<Instant>,
+}
+
+#[derive(Default)]
+struct Owed {
+    /// The call itself, while it runs, and each of its reports.
+    count: usize,
+    /// Somebody waits to be told.
+    watched: bool,
+    /// The call is over.
+    over_at: Option<Instant>,
+}
+
+impl Reporter {
+    /// A reporter, and the task that delivers what it queues: to be run by whoever owns the reporter, until dropped.
+    #[must_use]
+    pub fn new(
+        limits: Limits,
+        delivery: Arc<dyn Delivery>,
+        listener: Arc<dyn Listener>,
+    ) -> (Self, impl Future<Output = ()> + Send) {
+        let shared =
+            Arc::new(Shared { limits, listener, state: Mutex::default(), work: Notify::new(), idle: Notify::new() });
+        let reporter = Self { shared: Arc::clone(&shared) };
+        (reporter, async move { shared.run(delivery.as_ref()).await })
+    }
+
+    /// A call starts that may be reported. It is over when the scope is dropped.
+    #[must_use]
+    pub fn scope(&self, call: u32) -> Scope {
+        self.shared.lock().calls.entry(call).or_default().count += 1;
+        Scope { reporter: self.clone(), call }
+    }
+
+    /// Queues a report. Never waits: a full queue drops its oldest.
+    pub fn queue(&self, report: Report) {
+        let mut state = self.shared.lock();
+        state.queued_bytes += report.body.len();
+        state.counts.pending += 1;
+        state.calls.entry(report.call).or_default().count += 1;
+        state.queue.push_back(report);
+        let mut pushed_out = Vec::new();
+        while state.queued_bytes > self.shared.limits.queue_bytes {
+            let Some(oldest) = state.queue.pop_front() else { break };
+            state.queued_bytes -= oldest.body.len();
+            pushed_out.push(oldest.call);
+        }
+        drop(state);
+        for call in pushed_out {
+            self.shared.settle(call, Err("the queue is full"));
+        }
+        self.shared.work.notify_one();
+    }
+
+    /// Tells the listener once the reports of a call are settled, at the latest when patience ends.
+    /// The future is to be run by the caller; it ends with the telling.
+    pub fn watch(&self, call: u32) -> impl Future<Output = ()> + Send + use<> {
+        let shared = Arc::clone(&self.shared);
+        async move {
+            loop {
+                let until = {
+                    let mut state = shared.lock();
+                    let Some(owed) = state.calls.get_mut(&call) else { break };
+                    owed.watched = true;
+                    owed.over_at.map(|over| over + shared.limits.patience)
+                };
+                // While the call runs there is nothing to be patient with; `settle` tells when it is over and settled.
+                match until {
+                    None => sleep(shared.limits.patience).await,
+                    Some(until) if Instant::now() >= until => break,
+                    Some(until) => tokio::time::sleep_until(until).await,
+                }
+            }
+            shared.listener.reported(call);
+        }
+    }
+
+    /// What became of the reports so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.shared.lock().counts
+    }
+
+    /// Waits until nothing is pending, and tells what became of the reports.
+    pub async fn flush(&self) -> Counts {
+        loop {
+            let idle = self.shared.idle.notified();
+            let counts = self.counts();
+            if counts.pending == 0 {
+                return counts;
+            }
+            idle.await;
+        }
+    }
+}
+
+/// A running call, for as long as it runs.
+pub struct Scope {
+    reporter: Reporter,
+    call: u32,
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        let shared = &self.reporter.shared;
+        if let Some(owed) = shared.lock().calls.get_mut(&self.call) {
+            owed.over_at = Some(Instant::now());
+        }
+        shared.release(self.call);
+    }
+}
+
+impl Shared {
+    async fn run(&self, delivery: &dyn Delivery) {
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            while under_way.len() < self.limits.concurrency {
+                let Some(report) = self.next() else { break };
+                under_way.push(self.deliver(report, delivery));
+            }
+            tokio::select! {
+                Some(()) = under_way.next() => {}
+                () = self.work.notified(), if under_way.len() < self.limits.concurrency => {}
+            }
+        }
+    }
+
+    fn next(&self) -> Option<Report> {
+        let mut state = self.lock();
+        let report = state.queue.pop_front()?;
+        state.queued_bytes -= report.body.len();
+        Some(report)
+    }
+
+    async fn deliver(&self, report: Report, delivery: &dyn Delivery) {
+        let outcome = self.tries(&report, delivery).await;
+        self.settle(report.call, outcome);
+    }
+
+    async fn tries(&self, report: &Report, delivery: &dyn Delivery) -> Result<(), &'static str> {
+        let endpoint = &report.endpoint;
+        let until = Instant::now() + self.limits.retry_time;
+        let policy = RetryPolicy { max_retries: u32::MAX, another_waits: false };
+        for tries in 1_u32.. {
+            let (headers, body) = encoded(endpoint, &report.body);
+            let sent = delivery.deliver(&endpoint.url, headers, body, endpoint.through_fetch);
+            let failure = match timeout(self.limits.try_time, sent).await {
+                Ok(Ok(head)) if (200..300).contains(&head.status) => {
+                    let takes = head.header("accept-encoding").is_some_and(|codings| codings.contains("gzip"));
+                    endpoint.takes_gzip.fetch_or(takes, Ordering::Relaxed);
+                    return Ok(());
+                }
+                Ok(Ok(head)) => Failure::status(head, String::new()),
+                Ok(Err(failure)) => failure,
+                // Another try may find the endpoint awake again, so this counts as a broken connection.
+                Err(_elapsed) => Failure::connection("the report endpoint did not answer", None),
+            };
+            let pause = policy.pause(&Failed {
+                failure: &failure,
+                tries,
+                time_left: Some(until.saturating_duration_since(Instant::now())),
+                now: SystemTime::now(),
+                random: fastrand::f64(),
+            });
+            let Some(pause) = pause else {
+                return Err(
+                    if failure.status_code().is_some_and(|status| (400..500).contains(&status) && status != 429) {
+                        "the report endpoint refuses them"
+                    } else {
+                        "the report endpoint is out of reach"
+                    },
+                );
+            };
+            self.lock().counts.retried += 1;
+            sleep(pause).await;
+        }
+        Err("the report endpoint is out of reach")
+    }
+
+    /// A report is delivered or given up.
+    fn settle(&self, call: u32, outcome: Result<(), &'static str>) {
+        let warning = {
+            let mut state = self.lock();
+            state.counts.pending -= 1;
+            match outcome {
+                Ok(()) => {
+                    state.counts.delivered += 1;
+                    None
+                }
+                Err(why) => {
+                    state.counts.dropped += 1;
+                    state.warning(why)
+                }
+            }
+        };
+        if let Some(warning) = warning {
+            self.listener.warning(&warning);
+        }
+        self.release(call);
+        if self.lock().counts.pending == 0 {
+            self.idle.notify_waiters();
+        }
+    }
+
+    /// One of those that a call's report waits for is done: the call itself, or a report.
+    fn release(&self, call: u32) {
+        let mut state = self.lock();
+        let Some(owed) = state.calls.get_mut(&call) else { return };
+        owed.count -= 1;
+        if owed.count > 0 {
+            return;
+        }
+        let watched = owed.watched;
+        state.calls.remove(&call);
+        drop(state);
+        if watched {
+            self.listener.reported(call);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn warning(&mut self, why: &str) -> Option<String> {
+        const EVERY: Duration = Duration::from_secs(60);
+        self.dropped_since_warning += 1;
+        let now = Instant::now();
+        if self.warned_at.is_some_and(|at| now - at < EVERY) {
+            return None;
+        }
+        self.warned_at = Some(now);
+        let count = std::mem::take(&mut self.dropped_since_warning);
+        Some(format!("{count} report(s) of calls were given up: {why}"))
+    }
+}
+
+/// Bodies above this are worth compressing.
+const GZIP_FROM: usize = 16 * 1024;
+
+/// The body as the endpoint takes it, and its headers.
+fn encoded(endpoint: &ReportEndpoint, body: &Bytes) -> (HeaderMap, Bytes) {
+    let mut headers = endpoint.headers.clone();
+    if body.len() < GZIP_FROM || !endpoint.takes_gzip.load(Ordering::Relaxed) {
+        return (headers, body.clone());
+    }
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    match encoder.write_all(body).and_then(|()| encoder.finish()) {
+        Ok(compressed) => {
+            headers.insert(http::header::CONTENT_ENCODING, http::HeaderValue::from_static("gzip"));
+            (headers, Bytes::from(compressed))
+        }
+        // Into memory this does not fail; the plain body is right in any case.
+        Err(_) => (headers, body.clone()),
+    }
+}
+
+/// What one target came to, for its report.
+#[derive(Debug)]
+pub enum Came<'a> {
+    /// To a completion, as JSON text; of a stream, merged.
+    Completion(&'a str),
+    /// To a failure; with what had come of a stream before, as JSON text.
+    Failure(&'a Failure, Option<&'a str>),
+    /// The caller left; with what had come of a stream before.
+    Left(Option<&'a str>),
+}
+
+/// The body of `POST /report` for one target.
+#[must_use]
+pub fn body(attempt: &Attempt, request: &[u8], came: &Came<'_>, received_at: u64, tags: &str) -> Bytes {
+    let request = std::str::from_utf8(request).unwrap_or("null");
+    let mut out = String::with_capacity(request.len() + 1024);
+    out.push_str(&format!(
+        "{{\"requestedAt\":{},\"receivedAt\":{received_at},\"reqPayload\":{request}",
+        attempt.started_at
+    ));
+    let mut member = |name: &str, value: &str| {
+        out.push_str(&format!(",\"{name}\":"));
+        out.push_str(value);
+    };
+    let status = attempt.status.map(|status| status.to_string());
+    match came {
+        Came::Completion(text) => {
+            member("respPayload", text);
+            member("statusCode", status.as_deref().unwrap_or("200"));
+        }
+        Came::Failure(failure, so_far) => {
+            let error = failure.body.as_deref().and_then(error_member);
+            if let Some(payload) = so_far.map(str::to_owned).or_else(|| error.clone()) {
+                member("respPayload", &payload);
+            }
+            if let Some(status) = &status {
+                member("statusCode", status);
+            }
+            let message = error.as_deref().and_then(error_message).unwrap_or_else(|| failure.message.clone());
+            member("errorMessage", &json::string(&message));
+        }
+        Came::Left(so_far) => {
+            if let Some(so_far) = so_far {
+                member("respPayload", so_far);
+            }
+            if let Some(status) = &status {
+                member("statusCode", status);
+            }
+            member("errorMessage", "\"the caller left before the end\"");
+        }
+    }
+    member("tags", tags);
+    out.push('}');
+    Bytes::from(out)
+}
+
+fn error_member(body: &str) -> Option<String> {
+    let members: Members<'_> = serde_json::from_str(body).ok()?;
+    members.get_non_null("error").map(|error| error.get().to_owned())
+}
+
+fn error_message(error: &str) -> Option<String> {
+    let members: Members<'_> = serde_json::from_str(error).ok()?;
+    json::decoded(members.get("message")?)
+}

@@ -1,0 +1,1033 @@
+//! The native upstream against servers on loopback, whose bytes are written by hand.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+#[path = "support/planning.rs"]
+mod planning;
+#[path = "support/server.rs"]
+mod server;
+#[path = "support/tls.rs"]
+mod tls;
+
+use std::future::pending;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_compression::tokio::write::{BrotliEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
+use http::{HeaderMap, HeaderValue};
+use openpipe_core::failure::{Failure, Kind, Surface};
+use openpipe_core::options::{MAX_RESPONSE_BYTES, parse_url};
+use openpipe_core::upstream::http::{HttpPool, HttpUpstream, TransportSettings};
+use openpipe_core::upstream::{Completion, EventSource, Request, Response, Upstream};
+use planning::planned;
+use server::{Server, soon};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::Notify;
+
+const BODY: &str = r#"{"model":"m","messages":[]}"#;
+const COMPLETION: &str = r#"{"id":"c","choices":[{"index":0,"message":{"content":"hi"}}]}"#;
+const EVENT: &str = r#"{"choices":[{"index":0,"delta":{"content":"aé😀"}}]}"#;
+const SSE: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n";
+
+/// An upstream at this URL, over a pool of its own.
+fn at(url: &str, settings: TransportSettings) -> HttpUpstream {
+    let mut headers = HeaderMap::new();
+    headers.insert("authorization", HeaderValue::from_static("Bearer sk-secret"));
+    headers.insert("content-type", HeaderValue::from_static("application/json"));
+    HttpUpstream { pool: Arc::new(HttpPool::new(settings)), url: parse_url("url", url).unwrap(), headers }
+}
+
+fn upstream(address: SocketAddr) -> HttpUpstream {
+    at(&format!("http://{address}/v1/chat/completions"), TransportSettings::default())
+}
+
+/// One try.
+async fn send(upstream: &HttpUpstream, stream: bool, max_response_bytes: u64) -> Result<Response, Failure> {
+    let (plan, _) = planned("{}", BODY);
+    let body = BODY.into();
+    let request = Request { target: &plan.targets[0], body, stream, retries: 0, time: None, max_response_bytes };
+    soon(upstream.send(request)).await
+}
+
+async fn ask(upstream: &HttpUpstream) -> Result<Completion, Failure> {
+    match send(upstream, false, MAX_RESPONSE_BYTES).await? {
+        Response::Completion(completion) => Ok(completion),
+        Response::Stream { .. } => panic!("no stream was asked for"),
+    }
+}
+
+async fn refused(upstream: &HttpUpstream) -> Failure {
+    ask(upstream).await.expect_err("a failure")
+}
+
+/// What a completion comes to whose server answers with these bytes and closes.
+async fn answered(bytes: impl Into<Vec<u8>>) -> Result<Completion, Failure> {
+    ask(&upstream(Server::saying(bytes).await.address())).await
+}
+
+async fn open(upstream: &HttpUpstream) -> Result<Box<dyn EventSource>, Failure> {
+    match send(upstream, true, MAX_RESPONSE_BYTES).await? {
+        Response::Stream { source, .. } => Ok(source),
+        Response::Completion(_) => panic!("a stream was asked for"),
+    }
+}
+
+/// Every event of a stream, and how it ended.
+async fn read(source: &mut dyn EventSource) -> (Vec<String>, Result<(), Failure>) {
+    let mut all = Vec::new();
+    loop {
+        match soon(source.next()).await {
+            Ok(Some(events)) => all.extend(events.into_iter().map(|event| event.data)),
+            Ok(None) => return (all, Ok(())),
+            Err(failure) => return (all, Err(failure)),
+        }
+    }
+}
+
+async fn streamed(bytes: impl Into<Vec<u8>>) -> (Vec<String>, Result<(), Failure>) {
+    let server = Server::saying(bytes).await;
+    let mut source = open(&upstream(server.address())).await.expect("a stream");
+    read(&mut *source).await
+}
+
+/// A whole response with a `content-length`.
+fn response(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+    let body = body.as_ref();
+    let mut bytes = format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n", body.len()).into_bytes();
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+fn json(body: impl AsRef<[u8]>) -> Vec<u8> {
+    response("200 OK", "content-type: application/json\r\nx-request-id: req_1\r\n", body)
+}
+
+/// A body in chunks of this size, with its end.
+fn chunked(body: &[u8], size: usize) -> Vec<u8> {
+    let mut bytes: Vec<u8> = body.chunks(size).flat_map(chunk).collect();
+    bytes.extend_from_slice(b"0\r\n\r\n");
+    bytes
+}
+
+fn chunk(bytes: impl AsRef<[u8]>) -> Vec<u8> {
+    let bytes = bytes.as_ref();
+    [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
+}
+
+async fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzipEncoder::new(Vec::new());
+    encoder.write_all(bytes).await.unwrap();
+    encoder.shutdown().await.unwrap();
+    encoder.into_inner()
+}
+
+/// An address at which nobody listens.
+async fn nobody() -> SocketAddr {
+    tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+fn is_connection(failure: &Failure, code: Option<&str>) {
+    assert_eq!((failure.kind, failure.surface), (Kind::Connection, Surface::Connection), "{failure:?}");
+    assert_eq!(failure.code.as_deref(), code, "{failure:?}");
+    assert!(!failure.message.is_empty());
+}
+
+#[track_caller]
+fn is_invalid(failure: &Failure, says: &str) {
+    assert_eq!(failure.kind, Kind::InvalidResponse, "{failure:?}");
+    assert!(failure.message.contains(says), "{failure:?}");
+}
+
+// === The request ===
+
+#[tokio::test]
+async fn a_request_carries_body_and_headers() {
+    let server = Server::saying(json(COMPLETION)).await;
+    ask(&upstream(server.address())).await.unwrap();
+    let requests = server.requests();
+    let (head, body) = requests[0].split_once("\r\n\r\n").unwrap();
+    let head = head.to_ascii_lowercase();
+    assert!(head.starts_with("post /v1/chat/completions http/1.1\r\n"), "{head}");
+    assert!(head.contains("authorization: bearer sk-secret") && head.contains("content-type: application/json"));
+    for encoding in ["gzip", "br", "zstd", "deflate"] {
+        let accepted = head.lines().find(|line| line.starts_with("accept-encoding:")).unwrap();
+        assert!(accepted.contains(encoding), "{accepted}");
+    }
+    assert_eq!(body, BODY);
+}
+
+#[tokio::test]
+async fn the_retry_count_is_told_where_the_sdk_tells_it() {
+    let server = Server::repeating(json(COMPLETION)).await;
+    let mut upstream = upstream(server.address());
+    upstream.headers.insert("x-stainless-retry-count", HeaderValue::from_static("0"));
+    let (plan, _) = planned("{}", BODY);
+    for retries in [0, 1, 2] {
+        let request = Request {
+            target: &plan.targets[0],
+            body: BODY.into(),
+            stream: false,
+            retries,
+            time: None,
+            max_response_bytes: MAX_RESPONSE_BYTES,
+        };
+        soon(upstream.send(request)).await.map(|_| ()).unwrap();
+    }
+    for (request, count) in server.requests().iter().zip(0..) {
+        assert!(request.contains(&format!("x-stainless-retry-count: {count}\r\n")), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn without_the_sdks_header_no_retry_count_is_told() {
+    let server = Server::saying(json(COMPLETION)).await;
+    ask(&upstream(server.address())).await.unwrap();
+    assert!(!server.requests()[0].contains("x-stainless-retry-count"));
+}
+
+// === Completions ===
+
+#[tokio::test]
+async fn a_completion_is_text_and_head() {
+    let completion = answered(json(COMPLETION)).await.unwrap();
+    assert_eq!(completion.text, COMPLETION);
+    assert_eq!((completion.head.status, completion.head.request_id()), (200, Some("req_1")));
+    assert!(completion.head.url.ends_with("/v1/chat/completions"));
+}
+
+#[tokio::test]
+async fn a_chunked_completion_is_put_together() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    let bytes = [head.as_bytes(), &chunked(COMPLETION.as_bytes(), 3)].concat();
+    assert_eq!(answered(bytes).await.unwrap().text, COMPLETION);
+}
+
+#[tokio::test]
+async fn every_content_encoding_that_is_offered_is_decoded() {
+    macro_rules! encoded {
+        ($encoder:ident) => {{
+            let mut encoder = $encoder::new(Vec::new());
+            encoder.write_all(COMPLETION.as_bytes()).await.unwrap();
+            encoder.shutdown().await.unwrap();
+            encoder.into_inner()
+        }};
+    }
+    for (encoding, body) in [
+        ("gzip", encoded!(GzipEncoder)),
+        ("br", encoded!(BrotliEncoder)),
+        ("zstd", encoded!(ZstdEncoder)),
+        ("deflate", encoded!(ZlibEncoder)),
+    ] {
+        let bytes = response("200 OK", &format!("content-encoding: {encoding}\r\n"), body);
+        assert_eq!(answered(bytes).await.expect(encoding).text, COMPLETION, "{encoding}");
+    }
+}
+
+#[tokio::test]
+async fn a_content_encoding_that_lies_is_an_invalid_response() {
+    for encoding in ["gzip", "br", "zstd", "deflate"] {
+        let bytes = response("200 OK", &format!("content-encoding: {encoding}\r\n"), COMPLETION);
+        let failure = answered(bytes).await.expect_err(encoding);
+        is_invalid(&failure, "could not be decoded");
+        assert_eq!(failure.status_code(), Some(200), "{encoding}");
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_body_that_stops_short_is_an_invalid_response() {
+    let mut body = gzip(COMPLETION.as_bytes()).await;
+    body.truncate(body.len() - 12);
+    is_invalid(&answered(response("200 OK", "content-encoding: gzip\r\n", body)).await.unwrap_err(), "decoded");
+}
+
+#[tokio::test]
+async fn a_gzip_bomb_is_given_up_at_the_size_limit() {
+    let bomb = gzip(&vec![b' '; 8 * 1024 * 1024]).await;
+    assert!(bomb.len() < 64 * 1024);
+    let server = Server::saying(response("200 OK", "content-encoding: gzip\r\n", bomb)).await;
+    let failure = send(&upstream(server.address()), false, 1024 * 1024).await.map(|_| ()).unwrap_err();
+    is_invalid(&failure, "`openpipe.maxResponseBytes` (1048576)");
+}
+
+#[tokio::test]
+async fn the_size_limit_is_the_largest_size_that_is_taken() {
+    let server = Server::repeating(json(COMPLETION)).await;
+    let upstream = upstream(server.address());
+    let size = COMPLETION.len() as u64;
+    assert!(send(&upstream, false, size).await.is_ok());
+    is_invalid(&send(&upstream, false, size - 1).await.map(|_| ()).unwrap_err(), "larger than");
+}
+
+#[tokio::test]
+async fn a_content_length_of_a_hundred_terabytes_reserves_nothing() {
+    let bytes = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100000000000000\r\n\r\n{";
+    is_connection(&answered(bytes).await.unwrap_err(), Some("UND_ERR_SOCKET"));
+}
+
+#[tokio::test]
+async fn invalid_utf8_is_replaced() {
+    let completion = answered(json(b"{\"choices\":[\"a\xff\"]}")).await.unwrap();
+    assert_eq!(completion.text, "{\"choices\":[\"a\u{fffd}\"]}");
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_is_taken_off() {
+    assert_eq!(answered(json(format!("\u{feff}{COMPLETION}"))).await.unwrap().text, COMPLETION);
+}
+
+#[tokio::test]
+async fn a_good_status_without_a_completion_is_an_invalid_response() {
+    for (bytes, says) in [
+        (b"HTTP/1.1 204 No Content\r\n\r\n".to_vec(), "empty"),
+        (json(""), "empty"),
+        (response("200 OK", "content-type: text/html\r\n", "<html>busy</html>"), "not JSON"),
+        (json("null"), "no object"),
+        (json("[]"), "no object"),
+        (json("{}"), "no array of choices"),
+        (json(r#"{"choices":null}"#), "no array of choices"),
+    ] {
+        let failure = answered(bytes).await.unwrap_err();
+        is_invalid(&failure, says);
+        assert_eq!(failure.surface, Surface::Protocol);
+        assert!(matches!(failure.status_code(), Some(200 | 204)));
+    }
+}
+
+#[tokio::test]
+async fn an_error_under_a_good_status_is_an_invalid_response_with_its_body() {
+    let body = r#"{"error":{"message":"quota","code":"insufficient_quota"}}"#;
+    let failure = answered(json(body)).await.unwrap_err();
+    is_invalid(&failure, "carries an error");
+    assert_eq!(failure.body.as_deref(), Some(body));
+}
+
+#[tokio::test]
+async fn a_plain_redirect_is_not_followed() {
+    let elsewhere = Server::saying(json(COMPLETION)).await;
+    let location = format!("location: http://{}/\r\n", elsewhere.address());
+    for (status, headers) in [
+        ("301 Moved Permanently", location.as_str()),
+        ("302 Found", &location),
+        ("302 Found", "location: /v2\r\n"),
+        ("303 See Other", "location: /v2\r\n"),
+        ("304 Not Modified", ""),
+        ("307 Temporary Redirect", ""),
+    ] {
+        let bytes = format!("HTTP/1.1 {status}\r\n{headers}content-length: 0\r\n\r\n");
+        let server = Server::saying(bytes).await;
+        let failure = refused(&upstream(server.address())).await;
+        assert_eq!(failure.kind, Kind::InvalidResponse, "{status}");
+        assert_eq!(failure.status_code(), Some(status[..3].parse().unwrap()));
+        assert_eq!(server.requests().len(), 1);
+    }
+    assert_eq!(elsewhere.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_redirect_within_the_origin_is_followed_with_body_and_key() {
+    for status in ["307 Temporary Redirect", "308 Permanent Redirect"] {
+        let server = Server::start(move |mut connection| async move {
+            while let Some(request) = connection.request().await {
+                let moved = response(status, "location: /v2/chat/completions?a=1\r\n", "");
+                connection.send(if request.starts_with("POST /v1/") { moved } else { json(COMPLETION) }).await;
+            }
+        })
+        .await;
+        let completion = ask(&upstream(server.address())).await.unwrap();
+        assert!(completion.head.url.ends_with("/v2/chat/completions?a=1"));
+        let requests = server.requests();
+        assert_eq!(requests.len(), 2, "{status}");
+        assert!(requests[1].starts_with("POST /v2/chat/completions?a=1 "), "{}", requests[1]);
+        assert!(requests[1].contains("authorization: Bearer sk-secret") && requests[1].ends_with(BODY));
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_to_another_origin_is_not_followed_and_no_key_goes_there() {
+    let elsewhere = Server::saying(json(COMPLETION)).await;
+    for status in ["307 Temporary Redirect", "308 Permanent Redirect"] {
+        let location = format!("location: http://{}/v1/chat/completions\r\n", elsewhere.address());
+        let failure = answered(response(status, &location, "")).await.unwrap_err();
+        assert_eq!(failure.kind, Kind::InvalidResponse, "{status}");
+    }
+    assert_eq!(elsewhere.connections(), 0);
+}
+
+#[tokio::test]
+async fn redirects_in_a_circle_end() {
+    let server = Server::repeating(response("308 Permanent Redirect", "location: /v1\r\n", "")).await;
+    assert_eq!(refused(&upstream(server.address())).await.kind, Kind::InvalidResponse);
+    assert!((2..10).contains(&server.requests().len()), "{}", server.requests().len());
+}
+
+#[tokio::test]
+async fn informational_responses_are_passed_over() {
+    let early = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\n";
+    assert_eq!(answered([&early[..], &json(COMPLETION)].concat()).await.unwrap().text, COMPLETION);
+}
+
+#[tokio::test]
+async fn http_1_0_ends_its_body_with_the_connection() {
+    let bytes = format!("HTTP/1.0 200 OK\r\ncontent-type: application/json\r\n\r\n{COMPLETION}");
+    assert_eq!(answered(bytes).await.unwrap().text, COMPLETION);
+}
+
+// === Broken responses ===
+
+#[tokio::test]
+async fn what_is_no_http_is_a_connection_failure() {
+    for garbage in ["SSH-2.0-OpenSSH_9.6\r\n", "{\"choices\":[]}\r\n\r\n", "HTTP/1.1 banana\r\n\r\n", "\0\0\0\0\0\0"] {
+        is_connection(&answered(garbage).await.unwrap_err(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_megabyte_of_headers_is_a_connection_failure() {
+    let bytes = format!("HTTP/1.1 200 OK\r\nx: {}\r\ncontent-length: 0\r\n\r\n", "a".repeat(1024 * 1024));
+    is_connection(&answered(bytes).await.unwrap_err(), None);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_closed_without_a_word_is_a_connection_failure() {
+    let server = Server::saying("").await;
+    is_connection(&refused(&upstream(server.address())).await, Some("UND_ERR_SOCKET"));
+    assert_eq!(server.connections(), 1, "it was young, so nothing is sent again");
+}
+
+#[tokio::test]
+async fn a_young_connection_that_is_reset_is_not_used_again() {
+    let server = Server::start(|mut connection| async move {
+        connection.request().await;
+        connection.reset();
+    })
+    .await;
+    is_connection(&refused(&upstream(server.address())).await, Some("ECONNRESET"));
+    assert_eq!((server.connections(), server.requests().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn half_a_body_is_a_connection_failure() {
+    let half = json(COMPLETION)[..90].to_vec();
+    is_connection(&answered(half).await.unwrap_err(), Some("UND_ERR_SOCKET"));
+    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    for part in [chunk("{\"choices\":"), b"5\r\n{".to_vec(), b"5".to_vec()] {
+        let failure = answered([head.as_bytes(), &part].concat()).await.unwrap_err();
+        is_connection(&failure, Some("UND_ERR_SOCKET"));
+    }
+}
+
+#[tokio::test]
+async fn half_a_compressed_body_is_a_connection_failure() {
+    let half = response("200 OK", "content-encoding: gzip\r\n", gzip(COMPLETION.as_bytes()).await)[..90].to_vec();
+    is_connection(&answered(half).await.unwrap_err(), Some("UND_ERR_SOCKET"));
+}
+
+#[tokio::test]
+async fn a_reset_within_the_body_is_a_connection_failure() {
+    for encoding in ["", "content-encoding: gzip\r\n"] {
+        let body = if encoding.is_empty() { COMPLETION.into() } else { gzip(COMPLETION.as_bytes()).await };
+        let bytes = response("200 OK", encoding, body);
+        let read = Arc::new(Notify::new());
+        let was_read = Arc::clone(&read);
+        let server = Server::start(move |mut connection| {
+            let (bytes, read) = (bytes.clone(), Arc::clone(&was_read));
+            async move {
+                connection.request().await;
+                connection.send(&bytes[..bytes.len() - 20]).await;
+                read.notified().await;
+                connection.reset();
+            }
+        })
+        .await;
+        let upstream = upstream(server.address());
+        // The head has arrived by then, and a reset cannot overtake it.
+        let later = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            read.notify_one();
+        };
+        let (failure, ()) = tokio::join!(refused(&upstream), later);
+        is_connection(&failure, Some("ECONNRESET"));
+    }
+}
+
+#[tokio::test]
+async fn a_port_without_a_listener_refuses() {
+    is_connection(&refused(&upstream(nobody().await)).await, Some("ECONNREFUSED"));
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_has_is_not_found() {
+    let upstream = at("http://nobody.invalid/v1", TransportSettings::default());
+    is_connection(&refused(&upstream).await, Some("ENOTFOUND"));
+}
+
+#[tokio::test]
+async fn no_failure_repeats_the_key_or_the_url() {
+    let secret = "http://user:hunter2@127.0.0.1:9/v1?key=hunter3";
+    for url in [secret.to_owned(), secret.replace("127.0.0.1", "nobody.invalid")] {
+        let text = serde_json::to_string(&refused(&at(&url, TransportSettings::default())).await).unwrap();
+        assert!(!text.contains("hunter") && !text.contains("sk-secret"), "{text}");
+    }
+}
+
+// === Error statuses ===
+
+#[tokio::test]
+async fn an_error_status_comes_with_head_and_body() {
+    let body = r#"{"error":{"message":"too long","code":"context_length_exceeded"}}"#;
+    for stream in [false, true] {
+        let bytes = response("400 Bad Request", "x-request-id: req_9\r\nretry-after: 3\r\n", body);
+        let server = Server::saying(bytes).await;
+        let failure = send(&upstream(server.address()), stream, MAX_RESPONSE_BYTES).await.map(|_| ()).unwrap_err();
+        assert_eq!((failure.kind, failure.surface), (Kind::ContextLength, Surface::Status));
+        let head = failure.head.unwrap();
+        assert_eq!((head.request_id(), head.header("retry-after")), (Some("req_9"), Some("3")));
+        assert_eq!(failure.body.as_deref(), Some(body));
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_error_body_is_decoded() {
+    let body = r#"{"error":{"message":"slow down"}}"#;
+    let bytes = response("429 Too Many Requests", "content-encoding: gzip\r\n", gzip(body.as_bytes()).await);
+    let failure = answered(bytes).await.unwrap_err();
+    assert_eq!((failure.kind, failure.body.as_deref()), (Kind::RateLimit, Some(body)));
+}
+
+#[tokio::test]
+async fn an_error_body_that_stalls_does_not_hold_up_its_status() {
+    let server = Server::start(|mut connection| async move {
+        connection.request().await;
+        connection.send("HTTP/1.1 503 Busy\r\ncontent-length: 100\r\n\r\n{\"error\":").await;
+        pending().await
+    })
+    .await;
+    let began = Instant::now();
+    let failure = refused(&upstream(server.address())).await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!((failure.status_code(), failure.body.as_deref()), (Some(503), Some("{\"error\":")));
+}
+
+#[tokio::test]
+async fn an_error_body_without_an_end_is_bounded() {
+    let server = Server::start(|mut connection| async move {
+        connection.request().await;
+        connection.send("HTTP/1.1 500 Oops\r\ntransfer-encoding: chunked\r\n\r\n").await;
+        for _ in 0..1024 {
+            connection.send(chunk([b'x'; 16 * 1024])).await;
+        }
+    })
+    .await;
+    let failure = refused(&upstream(server.address())).await;
+    assert_eq!(failure.kind, Kind::ServerError);
+    assert!(failure.body.unwrap().len() < 2 * 1024 * 1024);
+}
+
+#[tokio::test]
+async fn an_error_body_that_breaks_off_leaves_its_status() {
+    let failure = answered("HTTP/1.1 500 Oops\r\ncontent-length: 100\r\n\r\npart").await.unwrap_err();
+    assert_eq!((failure.kind, failure.body.as_deref()), (Kind::ServerError, Some("part")));
+}
+
+// === Streams ===
+
+#[tokio::test]
+async fn a_stream_gives_its_events() {
+    let (all, end) = streamed(format!("{SSE}\r\n: hello\n\ndata: {EVENT}\n\ndata: [DONE]\n\n")).await;
+    end.unwrap();
+    assert_eq!(all, [EVENT, "[DONE]"]);
+}
+
+#[tokio::test]
+async fn events_may_be_split_at_every_byte() {
+    let body = format!(": ping\r\n\r\ndata: {EVENT}\r\n\r\nevent: x\rdata: a\rdata: é\r\rdata: [DONE]\n\n");
+    let head = format!("{SSE}transfer-encoding: chunked\r\n\r\n");
+    let (all, end) = streamed([head.as_bytes(), &chunked(body.as_bytes(), 1)].concat()).await;
+    end.unwrap();
+    assert_eq!(all, [EVENT, "a\né", "[DONE]"]);
+}
+
+#[tokio::test]
+async fn a_last_event_without_its_blank_line_is_given_at_a_clean_end_only() {
+    let head = format!("{SSE}transfer-encoding: chunked\r\n\r\n");
+    let body = format!("data: {EVENT}\n\ndata: last");
+    let whole = streamed([head.as_bytes(), &chunked(body.as_bytes(), 9)].concat()).await;
+    assert_eq!((whole.0, whole.1.is_ok()), (vec![EVENT.to_owned(), "last".to_owned()], true));
+    let (all, end) = streamed([head.as_bytes(), &chunk(body)].concat()).await;
+    assert_eq!(all, [EVENT], "a cut may have taken a part of it");
+    end.unwrap_err();
+}
+
+#[tokio::test]
+async fn an_event_comes_as_soon_as_it_was_sent_compressed_or_not() {
+    for compressed in [false, true] {
+        let server = Server::start(move |mut connection| async move {
+            connection.request().await;
+            let encoding = if compressed { "content-encoding: gzip\r\n" } else { "" };
+            connection.send(format!("{SSE}{encoding}transfer-encoding: chunked\r\n\r\n")).await;
+            let text = format!("data: {EVENT}\n\n");
+            let mut encoder = GzipEncoder::new(Vec::new());
+            encoder.write_all(text.as_bytes()).await.unwrap();
+            encoder.flush().await.unwrap();
+            connection.send(chunk(if compressed { encoder.get_ref().clone() } else { text.into_bytes() })).await;
+            connection.closed().await;
+        })
+        .await;
+        let mut source = open(&upstream(server.address())).await.unwrap();
+        let events = soon(source.next()).await.unwrap().unwrap();
+        assert_eq!(events[0].data, EVENT, "compressed: {compressed}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_without_a_content_type_is_read() {
+    let (all, end) = streamed("HTTP/1.1 200 OK\r\n\r\ndata: a\n\n").await;
+    end.unwrap();
+    assert_eq!(all, ["a"]);
+}
+
+#[tokio::test]
+async fn json_or_html_in_place_of_a_stream_is_an_invalid_response() {
+    let error = r#"{"error":{"message":"no"}}"#;
+    for (media_type, body, kept) in [
+        ("application/json", error, Some(error)),
+        ("Application/JSON; charset=utf-8", COMPLETION, None),
+        ("application/problem+json", error, Some(error)),
+        ("text/html", "<html>", None),
+    ] {
+        let server = Server::saying(response("200 OK", &format!("content-type: {media_type}\r\n"), body)).await;
+        let failure = open(&upstream(server.address())).await.map(|_| ()).unwrap_err();
+        is_invalid(&failure, "no event stream");
+        assert_eq!(failure.body.as_deref(), kept, "{media_type}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_cut_gives_what_came_and_then_fails() {
+    let head = format!("{SSE}transfer-encoding: chunked\r\n\r\n");
+    let (all, end) = streamed([head.as_bytes(), &chunk(format!("data: {EVENT}\n\n"))].concat()).await;
+    let failure = end.unwrap_err();
+    assert_eq!(all, [EVENT]);
+    assert_eq!((failure.kind, failure.surface), (Kind::Stream, Surface::Connection));
+    assert_eq!((failure.code.as_deref(), failure.status_code()), (Some("UND_ERR_SOCKET"), Some(200)));
+}
+
+#[tokio::test]
+async fn a_stream_that_is_reset_gives_what_came_and_then_fails() {
+    let read = Arc::new(Notify::new());
+    let was_read = Arc::clone(&read);
+    let server = Server::start(move |mut connection| {
+        let read = Arc::clone(&was_read);
+        async move {
+            connection.request().await;
+            connection.send(format!("{SSE}\r\ndata: {EVENT}\n\n")).await;
+            read.notified().await;
+            connection.reset();
+        }
+    })
+    .await;
+    let mut source = open(&upstream(server.address())).await.unwrap();
+    assert_eq!(soon(source.next()).await.unwrap().unwrap()[0].data, EVENT);
+    read.notify_one();
+    let failure = soon(source.next()).await.unwrap_err();
+    assert_eq!((failure.kind, failure.code.as_deref()), (Kind::Stream, Some("ECONNRESET")));
+}
+
+#[tokio::test]
+async fn a_content_encoding_that_lies_is_a_failure_of_the_stream() {
+    let (all, end) = streamed(format!("{SSE}content-encoding: gzip\r\n\r\ndata: {EVENT}\n\n")).await;
+    let failure = end.unwrap_err();
+    assert_eq!((all.len(), failure.kind, failure.surface), (0, Kind::Stream, Surface::Protocol));
+}
+
+#[tokio::test]
+async fn an_event_over_the_size_limit_fails_after_those_before_it() {
+    let text = format!("{SSE}\r\ndata: a\n\ndata: {}\n\n", "x".repeat(500));
+    let server = Server::saying(text).await;
+    let Ok(Response::Stream { mut source, .. }) = send(&upstream(server.address()), true, 100).await else {
+        panic!("a stream")
+    };
+    let (all, end) = read(&mut *source).await;
+    assert_eq!(all, ["a"]);
+    assert!(end.unwrap_err().message.contains("`openpipe.maxResponseBytes` (100)"));
+    assert!(soon(source.next()).await.is_err(), "it stays over");
+}
+
+#[tokio::test]
+async fn a_wait_for_events_that_is_given_up_loses_none() {
+    let go = Arc::new(Notify::new());
+    let may_go = Arc::clone(&go);
+    let server = Server::start(move |mut connection| {
+        let go = Arc::clone(&may_go);
+        async move {
+            connection.request().await;
+            connection.send(format!("{SSE}\r\ndata: a\n\ndata: b")).await;
+            go.notified().await;
+            connection.send("c\n\n").await;
+        }
+    })
+    .await;
+    let mut source = open(&upstream(server.address())).await.unwrap();
+    assert_eq!(soon(source.next()).await.unwrap().unwrap()[0].data, "a");
+    for _ in 0..5 {
+        assert!(tokio::time::timeout(Duration::from_millis(5), source.next()).await.is_err());
+    }
+    go.notify_one();
+    assert_eq!(read(&mut *source).await.0, ["bc"]);
+}
+
+#[tokio::test]
+async fn a_reader_that_does_not_read_stops_the_upstream() {
+    let stalled = Arc::new(Notify::new());
+    let has_stalled = Arc::clone(&stalled);
+    let server = Server::start(move |mut connection| {
+        let stalled = Arc::clone(&has_stalled);
+        async move {
+            connection.request().await;
+            connection.send(format!("{SSE}\r\n")).await;
+            // More than all the buffers between here and there can hold.
+            let piece = format!("data: {}\n\n", "x".repeat(64 * 1024));
+            for _ in 0..1024 {
+                let sent = tokio::time::timeout(Duration::from_millis(300), connection.send(&piece)).await;
+                if sent.is_err() {
+                    stalled.notify_one();
+                    return;
+                }
+            }
+        }
+    })
+    .await;
+    let mut source = open(&upstream(server.address())).await.unwrap();
+    soon(source.next()).await.unwrap();
+    soon(stalled.notified()).await;
+}
+
+// === Leaving ===
+
+/// A server that sends this after the request and then waits for the client to leave, and notes that it did.
+async fn leaving(answer: String) -> (Server, Arc<Notify>, Arc<Notify>) {
+    let (asked, left) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (was_asked, has_left) = (Arc::clone(&asked), Arc::clone(&left));
+    let server = Server::start(move |mut connection| {
+        let (answer, asked, left) = (answer.clone(), Arc::clone(&was_asked), Arc::clone(&has_left));
+        async move {
+            connection.request().await;
+            connection.send(answer).await;
+            asked.notify_one();
+            connection.closed().await;
+            left.notify_one();
+        }
+    })
+    .await;
+    (server, asked, left)
+}
+
+#[tokio::test]
+async fn dropping_a_stream_closes_its_connection() {
+    let (server, _, left) = leaving(format!("{SSE}\r\ndata: {EVENT}\n\n")).await;
+    let mut source = open(&upstream(server.address())).await.unwrap();
+    soon(source.next()).await.unwrap();
+    drop(source);
+    soon(left.notified()).await;
+}
+
+#[tokio::test]
+async fn dropping_a_request_closes_its_connection() {
+    for answer in ["", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"] {
+        let (server, asked, left) = leaving(answer.to_owned()).await;
+        let upstream = upstream(server.address());
+        tokio::select! {
+            result = ask(&upstream) => panic!("nothing has come: {result:?}"),
+            () = asked.notified() => {}
+        }
+        soon(left.notified()).await;
+    }
+}
+
+// === Connections ===
+
+#[tokio::test]
+async fn a_connection_serves_again() {
+    let server = Server::repeating(json(COMPLETION)).await;
+    let upstream = upstream(server.address());
+    for _ in 0..3 {
+        ask(&upstream).await.unwrap();
+    }
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn upstreams_over_one_pool_share_its_connections() {
+    let server = Server::repeating(json(COMPLETION)).await;
+    let first = upstream(server.address());
+    let second = HttpUpstream { pool: Arc::clone(&first.pool), ..upstream(server.address()) };
+    ask(&first).await.unwrap();
+    ask(&second).await.unwrap();
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn calls_at_the_same_time_do_not_wait_for_each_other() {
+    let server = Server::start(|mut connection| async move {
+        connection.request().await;
+        if connection.number == 0 {
+            pending::<()>().await;
+        }
+        connection.send(json(COMPLETION)).await;
+    })
+    .await;
+    let upstream = upstream(server.address());
+    let both = async {
+        tokio::select! {
+            biased;
+            result = ask(&upstream) => result,
+            result = async { tokio::time::sleep(Duration::from_millis(100)).await; ask(&upstream).await } => result,
+        }
+    };
+    both.await.unwrap();
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn after_done_a_drained_connection_serves_again() {
+    let body = format!("data: {EVENT}\n\ndata: [DONE]\n\n");
+    let head = format!("{SSE}transfer-encoding: chunked\r\n\r\n");
+    let server = Server::start(move |mut connection| {
+        let (head, body) = (head.clone(), body.clone());
+        async move {
+            while connection.request().await.is_some() {
+                connection.send([head.as_bytes(), &chunk(&body)].concat()).await;
+                // The end of the body comes on its own, as servers do it.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                connection.send("0\r\n\r\n").await;
+            }
+        }
+    })
+    .await;
+    let upstream = upstream(server.address());
+    for _ in 0..3 {
+        let mut source = open(&upstream).await.unwrap();
+        let events = soon(source.next()).await.unwrap().unwrap();
+        assert_eq!(events.last().unwrap().data, "[DONE]");
+        soon(source.drain()).await;
+    }
+    assert_eq!(server.connections(), 1);
+}
+
+/// What becomes of a second request where the server does this with each connection after its first answer.
+async fn asked_twice<F, Work>(after: F) -> (Server, Result<Completion, Failure>)
+where
+    F: Fn(server::Connection<tokio::net::TcpStream>) -> Work + Clone + Send + 'static,
+    Work: Future<Output = ()> + Send + 'static,
+{
+    let server = Server::start(move |mut connection| {
+        let after = after.clone();
+        async move {
+            connection.request().await;
+            connection.send(json(COMPLETION)).await;
+            after(connection).await;
+        }
+    })
+    .await;
+    let upstream = upstream(server.address());
+    ask(&upstream).await.unwrap();
+    let second = ask(&upstream).await;
+    (server, second)
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_idle_is_replaced() {
+    let (server, second) = asked_twice(|connection| async move { drop(connection) }).await;
+    assert_eq!(second.unwrap().text, COMPLETION);
+    assert_eq!((server.connections(), server.requests().len()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_connection_that_is_closed_upon_its_second_request_is_replaced() {
+    let (server, second) = asked_twice(|mut connection| async move {
+        connection.request().await;
+    })
+    .await;
+    assert_eq!(second.unwrap().text, COMPLETION);
+    assert_eq!((server.connections(), server.requests().len()), (2, 3), "the lost request was sent again");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_reset_upon_its_second_request_is_replaced() {
+    let (server, second) = asked_twice(|mut connection| async move {
+        connection.request().await;
+        connection.reset();
+    })
+    .await;
+    assert_eq!(second.unwrap().text, COMPLETION);
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_stale_connection_is_replaced_once() {
+    let server = Server::start(|mut connection| async move {
+        connection.request().await;
+        if connection.number == 0 {
+            connection.send(json(COMPLETION)).await;
+            connection.request().await;
+        }
+        connection.reset();
+    })
+    .await;
+    let upstream = upstream(server.address());
+    ask(&upstream).await.unwrap();
+    is_connection(&refused(&upstream).await, Some("ECONNRESET"));
+    assert_eq!(server.connections(), 2, "the fresh one was young");
+}
+
+#[tokio::test]
+async fn a_used_connection_that_breaks_http_is_not_replaced() {
+    let (server, second) = asked_twice(|mut connection| async move {
+        connection.request().await;
+        connection.send("banana\r\n\r\n").await;
+    })
+    .await;
+    is_connection(&second.unwrap_err(), None);
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_used_connection_that_breaks_off_within_its_answer_is_not_replaced() {
+    let (server, second) = asked_twice(|mut connection| async move {
+        connection.request().await;
+        connection.send("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{").await;
+    })
+    .await;
+    is_connection(&second.unwrap_err(), Some("UND_ERR_SOCKET"));
+    assert_eq!(server.connections(), 1);
+}
+
+// === TLS ===
+
+fn https(server: &Server, settings: TransportSettings) -> HttpUpstream {
+    at(&format!("https://localhost:{}/v1/chat/completions", server.address().port()), settings)
+}
+
+async fn secure(acceptor: tokio_rustls::TlsAcceptor) -> Server {
+    Server::start(move |connection| {
+        let acceptor = acceptor.clone();
+        async move {
+            let Some(mut connection) = connection.secured(&acceptor).await else { return };
+            // Each connection serves once and closes upon its second request.
+            connection.request().await;
+            connection.send(json(COMPLETION)).await;
+            connection.request().await;
+        }
+    })
+    .await
+}
+
+fn trusting(authority: &tls::Authority) -> TransportSettings {
+    TransportSettings { extra_ca_certs: Some(authority.file()), ..TransportSettings::default() }
+}
+
+#[tokio::test]
+async fn a_self_signed_server_is_refused() {
+    let server = secure(tls::self_signed("localhost")).await;
+    let failure = refused(&https(&server, TransportSettings::default())).await;
+    is_connection(&failure, Some("UNABLE_TO_VERIFY_LEAF_SIGNATURE"));
+    assert_eq!(server.requests().len(), 0, "no key went there");
+}
+
+#[tokio::test]
+async fn a_server_of_an_unknown_authority_is_refused_and_of_an_extra_one_accepted() {
+    let authority = tls::Authority::new("extra");
+    let server = secure(authority.serves("localhost")).await;
+    let failure = refused(&https(&server, TransportSettings::default())).await;
+    is_connection(&failure, Some("UNABLE_TO_VERIFY_LEAF_SIGNATURE"));
+    assert_eq!(ask(&https(&server, trusting(&authority))).await.unwrap().text, COMPLETION);
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_name_or_time_is_refused() {
+    let authority = tls::Authority::new("invalid");
+    for (acceptor, code) in [
+        (authority.serves("example.com"), "ERR_TLS_CERT_ALTNAME_INVALID"),
+        (authority.served_until_2001("localhost"), "CERT_HAS_EXPIRED"),
+    ] {
+        let server = secure(acceptor).await;
+        is_connection(&refused(&https(&server, trusting(&authority))).await, Some(code));
+    }
+}
+
+#[tokio::test]
+async fn any_certificate_will_do_where_nothing_is_to_be_rejected() {
+    let server = secure(tls::self_signed("example.com")).await;
+    let settings = TransportSettings { accept_invalid_certs: true, ..TransportSettings::default() };
+    ask(&https(&server, settings)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_a_connection_failure() {
+    let server = Server::start(|mut connection| async move {
+        connection.send("HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        connection.closed().await;
+    })
+    .await;
+    is_connection(&refused(&https(&server, TransportSettings::default())).await, Some("EPROTO"));
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_within_the_handshake_is_a_connection_failure() {
+    let server = Server::start(|mut connection| async move {
+        connection.read_some().await;
+    })
+    .await;
+    is_connection(&refused(&https(&server, TransportSettings::default())).await, Some("ECONNRESET"));
+}
+
+#[tokio::test]
+async fn a_stale_connection_is_replaced_under_tls_too() {
+    let authority = tls::Authority::new("stale");
+    let server = secure(authority.serves("localhost")).await;
+    let upstream = https(&server, trusting(&authority));
+    for _ in 0..3 {
+        ask(&upstream).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_extra_roots_that_cannot_be_used_is_passed_over() {
+    let server = Server::repeating(json(COMPLETION)).await;
+    let pem = |inner: &str| format!("-----BEGIN CERTIFICATE-----\n{inner}\n-----END CERTIFICATE-----\n");
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("unusable.pem");
+    for content in [None, Some("no PEM".to_owned()), Some(pem("no base64!")), Some(pem("AAAA"))] {
+        let _ = std::fs::remove_file(&file);
+        if let Some(content) = &content {
+            std::fs::write(&file, content).unwrap();
+        }
+        let settings = TransportSettings { extra_ca_certs: Some(file.clone()), ..TransportSettings::default() };
+        let upstream = at(&format!("http://{}/", server.address()), settings);
+        ask(&upstream).await.unwrap_or_else(|failure| panic!("{content:?}: {failure:?}"));
+    }
+}
+
+// === Proxies ===
+
+#[tokio::test]
+async fn a_proxy_is_asked_for_what_it_is_for() {
+    let proxy = Server::repeating(json(COMPLETION)).await;
+    let settings = TransportSettings {
+        http_proxy: Some(format!("http://{}", proxy.address())),
+        no_proxy: Some("127.0.0.1,localhost".into()),
+        ..TransportSettings::default()
+    };
+    ask(&at("http://upstream.invalid/v1", settings.clone())).await.unwrap();
+    assert!(proxy.requests()[0].starts_with("POST http://upstream.invalid/v1 HTTP/1.1\r\n"), "{:?}", proxy.requests());
+    let direct = Server::saying(json(COMPLETION)).await;
+    ask(&at(&format!("http://{}/v1", direct.address()), settings)).await.unwrap();
+    assert_eq!((proxy.requests().len(), direct.requests().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_down_is_a_connection_failure() {
+    let settings =
+        TransportSettings { http_proxy: Some(format!("http://{}", nobody().await)), ..TransportSettings::default() };
+    is_connection(&refused(&at("http://upstream.invalid/v1", settings)).await, Some("ECONNREFUSED"));
+}

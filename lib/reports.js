@@ -1,0 +1,139 @@
+'use strict';
+/** The JavaScript side of reports: who waits for them, the end of the process, and the way out through `fetch`. */
+
+const native = require('./native.js');
+const { warn } = require('./warnings.js');
+
+/** A process that has nothing else to do stays alive for its reports so long, in milliseconds. */
+const PATIENCE = 5000;
+/** `flush()` waits so long, in milliseconds; what is pending then is still delivered if it can be. */
+const FLUSH_TIME = 30_000;
+
+/** @typedef {{ delivered: number, dropped: number, pending: number }} Counts */
+
+/** @type {Map<number, (counts: Counts) => void>} */
+const flushes = new Map();
+/** @type {Map<number, (answer: { head: any, failure: any, text: string }) => void>} */
+const requests = new Map();
+/** @type {Map<number, AbortController>} */
+const deliveries = new Map();
+let nextFlush = 0;
+/** The client whose logger gets warnings of reports: the last one that was made. @type {WeakRef<object> | undefined} */
+let client;
+
+const receiver = {
+  /** @param {any[]} message @param {string} text */
+  onMessage(message, text) {
+    switch (message[1]) {
+      case 'flushed':
+        take(
+          flushes,
+          message[2],
+        )?.({ delivered: message[3].delivered, dropped: message[3].dropped, pending: message[3].pending });
+        break;
+      case 'response':
+        take(requests, message[2])?.({ head: message[3], failure: message[4], text });
+        break;
+      case 'warning':
+        warn(client?.deref(), message[2]);
+        break;
+      case 'deliver':
+        deliver(message[2], message[3], text);
+        break;
+      case 'drop':
+        take(deliveries, message[2])?.abort();
+        break;
+    }
+  },
+};
+
+/** @template T @param {Map<number, T>} map @param {number} key @returns {T | undefined} */
+function take(map, key) {
+  const value = map.get(key);
+  map.delete(key);
+  return value;
+}
+
+/** Delivers a report through `fetch`, as it is by then. @param {number} ask @param {{ url: string, headers: [string, string][] }} to @param {string} body */
+async function deliver(ask, to, body) {
+  const controller = new AbortController();
+  deliveries.set(ask, controller);
+  let answer;
+  try {
+    const response = await fetch(to.url, { method: 'POST', headers: to.headers, body, signal: controller.signal });
+    await response.arrayBuffer();
+    answer = { response: { status: response.status, headers: [...response.headers] } };
+  } catch (error) {
+    answer = { error: { names: [error instanceof Error ? error.name : ''], message: String(error), ticket: 0 } };
+  }
+  deliveries.delete(ask);
+  native.answer(native.REPORTS, ask, JSON.stringify(answer));
+}
+
+let started = false;
+
+/** Makes ready for reports. @param {object} [of] A client, for its logger. */
+function start(of) {
+  if (of) client = new WeakRef(of);
+  if (started) return;
+  started = true;
+  native.register(native.REPORTS, receiver);
+  process.on('beforeExit', linger);
+}
+
+let lingered = false;
+
+/** The process has nothing else to do: it waits for its reports, once. */
+function linger() {
+  if (lingered || native.pendingReports() === 0) return;
+  lingered = true;
+  void flush(PATIENCE);
+}
+
+/**
+ * Settles when the reports of a call are delivered or given up, or were waited for long enough.
+ * @param {number} call
+ * @returns {Promise<void>}
+ */
+function whenReported(call) {
+  return new Promise((resolve) => {
+    const waiter = {};
+    native.holdProcess(waiter);
+    native.watchReports(call, () => {
+      native.releaseProcess(waiter);
+      resolve();
+    });
+  });
+}
+
+/** Delivers what is queued. @param {number} [milliseconds] @returns {Promise<Counts>} */
+function flush(milliseconds = FLUSH_TIME) {
+  return new Promise((resolve) => {
+    const number = nextFlush++;
+    native.holdProcess(receiver);
+    flushes.set(number, (counts) => {
+      if (flushes.size === 0) native.releaseProcess(receiver);
+      resolve(counts);
+    });
+    native.flush(number, milliseconds);
+  });
+}
+
+/**
+ * Sends one request of OpenPipe's API.
+ * @param {string} method @param {string} url @param {[string, string | null][]} headers @param {string} body @param {number} milliseconds
+ * @returns {Promise<{ head: any, failure: any, text: string }>}
+ */
+function request(method, url, headers, body, milliseconds) {
+  return new Promise((resolve) => {
+    const number = native.request(method, url, headers, body, milliseconds);
+    const waiter = {};
+    native.holdProcess(waiter);
+    requests.set(number, (answer) => {
+      native.releaseProcess(waiter);
+      resolve(answer);
+    });
+  });
+}
+
+module.exports = { flush, request, start, whenReported };

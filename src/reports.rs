@@ -1,0 +1,157 @@
+//! The reporter of one environment: the core's, with its two ways out (HTTP from here, or JavaScript's `fetch`) and its way
+//! to tell JavaScript; and the other requests of OpenPipe's API.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use openpipe_core::failure::{Failure, Head};
+use openpipe_core::headers::{self, HeaderList};
+use openpipe_core::options::{MAX_RESPONSE_BYTES, parse_url};
+use openpipe_core::report::{Delivery, Limits, Listener, Reporter};
+use openpipe_core::upstream::BoxFuture;
+use openpipe_core::upstream::http::HttpPool;
+use reqwest::{Method, Url};
+use serde::Serialize;
+
+use crate::call::CallHandle;
+use crate::js_upstream::{Answer, Conversation};
+use crate::mailbox::{Post, REPORTS, json};
+use crate::runtime::Runtime;
+
+/// What is read of the answer to a report, in bytes.
+const MAX_ANSWER: u64 = 1024 * 1024;
+
+/// Starts the reporter. Its task ends with the environment.
+pub(crate) fn start(runtime: &Runtime, pool: &Arc<HttpPool>, post: &Arc<Post>, handle: Arc<CallHandle>) -> Reporter {
+    let delivery = Deliverer { pool: Arc::clone(pool), post: Arc::downgrade(post), handle: Arc::clone(&handle) };
+    let listener = Teller { post: Arc::downgrade(post) };
+    let (reporter, work) = Reporter::new(Limits::default(), Arc::new(delivery), Arc::new(listener));
+    let pool = Arc::clone(pool);
+    if let Some(runtime) = runtime.handle() {
+        drop(runtime.spawn(async move {
+            pool.warm().await;
+            tokio::select! {
+                () = handle.cancel.cancelled() => {}
+                () = work => {}
+            }
+        }));
+    }
+    reporter
+}
+
+struct Deliverer {
+    pool: Arc<HttpPool>,
+    post: Weak<Post>,
+    handle: Arc<CallHandle>,
+}
+
+impl Delivery for Deliverer {
+    fn deliver<'a>(
+        &'a self,
+        url: &'a Url,
+        headers: HeaderMap,
+        body: Bytes,
+        through_fetch: bool,
+    ) -> BoxFuture<'a, Result<Head, Failure>> {
+        Box::pin(async move {
+            if through_fetch {
+                return self.fetch(url, &headers, body).await;
+            }
+            let (head, _) = self.pool.request(Method::POST, url, headers, body, MAX_ANSWER).await?;
+            Ok(head)
+        })
+    }
+}
+
+impl Deliverer {
+    /// Has JavaScript's `fetch` deliver a report.
+    async fn fetch(&self, url: &Url, headers: &HeaderMap, body: Bytes) -> Result<Head, Failure> {
+        #[derive(Serialize)]
+        struct Envelope<'a> {
+            url: &'a str,
+            headers: HeaderList,
+        }
+        let Some(post) = self.post.upgrade() else {
+            return Err(Failure::connection("the environment is gone", None));
+        };
+        let mut conversation = Conversation::new(REPORTS, &self.handle, &post);
+        drop(post);
+        let envelope = json(&Envelope { url: url.as_str(), headers: headers::list(headers) });
+        let body = openpipe_core::json::text(body.to_vec());
+        let answer = conversation.ask("deliver", &[&envelope], Some(body)).await?;
+        conversation.over = true;
+        match answer {
+            Answer::Response { status, headers } => {
+                let mut head = Head { status, ..Head::default() };
+                // What is no header says nothing.
+                let _ = headers::overlay(&mut head.headers, &headers);
+                Ok(head)
+            }
+            Answer::Error(error) => Err(error.classify()),
+            _ => Err(Failure::connection("the answer was out of turn", None)),
+        }
+    }
+}
+
+struct Teller {
+    post: Weak<Post>,
+}
+
+impl Listener for Teller {
+    fn reported(&self, call: u32) {
+        if let Some(post) = self.post.upgrade() {
+            post.send_late(call, "reported");
+        }
+    }
+
+    fn warning(&self, message: &str) {
+        if let Some(post) = self.post.upgrade() {
+            post.send(REPORTS, "warning", &[&json(&message)], []);
+        }
+    }
+}
+
+/// One request of OpenPipe's API that is no chat completion.
+pub(crate) struct ApiRequest {
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
+    body: Bytes,
+    time: Option<Duration>,
+}
+
+impl ApiRequest {
+    /// Reads a request as JavaScript gives it; the error names what is wrong with it.
+    pub(crate) fn read(method: &str, url: &str, list: &str, body: String, milliseconds: f64) -> Result<Self, String> {
+        let list: HeaderList = serde_json::from_str(list).map_err(|error| format!("headers: {error}"))?;
+        let mut headers = HeaderMap::new();
+        headers::overlay(&mut headers, &list)?;
+        Ok(Self {
+            method: method.parse().map_err(|_| format!("{method:?} is no HTTP method"))?,
+            url: parse_url("baseUrl", url)?,
+            headers,
+            body: Bytes::from(body),
+            time: Duration::try_from_secs_f64(milliseconds / 1000.0).ok(),
+        })
+    }
+
+    /// Sends it and tells what came.
+    pub(crate) async fn run(self, pool: &HttpPool, post: &Weak<Post>, number: u32) {
+        let sent = pool.request(self.method, &self.url, self.headers, self.body, MAX_RESPONSE_BYTES);
+        let result = match self.time {
+            Some(time) => tokio::time::timeout(time, sent)
+                .await
+                .unwrap_or_else(|_elapsed| Err(Failure::timeout(format!("no answer within {} ms", time.as_millis())))),
+            None => sent.await,
+        };
+        let (head, failure, text) = match result {
+            Ok((head, text)) => (Some(head), None, text),
+            Err(failure) => (None, Some(failure), String::new()),
+        };
+        if let Some(post) = post.upgrade() {
+            post.send(REPORTS, "response", &[&number.to_string(), &json(&head), &json(&failure)], [text]);
+        }
+    }
+}
