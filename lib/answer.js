@@ -39,14 +39,18 @@ const openpipeAccessor = {
 
 /**
  * Puts `openpipe` on what the caller gets: not enumerable, so that logs and snapshots stay what the API sent; made when it
- * is first looked at; left out where the object is frozen.
+ * is first looked at; left out where the object does not take it.
  * @param {object} value
  * @param {() => object} make
  */
 function defineOpenpipe(value, make) {
-  if (!Object.isExtensible(value)) return;
-  Object.defineProperty(value, maker, { value: make, enumerable: false, configurable: true, writable: true });
-  Object.defineProperty(value, 'openpipe', openpipeAccessor);
+  try {
+    if (!Object.isExtensible(value)) return;
+    Object.defineProperty(value, maker, { value: make, enumerable: false, configurable: true, writable: true });
+    Object.defineProperty(value, 'openpipe', openpipeAccessor);
+  } catch {
+    // A foreign object that does not take it is handed on as it is.
+  }
 }
 
 /**

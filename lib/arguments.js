@@ -102,19 +102,30 @@ function oneOf(option, value, choices) {
 function names(option, value) {
   if (value === undefined || value === null) return undefined;
   if (!Array.isArray(value)) refuse(option, 'an array of strings', value);
-  return value.map((item, index) => text(`${option}[${index}]`, item ?? false) ?? '');
+  return value.map((item, index) => {
+    const name = `${option}[${index}]`;
+    return text(name, item) ?? refuse(name, 'a non-empty string', item);
+  });
 }
 
 /** @param {string} option @param {unknown} value */
 function tags(option, value) {
   if (value === undefined || value === null) return undefined;
   if (!isObject(value)) refuse(option, 'an object of strings, numbers, booleans or null', value);
+  /** @type {Record<string, unknown>} */
+  const read = {};
   for (const [name, tag] of Object.entries(value)) {
     const fits =
       tag === null || tag === undefined || typeof tag === 'string' || typeof tag === 'boolean' || Number.isFinite(tag);
     if (!fits) refuse(`${option}.${name}`, 'a string, a finite number, a boolean or null', tag);
+    read[wellFormed(name)] = typeof tag === 'string' ? wellFormed(tag) : tag;
   }
-  return value;
+  return read;
+}
+
+/** Text that was cut in the middle of a surrogate pair, as the core cannot read it. @param {string} text */
+function wellFormed(text) {
+  return /** @type {any} */ (text).toWellFormed();
 }
 
 /** @param {string} option @param {unknown} value */
@@ -235,13 +246,18 @@ function warnOfUnknown(option, value, known, reading) {
   }
 }
 
+/** A string in its place may be a key, and is not repeated. @param {unknown} got @returns {never} */
+function refuseOpenpipe(got) {
+  throw new TypeError(`\`openpipe\` must be an object, got ${typeof got === 'string' ? 'a string' : shown(got)}`);
+}
+
 /**
  * A call's `openpipe`.
  * @param {unknown} value @param {Reading} reading
  */
 function readCallOptions(value, reading) {
   if (value === undefined || value === null) return undefined;
-  if (!isObject(value)) refuse('openpipe', 'an object', value);
+  if (!isObject(value)) refuseOpenpipe(value);
   warnOfUnknown('openpipe', value, CALL_MEMBERS, reading);
   return { options: callMembers(value, reading), onFallback: callback(value.onFallback) };
 }
@@ -253,7 +269,7 @@ function readCallOptions(value, reading) {
 function readClientOptions(value, reading) {
   // An instance of `OpenPipe` stands for what it was made with.
   const given = configOf(value) ?? value ?? {};
-  if (!isObject(given)) refuse('openpipe', 'an object', value);
+  if (!isObject(given)) refuseOpenpipe(value);
   warnOfUnknown('openpipe', given, CLIENT_MEMBERS, reading);
   let fallbackClient;
   if (given.fallbackClient !== undefined && given.fallbackClient !== null) {
@@ -302,6 +318,11 @@ function readHeaders(headers) {
   return list.length > 0 ? list : undefined;
 }
 
+/** The second argument of `create`. @param {unknown} options */
+function checkOptions(options) {
+  if (!isObject(options)) refuse('options', 'an object', options);
+}
+
 /** @param {unknown} signal @returns {AbortSignal | undefined} */
 function readSignal(signal) {
   if (signal === undefined || signal === null) return undefined;
@@ -320,17 +341,26 @@ function readBody(body) {
   if (typeof body.model !== 'string' || body.model === '') refuse('model', 'a non-empty string', body.model);
   let request = body;
   let openpipe;
-  if ('openpipe' in body) {
-    // A class of the user's own that says how it is written must say so before its members are taken apart.
-    ({ openpipe, ...request } = typeof body.toJSON === 'function' ? body.toJSON('') : body);
-    openpipe ??= body.openpipe;
-  }
   try {
-    return { text: JSON.stringify(request), openpipe };
+    if ('openpipe' in body) {
+      // A class of the user's own that says how it is written must say so before its members are taken apart.
+      ({ openpipe, ...request } = typeof body.toJSON === 'function' ? body.toJSON('') : body);
+      openpipe ??= body.openpipe;
+    }
+    return { text: JSON.stringify(request) ?? 'null', openpipe };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new TypeError(`the body of a chat completion must be JSON: ${reason}`, { cause: error });
   }
 }
 
-module.exports = { milliseconds, retries, readBody, readCallOptions, readClientOptions, readHeaders, readSignal };
+module.exports = {
+  checkOptions,
+  milliseconds,
+  retries,
+  readBody,
+  readCallOptions,
+  readClientOptions,
+  readHeaders,
+  readSignal,
+};

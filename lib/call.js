@@ -7,7 +7,7 @@ const diagnostics = require('node:diagnostics_channel');
 const native = require('./native.js');
 const { CompletionAnswer, defineOpenpipe, openpipeOf, responseOf } = require('./answer.js');
 const { errorOf } = require('./errors.js');
-const { ForeignRequest } = require('./foreign-client.js');
+const { ForeignRequest, isSdkStream } = require('./foreign-client.js');
 const { EventReader, forgetDropped, opener, whenDropped, wireBody } = require('./stream.js');
 const { warn, warnOnce } = require('./warnings.js');
 
@@ -28,6 +28,9 @@ const callChannel = diagnostics.channel('openpipe:call');
  * @property {((event: any) => void) | undefined} onFallback
  * @property {() => Error} missingKeyError What to throw for the want of a key, where the client knows better than the core.
  */
+
+/** What there is to do for a promise that is settled. */
+const settled = () => {};
 
 class Call {
   /**
@@ -78,6 +81,15 @@ class Call {
     this.#release();
     this.#dropAsks();
     this.reject(new this.setup.sdk.APIUserAbortError());
+  }
+
+  /** Something that the call met on its way to the caller threw. @param {unknown} error */
+  fail(error) {
+    native.cancel(this.id);
+    this.#release();
+    this.#dropAsks();
+    this.reject(error);
+    this.reader?.deref()?.end({ error });
   }
 
   /** @param {any[]} message @param {string} text @param {string} more */
@@ -136,6 +148,7 @@ class Call {
   #foreignAnswer(ticket, metaText) {
     const { value, request } = /** @type {{ value: any, request: ForeignRequest }} */ (this.kept?.[ticket]);
     const { id } = this;
+    let { response } = request;
     return {
       value() {
         const meta = JSON.parse(metaText);
@@ -143,7 +156,8 @@ class Call {
         return value;
       },
       get response() {
-        return request.response ?? responseOf(JSON.parse(metaText).head, JSON.stringify(value));
+        response ??= responseOf(JSON.parse(metaText).head, JSON.stringify(value));
+        return response;
       },
     };
   }
@@ -153,39 +167,34 @@ class Call {
     const { sdk, client, signal } = this.setup;
     const id = this.id;
     this.#release();
-    // From here on only a reader who waits keeps anything alive, so nothing below may hold the reader strongly.
+    // From here on only a reader who waits keeps anything alive, so nothing that outlives the stream may hold the reader
+    // or the stream. A function holds all that the functions beside it use: such ones are made apart, below.
     const state = { meta };
     this.handedOver = state;
     if (ticket !== null) this.foreignStream = /** @type {ForeignRequest} */ (this.kept?.[ticket]);
     const foreign = this.foreignStream;
-    const release = { listener: /** @type {(() => void) | undefined} */ (undefined) };
-    const close = () => {
-      native.cancel(id);
-      foreign?.drop();
-      if (release.listener) signal?.removeEventListener('abort', release.listener);
-    };
+    const controller = new AbortController();
+    this.onAbort = signal && aborterOf(controller);
+    const close = closerOf(id, foreign, signal, this.onAbort);
     const reader = new EventReader(id, close);
     this.reader = new WeakRef(reader);
     whenDropped(reader, close);
 
-    const stream =
-      foreign && isSdkStream(foreign.stream)
-        ? adopt(foreign, sdk, reader)
-        : new sdk.Stream(opener(sdk, reader), new AbortController(), client);
-    const weak = new WeakRef(reader);
-    const stop = () => weak.deref()?.close();
-    stream.controller.signal.addEventListener('abort', stop, { once: true });
-    if (signal) {
-      const controller = new WeakRef(stream.controller);
-      release.listener = () => controller.deref()?.abort();
-      signal.addEventListener('abort', release.listener, { once: true });
-      this.onAbort = release.listener;
-    }
+    const open = opener(sdk, reader);
+    const stream = (foreign && adopt(foreign, open, controller)) ?? new sdk.Stream(open, controller, client);
+    controller.signal.addEventListener('abort', () => reader.close(), { once: true });
+    if (this.onAbort) signal?.addEventListener('abort', this.onAbort, { once: true });
     defineOpenpipe(stream, () => openpipeOf(id, () => state.meta));
-    this.resolve({
+    /** @type {Response | undefined} */
+    let response = foreign?.response;
+    const { resolve } = this;
+    // A promise's functions hold what it was resolved with.
+    this.resolve = this.reject = settled;
+    resolve({
       value: () => stream,
       get response() {
-        return foreign?.response ?? responseOf(state.meta.head, wireBody(reader));
+        response ??= responseOf(state.meta.head, wireBody(reader));
+        return response;
       },
     });
   }
@@ -204,6 +213,8 @@ class Call {
       () => meta,
       () => meta.usage,
     );
+    // Rust drops what it has of a stream that failed only now, when this call hears of nothing any more.
+    if (error) this.foreignStream?.drop();
     const reader = this.reader?.deref();
     if (!reader) return;
     forgetDropped(reader);
@@ -305,31 +316,52 @@ function messageOf(error) {
 
 /** Of a foreign client's error the failure before it is the cause, unless it has one. @param {any} error @param {Error | undefined} cause */
 function addCause(error, cause) {
-  if (cause === undefined || cause === error || !Object.isExtensible(error) || error.cause !== undefined) return;
-  Object.defineProperty(error, 'cause', { value: cause, writable: true, configurable: true, enumerable: false });
+  try {
+    if (cause === undefined || cause === error || !Object.isExtensible(error) || error.cause !== undefined) return;
+    Object.defineProperty(error, 'cause', { value: cause, writable: true, configurable: true, enumerable: false });
+  } catch {
+    // Whatever was thrown, it is the caller's error as it is.
+  }
 }
 
-/** Whether a client's stream is one of an SDK of this family: it opens its iterator by a function that can be replaced. @param {any} stream */
-function isSdkStream(stream) {
-  return (
-    typeof stream.iterator === 'function' &&
-    typeof stream.tee === 'function' &&
-    typeof stream.controller?.signal?.addEventListener === 'function' &&
-    Object.isExtensible(stream)
-  );
+/**
+ * Ends a stream that its reader leaves, or drops. Must not hold the reader.
+ * @param {number} id @param {ForeignRequest | undefined} foreign @param {AbortSignal | undefined} signal
+ * @param {(() => void) | undefined} onAbort
+ */
+function closerOf(id, foreign, signal, onAbort) {
+  return () => {
+    native.cancel(id);
+    foreign?.drop();
+    if (onAbort) signal?.removeEventListener('abort', onAbort);
+  };
+}
+
+/** What the caller's signal does to a stream. Must not hold it. @param {AbortController} controller */
+function aborterOf(controller) {
+  const weak = new WeakRef(controller);
+  return () => weak.deref()?.abort();
 }
 
 /**
  * Hands the very stream of a client through: its chunks come by way of the reader, because some were read already.
- * @param {ForeignRequest} foreign @param {import('./sdk.js').Sdk} sdk @param {EventReader<any>} reader
+ * @param {ForeignRequest} foreign @param {() => EventReader<any>} open @param {AbortController} controller
+ * @returns {any} `undefined` where the stream does not let itself be changed.
  */
-function adopt(foreign, sdk, reader) {
-  const { stream } = foreign;
-  // Its own iterator is open by now.
-  const open = opener(sdk, reader);
-  stream.iterator = open;
-  // openai 7 puts an iterator of its own on each stream.
-  if (Object.hasOwn(stream, Symbol.asyncIterator)) stream[Symbol.asyncIterator] = open;
+function adopt(foreign, open, controller) {
+  const stream = foreign.stream;
+  try {
+    if (!isSdkStream(stream)) return undefined;
+    // Its own iterator is open by now.
+    stream.iterator = open;
+    // openai 7 puts an iterator of its own on each stream.
+    if (Object.hasOwn(stream, Symbol.asyncIterator)) stream[Symbol.asyncIterator] = open;
+    // An SDK's iterator aborts its own controller when it fails, before it says so; the reader's is the caller's alone.
+    stream.controller = controller;
+  } catch {
+    return undefined;
+  }
+  foreign.handedThrough();
   return stream;
 }
 

@@ -7,6 +7,7 @@ const native = require('./native.js');
 const { promiseClass } = require('./answer.js');
 const { readClientOptions } = require('./arguments.js');
 const { create } = require('./completions.js');
+const { configOf } = require('./openpipe.js');
 const reports = require('./reports.js');
 const { MISSING_KEY, SDK_OPENPIPE, State, states } = require('./state.js');
 const { readEnv } = require('./environment.js');
@@ -133,7 +134,7 @@ function withoutSecrets(url) {
 
 /** @param {any} before @param {any} now */
 function mergeOpenpipe(before, now) {
-  return now === undefined || now === null ? before : { ...before, ...now };
+  return now === undefined || now === null ? before : { ...(configOf(before) ?? before), ...(configOf(now) ?? now) };
 }
 
 /** Whether the SDK's constructor will find a key. @param {any} options */

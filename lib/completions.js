@@ -2,7 +2,9 @@
 /** `chat.completions.create`: reads its arguments, starts the call, and dresses what comes of it as the SDK would. */
 
 const native = require('./native.js');
-const { milliseconds, readBody, readCallOptions, readHeaders, readSignal, retries } = require('./arguments.js');
+const {
+  checkOptions, milliseconds, readBody, readCallOptions, readHeaders, readSignal, retries,
+} = require('./arguments.js'); // prettier-ignore
 const { Call } = require('./call.js');
 const { states } = require('./state.js');
 const { warnOnce } = require('./warnings.js');
@@ -60,6 +62,7 @@ function stateOf(client) {
 function start(state, request, options, resolve, reject) {
   const { sdk, client } = state;
   if (state.closed) throw new sdk.OpenAIError('the client is closed: it takes no more calls');
+  checkOptions(options);
   let { clients } = state;
   const numbered = {
     clients,
@@ -72,28 +75,42 @@ function start(state, request, options, resolve, reject) {
   const given = callOptions(state, options, openpipe?.options);
   if (signal?.aborted) throw new sdk.APIUserAbortError();
 
-  const onFallback = openpipe?.onFallback ?? state.options.onFallback;
   const throughSdk = Boolean(options.fetchOptions ?? options.httpAgent ?? options.agent);
   const side = state.native(throughSdk);
-  const setup = {
-    sdk,
-    client,
-    signal,
-    onFallback,
-    mayCallBack: Boolean(onFallback) || clients.length > 2 || throughSdk || state.needsSdk,
-    clientFunction: (/** @type {number} */ number) =>
-      withCallOptions(state.clientFunction(number, clients), number, options),
-    missingKeyError: () => /** @type {Error} */ (state.keyError),
-  };
-  const call = new Call(setup, resolve, reject);
+  const onFallback = openpipe?.onFallback ?? state.options.onFallback;
+  const call = new Call(setupOf(state, clients, options, { signal, onFallback, throughSdk }), resolve, reject);
   if (!(side instanceof Promise)) {
     call.start(side, request.text, given);
     return;
   }
-  side.then((completions) => {
-    if (signal?.aborted) throw new sdk.APIUserAbortError();
-    call.start(completions, request.text, given);
-  }).catch((error) => reject(isArgument(error) ? new TypeError(error.message) : error)); // prettier-ignore
+  // Whoever is asked for the key may take its time; an abort does not wait for that.
+  const abort = () => reject(new sdk.APIUserAbortError());
+  signal?.addEventListener('abort', abort, { once: true });
+  side
+    .then((completions) => {
+      if (!signal?.aborted) call.start(completions, request.text, given);
+    })
+    .catch((error) => reject(isArgument(error) ? new TypeError(error.message) : error))
+    .finally(() => signal?.removeEventListener('abort', abort));
+}
+
+/**
+ * Made apart from what settles the call's promise: a call outlives its promise, and a function holds all that those beside
+ * it use, here a stream that nobody else holds.
+ * @param {State} state @param {import('./state.js').ForeignClient[]} clients @param {any} options
+ * @param {{ signal: AbortSignal | undefined, onFallback: ((event: any) => void) | undefined, throughSdk: boolean }} call
+ * @returns {import('./call.js').CallSetup}
+ */
+function setupOf(state, clients, options, { signal, onFallback, throughSdk }) {
+  return {
+    sdk: state.sdk,
+    client: state.client,
+    signal,
+    onFallback,
+    mayCallBack: Boolean(onFallback) || clients.length > 2 || throughSdk || state.needsSdk,
+    clientFunction: (number) => withCallOptions(state.clientFunction(number, clients), number, options),
+    missingKeyError: () => /** @type {Error} */ (state.keyError),
+  };
 }
 
 /** What the addon refuses of a client's options. @param {any} error */

@@ -34,8 +34,12 @@ class ForeignRequest {
     this.keep = keep;
     this.controller = new AbortController();
     this.dropped = false;
+    /** Nothing is left that the client could be told to stop. */
+    this.over = false;
     /** What the client returned, a stream. @type {any} */
     this.stream = undefined;
+    /** The stream's own controller. @type {any} */
+    this.streamController = undefined;
     /** @type {AsyncIterator<any> | undefined} */
     this.iterator = undefined;
     /** The first chunk, asked for when the stream came. @type {Promise<IteratorResult<any>> | undefined} */
@@ -67,10 +71,9 @@ class ForeignRequest {
     }
     this.#keepResponse(returned);
     // What is no promise is taken as it is. A thenable that throws when it is looked at rejects like any other.
-    Promise.resolve(returned).then(
-      (value) => this.#returned(value, question.stream),
-      (error) => this.#answerError(error),
-    );
+    Promise.resolve(returned)
+      .then((value) => this.#returned(value, question.stream))
+      .catch((error) => this.#answerError(error));
   }
 
   /** Rust wants the next chunk. */
@@ -89,10 +92,15 @@ class ForeignRequest {
 
   /** Rust has turned away: the client is told to stop, and whatever comes of it is dropped. */
   drop() {
-    if (this.dropped) return;
+    if (this.dropped || this.over) return;
     this.dropped = true;
     this.controller.abort();
-    if (this.stream !== undefined) closeStream(this.stream, this.iterator);
+    if (this.stream !== undefined || this.iterator) closeStream(this.stream, this.iterator, this.streamController);
+  }
+
+  /** The stream is the caller's now. It is not held any more, so that it can be dropped; what ends it stays. */
+  handedThrough() {
+    this.stream = undefined;
   }
 
   /** @param {any} returned */
@@ -113,59 +121,54 @@ class ForeignRequest {
   /** @param {any} value @param {boolean} streaming */
   #returned(value, streaming) {
     if (this.dropped) {
-      if (isIterable(value)) closeStream(value, undefined);
+      if (isIterable(value)) closeStream(value, undefined, controllerOf(value));
       return;
     }
     if (isIterable(value)) {
       this.#opened(value, streaming);
       return;
     }
-    let text;
-    try {
-      text = typeof value === 'object' && value !== null ? JSON.stringify(value) : undefined;
-    } catch (error) {
-      this.#answerError(error);
-      return;
-    }
+    const text = typeof value === 'object' && value !== null ? JSON.stringify(value) : undefined;
     const id = typeof value?._request_id === 'string' ? value._request_id : undefined;
+    this.over = true;
     this.#answer({ completion: { ticket: this.keep({ value, request: this }), text: text ?? null, request_id: id } });
   }
 
   /** @param {any} stream @param {boolean} streaming */
   #opened(stream, streaming) {
     this.stream = stream;
+    this.streamController = controllerOf(stream);
     if (streaming) {
-      try {
-        const iterator = /** @type {AsyncIterator<any>} */ (stream[Symbol.asyncIterator]());
-        this.iterator = iterator;
-        // Asked at once: some iterators (openai 7's) open the stream below them only now, and the stream is going to be
-        // given another iterator when it is handed through.
-        this.first = Promise.resolve(iterator.next());
-        this.first.catch(() => {}); // told when it is pulled
-      } catch (error) {
-        this.#answerError(error);
-        return;
-      }
+      const iterator = /** @type {AsyncIterator<any>} */ (openedOn(stream)[Symbol.asyncIterator]());
+      this.iterator = iterator;
+      // Asked at once: some iterators (openai 7's) open the stream below them only now, and the stream is going to be
+      // given another iterator when it is handed through.
+      this.first = Promise.resolve(iterator.next());
+      this.first.catch(() => {}); // told when it is pulled
     } else {
-      closeStream(stream, undefined);
+      closeStream(stream, undefined, this.streamController);
     }
-    this.#answer({ stream: { ticket: this.keep(this), request_id: this.response?.headers?.get?.('x-request-id') } });
+    const id = read(() => this.response?.headers?.get?.('x-request-id'));
+    this.#answer({ stream: { ticket: this.keep(this), request_id: typeof id === 'string' ? id : undefined } });
   }
 
   /** @param {any} result */
   #pulled(result) {
     if (this.dropped) return;
-    if (result?.done) {
-      this.#answer('done');
-      return;
-    }
     try {
+      if (result?.done) {
+        this.over = true;
+        this.#answer('done');
+        return;
+      }
       const chunk = result.value;
       const text = JSON.stringify(chunk) ?? null;
       this.chunks.push(chunk);
       this.#answer({ chunk: text });
     } catch (error) {
+      // The stream itself has not failed, so it is still open.
       this.#answerError(error);
+      this.drop();
     }
   }
 
@@ -190,10 +193,38 @@ function isIterable(value) {
   }
 }
 
-/** Ends a client's stream in each of the ways that there are. @param {any} stream @param {AsyncIterator<any> | undefined} iterator */
-function closeStream(stream, iterator) {
+/** Whether a client's stream is one of an SDK of this family: it opens its iterator by a function that can be replaced. @param {any} stream */
+function isSdkStream(stream) {
+  return (
+    typeof stream.iterator === 'function' &&
+    typeof stream.tee === 'function' &&
+    typeof stream.controller?.signal?.addEventListener === 'function' &&
+    Object.isExtensible(stream)
+  );
+}
+
+/**
+ * What a stream's iterator is opened on. A generator holds that object for as long as it runs, and an SDK's stream is to be
+ * the caller's alone, who may drop it: it is opened on a copy.
+ * @param {any} stream
+ */
+function openedOn(stream) {
+  if (!read(() => isSdkStream(stream))) return stream;
+  return Object.create(Object.getPrototypeOf(stream), Object.getOwnPropertyDescriptors(stream));
+}
+
+/** @param {any} stream */
+function controllerOf(stream) {
+  return read(() => stream.controller);
+}
+
+/**
+ * Ends a client's stream in each of the ways that there are.
+ * @param {any} stream @param {AsyncIterator<any> | undefined} iterator @param {any} controller
+ */
+function closeStream(stream, iterator, controller) {
   // A stream that is not left open costs nothing to leave: errors of its end are nobody's any more.
-  quietly(() => stream.controller?.abort?.());
+  quietly(() => controller?.abort?.());
   if (iterator) quietly(() => iterator.return?.());
   else
     quietly(() => (typeof stream.cancel === 'function' ? stream.cancel() : stream[Symbol.asyncIterator]().return?.()));
@@ -224,7 +255,8 @@ function describe(thrown) {
         marks.headers = tellingHeaders(error);
       }
     });
-    read(() => marks.codes.push(...[error.code, error.error?.code].filter((code) => typeof code === 'string')));
+    // Some SDKs keep the whole body of an error as `error.error`, others the `error` in it.
+    read(() => marks.codes.push(...[error.code, error.error?.code, error.error?.error?.code].filter(isText)));
     read(() => marks.names.push(...classNames(error)));
     link = read(() => error.cause);
   }
@@ -251,6 +283,11 @@ function classNames(error) {
   return names;
 }
 
+/** @param {unknown} value @returns {value is string} */
+function isText(value) {
+  return typeof value === 'string';
+}
+
 /** @template T @param {() => T} get @returns {T | undefined} */
 function read(get) {
   try {
@@ -260,4 +297,4 @@ function read(get) {
   }
 }
 
-module.exports = { ForeignRequest };
+module.exports = { ForeignRequest, isSdkStream };

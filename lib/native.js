@@ -10,7 +10,7 @@ const { transportSettings } = require('./environment.js');
 
 /**
  * Who gets the messages of a call. A message is `[call, name, …]`; some bring texts along.
- * @typedef {{ onMessage(message: any[], text: string, more: string): void }} Receiver
+ * @typedef {{ onMessage(message: any[], text: string, more: string): void, fail(error: unknown): void }} Receiver
  */
 
 /** How many texts a message brings along, by its name (src/mailbox.rs). @type {Record<string, number>} */
@@ -43,9 +43,17 @@ function deliver(delivery) {
       reported.get(message[0])?.();
       continue;
     }
-    receivers
-      .get(message[0])
-      ?.onMessage(message, /** @type {string} */ (delivery[first]), /** @type {string} */ (delivery[first + 1]));
+    const receiver = receivers.get(message[0]);
+    try {
+      receiver?.onMessage(
+        message,
+        /** @type {string} */ (delivery[first]),
+        /** @type {string} */ (delivery[first + 1]),
+      );
+    } catch (error) {
+      // Code of the user's may be in between (a subclass's `makeStatusError`): the call fails with what it threw.
+      receiver?.fail(error);
+    }
   }
 }
 

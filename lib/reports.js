@@ -22,6 +22,11 @@ let nextFlush = 0;
 let client;
 
 const receiver = {
+  /** @param {unknown} error */
+  fail(error) {
+    warn(client?.deref(), `reports: ${String(error)}`);
+  },
+
   /** @param {any[]} message @param {string} text */
   onMessage(message, text) {
     switch (message[1]) {

@@ -57,7 +57,7 @@ class State {
     this.seen = undefined;
     this.asksForKey = false;
     this.needsSdk = false;
-    /** @type {{ native: NativeCompletions | undefined, sdk: NativeCompletions | undefined }} */
+    /** @type {Record<'native' | 'sdk', NativeCompletions | Promise<NativeCompletions> | undefined>} */
     this.natives = { native: undefined, sdk: undefined };
     /** @type {any} */
     this.openpipeSdkClient = undefined;
@@ -103,6 +103,23 @@ class State {
     return known ?? this.#make(sdk, name);
   }
 
+  /**
+   * Makes a native side, once for all calls that want it meanwhile.
+   * @param {boolean} sdk @param {'native' | 'sdk'} name @returns {Promise<NativeCompletions>}
+   */
+  #make(sdk, name) {
+    const { natives } = this;
+    const made = this.#nativeSide(sdk).then(
+      (completions) => (natives[name] = completions),
+      (error) => {
+        natives[name] = undefined;
+        throw error;
+      },
+    );
+    natives[name] = made;
+    return made;
+  }
+
   /** Whether nothing has been set on the client since its native sides were made. Takes note of the present. */
   #isCurrent() {
     const { client, seen } = this;
@@ -129,22 +146,21 @@ class State {
     const { apiKey, baseURL, timeout, maxRetries, organization, project, adminAPIKey, fetch } = client;
     const { prepareOptions, prepareRequest } = client;
     const { defaultHeaders, defaultQuery } = options;
-    const now = { apiKey, baseURL, timeout, maxRetries, organization, project, adminAPIKey, fetch };
-    this.seen = { ...now, prepareOptions, prepareRequest, defaultHeaders, defaultQuery };
-    this.asksForKey = typeof options.apiKey === 'function';
-    this.natives = { native: undefined, sdk: undefined };
-    this.needsSdk = this.#needsSdk();
     milliseconds('timeout', timeout);
     retries('maxRetries', maxRetries);
+    const now = { apiKey, baseURL, timeout, maxRetries, organization, project, adminAPIKey, fetch };
+    this.seen = { ...now, prepareOptions, prepareRequest, defaultHeaders, defaultQuery };
+    this.asksForKey = typeof options.apiKey === 'function' && !options.apiKey.openpipeMissing;
+    this.natives = { native: undefined, sdk: undefined };
+    this.needsSdk = this.#needsSdk();
     return false;
   }
 
-  /** @param {boolean} sdk @param {'native' | 'sdk'} name @returns {Promise<NativeCompletions>} */
-  async #make(sdk, name) {
-    const { natives } = this;
+  /** @param {boolean} sdk @returns {Promise<NativeCompletions>} */
+  async #nativeSide(sdk) {
     const openai = await this.#openaiEndpoint(sdk);
     const { client, options, given } = this;
-    const completions = native.nativeCompletions(
+    return native.nativeCompletions(
       JSON.stringify({
         openai,
         openpipeUrl: `${this.baseUrl}/chat/completions`,
@@ -160,8 +176,6 @@ class State {
         defaults: options.defaults,
       }),
     );
-    natives[name] = completions;
-    return completions;
   }
 
   /** Where the client's own upstream is, and every header that the SDK in use would send there. @param {boolean} sdk */
@@ -189,15 +203,22 @@ class State {
       // Without a key the SDK would refuse to build a request at all.
       ...(missingKey ? { headers: { authorization: null } } : {}),
     };
-    if (!missingKey && typeof client._options.apiKey === 'function') return this.#withResolvedKey(request);
-    const { req, url } = await client.buildRequest(request, { retryCount: 0 });
-    return { url, headers: [...req.headers.entries()], missingKey };
+    // openai 7 asks the key's function by itself whenever a request is built; 5 and 6 have been made to.
+    return { ...(await this.#build(request)), missingKey };
   }
 
-  /** openai 7 asks the key's function by itself whenever a request is built; 5 and 6 have been made to. @param {any} request */
-  async #withResolvedKey(request) {
-    const { req, url } = await this.client.buildRequest(request, { retryCount: 0 });
-    return { url, headers: [...req.headers.entries()] };
+  /** Where the SDK would send a request, and with which headers. @param {any} request */
+  async #build(request) {
+    const { client } = this;
+    try {
+      const { req, url } = await client.buildRequest(request, { retryCount: 0 });
+      return { url, headers: /** @type {[string, string][]} */ ([...req.headers.entries()]) };
+    } catch (error) {
+      // A header that is refused has no code, unlike a URL, and its value, which may be a key, in the message.
+      if (/** @type {any} */ (error)?.name !== 'TypeError' || 'code' in /** @type {object} */ (error)) throw error;
+      const options = isHeaderValue(client.apiKey) ? '`defaultHeaders`, `organization` or `project`' : '`apiKey`';
+      throw new TypeError(`${options} holds a character that an HTTP header cannot carry`);
+    }
   }
 
   /**
@@ -238,6 +259,11 @@ class State {
 
 const MISSING_KEY =
   'there is no OpenAI key: set the environment variable OPENAI_API_KEY, or the option `apiKey`, as in new OpenAI({ apiKey })';
+
+/** Whether HTTP has a way to write it: no control character, none beyond Latin-1. @param {unknown} value */
+function isHeaderValue(value) {
+  return typeof value !== 'string' || /^[\t\x20-\x7e\x80-\xff]*$/.test(value.trim());
+}
 
 /** Whether the client has some way to prove who it is to its own upstream. @param {any} client */
 function hasKey(client) {

@@ -171,16 +171,20 @@ function opener(sdk, reader) {
 /** The events as they came over the wire, for a `Response` that is read by hand. @param {EventReader<any>} reader */
 function wireBody(reader) {
   const encoder = new TextEncoder();
-  return new ReadableStream({
-    async pull(controller) {
-      const { value, done } = await reader.next();
-      controller.enqueue(encoder.encode(`data: ${done ? '[DONE]' : JSON.stringify(value)}\n\n`));
-      if (done) controller.close();
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        const { value, done } = await reader.next();
+        controller.enqueue(encoder.encode(`data: ${done ? '[DONE]' : JSON.stringify(value)}\n\n`));
+        if (done) controller.close();
+      },
+      cancel() {
+        reader.close();
+      },
     },
-    cancel() {
-      reader.close();
-    },
-  });
+    // Nothing is read ahead: a response that is only looked at must not take the events from who reads the stream.
+    { highWaterMark: 0 },
+  );
 }
 
 module.exports = { EventReader, forgetDropped, opener, whenDropped, wireBody };

@@ -1,7 +1,7 @@
 //! One call as a task: runs the core's engine and posts what comes of it.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -32,11 +32,32 @@ const WINDOW_BYTES: usize = 256 * 1024;
 #[derive(Default)]
 pub(crate) struct CallHandle {
     /// Stops the task.
-    pub(crate) cancel: CancellationToken,
+    pub(crate) cancel: Stop,
     /// What the stream's reader has room for.
     pub(crate) window: Window,
     /// Questions to JavaScript clients that wait for their answers.
     pub(crate) asks: Asks,
+}
+
+/// The end of a task before its end.
+#[derive(Default)]
+pub(crate) struct Stop {
+    token: CancellationToken,
+    /// Who has to know first, where what comes of it will be reported: the task's own end comes later, on another thread.
+    reporter: OnceLock<(Reporter, u32)>,
+}
+
+impl Stop {
+    pub(crate) fn cancel(&self) {
+        if let Some((reporter, call)) = self.reporter.get() {
+            reporter.leave(*call);
+        }
+        self.token.cancel();
+    }
+
+    pub(crate) async fn cancelled(&self) {
+        self.token.cancelled().await;
+    }
 }
 
 /// The bytes of a stream that are on their way to its reader.
@@ -158,7 +179,10 @@ impl Task {
         let endpoint = self.shared.config.report.clone().filter(|_| plan.log_request)?;
         let tags = plan::tags_with_sdk(Some(&plan.tags));
         let reporter = &self.shared.reporter;
-        Some(Reports { call: self.call, endpoint, reporter, body, tags, _scope: reporter.scope(self.call) })
+        let scope = reporter.scope(self.call);
+        // Set once: a handle has one call.
+        let _ = self.handle.cancel.reporter.set((reporter.clone(), self.call));
+        Some(Reports { call: self.call, endpoint, reporter, body, tags, _scope: scope })
     }
 
     fn plan(&self, body: String, options: Option<String>) -> Result<(Plan, RequestBody), PlanError> {
@@ -294,7 +318,8 @@ impl Reports<'_> {
     fn report(&self, target: &Target, attempt: &Attempt, came: &Came<'_>) {
         let request = target.reported_body(self.body);
         let body = report::body(attempt, &request, came, engine::unix_ms(), &self.tags);
-        self.reporter.queue(Report { endpoint: Arc::clone(&self.endpoint), body, call: self.call });
+        let endpoint = Arc::clone(&self.endpoint);
+        self.reporter.queue(Report { endpoint, body, call: self.call, queued_at: tokio::time::Instant::now() });
     }
 }
 
@@ -315,9 +340,12 @@ impl StreamRecord<'_> {
     fn report(&mut self, failure: Option<&Failure>, complete: bool) {
         let Some((reports, target)) = self.reports.take() else { return };
         let Some(attempt) = self.trail.attempts.last() else { return };
-        let so_far = self.merge.take().and_then(Merge::finish);
+        let merge = self.merge.take().unwrap_or_default();
+        let is_cut = merge.is_cut();
+        let so_far = merge.finish();
         let came = match (failure, so_far.as_deref()) {
             (Some(failure), so_far) => Came::Failure(failure, so_far),
+            (None, Some(so_far)) if complete && is_cut => Came::Cut(so_far),
             (None, Some(completion)) if complete => Came::Completion(completion),
             (None, so_far) => Came::Left(so_far),
         };

@@ -46,17 +46,19 @@ async fn main() -> std::io::Result<()> {
         let (socket, _) = listener.accept().await?;
         socket.set_nodelay(true)?;
         let arrivals = Arc::clone(&arrivals);
-        let serve = hyper::server::conn::http1::Builder::new().timer(TokioTimer::new()).serve_connection(
-            TokioIo::new(socket),
-            service_fn(move |request| answer(request, Arc::clone(&arrivals))),
-        );
+        let serve = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .serve_connection(TokioIo::new(socket), service_fn(move |request| answer(request, Arc::clone(&arrivals))));
         #[expect(clippy::disallowed_methods, reason = "a server's connection ends with its peer")]
         // A connection that breaks is the client's affair.
         tokio::spawn(async { drop(serve.await) });
     }
 }
 
-async fn answer(request: Request<Incoming>, arrivals: Arrivals) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
+async fn answer(
+    request: Request<Incoming>,
+    arrivals: Arrivals,
+) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
     let path = request.uri().path().to_owned();
     let mut parts = path.split('/').nth(1).unwrap_or_default().split('-');
     let kind = parts.next().unwrap_or_default().to_owned();
@@ -75,7 +77,8 @@ async fn answer(request: Request<Incoming>, arrivals: Arrivals) -> Result<Respon
         "silence" => std::future::pending().await,
         _ => json(
             StatusCode::INTERNAL_SERVER_ERROR,
-            r#"{"error":{"message":"The server had an error","type":"server_error","param":null,"code":null}}"#.to_owned(),
+            r#"{"error":{"message":"The server had an error","type":"server_error","param":null,"code":null}}"#
+                .to_owned(),
         ),
     })
 }
@@ -139,7 +142,10 @@ impl Body for Events {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if self.next > self.count {
             return Poll::Ready(None);
         }

@@ -1,8 +1,10 @@
 //! Reports of calls that OpenPipe did not serve: a queue, and one task that delivers it (contract.md, section 7).
 //!
 //! Reporting is off everybody's path: what is queued costs its caller a lock and a copy, and whatever becomes of it is only
-//! counted. Bounds: 64 MiB of queued reports, 16 on their way at once, 10 s for a try, 30 s for a report.
+//! counted. Bounds: 64 MiB of queued reports, 4 on their way at once (64 when one has to wait), 10 s for
+//! a try, 30 s for a report.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +18,7 @@ use http::HeaderMap;
 use reqwest::Url;
 use serde::Serialize;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::backoff::{Failed, RetryPolicy};
 use crate::engine::Attempt;
@@ -29,8 +31,12 @@ use crate::upstream::BoxFuture;
 pub struct Limits {
     /// Queued reports, in bytes; a report beyond drops the oldest.
     pub queue_bytes: usize,
-    /// Reports on their way at once.
+    /// Reports on their way at once while none waits for long: calls come first.
     pub concurrency: usize,
+    /// And when they do: an endpoint that takes its time needs more of them at once.
+    pub max_concurrency: usize,
+    /// How long a report may wait in the queue until there are more.
+    pub long_wait: Duration,
     /// The time of one try.
     pub try_time: Duration,
     /// From the first try on, how long a report is tried again.
@@ -43,7 +49,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             queue_bytes: 64 * 1024 * 1024,
-            concurrency: 16,
+            concurrency: 4,
+            max_concurrency: 64,
+            long_wait: Duration::from_millis(250),
             try_time: Duration::from_secs(10),
             retry_time: Duration::from_secs(30),
             patience: Duration::from_secs(5),
@@ -67,7 +75,9 @@ pub struct ReportEndpoint {
 impl ReportEndpoint {
     /// An endpoint of which nothing is known yet.
     #[must_use]
-    pub fn new(url: Url, headers: HeaderMap, through_fetch: bool) -> Self {
+    pub fn new(url: Url, mut headers: HeaderMap, through_fetch: bool) -> Self {
+        // Where the client's own upstream is called through the SDK, the core knows none of the SDK's headers.
+        headers.entry(http::header::CONTENT_TYPE).or_insert(http::HeaderValue::from_static("application/json"));
         Self { url, headers, through_fetch, takes_gzip: AtomicBool::new(false) }
     }
 }
@@ -81,6 +91,8 @@ pub struct Report {
     pub body: Bytes,
     /// The call that it is of.
     pub call: u32,
+    /// When it was made.
+    pub queued_at: Instant,
 }
 
 /// Sends a report once.
@@ -110,7 +122,7 @@ pub struct Counts {
     pub delivered: u64,
     /// Given up: refused, tried for too long, or pushed out of a full queue.
     pub dropped: u64,
-    /// Queued or on their way.
+    /// Queued or on their way; and one for each call that is being left and may still report.
     pub pending: u64,
     /// Tries beyond the first.
     pub retried: u64,
@@ -149,13 +161,14 @@ struct Owed {
     count: usize,
     /// Somebody waits to be told.
     watched: bool,
+    /// It is to end before its end, and is pending until then.
+    left: bool,
     /// The call is over.
     over_at: Option<Instant>,
 }
 
 impl Reporter {
     /// A reporter, and the task that delivers what it queues: to be run by whoever owns the reporter, until dropped.
-    #[must_use]
     pub fn new(
         limits: Limits,
         delivery: Arc<dyn Delivery>,
@@ -174,12 +187,26 @@ impl Reporter {
         Scope { reporter: self.clone(), call }
     }
 
+    /// A running call is going to be stopped, and may report what came of it when it is: until then it is pending, so that
+    /// who flushes at once does not miss it.
+    pub fn leave(&self, call: u32) {
+        let mut state = self.shared.lock();
+        let Some(owed) = state.calls.get_mut(&call).filter(|owed| !owed.left && owed.over_at.is_none()) else { return };
+        owed.left = true;
+        state.counts.pending += 1;
+    }
+
     /// Queues a report. Never waits: a full queue drops its oldest.
     pub fn queue(&self, report: Report) {
         let mut state = self.shared.lock();
-        state.queued_bytes += report.body.len();
         state.counts.pending += 1;
         state.calls.entry(report.call).or_default().count += 1;
+        if report.body.len() > self.shared.limits.queue_bytes {
+            drop(state);
+            // It would push out every other one and still not fit.
+            return self.shared.settle(report.call, Err("it is larger than the queue"));
+        }
+        state.queued_bytes += report.body.len();
         state.queue.push_back(report);
         let mut pushed_out = Vec::new();
         while state.queued_bytes > self.shared.limits.queue_bytes {
@@ -199,21 +226,30 @@ impl Reporter {
     pub fn watch(&self, call: u32) -> impl Future<Output = ()> + Send + use<> {
         let shared = Arc::clone(&self.shared);
         async move {
+            let mut waited = false;
             loop {
                 let until = {
                     let mut state = shared.lock();
                     let Some(owed) = state.calls.get_mut(&call) else { break };
-                    owed.watched = true;
-                    owed.over_at.map(|over| over + shared.limits.patience)
+                    // `release` tells while somebody watches, and has told where nobody does any more.
+                    if waited && !owed.watched {
+                        return;
+                    }
+                    let until = owed.over_at.map(|over| over + shared.limits.patience);
+                    owed.watched = until.is_none_or(|until| Instant::now() < until);
+                    until
                 };
-                // While the call runs there is nothing to be patient with; `settle` tells when it is over and settled.
+                waited = true;
+                // While the call runs there is nothing to be patient with; `release` tells when it is over and settled.
                 match until {
                     None => sleep(shared.limits.patience).await,
-                    Some(until) if Instant::now() >= until => break,
+                    Some(until) if Instant::now() >= until => return shared.listener.reported(call),
                     Some(until) => tokio::time::sleep_until(until).await,
                 }
             }
-            shared.listener.reported(call);
+            if !waited {
+                shared.listener.reported(call);
+            }
         }
     }
 
@@ -245,10 +281,16 @@ pub struct Scope {
 impl Drop for Scope {
     fn drop(&mut self) {
         let shared = &self.reporter.shared;
-        if let Some(owed) = shared.lock().calls.get_mut(&self.call) {
-            owed.over_at = Some(Instant::now());
+        let mut state = shared.lock();
+        let owed = state.calls.entry(self.call).or_default();
+        owed.over_at = Some(Instant::now());
+        // What it reports is queued by now, and pending by itself.
+        if std::mem::take(&mut owed.left) {
+            state.counts.pending -= 1;
         }
+        drop(state);
         shared.release(self.call);
+        shared.tell_idle();
     }
 }
 
@@ -256,22 +298,35 @@ impl Shared {
     async fn run(&self, delivery: &dyn Delivery) {
         let mut under_way = FuturesUnordered::new();
         loop {
-            while under_way.len() < self.limits.concurrency {
-                let Some(report) = self.next() else { break };
+            while let Some(report) = self.next(under_way.len()) {
                 under_way.push(self.deliver(report, delivery));
             }
+            let waits_long_at = self.waits_long_at(under_way.len());
             tokio::select! {
                 Some(()) = under_way.next() => {}
-                () = self.work.notified(), if under_way.len() < self.limits.concurrency => {}
+                () = self.work.notified() => {}
+                () = sleep_until(waits_long_at.unwrap_or_else(Instant::now)), if waits_long_at.is_some() => {}
             }
         }
     }
 
-    fn next(&self) -> Option<Report> {
+    /// The next report, if one more may be on its way.
+    fn next(&self, under_way: usize) -> Option<Report> {
         let mut state = self.lock();
+        let waited = state.queue.front()?.queued_at.elapsed();
+        let Limits { concurrency, max_concurrency, long_wait, .. } = self.limits;
+        if under_way >= if waited >= long_wait { max_concurrency } else { concurrency } {
+            return None;
+        }
         let report = state.queue.pop_front()?;
         state.queued_bytes -= report.body.len();
         Some(report)
+    }
+
+    /// When the next report will have waited for long, if that lets it go.
+    fn waits_long_at(&self, under_way: usize) -> Option<Instant> {
+        let queued_at = self.lock().queue.front()?.queued_at;
+        (under_way < self.limits.max_concurrency).then(|| queued_at + self.limits.long_wait)
     }
 
     async fn deliver(&self, report: Report, delivery: &dyn Delivery) {
@@ -286,16 +341,23 @@ impl Shared {
         for tries in 1_u32.. {
             let (headers, body) = encoded(endpoint, &report.body);
             let sent = delivery.deliver(&endpoint.url, headers, body, endpoint.through_fetch);
-            let failure = match timeout(self.limits.try_time, sent).await {
-                Ok(Ok(head)) if (200..300).contains(&head.status) => {
+            let head = match timeout(self.limits.try_time, sent).await {
+                Ok(Ok(head)) => Ok(head),
+                // The status says it all; what became of the rest of the answer changes nothing.
+                Ok(Err(Failure { head: Some(head), .. })) => Ok(*head),
+                Ok(Err(failure)) => Err(failure),
+                // Another try may find the endpoint awake again, so this counts as a broken connection.
+                Err(_elapsed) => Err(Failure::connection("the report endpoint did not answer", None)),
+            };
+            let failure = match head {
+                Ok(head) if (200..300).contains(&head.status) => {
                     let takes = head.header("accept-encoding").is_some_and(|codings| codings.contains("gzip"));
                     endpoint.takes_gzip.fetch_or(takes, Ordering::Relaxed);
                     return Ok(());
                 }
-                Ok(Ok(head)) => Failure::status(head, String::new()),
-                Ok(Err(failure)) => failure,
-                // Another try may find the endpoint awake again, so this counts as a broken connection.
-                Err(_elapsed) => Failure::connection("the report endpoint did not answer", None),
+                Ok(head) if is_refusal(head.status) => return Err("the report endpoint refuses them"),
+                Ok(head) => Failure::status(head, String::new()),
+                Err(failure) => failure,
             };
             let pause = policy.pause(&Failed {
                 failure: &failure,
@@ -304,15 +366,7 @@ impl Shared {
                 now: SystemTime::now(),
                 random: fastrand::f64(),
             });
-            let Some(pause) = pause else {
-                return Err(
-                    if failure.status_code().is_some_and(|status| (400..500).contains(&status) && status != 429) {
-                        "the report endpoint refuses them"
-                    } else {
-                        "the report endpoint is out of reach"
-                    },
-                );
-            };
+            let Some(pause) = pause else { break };
             self.lock().counts.retried += 1;
             sleep(pause).await;
         }
@@ -339,6 +393,10 @@ impl Shared {
             self.listener.warning(&warning);
         }
         self.release(call);
+        self.tell_idle();
+    }
+
+    fn tell_idle(&self) {
         if self.lock().counts.pending == 0 {
             self.idle.notify_waiters();
         }
@@ -379,6 +437,11 @@ impl State {
     }
 }
 
+/// Whether there is no use in another try: a 4xx that does not ask for one.
+fn is_refusal(status: u16) -> bool {
+    (400..500).contains(&status) && !matches!(status, 408 | 429)
+}
+
 /// Bodies above this are worth compressing.
 const GZIP_FROM: usize = 16 * 1024;
 
@@ -406,6 +469,8 @@ pub enum Came<'a> {
     Completion(&'a str),
     /// To a failure; with what had come of a stream before, as JSON text.
     Failure(&'a Failure, Option<&'a str>),
+    /// To a stream that ended well, but is too long to be reported whole: as much as was kept of it.
+    Cut(&'a str),
     /// The caller left; with what had come of a stream before.
     Left(Option<&'a str>),
 }
@@ -423,32 +488,24 @@ pub fn body(attempt: &Attempt, request: &[u8], came: &Came<'_>, received_at: u64
         out.push_str(&format!(",\"{name}\":"));
         out.push_str(value);
     };
-    let status = attempt.status.map(|status| status.to_string());
-    match came {
-        Came::Completion(text) => {
-            member("respPayload", text);
-            member("statusCode", status.as_deref().unwrap_or("200"));
-        }
+    let (payload, message) = match came {
+        Came::Completion(text) => (Some(Cow::Borrowed(*text)), None),
+        Came::Cut(so_far) => (Some(Cow::Borrowed(*so_far)), Some("the stream is too long to be reported whole".into())),
+        Came::Left(so_far) => (so_far.map(Cow::Borrowed), Some("the caller left before the end".into())),
         Came::Failure(failure, so_far) => {
             let error = failure.body.as_deref().and_then(error_member);
-            if let Some(payload) = so_far.map(str::to_owned).or_else(|| error.clone()) {
-                member("respPayload", &payload);
-            }
-            if let Some(status) = &status {
-                member("statusCode", status);
-            }
             let message = error.as_deref().and_then(error_message).unwrap_or_else(|| failure.message.clone());
-            member("errorMessage", &json::string(&message));
+            (so_far.map(Cow::Borrowed).or(error.map(Cow::Owned)), Some(message))
         }
-        Came::Left(so_far) => {
-            if let Some(so_far) = so_far {
-                member("respPayload", so_far);
-            }
-            if let Some(status) = &status {
-                member("statusCode", status);
-            }
-            member("errorMessage", "\"the caller left before the end\"");
-        }
+    };
+    if let Some(payload) = payload {
+        member("respPayload", &payload);
+    }
+    if let Some(status) = attempt.status.or(message.is_none().then_some(200)) {
+        member("statusCode", &status.to_string());
+    }
+    if let Some(message) = message {
+        member("errorMessage", &json::string(&message));
     }
     member("tags", tags);
     out.push('}');

@@ -632,6 +632,17 @@ async fn a_first_token_that_does_not_come_in_time_moves_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_that_was_committed_without_content_has_the_targets_time_for_it() {
+    let mut acts: Vec<_> = (0..64).map(|at| (at, Act::Event(ROLE))).collect();
+    acts.extend([(900, Act::Event(A)), (901, Act::Event(DONE))]);
+    let world = World::new([("a", vec![streams(50, acts)])]);
+    let (outcome, took) = timed(&world, IMPATIENT, true).await;
+    about(took, 113);
+    let (mut stream, _) = streaming(outcome);
+    assert!(read(&mut stream).await.1.is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_first_token_timeout_is_not_for_the_last_target() {
     let world =
         World::new([("a", vec![silent()]), ("b", vec![streams(900, [(900, Act::Event(A)), (901, Act::Event(DONE))])])]);

@@ -52,7 +52,7 @@ pub(crate) fn fails(after: u64, failure: Failure) -> Reply {
 }
 
 /// Headers, and then these acts.
-pub(crate) fn streams<const N: usize>(after: u64, acts: [(u64, Act); N]) -> Reply {
+pub(crate) fn streams(after: u64, acts: impl Into<VecDeque<(u64, Act)>>) -> Reply {
     Reply { after, comes: Comes::Stream(acts.into()) }
 }
 

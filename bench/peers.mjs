@@ -1,0 +1,145 @@
+/**
+ * Those who are compared: each makes calls of the same body to the same upstream, in the way its users would.
+ *
+ * @typedef {object} Peer
+ * @property {() => Promise<unknown>} complete One chat completion.
+ * @property {(onEvent: () => void) => Promise<void>} [stream] One stream, read to its end.
+ * @property {() => Promise<unknown>} [open] One stream, opened and read to its first event; it stays open.
+ * @property {(silent: boolean) => Promise<unknown>} [failOver] A primary that answers 500 (or nothing), then the fallback.
+ */
+
+import { createRequire } from 'node:module';
+
+const require = createRequire(import.meta.url);
+
+const MESSAGES = [
+  { role: 'system', content: 'You are a helpful assistant.' },
+  { role: 'user', content: 'Count to 10, and tell me of foxes and dogs meanwhile.' },
+];
+const BODY = { model: 'gpt-4-turbo', messages: MESSAGES, temperature: 0 };
+const STREAM_BODY = { ...BODY, stream: true };
+const FINE_TUNED = {
+  ...BODY,
+  model: 'openpipe:ft',
+  openpipe: { fallback: { model: 'gpt-4-turbo' }, logRequest: false },
+};
+
+/** How long a silent primary is waited for, in milliseconds. */
+export const SILENCE = 300;
+
+/** @param {any} OpenAI @param {string} url @param {object} openpipe @returns {Peer} */
+function sdkPeer(OpenAI, url, openpipe = {}) {
+  const client = (/** @type {string} */ path, /** @type {string} */ primary) =>
+    new OpenAI({
+      apiKey: 'sk-bench',
+      baseURL: `${url}/${path}/v1`,
+      openpipe: { apiKey: 'op-bench', baseUrl: `${url}/${primary}/v1`, ...openpipe },
+    });
+  const completions = client('completion-400', '500');
+  const silent = client('completion-400', 'silence');
+  const streams = client(process.env.BENCH_STREAM ?? 'stream-200-0', '500');
+  const open = client('stream-100000-1000', '500');
+  return {
+    complete: () => completions.chat.completions.create({ ...BODY, ...quiet(openpipe) }),
+    async stream(onEvent) {
+      for await (const _ of await streams.chat.completions.create({ ...STREAM_BODY, ...quiet(openpipe) })) onEvent();
+    },
+    async open() {
+      const stream = await open.chat.completions.create({ ...STREAM_BODY, ...quiet(openpipe) });
+      const iterator = stream[Symbol.asyncIterator]();
+      await iterator.next();
+      return iterator;
+    },
+    failOver: (isSilent) =>
+      (isSilent ? silent : completions).chat.completions.create(
+        FINE_TUNED,
+        isSilent ? { timeout: SILENCE } : undefined,
+      ),
+  };
+}
+
+/** Reports are another matter: nobody reports here. @param {object} openpipe */
+function quiet(openpipe) {
+  return 'quiet' in openpipe ? { openpipe: { logRequest: false } } : {};
+}
+
+/** Server-sent events as somebody would read them by hand. @param {AsyncIterable<Uint8Array>} body @param {() => void} onEvent */
+async function readEvents(body, onEvent) {
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const bytes of body) {
+    const events = (rest + decoder.decode(bytes, { stream: true })).split('\n\n');
+    rest = events.pop() ?? '';
+    for (const event of events) {
+      if (event === 'data: [DONE]') return;
+      JSON.parse(event.slice(6));
+      onEvent();
+    }
+  }
+}
+
+const HEADERS = { authorization: 'Bearer sk-bench', 'content-type': 'application/json', accept: 'application/json' };
+
+/** @type {Record<string, (url: string) => Peer>} */
+export const PEERS = {
+  'openpipe-native': (url) => sdkPeer(require('openpipe-native'), url, { quiet: true }),
+
+  // The addon without the facade: text in, text out, parsed.
+  floor(url) {
+    const native = require('../lib/native.js');
+    const { APIPromise } = require('openai');
+    const completions = native.nativeCompletions(
+      JSON.stringify({
+        openai: { url: `${url}/completion-400/v1/chat/completions`, headers: Object.entries(HEADERS) },
+        openpipeUrl: `${url}/500/v1/chat/completions`,
+      }),
+    );
+    const answer = (/** @type {(text: string) => void} */ resolve) => {
+      const call = completions.create(JSON.stringify(BODY), null);
+      const onMessage = (/** @type {any} */ _message, /** @type {string} */ text) => {
+        native.unregister(call);
+        resolve(text);
+      };
+      native.register(call, { onMessage, fail() {} });
+    };
+    const parse = (/** @type {unknown} */ _client, /** @type {any} */ text) => Promise.resolve(JSON.parse(text));
+    // The promise of the SDK resolves with what its third argument makes of the answer.
+    return {
+      complete: () => new APIPromise(/** @type {any} */ (null), /** @type {any} */ (new Promise(answer)), parse),
+    };
+  },
+
+  'openai 7': (url) => sdkPeer(require('openai7'), url),
+
+  'openpipe 1.0.0': (url) => sdkPeer(require('openpipe/openai').default, url, { quiet: true }),
+
+  undici(url) {
+    const { request, Agent, setGlobalDispatcher } = require('undici');
+    setGlobalDispatcher(new Agent({ connections: 512 }));
+    const post = (/** @type {string} */ path, /** @type {object} */ body) =>
+      request(`${url}/${path}/v1/chat/completions`, { method: 'POST', headers: HEADERS, body: JSON.stringify(body) });
+    return {
+      complete: async () => JSON.parse(await (await post('completion-400', BODY)).body.text()),
+      stream: async (onEvent) =>
+        readEvents((await post(process.env.BENCH_STREAM ?? 'stream-200-0', STREAM_BODY)).body, onEvent),
+      // What fail-over costs at the least: one round trip, and another one.
+      async failOver(isSilent) {
+        if (isSilent) throw new Error('undici knows no fallback');
+        await (await post('500', BODY)).body.text();
+        return JSON.parse(await (await post('completion-400', BODY)).body.text());
+      },
+    };
+  },
+
+  fetch(url) {
+    const post = (/** @type {string} */ path, /** @type {object} */ body) =>
+      fetch(`${url}/${path}/v1/chat/completions`, { method: 'POST', headers: HEADERS, body: JSON.stringify(body) });
+    return {
+      complete: async () => (await post('completion-400', BODY)).json(),
+      async stream(onEvent) {
+        const { body } = await post(process.env.BENCH_STREAM ?? 'stream-200-0', STREAM_BODY);
+        if (body) await readEvents(/** @type {any} */ (body), onEvent);
+      },
+    };
+  },
+};
