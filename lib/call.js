@@ -148,7 +148,8 @@ class Call {
   #foreignAnswer(ticket, metaText) {
     const { value, request } = /** @type {{ value: any, request: ForeignRequest }} */ (this.kept?.[ticket]);
     const { id } = this;
-    let { response } = request;
+    /** @type {Response | undefined} */
+    let response;
     return {
       value() {
         const meta = JSON.parse(metaText);
@@ -156,7 +157,7 @@ class Call {
         return value;
       },
       get response() {
-        response ??= responseOf(JSON.parse(metaText).head, JSON.stringify(value));
+        response ??= request.response ?? responseOf(JSON.parse(metaText).head, JSON.stringify(value));
         return response;
       },
     };
@@ -186,14 +187,14 @@ class Call {
     if (this.onAbort) signal?.addEventListener('abort', this.onAbort, { once: true });
     defineOpenpipe(stream, () => openpipeOf(id, () => state.meta));
     /** @type {Response | undefined} */
-    let response = foreign?.response;
+    let response;
     const { resolve } = this;
     // A promise's functions hold what it was resolved with.
     this.resolve = this.reject = settled;
     resolve({
       value: () => stream,
       get response() {
-        response ??= responseOf(state.meta.head, wireBody(reader));
+        response ??= foreign?.response ?? responseOf(state.meta.head, wireBody(reader));
         return response;
       },
     });

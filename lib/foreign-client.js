@@ -128,10 +128,11 @@ class ForeignRequest {
       this.#opened(value, streaming);
       return;
     }
-    const text = typeof value === 'object' && value !== null ? JSON.stringify(value) : undefined;
-    const id = typeof value?._request_id === 'string' ? value._request_id : undefined;
+    const text = typeof value === 'object' && value !== null ? jsonOf(value) : null;
+    const id = read(() => value._request_id);
     this.over = true;
-    this.#answer({ completion: { ticket: this.keep({ value, request: this }), text: text ?? null, request_id: id } });
+    const ticket = this.keep({ value, request: this });
+    this.#answer({ completion: { ticket, text, request_id: isText(id) ? id : undefined } });
   }
 
   /** @param {any} stream @param {boolean} streaming */
@@ -149,7 +150,7 @@ class ForeignRequest {
       closeStream(stream, undefined, this.streamController);
     }
     const id = read(() => this.response?.headers?.get?.('x-request-id'));
-    this.#answer({ stream: { ticket: this.keep(this), request_id: typeof id === 'string' ? id : undefined } });
+    this.#answer({ stream: { ticket: this.keep(this), request_id: isText(id) ? id : undefined } });
   }
 
   /** @param {any} result */
@@ -162,9 +163,8 @@ class ForeignRequest {
         return;
       }
       const chunk = result.value;
-      const text = JSON.stringify(chunk) ?? null;
       this.chunks.push(chunk);
-      this.#answer({ chunk: text });
+      this.#answer({ chunk: jsonOf(chunk) });
     } catch (error) {
       // The stream itself has not failed, so it is still open.
       this.#answerError(error);
@@ -281,6 +281,19 @@ function classNames(error) {
     prototype = Object.getPrototypeOf(prototype);
   }
   return names;
+}
+
+/**
+ * A value as JSON; `null` where JSON does not know such a thing. What cannot be written, because it is circular or holds a
+ * BigInt, is told as a text that is no JSON: Rust refuses it as such.
+ * @param {unknown} value
+ */
+function jsonOf(value) {
+  try {
+    return JSON.stringify(value) ?? null;
+  } catch (error) {
+    return read(() => String(error)) ?? 'unreadable';
+  }
 }
 
 /** @param {unknown} value @returns {value is string} */

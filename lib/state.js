@@ -186,31 +186,28 @@ class State {
     if (sdk) {
       return { url: client.buildURL('/chat/completions', undefined), headers: [], missingKey, client: SDK_OPENAI };
     }
-    if (typeof client._options.apiKey === 'function' && !missingKey) {
+    const request = { method: 'post', path: '/chat/completions', body: {}, __security: { bearerAuth: true } };
+    if (!missingKey) {
       try {
-        await client._callApiKey?.();
+        return await this.#build(request);
       } catch (error) {
+        if (typeof client._options.apiKey !== 'function') throw error;
         // Only the client's own upstream is out of reach; another one may serve the call.
         this.keyError = error;
         missingKey = 'the `apiKey` function failed';
       }
     }
-    const request = {
-      method: 'post',
-      path: '/chat/completions',
-      body: {},
-      __security: { bearerAuth: true },
-      // Without a key the SDK would refuse to build a request at all.
-      ...(missingKey ? { headers: { authorization: null } } : {}),
-    };
-    // openai 7 asks the key's function by itself whenever a request is built; 5 and 6 have been made to.
-    return { ...(await this.#build(request)), missingKey };
+    // Without a key the SDK would refuse to build a request at all.
+    const keyless = { ...request, __security: {}, headers: { authorization: null } };
+    return { ...(await this.#build(keyless)), missingKey };
   }
 
   /** Where the SDK would send a request, and with which headers. @param {any} request */
   async #build(request) {
     const { client } = this;
     try {
+      // Asks a function for the key in openai 5 and 6; in 7 that is done when the request is built.
+      if (request.__security.bearerAuth) await client.prepareOptions(request);
       const { req, url } = await client.buildRequest(request, { retryCount: 0 });
       return { url, headers: /** @type {[string, string][]} */ ([...req.headers.entries()]) };
     } catch (error) {

@@ -1,0 +1,96 @@
+/**
+ * The main thread and workers, all with the addon. Arguments: a scene, a base URL.
+ */
+
+import { once } from 'node:events';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+
+const [scene = '', baseURL = ''] = isMainThread ? process.argv.slice(2) : [workerData.scene, workerData.baseURL];
+/** @type {any[]} */
+const messages = [{ role: 'user', content: 'Hi' }];
+
+async function newClient() {
+  const { default: OpenAI } = await import('openpipe-native');
+  return new OpenAI({ apiKey: 'sk', baseURL, openpipe: { logRequest: false }, logLevel: 'off' });
+}
+
+/** @param {number} count */
+async function complete(count) {
+  const openai = await newClient();
+  const calls = Array.from({ length: count }, () => openai.chat.completions.create({ model: 'ok', messages }));
+  return (await Promise.all(calls)).filter(({ choices }) => choices.length === 1).length;
+}
+
+/** @param {string} does */
+function startWorker(does) {
+  const worker = new Worker(new URL(import.meta.url), { workerData: { scene: does, baseURL } });
+  // Listened for from the start: both may come at once.
+  const [said, exited] = [once(worker, 'message'), once(worker, 'exit')];
+  said.catch(() => {});
+  return { worker, said: said.then(([message]) => message), exited: exited.then(([code]) => code) };
+}
+
+/** @type {Record<string, () => Promise<unknown>>} */
+const inWorker = {
+  completes: async () => parentPort?.postMessage(await complete(20)),
+  async 'waits for an answer'() {
+    const openai = await newClient();
+    void openai.chat.completions.create({ model: 'silence', messages });
+    void openai.chat.completions.create({ model: 'ok', messages }).then(() => parentPort?.postMessage('under way'));
+  },
+  async 'reads a stream'() {
+    const openai = await newClient();
+    const stream = await openai.chat.completions.create({ model: 'endless', messages, stream: true });
+    let read = 0;
+    for await (const _ of stream) if (++read === 5) parentPort?.postMessage('under way');
+  },
+  async 'calls without end'() {
+    parentPort?.postMessage('under way');
+    for (;;) await complete(20);
+  },
+  async 'exits in the middle'() {
+    const openai = await newClient();
+    void openai.chat.completions.create({ model: 'silence', messages });
+    setTimeout(() => process.exit(5), 30);
+  },
+};
+
+/** @type {Record<string, () => Promise<unknown>>} */
+const inMain = {
+  async 'main and workers at once'() {
+    const workers = Array.from({ length: 4 }, () => startWorker('completes'));
+    const counts = await Promise.all([complete(20), ...workers.map(({ said }) => said)]);
+    await Promise.all(workers.map(({ exited }) => exited));
+    console.log(JSON.stringify(counts));
+  },
+  async 'workers one after the other, and none in main'() {
+    const counts = [];
+    for (let turn = 0; turn < 6; turn += 1) {
+      const { said, exited } = startWorker('completes');
+      counts.push(await said);
+      await exited;
+    }
+    console.log(JSON.stringify(counts));
+  },
+  'terminate in the middle of a request': () => terminate('waits for an answer'),
+  'terminate in the middle of a stream': () => terminate('reads a stream'),
+  'terminate among many calls': () => terminate('calls without end'),
+  async 'a worker that exits in the middle'() {
+    await complete(1);
+    console.log(`exited with ${await startWorker('exits in the middle').exited}`);
+    console.log(await complete(3));
+  },
+};
+
+/** Twenty times, and then the main thread still works. @param {string} does */
+async function terminate(does) {
+  await complete(1);
+  for (let turn = 0; turn < 20; turn += 1) {
+    const { worker, said } = startWorker(does);
+    await said;
+    await worker.terminate();
+  }
+  console.log(await complete(3));
+}
+
+await (isMainThread ? inMain : inWorker)[scene]?.();

@@ -1,0 +1,108 @@
+/** Makes calls and tells what became of them, without rejecting: an error is a result like any other here. */
+
+import { PRIMARY } from './upstreams.mjs';
+
+/**
+ * @import OpenAI from 'openpipe-native'
+ * @import { OpenPipeCallOptions, OpenPipeErrorInfo, OpenPipeResult, OpenPipeStream } from 'openpipe-native'
+ */
+
+/** @type {[{ role: 'user', content: string }]} */
+export const MESSAGES = [{ role: 'user', content: 'Count to 10' }];
+
+/**
+ * @typedef {object} Told
+ * @property {string} text What was there to read, also before an error.
+ * @property {any} error
+ * @property {'create' | 'iterator' | undefined} failedIn Where the error came from.
+ * @property {any[]} chunks
+ * @property {OpenPipeErrorInfo | (OpenPipeResult & { errors?: undefined })} info Of the answer, else of the error.
+ * @property {number} ms
+ */
+
+/**
+ * @typedef {object} Asking
+ * @property {boolean} [stream]
+ * @property {string} [model]
+ * @property {OpenPipeCallOptions} [openpipe]
+ * @property {Record<string, any>} [body] More members.
+ * @property {any} [options] The second argument of `create`.
+ */
+
+/**
+ * One call, to its end.
+ * @param {OpenAI} openai
+ * @param {Asking} [asking]
+ * @returns {Promise<Told>}
+ */
+export async function ask(openai, { stream = false, model = PRIMARY, openpipe, body, options } = {}) {
+  const started = performance.now();
+  const since = () => performance.now() - started;
+  const request = { model, messages: MESSAGES, stream, openpipe, ...body };
+  /** @type {any} */
+  let answer;
+  try {
+    answer = await openai.chat.completions.create(request, options);
+  } catch (error) {
+    return { text: '', chunks: [], error, failedIn: 'create', info: infoOf(error), ms: since() };
+  }
+  if (!stream) {
+    const text = answer.choices[0]?.message.content ?? '';
+    return { text, chunks: [], error: undefined, failedIn: undefined, info: answer.openpipe, ms: since() };
+  }
+  const { chunks, error } = await readAll(answer);
+  const failedIn = error === undefined ? undefined : 'iterator';
+  const info = error === undefined ? answer.openpipe : infoOf(error);
+  return { text: textOf(chunks), chunks, error, failedIn, info, ms: since() };
+}
+
+/** @param {unknown} error */
+function infoOf(error) {
+  return /** @type {any} */ (error)?.openpipe;
+}
+
+/**
+ * Whatever a stream gives, and the error that it ended with, if it did.
+ * @param {AsyncIterable<any>} stream
+ */
+export async function readAll(stream) {
+  /** @type {any[]} */
+  const chunks = [];
+  try {
+    for await (const chunk of stream) chunks.push(chunk);
+    return { chunks, error: undefined };
+  } catch (error) {
+    return { chunks, error: /** @type {any} */ (error) };
+  }
+}
+
+/** @param {any[]} chunks */
+export function textOf(chunks) {
+  return chunks.map((chunk) => chunk.choices[0]?.delta.content ?? '').join('');
+}
+
+/**
+ * What a promise was rejected with. Fails where it was not.
+ * @param {PromiseLike<unknown>} promise
+ * @returns {Promise<any>}
+ */
+export async function rejection(promise) {
+  let value;
+  try {
+    value = await promise;
+  } catch (error) {
+    return error;
+  }
+  throw new Error(`expected a rejection, got ${JSON.stringify(value)}`);
+}
+
+/**
+ * Waits until something is so, at most for `ms`, and tells whether it is.
+ * @param {() => boolean} holds
+ * @param {number} [ms]
+ */
+export async function eventually(holds, ms = 5_000) {
+  const end = performance.now() + ms;
+  while (!holds() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 10));
+  return holds();
+}

@@ -1,0 +1,8 @@
+/** A logger, and the warnings that it was given. */
+export function listeningLogger() {
+  /** @type {string[]} */
+  const warnings = [];
+  const nothing = () => {};
+  const warn = (/** @type {unknown[]} */ ...what) => void warnings.push(what.map(String).join(' '));
+  return { logger: { debug: nothing, info: nothing, error: nothing, warn }, warnings };
+}

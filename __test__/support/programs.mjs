@@ -1,0 +1,42 @@
+/** Runs the programs of `../programs`, each in a process of its own. */
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+/**
+ * @typedef {object} Run
+ * @property {number | null} code
+ * @property {NodeJS.Signals | null} signal
+ * @property {string} stdout
+ * @property {string} stderr
+ * @property {number} exitedAt Unix time in milliseconds.
+ */
+
+/** Longer than any of them may take; what still runs then is a failure, not a hang of the tests. */
+const AT_MOST_MS = 30_000;
+
+/**
+ * @param {string} name Of the file, without its ending.
+ * @param {string[]} args
+ * @param {{ flags?: string[], env?: Record<string, string>, atMost?: number }} [options]
+ * @returns {Promise<Run>}
+ */
+export async function runProgram(name, args, { flags = [], env = {}, atMost = AT_MOST_MS } = {}) {
+  const file = fileURLToPath(new URL(`../programs/${name}.mjs`, import.meta.url));
+  const child = spawn(process.execPath, [...flags, file, ...args], {
+    // A test runner's own settings are not for the child.
+    env: { PATH: process.env.PATH ?? '', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: atMost,
+    killSignal: 'SIGKILL',
+  });
+  const texts = { stdout: '', stderr: '' };
+  for (const which of /** @type {const} */ (['stdout', 'stderr'])) {
+    child[which].setEncoding('utf8').on('data', (text) => (texts[which] += text));
+  }
+  let exitedAt = 0;
+  child.once('exit', () => (exitedAt = Date.now()));
+  const [code, signal] = await once(child, 'close');
+  return { code, signal, ...texts, exitedAt };
+}

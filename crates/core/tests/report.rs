@@ -1,0 +1,890 @@
+//! The reporter with a scripted endpoint and paused time: what arrives, what is tried again, what is given up, and who is
+//! told of it when; and what a report says.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+#[path = "support/reporting.rs"]
+mod reporting;
+
+use std::collections::HashSet;
+use std::io::Read as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flate2::read::GzDecoder;
+use openpipe_core::engine::Attempt;
+use openpipe_core::failure::{Failure, Head};
+use openpipe_core::report::{self, Came, Counts, Limits, Report, ReportEndpoint, Reporter};
+use openpipe_core::route::Service;
+use reporting::{HOUR, Reply, Stage, Try, answers, endpoint, ms, refused, takes};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, timeout};
+
+/// The clock of tokio counts whole milliseconds and rounds up.
+#[track_caller]
+fn about(got: u128, expected: u128) {
+    assert!((expected..=expected + 5).contains(&got), "{got} ms, expected {expected}");
+}
+
+/// The first pause is half a second, doubled for each further one, less up to a quarter.
+#[track_caller]
+fn paused(times: &[u128], took: u128) {
+    for (pause, pair) in [500, 1_000, 2_000, 4_000, 8_000].into_iter().zip(times.windows(2)) {
+        let got = pair[1] - pair[0] - took;
+        assert!((pause * 3 / 4..=pause + 5).contains(&got), "a pause of {got} ms instead of {pause}: {times:?}");
+    }
+}
+
+fn counts(delivered: u64, dropped: u64, pending: u64, retried: u64) -> Counts {
+    Counts { delivered, dropped, pending, retried }
+}
+
+fn status(status: u16) -> Reply {
+    answers(1, status, &[])
+}
+
+// === Delivery ===
+
+#[tokio::test(start_paused = true)]
+async fn a_report_is_delivered_once() {
+    let stage = Stage::new(|_| takes());
+    stage.report(1, "{}");
+    stage.settled().await;
+    sleep(HOUR).await;
+
+    let [tried] = &stage.tries()[..] else { panic!("{:?}", stage.tries()) };
+    assert_eq!((tried.text().as_str(), tried.url.as_str()), ("{}", "http://openpipe.test/report"));
+    assert_eq!((tried.headers["authorization"].as_bytes(), tried.through_fetch), (&b"Bearer opk"[..], false));
+    assert_eq!(stage.reporter.counts(), counts(1, 0, 0, 0));
+    assert_eq!(stage.warnings(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_says_that_it_is_json_and_keeps_the_headers_of_its_endpoint() {
+    let url: reqwest::Url = "http://openpipe.test/report".parse().expect("a URL");
+    let mut own = http::HeaderMap::new();
+    own.insert("content-type", "application/vnd.test+json".parse().expect("a header's value"));
+    let stage = Stage::new(|_| takes());
+    for headers in [http::HeaderMap::new(), own] {
+        stage.report_to(&Arc::new(ReportEndpoint::new(url.clone(), headers, true)), 1, "{}");
+        stage.settled().await;
+    }
+    let types: Vec<_> = stage.tries().into_iter().map(|tried| tried.headers["content-type"].clone()).collect();
+    assert_eq!(types, ["application/json", "application/vnd.test+json"]);
+    assert!(stage.tries().iter().all(|tried| tried.through_fetch));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_that_may_arrive_next_time_is_tried_again_after_a_pause() {
+    let failures: [(&str, fn() -> Reply); 9] = [
+        ("refused", refused),
+        ("timeout", || Reply::Fails(1, Failure::timeout("no answer"))),
+        ("408", || status(408)),
+        ("429", || status(429)),
+        ("500", || status(500)),
+        ("502", || status(502)),
+        ("503", || status(503)),
+        ("504", || status(504)),
+        ("529", || status(529)),
+    ];
+    for (name, failure) in failures {
+        let stage = Stage::new(move |tried| if tried.number < 3 { failure() } else { takes() });
+        stage.report(1, "r");
+        stage.settled().await;
+        assert_eq!(stage.taken(), ["r"], "{name}");
+        assert_eq!(stage.reporter.counts(), counts(1, 0, 0, 3), "{name}");
+        paused(&stage.times(), 1);
+        assert!(stage.tries().iter().all(|tried| tried.text() == "r"), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_that_is_refused_is_not_tried_again() {
+    for refusal in [400, 401, 403, 404, 405, 409, 413, 422, 451] {
+        let stage = Stage::new(move |_| status(refusal));
+        stage.report(1, "r");
+        stage.settled().await;
+        sleep(HOUR).await;
+        assert_eq!(stage.times().len(), 1, "{refusal}");
+        assert_eq!(stage.reporter.counts(), counts(0, 1, 0, 0), "{refusal}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redirect_that_was_not_followed_is_not_tried_again() {
+    let stage = Stage::new(|_| answers(1, 302, &[("location", "http://elsewhere.test/")]));
+    stage.report(1, "r");
+    stage.settled().await;
+    assert_eq!((stage.times().len(), stage.reporter.counts().dropped), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_endpoint_may_say_when_to_try_again() {
+    for (code, headers, pause) in [
+        (429, [("retry-after", "7")], 7_000),
+        (503, [("retry-after", "3")], 3_000),
+        (429, [("retry-after-ms", "120")], 120),
+    ] {
+        let stage = Stage::new(move |tried| if tried.number == 0 { answers(0, code, &headers) } else { takes() });
+        stage.report(1, "r");
+        stage.settled().await;
+        about(stage.times()[1], pause);
+        assert_eq!(stage.reporter.counts(), counts(1, 0, 0, 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_try_without_an_answer_is_given_up_after_ten_seconds() {
+    let stage = Stage::new(|tried| if tried.number == 0 { Reply::Silence } else { takes() });
+    stage.report(1, "r");
+    sleep(ms(9_990)).await;
+    assert_eq!((stage.under_way(), stage.times().len()), (1, 1));
+    sleep(ms(20)).await;
+    assert_eq!(stage.under_way(), 0, "a try whose time is up is dropped");
+    stage.settled().await;
+    paused(&stage.times(), 10_000);
+    assert_eq!((stage.taken().len(), stage.reporter.counts()), (1, counts(1, 0, 0, 1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_is_given_up_when_it_was_tried_for_half_a_minute() {
+    let down = Stage::new(|_| status(503));
+    down.report(1, "r");
+    down.settled().await;
+    // Less than a pause of eight seconds was left.
+    assert!((22_000..=30_005).contains(&down.now()), "{}", down.now());
+    paused(&down.times(), 1);
+    assert_eq!(down.times().len() as u64, down.reporter.counts().retried + 1);
+    assert_eq!(down.reporter.counts().dropped, 1);
+
+    let hangs = Stage::new(|_| Reply::Silence);
+    hangs.report(1, "r");
+    hangs.settled().await;
+    assert!(hangs.times().iter().all(|at| *at < 30_000), "no try begins later: {:?}", hangs.times());
+    assert!((30_000..=40_000).contains(&hangs.now()), "{}", hangs.now());
+    assert_eq!(hangs.reporter.counts().dropped, 1);
+    sleep(HOUR).await;
+    assert_eq!((hangs.under_way(), hangs.times().len()), (0, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_of_a_report_begins_with_its_first_try_and_not_in_the_queue() {
+    // One at a time, each for a minute and a half: the last of them is tried long after it was queued.
+    let limits = Limits { concurrency: 1, max_concurrency: 1, ..Limits::default() };
+    let stage = Stage::within(limits, |tried| if tried.text() == "d" { takes() } else { status(500) });
+    for body in ["a", "b", "c", "d"] {
+        stage.report(1, body);
+    }
+    stage.settled().await;
+    assert!(stage.now() > 60_000);
+    assert_eq!((stage.taken(), stage.reporter.counts().dropped), (vec!["d".to_owned()], 3));
+    for body in ["a", "b", "c"] {
+        let tries = stage.tries().iter().filter(|tried| tried.text() == body).count();
+        assert!(tries >= 5, "{tries} tries of {body}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_breaks_off_after_a_good_status_is_a_success() {
+    let broken = |status: u16| Failure {
+        head: Some(Box::new(Head { status, ..Head::default() })),
+        ..Failure::connection("the body ended early", None)
+    };
+    for (code, expected) in [(200, counts(1, 0, 0, 0)), (400, counts(0, 1, 0, 0))] {
+        let stage = Stage::new(move |_| Reply::Fails(1, broken(code)));
+        stage.report(1, "r");
+        stage.settled().await;
+        assert_eq!((stage.reporter.counts(), stage.times().len()), (expected, 1), "{code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_reports_of_an_outage_arrive_exactly_once() {
+    const COUNT: usize = 10_000;
+    let stage = Stage::new(|tried| if tried.at < 2_000 { refused() } else { takes() });
+    for number in 0..COUNT {
+        let call = u32::try_from(number).expect("a small number");
+        stage.report(call, number.to_string());
+    }
+    stage.settled().await;
+
+    let taken = stage.taken();
+    let distinct: HashSet<_> = taken.iter().map(|body| body.parse::<usize>().expect("a number")).collect();
+    assert_eq!((taken.len(), distinct.len()), (COUNT, COUNT));
+    assert_eq!(stage.reporter.counts().delivered, COUNT as u64);
+    assert!(stage.reporter.counts().retried > 0 && stage.warnings().is_empty());
+    assert!(stage.most_at_once() <= Limits::default().max_concurrency, "{}", stage.most_at_once());
+    assert!(stage.now() < 10_000, "{} ms", stage.now());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_longer_than_a_reports_time_costs_only_those_that_were_tried_in_it() {
+    let stage = Stage::new(|tried| if tried.at < 45_000 { refused() } else { takes() });
+    for number in 0..1_000 {
+        stage.report(number, number.to_string());
+    }
+    stage.settled().await;
+    let counts = stage.reporter.counts();
+    // Two rounds of as many as may be on their way at once.
+    assert!((1..=128).contains(&counts.dropped), "{counts:?}");
+    assert_eq!((counts.delivered + counts.dropped, stage.taken().len() as u64), (1_000, counts.delivered));
+}
+
+// === How many at once ===
+
+#[tokio::test(start_paused = true)]
+async fn only_a_few_are_on_their_way_while_none_waits_for_long() {
+    let limits = Limits::default();
+    let stage = Stage::new(|_| answers(20, 200, &[]));
+    for number in 0..40 {
+        stage.report(number, number.to_string());
+    }
+    stage.settled().await;
+    assert_eq!((stage.most_at_once(), stage.taken().len()), (limits.concurrency, 40));
+    about(stage.now(), 40 / limits.concurrency as u128 * 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_are_on_their_way_when_one_has_waited_for_long_but_never_more_than_the_bound() {
+    let limits = Limits::default();
+    let stage = Stage::new(|_| answers(2_000, 200, &[]));
+    for number in 0..200 {
+        stage.report(number, number.to_string());
+    }
+    sleep(limits.long_wait - ms(5)).await;
+    assert_eq!(stage.under_way(), limits.concurrency);
+    sleep(ms(10)).await;
+    assert_eq!(stage.under_way(), limits.max_concurrency);
+    stage.settled().await;
+    assert_eq!((stage.most_at_once(), stage.taken().len()), (limits.max_concurrency, 200));
+}
+
+#[tokio::test(start_paused = true)]
+async fn reports_that_hang_do_not_hold_the_others_up() {
+    let limits = Limits::default();
+    let hanging = limits.concurrency;
+    let stage = Stage::new(|tried| if tried.text() == "hangs" { Reply::Silence } else { takes() });
+    for number in 0..hanging {
+        stage.report(u32::try_from(number).expect("a small number"), "hangs");
+    }
+    for number in 100..200 {
+        stage.report(number, "good");
+    }
+    sleep(limits.long_wait + ms(500)).await;
+    assert_eq!((stage.taken().len(), stage.under_way()), (100, hanging));
+}
+
+#[tokio::test(start_paused = true)]
+async fn reports_are_tried_in_the_order_in_which_they_came() {
+    let limits = Limits { concurrency: 1, max_concurrency: 1, ..Limits::default() };
+    let stage = Stage::within(limits, |_| takes());
+    let bodies: Vec<_> = (0..20).map(|number| number.to_string()).collect();
+    for body in &bodies {
+        stage.report(1, body.clone());
+    }
+    stage.settled().await;
+    assert_eq!(stage.taken(), bodies);
+}
+
+// === The bound of the queue ===
+
+/// One report at a time, and room for ten more of ten bytes each.
+fn small() -> Limits {
+    Limits { queue_bytes: 100, concurrency: 1, max_concurrency: 1, ..Limits::default() }
+}
+
+fn numbered(number: u32) -> String {
+    format!("report {number:03}")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_drops_its_oldest_and_counts_them() {
+    let stage = Stage::within(small(), |tried| if tried.at < 1_000 { Reply::Silence } else { takes() });
+    stage.report(0, numbered(0));
+    sleep(ms(10)).await;
+    assert_eq!(stage.under_way(), 1);
+    for number in 1..=10 {
+        stage.report(number, numbered(number));
+    }
+    assert_eq!(stage.reporter.counts(), counts(0, 0, 11, 0), "it holds as much as it says");
+    for number in 11..=13 {
+        stage.report(number, numbered(number));
+    }
+    assert_eq!(stage.reporter.counts(), counts(0, 3, 11, 0));
+    stage.settled().await;
+    assert_eq!(stage.taken(), [0, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13].map(numbered));
+    assert_eq!(stage.reporter.counts(), counts(11, 3, 0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_queue_is_bounded_in_bytes_and_not_in_reports() {
+    let stage = Stage::within(small(), |_| Reply::Silence);
+    stage.report(0, numbered(0));
+    sleep(ms(10)).await;
+    for _ in 0..100 {
+        stage.report(1, "1");
+    }
+    assert_eq!(stage.reporter.counts().dropped, 0);
+    stage.report(1, "22");
+    assert_eq!(stage.reporter.counts().dropped, 2, "as many of the oldest as it takes");
+    stage.report(1, "3");
+    assert_eq!(stage.reporter.counts().dropped, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_that_never_fits_pushes_no_other_out() {
+    let stage = Stage::within(small(), |tried| if tried.at < 1_000 { Reply::Silence } else { takes() });
+    stage.report(0, numbered(0));
+    sleep(ms(10)).await;
+    stage.report(1, numbered(1));
+    stage.report(2, "x".repeat(101));
+    assert_eq!(stage.reporter.counts(), counts(0, 1, 2, 0));
+    stage.settled().await;
+    assert_eq!(stage.taken(), [0, 1].map(numbered));
+
+    // And one that just fits has the queue for itself.
+    stage.report(3, "y".repeat(100));
+    stage.settled().await;
+    assert_eq!(stage.taken().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_left_the_queue_makes_room_in_it() {
+    let stage = Stage::within(small(), |_| takes());
+    for round in 0..5 {
+        for number in 0..10 {
+            stage.report(number, numbered(round * 10 + number));
+        }
+        stage.settled().await;
+    }
+    assert_eq!(stage.reporter.counts(), counts(50, 0, 0, 0));
+}
+
+// === Warnings and counts ===
+
+#[tokio::test(start_paused = true)]
+async fn what_was_given_up_is_warned_of_once_a_minute_at_most_and_counted() {
+    let stage = Stage::new(|_| status(401));
+    let minute = 60_000;
+    for number in 0..5 {
+        stage.report(number, "r");
+    }
+    stage.settled().await;
+    sleep(ms(minute - 1_000)).await;
+    stage.report(9, "r");
+    stage.settled().await;
+    let got = stage.warnings();
+    assert_eq!(got.len(), 1, "{got:?}");
+    assert_eq!(got[0].0, "1 report(s) of calls were given up: the report endpoint refuses them");
+
+    sleep(ms(2_000)).await;
+    stage.report(10, "r");
+    stage.settled().await;
+    let got = stage.warnings();
+    assert_eq!(got.len(), 2, "{got:?}");
+    assert_eq!(got[1].0, "6 report(s) of calls were given up: the report endpoint refuses them");
+    assert!(got[1].1 - got[0].1 >= u128::from(minute));
+    assert_eq!(stage.reporter.counts().dropped, 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_warning_says_why() {
+    let unreachable = Stage::new(|_| refused());
+    unreachable.report(1, "r");
+    unreachable.settled().await;
+    assert!(unreachable.warnings()[0].0.ends_with("out of reach"), "{:?}", unreachable.warnings());
+
+    let full = Stage::within(small(), |_| Reply::Silence);
+    (0..12).for_each(|number| full.report(number, numbered(number)));
+    sleep(ms(1)).await;
+    assert!(full.warnings()[0].0.ends_with("the queue is full"), "{:?}", full.warnings());
+}
+
+#[tokio::test(start_paused = true)]
+async fn counts_are_right_at_every_moment() {
+    let stage = Stage::new(|tried| match tried.text().as_str() {
+        "good" => answers(100, 200, &[]),
+        "bad" => answers(200, 400, &[]),
+        _ if tried.number < 3 => answers(300, 500, &[("retry-after", "1")]),
+        _ => answers(300, 200, &[]),
+    });
+    assert_eq!(stage.reporter.counts(), counts(0, 0, 0, 0));
+    for body in ["good", "bad", "late"] {
+        stage.report(1, body);
+    }
+    for (wait, expected) in [
+        (50, counts(0, 0, 3, 0)),
+        (100, counts(1, 0, 2, 0)),
+        (100, counts(1, 1, 1, 0)),
+        (100, counts(1, 1, 1, 1)),
+        (1_000, counts(1, 1, 1, 1)),
+        (400, counts(2, 1, 0, 1)),
+    ] {
+        sleep(ms(wait)).await;
+        assert_eq!(stage.reporter.counts(), expected, "at {}", stage.now());
+    }
+}
+
+// === Flush ===
+
+async fn flushed(reporter: &Reporter) -> Counts {
+    timeout(HOUR, reporter.flush()).await.expect("a flush hangs")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_of_nothing_is_done_at_once() {
+    let stage = Stage::new(|_| takes());
+    assert_eq!(flushed(&stage.reporter).await, counts(0, 0, 0, 0));
+    stage.report(1, "r");
+    stage.settled().await;
+    let before = stage.now();
+    assert_eq!((flushed(&stage.reporter).await, stage.now()), (counts(1, 0, 0, 0), before));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_waits_for_everything_whatever_becomes_of_it() {
+    let stage = Stage::new(|tried| match tried.text().as_str() {
+        "bad" => answers(300, 404, &[]),
+        _ => answers(500, 200, &[]),
+    });
+    stage.report(1, "good");
+    stage.report(2, "bad");
+    let (one, other) = tokio::join!(flushed(&stage.reporter), flushed(&stage.reporter));
+    about(stage.now(), 500);
+    assert_eq!((one, other), (counts(1, 1, 0, 0), counts(1, 1, 0, 0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_ends_with_reports_that_are_given_up() {
+    let stage = Stage::new(|_| refused());
+    stage.report(1, "r");
+    let counts = flushed(&stage.reporter).await;
+    assert_eq!((counts.delivered, counts.dropped, counts.pending), (0, 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_also_waits_for_what_is_queued_meanwhile() {
+    let mut stage = Stage::new(|_| answers(500, 200, &[]));
+    stage.report(1, "one");
+    let (reporter, endpoint) = (stage.reporter.clone(), Arc::clone(&stage.endpoint));
+    stage.spawn(async move {
+        sleep(ms(400)).await;
+        reporter.queue(Report { endpoint, body: "two".into(), call: 2, queued_at: Instant::now() });
+    });
+    assert_eq!(flushed(&stage.reporter).await.delivered, 2);
+    about(stage.now(), 900);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_waits_for_the_report_of_a_call_that_is_being_left() {
+    let mut stage = Stage::new(|_| answers(100, 200, &[]));
+    let scope = stage.reporter.scope(1);
+    stage.reporter.leave(1);
+    stage.reporter.leave(1);
+    assert_eq!(stage.reporter.counts().pending, 1);
+    let (reporter, endpoint) = (stage.reporter.clone(), Arc::clone(&stage.endpoint));
+    stage.spawn(async move {
+        sleep(ms(50)).await;
+        reporter.queue(Report { endpoint, body: "left".into(), call: 1, queued_at: Instant::now() });
+        drop(scope);
+    });
+    assert_eq!(flushed(&stage.reporter).await, counts(1, 0, 0, 0));
+    about(stage.now(), 150);
+
+    // One that had nothing to report is not waited for any longer; nor is one that is over, or unknown.
+    let silent = stage.reporter.scope(2);
+    stage.reporter.leave(2);
+    stage.spawn(async move {
+        sleep(ms(50)).await;
+        drop(silent);
+    });
+    assert_eq!(flushed(&stage.reporter).await, counts(1, 0, 0, 0));
+    about(stage.now(), 200);
+    stage.reporter.leave(2);
+    stage.reporter.leave(3);
+    assert_eq!(stage.reporter.counts().pending, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_does_not_wait_for_a_call_that_runs() {
+    let stage = Stage::new(|_| takes());
+    let _scope = stage.reporter.scope(1);
+    flushed(&stage.reporter).await;
+    assert_eq!(stage.now(), 0);
+}
+
+// === Who waits for the reports of a call ===
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_reported_when_its_report_is_delivered() {
+    let mut stage = Stage::new(|_| answers(700, 200, &[]));
+    let scope = stage.reporter.scope(7);
+    stage.watch(7);
+    stage.report(7, "r");
+    drop(scope);
+    sleep(ms(690)).await;
+    assert_eq!(stage.reported(), []);
+    sleep(HOUR).await;
+    let [(call, at)] = stage.reported()[..] else { panic!("{:?}", stage.reported()) };
+    assert_eq!(call, 7);
+    about(at, 700);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_reported_when_its_report_is_given_up() {
+    let mut stage = Stage::new(|_| answers(700, 403, &[]));
+    let scope = stage.reporter.scope(7);
+    stage.report(7, "r");
+    drop(scope);
+    stage.watch(7);
+    sleep(HOUR).await;
+    let [(7, at)] = stage.reported()[..] else { panic!("{:?}", stage.reported()) };
+    about(at, 700);
+    assert_eq!(stage.reporter.counts().dropped, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_report_was_pushed_out_is_reported() {
+    let mut stage = Stage::within(small(), |_| Reply::Silence);
+    stage.report(0, numbered(0));
+    sleep(ms(10)).await;
+    stage.report(1, numbered(1));
+    stage.watch(1);
+    sleep(ms(10)).await;
+    (2..=11).for_each(|number| stage.report(number, numbered(number)));
+    assert!(matches!(stage.reported()[..], [(1, 20)]), "{:?}", stage.reported());
+    sleep(HOUR).await;
+    assert_eq!(stage.reported().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_reported_after_five_seconds_though_delivery_goes_on() {
+    let mut stage = Stage::new(|tried| if tried.number < 1 { Reply::Silence } else { takes() });
+    let scope = stage.reporter.scope(7);
+    stage.report(7, "r");
+    drop(scope);
+    stage.watch(7);
+    sleep(ms(4_990)).await;
+    assert_eq!(stage.reported(), []);
+    sleep(ms(20)).await;
+    assert!(matches!(stage.reported()[..], [(7, 5_000..=5_005)]), "{:?}", stage.reported());
+    assert_eq!((stage.reporter.counts().pending, stage.taken().len()), (1, 0));
+    stage.settled().await;
+    sleep(HOUR).await;
+    assert_eq!((stage.taken().len(), stage.reported().len()), (1, 1), "delivered all the same, and told of once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn patience_begins_when_the_call_is_over() {
+    let mut stage = Stage::new(|_| Reply::Silence);
+    let scope = stage.reporter.scope(7);
+    stage.watch(7);
+    sleep(ms(62_000)).await;
+    assert_eq!(stage.reported(), []);
+    stage.report(7, "r");
+    drop(scope);
+    sleep(HOUR).await;
+    assert!(matches!(stage.reported()[..], [(7, 67_000..=67_005)]), "{:?}", stage.reported());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_watches_when_patience_is_over_is_told_at_once() {
+    let mut stage = Stage::new(|_| Reply::Silence);
+    let scope = stage.reporter.scope(7);
+    stage.report(7, "r");
+    drop(scope);
+    sleep(ms(8_000)).await;
+    stage.watch(7);
+    sleep(ms(1)).await;
+    assert!(matches!(stage.reported()[..], [(7, 8_000..=8_005)]), "{:?}", stage.reported());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_runs_is_not_reported_though_its_reports_are_delivered() {
+    let mut stage = Stage::new(|_| takes());
+    let scope = stage.reporter.scope(7);
+    stage.watch(7);
+    stage.report(7, "the primary's");
+    stage.settled().await;
+    sleep(ms(30_000)).await;
+    assert_eq!(stage.reported(), []);
+    stage.report(7, "the fallback's");
+    drop(scope);
+    sleep(HOUR).await;
+    let [(7, at)] = stage.reported()[..] else { panic!("{:?}", stage.reported()) };
+    about(at, 30_010);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_of_several_reports_is_reported_with_the_last_of_them() {
+    let mut stage = Stage::new(|tried| answers(if tried.text() == "slow" { 900 } else { 100 }, 200, &[]));
+    let scope = stage.reporter.scope(7);
+    stage.report(7, "slow");
+    stage.report(7, "quick");
+    drop(scope);
+    stage.watch(7);
+    sleep(ms(800)).await;
+    assert_eq!((stage.taken().len(), stage.reported().len()), (1, 0));
+    sleep(HOUR).await;
+    let [(7, at)] = stage.reported()[..] else { panic!("{:?}", stage.reported()) };
+    about(at, 900);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_with_nothing_to_report_is_reported_at_its_end() {
+    let mut stage = Stage::new(|_| takes());
+    let scope = stage.reporter.scope(7);
+    stage.watch(7);
+    sleep(ms(1_234)).await;
+    assert_eq!(stage.reported(), []);
+    drop(scope);
+    sleep(HOUR).await;
+    assert!(matches!(stage.reported()[..], [(7, 1_234..=1_239)]), "{:?}", stage.reported());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_over_or_was_never_to_be_reported_is_reported_at_once() {
+    let mut stage = Stage::new(|_| takes());
+    stage.report(7, "r");
+    stage.settled().await;
+    let now = stage.now();
+    stage.watch(7);
+    stage.watch(8);
+    sleep(ms(1)).await;
+    let mut told = stage.reported();
+    told.sort_unstable();
+    assert_eq!(told, [(7, now), (8, now)]);
+}
+
+/// As the binding's: what it had come to is reported when the call is dropped.
+struct Streamed {
+    reporter: Reporter,
+    endpoint: Arc<ReportEndpoint>,
+}
+
+impl Drop for Streamed {
+    fn drop(&mut self) {
+        let endpoint = Arc::clone(&self.endpoint);
+        self.reporter.queue(Report { endpoint, body: "so far".into(), call: 7, queued_at: Instant::now() });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_dropped_in_the_middle_is_reported() {
+    let mut stage = Stage::new(|_| answers(300, 200, &[]));
+    let (reporter, endpoint) = (stage.reporter.clone(), Arc::clone(&stage.endpoint));
+    let call = stage.spawn(async move {
+        let _scope = reporter.scope(7);
+        let _streamed = Streamed { reporter: reporter.clone(), endpoint };
+        std::future::pending::<()>().await;
+    });
+    stage.watch(7);
+    sleep(ms(1_000)).await;
+    assert_eq!((stage.reported().len(), stage.times().len()), (0, 0));
+    call.abort();
+    sleep(HOUR).await;
+    assert_eq!(stage.taken(), ["so far"]);
+    let [(7, at)] = stage.reported()[..] else { panic!("{:?}", stage.reported()) };
+    about(at, 1_300);
+}
+
+// === Compression ===
+
+const OFFER: &[(&str, &str)] = &[("accept-encoding", "br, gzip")];
+
+fn is_gzip(tried: &Try) -> bool {
+    tried.headers.get("content-encoding").is_some_and(|coding| coding == "gzip")
+}
+
+fn unzipped(tried: &Try) -> String {
+    let mut text = String::new();
+    GzDecoder::new(&tried.body[..]).read_to_string(&mut text).expect("gzip");
+    text
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_body_is_compressed_once_the_endpoint_has_said_that_it_takes_that() {
+    let large = format!("{{\"text\":\"{}\"}}", "lorem ipsum ".repeat(5_000));
+    let stage = Stage::new(|_| answers(5, 200, OFFER));
+    for body in [large.as_str(), large.as_str(), "{}"] {
+        stage.report(1, body.to_owned());
+        stage.settled().await;
+    }
+    let [unknown, known, small] = &stage.tries()[..] else { panic!("three reports, {} tries", stage.tries().len()) };
+    assert_eq!((is_gzip(unknown), unknown.text()), (false, large.clone()));
+    assert_eq!((is_gzip(known), unzipped(known)), (true, large.clone()));
+    assert!(known.body.len() < large.len() / 10, "{}", known.body.len());
+    assert_eq!((is_gzip(small), small.text().as_str()), (false, "{}"));
+    assert!(stage.tries().iter().all(|tried| tried.headers["authorization"] == "Bearer opk"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_body_is_compressed_where_the_endpoint_does_not_say_so() {
+    let large = "x".repeat(1024 * 1024);
+    for offer in [&[][..], &[("accept-encoding", "identity")], &[("accept-encoding", "br")]] {
+        let stage = Stage::new(move |_| answers(5, 200, offer));
+        for _ in 0..3 {
+            stage.report(1, large.clone());
+            stage.settled().await;
+        }
+        assert!(stage.tries().iter().all(|tried| !is_gzip(tried) && tried.body.len() == large.len()), "{offer:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_endpoint_takes_says_nothing_of_another() {
+    let large = "x".repeat(1024 * 1024);
+    let stage = Stage::new(|_| answers(5, 200, OFFER));
+    let other = endpoint("http://elsewhere.test/report");
+    for to in [&stage.endpoint, &other, &stage.endpoint, &other] {
+        stage.report_to(to, 1, large.clone());
+        stage.settled().await;
+    }
+    assert_eq!(stage.tries().iter().map(is_gzip).collect::<Vec<_>>(), [false, false, true, true]);
+    assert_eq!(stage.tries()[1].url.host_str(), Some("elsewhere.test"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_tried_again_is_compressed_when_the_endpoint_has_said_so_meanwhile() {
+    let large = "x".repeat(1024 * 1024);
+    let stage = Stage::new(|tried| if tried.number == 0 { answers(5, 503, &[]) } else { answers(5, 200, OFFER) });
+    stage.report(1, large.clone());
+    stage.report(2, "{}");
+    stage.settled().await;
+    let gzip: Vec<_> = stage.tries().iter().map(is_gzip).collect();
+    assert_eq!((gzip, stage.taken().len()), (vec![false, false, true], 2));
+    assert_eq!(unzipped(&stage.tries()[2]), large);
+}
+
+// === What a report says ===
+
+const REQUEST: &[u8] = br#"{"model":"m","messages":[],"seed":12345678901234567890,"temperature":1.0}"#;
+const TAGS: &str = r#"{"a":1,"$sdk":"openpipe-native"}"#;
+
+fn attempt(status: Option<u16>) -> Attempt {
+    Attempt {
+        upstream: Service::OpenAi,
+        model: "m".into(),
+        outcome: "ok",
+        tries: 1,
+        status,
+        request_id: None,
+        started_at: 1_700_000_000_000,
+        duration_ms: 1.0,
+        first_token_ms: None,
+        message: None,
+    }
+}
+
+fn text(attempt: &Attempt, came: &Came<'_>) -> String {
+    let body = report::body(attempt, REQUEST, came, 1_700_000_000_123, TAGS);
+    String::from_utf8(body.to_vec()).expect("UTF-8")
+}
+
+/// The report, but for those members that are the same in all.
+fn said(status: Option<u16>, came: &Came<'_>) -> Value {
+    let mut report: Value = serde_json::from_str(&text(&attempt(status), came)).expect("JSON");
+    let members = report.as_object_mut().expect("an object");
+    assert_eq!(members.remove("requestedAt"), Some(json!(1_700_000_000_000_u64)));
+    assert_eq!(members.remove("receivedAt"), Some(json!(1_700_000_000_123_u64)));
+    assert_eq!(members.remove("reqPayload").expect("a request")["model"], "m");
+    assert_eq!(members.remove("tags"), Some(json!({"a": 1, "$sdk": "openpipe-native"})));
+    report
+}
+
+fn answered(status: u16, body: &str) -> Failure {
+    Failure::status(Head { status, ..Head::default() }, body.into())
+}
+
+#[test]
+fn a_completion_is_reported_as_it_is() {
+    let completion = r#"{"id":"c","big":12345678901234567890,"choices":[],"float":1.0}"#;
+    let text = text(&attempt(Some(200)), &Came::Completion(completion));
+    assert!(text.contains(completion) && text.contains(std::str::from_utf8(REQUEST).expect("UTF-8")), "{text}");
+    assert_eq!(
+        said(Some(200), &Came::Completion(r#"{"choices":[]}"#)),
+        json!({"respPayload": {"choices": []}, "statusCode": 200})
+    );
+}
+
+#[test]
+fn a_completion_of_an_upstream_without_a_status_has_that_of_a_success() {
+    assert_eq!(said(None, &Came::Completion("{}"))["statusCode"], 200);
+    assert_eq!(said(Some(201), &Came::Completion("{}"))["statusCode"], 201);
+}
+
+#[test]
+fn a_failure_is_reported_with_its_error_object() {
+    let error = json!({"message": "slow \"down\"\n", "type": "rate", "code": null});
+    let failure = answered(429, &json!({"error": error, "other": 1}).to_string());
+    assert_eq!(
+        said(Some(429), &Came::Failure(&failure, None)),
+        json!({"respPayload": error, "statusCode": 429, "errorMessage": "slow \"down\"\n"})
+    );
+}
+
+#[test]
+fn a_failure_without_an_error_object_is_reported_with_what_it_was() {
+    for body in ["", "<html>", "{}", "[]", r#"{"error":null}"#, r#"{"message":"m"}"#] {
+        assert_eq!(
+            said(Some(500), &Came::Failure(&answered(500, body), None)),
+            json!({"statusCode": 500, "errorMessage": "the upstream answered 500"}),
+            "{body}"
+        );
+    }
+    let failure = Failure::connection("could not \"connect\"\n", Some("ECONNREFUSED"));
+    assert_eq!(said(None, &Came::Failure(&failure, None)), json!({"errorMessage": "could not \"connect\"\n"}));
+}
+
+#[test]
+fn an_error_that_is_no_object_is_reported_as_it_is() {
+    for error in [json!("overloaded"), json!({"message": 5}), json!(["x"])] {
+        let failure = answered(500, &json!({ "error": error }).to_string());
+        assert_eq!(
+            said(Some(500), &Came::Failure(&failure, None)),
+            json!({"respPayload": error, "statusCode": 500, "errorMessage": "the upstream answered 500"})
+        );
+    }
+}
+
+#[test]
+fn a_stream_that_fails_is_reported_with_what_had_come_of_it() {
+    let failure = Failure::broken_stream("the stream broke off", None);
+    let so_far = r#"{"choices":[{"message":{"content":"Hel"}}]}"#;
+    assert_eq!(
+        said(Some(200), &Came::Failure(&failure, Some(so_far))),
+        json!({
+            "respPayload": {"choices": [{"message": {"content": "Hel"}}]},
+            "statusCode": 200,
+            "errorMessage": "the stream broke off",
+        })
+    );
+
+    // What it carried says more than that it carried it.
+    let event = Failure::bad_stream("the stream carried an error", Some(r#"{"error":{"message":"down"}}"#.into()));
+    assert_eq!(said(Some(200), &Came::Failure(&event, Some(so_far)))["errorMessage"], "down");
+    assert_eq!(said(Some(200), &Came::Failure(&event, None))["respPayload"], json!({"message": "down"}));
+}
+
+#[test]
+fn a_stream_that_was_left_says_so() {
+    let left = said(Some(200), &Came::Left(Some(r#"{"choices":[]}"#)));
+    assert_eq!((&left["respPayload"], &left["statusCode"]), (&json!({"choices": []}), &json!(200)));
+    assert_eq!(left["errorMessage"], "the caller left before the end");
+    assert_eq!(said(None, &Came::Left(None)), json!({"errorMessage": "the caller left before the end"}));
+}
+
+#[test]
+fn a_stream_that_is_too_long_says_so() {
+    let cut = said(Some(200), &Came::Cut(r#"{"choices":[]}"#));
+    assert_eq!((&cut["respPayload"], &cut["statusCode"]), (&json!({"choices": []}), &json!(200)));
+    assert_eq!(cut["errorMessage"], "the stream is too long to be reported whole");
+}
+
+#[test]
+fn the_bounds_are_those_of_the_contract() {
+    let limits = Limits::default();
+    assert_eq!(limits.queue_bytes, 64 * 1024 * 1024);
+    assert_eq!((limits.try_time, limits.retry_time), (Duration::from_secs(10), Duration::from_secs(30)));
+    assert_eq!(limits.patience, Duration::from_secs(5));
+}
