@@ -5,6 +5,8 @@ export default defineConfig({
     include: ['__test__/**/*.test.mjs'],
     // Every test has servers of its own; files run side by side, each in a process of its own.
     pool: 'forks',
+    // They mostly wait, so none of the cores is left out.
+    maxWorkers: '100%',
     testTimeout: 20_000,
     hookTimeout: 20_000,
   },

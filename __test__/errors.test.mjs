@@ -107,6 +107,20 @@ describe('an error of a status', () => {
   }
 });
 
+test('an error of a status is made by the hook of the SDK that a subclass may have', async ({ serve }) => {
+  class Mine extends OpenAI {
+    /** @param {number} status @param {object} body @returns {any} */
+    makeStatusError(status, body) {
+      return Object.assign(new Error('mine'), { status, body });
+    }
+  }
+  const upstream = await serve({ kind: 'status', status: 404 });
+  const { error } = await ask(new Mine(clientOptions(upstream.url, upstream.url)));
+
+  expect(error).toMatchObject({ message: 'mine', status: 404, body: { error: expect.any(Object) } });
+  expect(error.openpipe.attempts).toMatchObject([{ outcome: 'not_found', status: 404 }]);
+});
+
 describe('an error of a connection', () => {
   test('has the low-level reason as its cause', async ({ stage }) => {
     const { openai } = await stage({ primary: 'refused', maxRetries: 0 });

@@ -3,6 +3,7 @@
 import OpenAI from 'openpipe-native';
 import { describe, expect } from 'vitest';
 
+import { completion } from '../demo/upstream/payload.mjs';
 import { ask } from './support/calls.mjs';
 import { OPENAI_KEY, OPENPIPE_KEY } from './support/keys.mjs';
 import { misbehaviours } from './support/misbehaviours.mjs';
@@ -221,6 +222,27 @@ for (const encoding of /** @type {const} */ (['gzip', 'br', 'deflate'])) {
     expect(chats(primary)[0]?.headers['accept-encoding']).toContain(encoding);
   });
 }
+
+test('a good answer after early hints is one', async ({ stage }) => {
+  const body = JSON.stringify(completion(PRIMARY, 'after the hints'));
+  const head = `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`;
+  const bytes = ['HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n', head, body];
+  const { openai } = await stage({ primary: { kind: 'raw', bytes, paceMs: 20 } });
+  expect((await ask(openai, { openpipe: { fallback: { model: FALLBACK } } })).text).toBe('after the hints');
+});
+
+test('many calls at once each get their own answer', async ({ stage }) => {
+  const { openai } = await stage({
+    primary: ({ body }) => (body.seed % 2 ? { kind: 'reset' } : { kind: 'answer', content: `primary ${body.seed}` }),
+    fallback: ({ body }) => ({ kind: 'answer', content: `fallback ${body.seed}`, delayMs: body.seed % 7 }),
+  });
+  const calls = Array.from({ length: 200 }, (_, seed) =>
+    ask(openai, { body: { seed }, openpipe: { fallback: { model: FALLBACK } } }),
+  );
+  for (const [seed, { text }] of (await Promise.all(calls)).entries()) {
+    expect(text).toBe(`${seed % 2 ? 'fallback' : 'primary'} ${seed}`);
+  }
+});
 
 test("a target's `params` are merged over the body, and what it names in `omit` is left out", async ({ stage }) => {
   const { openai, primary, fallback } = await stage({ primary: { kind: 'status', status: 500 } });

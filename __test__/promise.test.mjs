@@ -314,8 +314,8 @@ describe("the caller's signal", () => {
     const { openai, primary } = await stage({ primary: { kind: 'silence' } });
     const controller = new AbortController();
     const { signal } = controller;
-    const calls = Array.from({ length: 10 }, () => rejection(openai.chat.completions.create(REQUEST, { signal })));
-    await primary.arrival(10);
+    const calls = Array.from({ length: 5 }, () => rejection(openai.chat.completions.create(REQUEST, { signal })));
+    await primary.arrival(5);
     controller.abort();
 
     for (const error of await Promise.all(calls)) expect(error.constructor).toBe(OpenAI.APIUserAbortError);
@@ -324,13 +324,72 @@ describe("the caller's signal", () => {
   });
 });
 
-test('a rejection that nobody awaits matters as much as with the SDK, no more', async ({ stage }) => {
-  const { primary } = await stage({ primary: { kind: 'status', status: 400 } });
+describe('what people wrap around a client works:', () => {
+  /** @type {[string, (openai: OpenAI) => any][]} */
+  const wrappers = [
+    ['a proxy around its completions', ({ chat }) => new Proxy(chat.completions, {})],
+    ['a proxy that hands itself on', ({ chat }) => new Proxy(chat.completions, { get: (target, name, proxy) => Reflect.get(target, name, proxy) })],
+    ['a proxy around the client', (openai) => new Proxy(openai, {}).chat.completions],
+    ['a clone of its completions', ({ chat }) => Object.assign(Object.create(Object.getPrototypeOf(chat.completions)), chat.completions)],
+    ['a spread of its completions', ({ chat }) => ({ ...chat.completions, create: chat.completions.create })],
+    ['a clone of the client', (openai) => {
+      const clone = Object.assign(Object.create(Object.getPrototypeOf(openai)), openai);
+      clone.chat = Object.assign(Object.create(Object.getPrototypeOf(openai.chat)), openai.chat);
+      return clone.chat.completions;
+    }],
+    ['completions of a client that inherits from it', (openai) => {
+      const client = Object.create(openai);
+      return new /** @type {any} */ (OpenAI).Chat.Completions(client);
+    }],
+    ['its function, bound', ({ chat }) => ({ create: chat.completions.create.bind(chat.completions) })],
+  ]; // prettier-ignore
+  for (const [what, wrap] of wrappers) {
+    test(what, async ({ stage }) => {
+      const { openai } = await stage({ primary: FAILING });
+      const completions = wrap(openai);
+      const got = await completions.create({ ...REQUEST, ...WITH_FALLBACK });
+      expect(got.openpipe.servedBy).toBe('fallback');
+      const { data } = await completions.create({ ...REQUEST, ...WITH_FALLBACK, stream: true }).withResponse();
+      expect(data.openpipe.servedBy).toBe('fallback');
+      data.controller.abort();
+    });
+  }
+
+  test('a `create` that is replaced, which `parse()` then calls', async ({ stage }) => {
+    const { openai } = await stage();
+    const { prototype } = /** @type {any} */ (OpenAI).Chat.Completions;
+    const { create } = prototype;
+    /** @type {any[]} */
+    const seen = [];
+    prototype.create = function (/** @type {any} */ body, /** @type {any} */ options) {
+      seen.push(body);
+      return create.call(this, body, options);
+    };
+    try {
+      await openai.chat.completions.create(REQUEST);
+      await openai.chat.completions.parse({ ...REQUEST, seed: 2 });
+    } finally {
+      prototype.create = create;
+    }
+    expect(seen).toMatchObject([{ model: PRIMARY }, { seed: 2 }]);
+  });
+
+  test('`chat` and `completions`, which are properties that can be replaced', async ({ stage }) => {
+    const { openai } = await stage();
+    const plain = { enumerable: true, configurable: true, writable: true };
+    expect(Object.getOwnPropertyDescriptor(openai, 'chat')).toMatchObject(plain);
+    expect(Object.getOwnPropertyDescriptor(openai.chat, 'completions')).toMatchObject(plain);
+  });
+});
+
+test('a rejection that nobody awaits matters as much as with the SDK, no more', async ({ serve }) => {
+  const upstream = await serve(({ body }) => ({ kind: 'status', status: 400, error: { message: body.model } }));
   const run = async (/** @type {string} */ whose) =>
-    JSON.parse((await runProgram('unawaited', [whose, primary.url])).stdout);
+    JSON.parse((await runProgram('unawaited', [whose, upstream.url])).stdout);
   const [ours, theirs] = await Promise.all([run('ours'), run('sdk')]);
 
-  expect(theirs).toMatchObject({ 'caught at once': 0, 'awaited later': expect.any(Number) });
+  expect(chats(upstream)).toHaveLength(16);
+  expect(theirs).toMatchObject({ 'caught at once': 0, 'not awaited': 1 });
   expect(ours).toEqual(theirs);
 });
 

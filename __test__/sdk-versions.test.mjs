@@ -17,6 +17,7 @@ const require = createRequire(import.meta.url);
 const { defineClient } = require('../lib/client.js');
 
 const REQUEST = { model: PRIMARY, messages: MESSAGES };
+const REQUEST_OF_OPENAI = { ...REQUEST, model: 'gpt-4o' };
 const WITH_FALLBACK = { openpipe: { fallback: { model: FALLBACK } } };
 
 /** What `fetch` adds by itself, and where a request goes: no business of the SDK's. */
@@ -241,6 +242,25 @@ for (const name of ['openai5', 'openai', 'openai7']) {
         const [a, b] = ['a', 'b'].map((model) => chats(upstream).filter(({ body }) => body.model === model));
         expect(b?.map(headersOf)).toEqual(a?.map(headersOf));
         expect(a).toHaveLength(3);
+      });
+
+      test('with a key of idempotency, where the client has a header for it', async ({ serve }) => {
+        const headers = { 'retry-after-ms': '1' };
+        const upstream = await serve({
+          kind: 'answer',
+          failFirst: 1,
+          failWith: { kind: 'status', status: 500, headers },
+        });
+        const basics = { apiKey: OPENAI_KEY, baseURL: upstream.url };
+        for (const openai of [new sdk.OpenAI(basics), new Client({ ...basics, logLevel: 'off' })]) {
+          Object.assign(openai, { idempotencyHeader: 'Idempotency-Key' });
+          upstream.reset();
+          await openai.chat.completions.create(REQUEST_OF_OPENAI, { idempotencyKey: 'once' });
+          await openai.chat.completions.create(REQUEST_OF_OPENAI);
+
+          const keys = chats(upstream).map((request) => request.headers['idempotency-key']);
+          expect(keys).toEqual(['once', 'once', expect.stringMatching(/^stainless-node-retry-/)]);
+        }
       });
 
       test('by `parse()` too', async ({ serve }) => {

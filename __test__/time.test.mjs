@@ -197,7 +197,8 @@ describe('the time of a target', () => {
     });
 
     expect(info.servedBy).toBe('fallback');
-    expect(info.attempts[0]?.outcome).toBe('server_error');
+    // It may be up in a pause, or in a try.
+    expect(info.attempts[0]?.outcome).toMatch(/^(server_error|timeout)$/);
     expect(chats(primary).length).toBeGreaterThan(1);
     expect(chats(primary).length).toBeLessThan(6);
     expect(ms).toBeLessThan(500 + MARGIN);

@@ -4,9 +4,10 @@
 const { AsyncResource } = require('node:async_hooks');
 const diagnostics = require('node:diagnostics_channel');
 
+const { offAbort, onAbort } = require('./abort.js');
 const native = require('./native.js');
 const { CompletionAnswer, defineOpenpipe, openpipeOf, responseOf } = require('./answer.js');
-const { errorOf } = require('./errors.js');
+const { addCause, errorOf } = require('./errors.js');
 const { ForeignRequest, isSdkStream } = require('./foreign-client.js');
 const { EventReader, forgetDropped, opener, whenDropped, wireBody } = require('./stream.js');
 const { warn, warnOnce } = require('./warnings.js');
@@ -71,7 +72,7 @@ class Call {
     native.holdProcess(this);
     if (signal) {
       this.onAbort = () => this.abort();
-      signal.addEventListener('abort', this.onAbort, { once: true });
+      onAbort(signal, this.onAbort);
     }
   }
 
@@ -184,7 +185,7 @@ class Call {
     const open = opener(sdk, reader);
     const stream = (foreign && adopt(foreign, open, controller)) ?? new sdk.Stream(open, controller, client);
     controller.signal.addEventListener('abort', () => reader.close(), { once: true });
-    if (this.onAbort) signal?.addEventListener('abort', this.onAbort, { once: true });
+    if (this.onAbort) onAbort(signal, this.onAbort);
     defineOpenpipe(stream, () => openpipeOf(id, () => state.meta));
     /** @type {Response | undefined} */
     let response;
@@ -300,7 +301,7 @@ class Call {
   /** Lets go of what keeps the process alive and of the caller's signal. */
   #release() {
     native.releaseProcess(this);
-    if (this.onAbort) this.setup.signal?.removeEventListener('abort', this.onAbort);
+    if (this.onAbort) offAbort(this.setup.signal, this.onAbort);
     this.onAbort = undefined;
   }
 
@@ -315,26 +316,16 @@ function messageOf(error) {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Of a foreign client's error the failure before it is the cause, unless it has one. @param {any} error @param {Error | undefined} cause */
-function addCause(error, cause) {
-  try {
-    if (cause === undefined || cause === error || !Object.isExtensible(error) || error.cause !== undefined) return;
-    Object.defineProperty(error, 'cause', { value: cause, writable: true, configurable: true, enumerable: false });
-  } catch {
-    // Whatever was thrown, it is the caller's error as it is.
-  }
-}
-
 /**
  * Ends a stream that its reader leaves, or drops. Must not hold the reader.
  * @param {number} id @param {ForeignRequest | undefined} foreign @param {AbortSignal | undefined} signal
- * @param {(() => void) | undefined} onAbort
+ * @param {(() => void) | undefined} aborted What was given to `onAbort`.
  */
-function closerOf(id, foreign, signal, onAbort) {
+function closerOf(id, foreign, signal, aborted) {
   return () => {
     native.cancel(id);
     foreign?.drop();
-    if (onAbort) signal?.removeEventListener('abort', onAbort);
+    if (aborted) offAbort(signal, aborted);
   };
 }
 

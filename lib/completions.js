@@ -1,6 +1,7 @@
 'use strict';
 /** `chat.completions.create`: reads its arguments, starts the call, and dresses what comes of it as the SDK would. */
 
+const { offAbort, onAbort } = require('./abort.js');
 const native = require('./native.js');
 const {
   checkOptions, milliseconds, readBody, readCallOptions, readHeaders, readSignal, retries,
@@ -85,13 +86,13 @@ function start(state, request, options, resolve, reject) {
   }
   // Whoever is asked for the key may take its time; an abort does not wait for that.
   const abort = () => reject(new sdk.APIUserAbortError());
-  signal?.addEventListener('abort', abort, { once: true });
+  onAbort(signal, abort);
   side
     .then((completions) => {
       if (!signal?.aborted) call.start(completions, request.text, given);
     })
     .catch((error) => reject(isArgument(error) ? new TypeError(error.message) : error))
-    .finally(() => signal?.removeEventListener('abort', abort));
+    .finally(() => offAbort(signal, abort));
 }
 
 /**

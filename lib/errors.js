@@ -40,7 +40,7 @@ function errorOf(sdk, client, failure, thrownBy) {
     }
     case 'client': {
       const thrown = thrownBy(/** @type {number} */ (failure.ticket));
-      if (thrown instanceof Error || (typeof thrown === 'object' && thrown !== null) || typeof thrown === 'function') {
+      if ((typeof thrown === 'object' && thrown !== null) || typeof thrown === 'function') {
         return /** @type {Error} */ (thrown);
       }
       const error = new sdk.APIError(undefined, undefined, `the fallback client threw ${String(thrown)}`, undefined);
@@ -63,4 +63,27 @@ function parsed(text) {
   }
 }
 
-module.exports = { errorOf };
+/** Errors of foreign clients whose cause is of our making. @type {WeakSet<object>} */
+const caused = new WeakSet();
+
+/**
+ * Of a foreign client's error the failure before it is the cause, unless it has one of its own.
+ * @param {any} error @param {Error | undefined} cause
+ */
+function addCause(error, cause) {
+  try {
+    if (cause === undefined || cause === error || !Object.isExtensible(error)) return;
+    if ('cause' in error && !caused.has(error)) return;
+    Object.defineProperty(error, 'cause', { value: cause, writable: true, configurable: true, enumerable: false });
+    caused.add(error);
+  } catch {
+    // Whatever was thrown, it is the caller's error as it is.
+  }
+}
+
+/** The cause that an error has of itself: what we made its cause says nothing about it. @param {any} error */
+function causeOf(error) {
+  return caused.has(error) ? undefined : error.cause;
+}
+
+module.exports = { addCause, causeOf, errorOf };

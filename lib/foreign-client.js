@@ -4,7 +4,10 @@
  * it needs to decide (src/js_upstream.rs). Nothing is decided here.
  */
 
+const { types } = require('node:util');
+
 const native = require('./native.js');
+const { causeOf } = require('./errors.js');
 
 /** An error's chain of causes and of classes is followed so far. */
 const MAX_DEPTH = 8;
@@ -129,10 +132,9 @@ class ForeignRequest {
       return;
     }
     const text = typeof value === 'object' && value !== null ? jsonOf(value) : null;
-    const id = read(() => value._request_id);
+    const id = wellFormed(read(() => value._request_id));
     this.over = true;
-    const ticket = this.keep({ value, request: this });
-    this.#answer({ completion: { ticket, text, request_id: isText(id) ? id : undefined } });
+    this.#answer({ completion: { ticket: this.keep({ value, request: this }), text, request_id: id } });
   }
 
   /** @param {any} stream @param {boolean} streaming */
@@ -149,8 +151,8 @@ class ForeignRequest {
     } else {
       closeStream(stream, undefined, this.streamController);
     }
-    const id = read(() => this.response?.headers?.get?.('x-request-id'));
-    this.#answer({ stream: { ticket: this.keep(this), request_id: isText(id) ? id : undefined } });
+    const id = wellFormed(read(() => this.response?.headers?.get?.('x-request-id')));
+    this.#answer({ stream: { ticket: this.keep(this), request_id: id } });
   }
 
   /** @param {any} result */
@@ -205,11 +207,15 @@ function isSdkStream(stream) {
 
 /**
  * What a stream's iterator is opened on. A generator holds that object for as long as it runs, and an SDK's stream is to be
- * the caller's alone, who may drop it: it is opened on a copy.
+ * the caller's alone, who may drop it: where it is none but an instance of the SDK's class, it is opened on a copy.
  * @param {any} stream
  */
 function openedOn(stream) {
-  if (!read(() => isSdkStream(stream))) return stream;
+  const isPlain =
+    !types.isProxy(stream) &&
+    read(() => isSdkStream(stream) && typeof stream.constructor.fromSSEResponse === 'function') &&
+    !Object.hasOwn(stream, Symbol.asyncIterator);
+  if (!isPlain) return stream;
   return Object.create(Object.getPrototypeOf(stream), Object.getOwnPropertyDescriptors(stream));
 }
 
@@ -244,8 +250,8 @@ function quietly(action) {
  * @param {unknown} thrown
  */
 function describe(thrown) {
-  /** @type {{ status?: number, codes: string[], names: string[], headers: [string, string][], message: string }} */
-  const marks = { codes: [], names: [], headers: [], message: '' };
+  /** @type {{ status?: number, codes: unknown[], names: unknown[], headers: [string, string][] }} */
+  const marks = { codes: [], names: [], headers: [] };
   let link = /** @type {any} */ (thrown);
   for (let depth = 0; depth < MAX_DEPTH && typeof link === 'object' && link !== null; depth += 1) {
     const error = link;
@@ -256,19 +262,26 @@ function describe(thrown) {
       }
     });
     // Some SDKs keep the whole body of an error as `error.error`, others the `error` in it.
-    read(() => marks.codes.push(...[error.code, error.error?.code, error.error?.error?.code].filter(isText)));
+    read(() => marks.codes.push(...[error.code, error.error?.code, error.error?.error?.code]));
     read(() => marks.names.push(...classNames(error)));
-    link = read(() => error.cause);
+    link = read(() => causeOf(error));
   }
-  marks.message = read(() => String(/** @type {any} */ (thrown)?.message ?? thrown)) ?? '';
-  return marks;
+  const message = read(() => String(/** @type {any} */ (thrown)?.message ?? thrown));
+  return {
+    ...marks,
+    codes: marks.codes.flatMap((code) => wellFormed(code) ?? []),
+    names: marks.names.flatMap((name) => wellFormed(name) ?? []),
+    message: wellFormed(message) ?? '',
+  };
 }
 
 /** @param {any} error @returns {[string, string][]} */
 function tellingHeaders(error) {
   const get = (/** @type {string} */ name) => error.headers?.get?.(name) ?? error.headers?.[name];
-  const pairs = TELLING_HEADERS.map((name) => /** @type {[string, unknown]} */ ([name, get(name)]));
-  return /** @type {[string, string][]} */ (pairs.filter(([, value]) => typeof value === 'string'));
+  return TELLING_HEADERS.flatMap((name) => {
+    const value = wellFormed(get(name));
+    return value === undefined ? [] : [/** @type {[string, string]} */ ([name, value])];
+  });
 }
 
 /** @param {any} error */
@@ -296,9 +309,12 @@ function jsonOf(value) {
   }
 }
 
-/** @param {unknown} value @returns {value is string} */
-function isText(value) {
-  return typeof value === 'string';
+/**
+ * A text as Rust can read it: half a surrogate pair is none to it. `undefined` where the value is no text.
+ * @param {unknown} value
+ */
+function wellFormed(value) {
+  return typeof value === 'string' ? value.replace(/\p{Surrogate}/gu, '\ufffd') : undefined;
 }
 
 /** @template T @param {() => T} get @returns {T | undefined} */

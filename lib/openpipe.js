@@ -112,12 +112,17 @@ async function send(sdk, config, name, method, path, args) {
     headers.push(['content-type', 'application/json']);
   }
   reports.start();
-  const {
-    head,
-    failure,
-    text: answer,
-  } = await reports.request(method, config.baseUrl + filled, headers, body, TIMEOUT);
+  const url = config.baseUrl + filled;
+  const { head, failure, text: answer } = await reports.request(method, url, headers, body, TIMEOUT).catch(refused);
   return read(sdk, head, failure, answer);
+}
+
+/** What the addon refuses to send: a URL, or a key, that cannot be one. @param {any} error @returns {never} */
+function refused(error) {
+  if (error?.code !== 'InvalidArg') throw error;
+  // Of the headers only the key is the user's.
+  const isKey = error.message.startsWith('`headers`');
+  throw new TypeError(isKey ? '`apiKey` holds a character that an HTTP header cannot carry' : error.message);
 }
 
 /** @param {import('./sdk.js').Sdk} sdk @param {any} head @param {any} failure @param {string} answer */

@@ -68,8 +68,9 @@ async function deliver(ask, to, body) {
     const response = await fetch(to.url, { method: 'POST', headers: to.headers, body, signal: controller.signal });
     await response.arrayBuffer();
     answer = { response: { status: response.status, headers: [...response.headers] } };
-  } catch (error) {
-    answer = { error: { names: [error instanceof Error ? error.name : ''], message: String(error), ticket: 0 } };
+  } catch {
+    // Whatever it was, no response came: to the core that is a connection that failed.
+    answer = { error: { names: ['FetchError'], message: 'fetch failed', ticket: 0 } };
   }
   deliveries.delete(ask);
   native.answer(native.REPORTS, ask, JSON.stringify(answer));
@@ -88,12 +89,16 @@ function start(of) {
 
 let lingered = false;
 
-/** The process has nothing else to do: it waits for its reports, once. */
-function linger() {
+/** The process has nothing else to do: it waits for its reports, once; and again where that left none, and more came. */
+async function linger() {
   if (lingered || native.pendingReports() === 0) return;
   lingered = true;
-  void flush(PATIENCE);
+  const { pending } = await flush(PATIENCE);
+  lingered = pending > 0;
 }
+
+/** Who waits for the reports of a call, by its number. @type {Map<number, Promise<void>>} */
+const waits = new Map();
 
 /**
  * Settles when the reports of a call are delivered or given up, or were waited for long enough.
@@ -101,14 +106,19 @@ function linger() {
  * @returns {Promise<void>}
  */
 function whenReported(call) {
-  return new Promise((resolve) => {
+  const waiting = waits.get(call);
+  if (waiting) return waiting;
+  const reported = new Promise((/** @type {(value: void) => void} */ resolve) => {
     const waiter = {};
     native.holdProcess(waiter);
     native.watchReports(call, () => {
       native.releaseProcess(waiter);
+      waits.delete(call);
       resolve();
     });
   });
+  waits.set(call, reported);
+  return reported;
 }
 
 /** Delivers what is queued. @param {number} [milliseconds] @returns {Promise<Counts>} */

@@ -176,7 +176,7 @@ impl Task {
 
     /// Where this call is reported to; `None` where it is not to be.
     fn reports<'a>(&'a self, plan: &Plan, body: &'a RequestBody) -> Option<Reports<'a>> {
-        let endpoint = self.shared.config.report.clone().filter(|_| plan.log_request)?;
+        let endpoint = self.shared.report.clone().filter(|_| plan.log_request)?;
         let tags = plan::tags_with_sdk(Some(&plan.tags));
         let reporter = &self.shared.reporter;
         let scope = reporter.scope(self.call);

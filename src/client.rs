@@ -5,7 +5,7 @@ use std::sync::Arc;
 use napi::{Error, Result, Status};
 use napi_derive::napi;
 use openpipe_core::options::ClientConfig;
-use openpipe_core::report::Reporter;
+use openpipe_core::report::{ReportEndpoint, Reporter};
 use openpipe_core::upstream::http::HttpPool;
 use tokio::runtime::Handle;
 
@@ -18,6 +18,8 @@ pub(crate) struct Shared {
     pub(crate) pool: Arc<HttpPool>,
     pub(crate) post: Arc<Post>,
     pub(crate) reporter: Reporter,
+    /// Where reports go; `None` without a key.
+    pub(crate) report: Option<Arc<ReportEndpoint>>,
     handle: Handle,
 }
 
@@ -34,8 +36,11 @@ impl OpenAi {
     #[napi(constructor, catch_unwind)]
     pub fn new(mailbox: &Mailbox, config: String) -> Result<Self> {
         let config = ClientConfig::from_json(&config).map_err(|message| Error::new(Status::InvalidArg, message))?;
+        let report = config.report.clone();
+        let report = report.map(|to| Arc::new(ReportEndpoint::new(to.url, to.headers, to.client.is_some())));
         let shared = Shared {
             config,
+            report,
             pool: mailbox.pool(),
             post: Arc::clone(mailbox.post()),
             reporter: mailbox.reporter(),

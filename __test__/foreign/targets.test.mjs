@@ -244,6 +244,34 @@ describe('what a client throws is classified', () => {
   }
 });
 
+test('what we make the cause of an error says nothing about it when it is thrown again', async ({ stage }) => {
+  const error = new Error('always the same');
+  const { client } = plainClient(() => Promise.reject(error));
+  const { openai } = await stage({ primary: { kind: 'status', status: 429 }, openpipe: { fallbackClient: client } });
+  for (let round = 0; round < 2; round += 1) {
+    const told = await ask(openai, { openpipe: TO_CLIENT });
+    expect(told.error).toBe(error);
+    expect(error.cause).toBe(told.error.openpipe.errors[0]);
+    expect(told.info.attempts[1]).toMatchObject({ outcome: 'invalid_response' });
+    expect(told.info.attempts[1]).not.toHaveProperty('status');
+  }
+});
+
+test('an error that went through an inner client of this package keeps its kind', async ({ stage, serve }) => {
+  const error = new TypeError('fetch failed');
+  const inner = await serve({ kind: 'status', status: 429 });
+  const innermost = plainClient(() => Promise.reject(error)).client;
+  const client = new OpenAI({
+    openpipe: { apiKey: FOREIGN_KEY, baseUrl: inner.url, fallback: { model: 'x', client: innermost } },
+  });
+  const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
+  const told = await ask(openai, { openpipe: { fallback: { model: 'openpipe:inner' } } });
+
+  expect(told.error).toBe(error);
+  expect(told.info.attempts[1]).toMatchObject({ upstream: 'client', outcome: 'connection' });
+  expect(onlyChat(inner).body.model).toBe('openpipe:inner');
+});
+
 describe("a foreign client's error that the caller gets", () => {
   test('has the failure before it as its cause, unless it has one', async ({ stage }) => {
     const own = new Error('with a cause', { cause: 'its own' });

@@ -27,7 +27,7 @@ const silences = [
 ];
 
 for (const [what, stream] of MODES) {
-  describe(`a ${what} from a client`, () => {
+  describe.concurrent(`a ${what} from a client`, () => {
     for (const [how, create] of silences) {
       test(`that ${how} is given up for the next target`, async ({ stage }) => {
         const { client } = plainClient(create);
@@ -128,6 +128,26 @@ for (const [what, stream] of MODES) {
       expect(told.error.openpipe.errors[1]).toBe(told.error);
     });
 
+    test('that is pending when the caller aborts is let go at once', async ({ stage }) => {
+      const { client, asked } = plainClient(never);
+      const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
+      const caller = new AbortController();
+      const told = ask(openai, {
+        stream,
+        openpipe: { fallback: [{ model: 'a' }, { model: 'b' }] },
+        options: { signal: caller.signal },
+      });
+      await eventually(() => asked.length > 0);
+      caller.abort();
+
+      expect((await told).error.constructor).toBe(OpenAI.APIUserAbortError);
+      await pause(30);
+      expect(asked).toHaveLength(1);
+    });
+  });
+
+  // One after the other: there is one loop to block.
+  describe(`a ${what} from a client`, () => {
     test('that blocks the loop is given up on time, and the next target asked meanwhile', async ({
       serveElsewhere,
     }) => {
@@ -174,27 +194,10 @@ for (const [what, stream] of MODES) {
 
       expect(told.text).toBe('after the block');
     });
-
-    test('that is pending when the caller aborts is let go at once', async ({ stage }) => {
-      const { client, asked } = plainClient(never);
-      const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
-      const caller = new AbortController();
-      const told = ask(openai, {
-        stream,
-        openpipe: { fallback: [{ model: 'a' }, { model: 'b' }] },
-        options: { signal: caller.signal },
-      });
-      await eventually(() => asked.length > 0);
-      caller.abort();
-
-      expect((await told).error.constructor).toBe(OpenAI.APIUserAbortError);
-      await pause(30);
-      expect(asked).toHaveLength(1);
-    });
   });
 }
 
-describe("a client's stream that never begins", () => {
+describe.concurrent("a client's stream that never begins", () => {
   /** @type {[string, () => AsyncIterable<any>][]} */
   const beginnings = [
     ['gives no chunk', () => ({ [Symbol.asyncIterator]: () => ({ next: never }) })],
@@ -251,7 +254,7 @@ describe("a client's stream that never begins", () => {
   }
 });
 
-describe("a client's stream that falls silent", () => {
+describe.concurrent("a client's stream that falls silent", () => {
   /** @type {[string, () => AsyncIterable<any>][]} */
   const silentAfterwards = [
     ['gives nothing more', () => stalled([ROLE, contentChunk('one '), contentChunk('two')])],
@@ -307,7 +310,7 @@ describe("a client's stream that falls silent", () => {
         yield ROLE;
         for (const word of words) {
           yield contentChunk(word);
-          await pause(50);
+          await pause(75);
         }
         yield FINISH;
       })(),
@@ -340,7 +343,7 @@ describe("a client's stream that falls silent", () => {
   });
 });
 
-describe('a stream that comes too late', () => {
+describe.concurrent('a stream that comes too late', () => {
   test('is closed by `return` of its iterator', async ({ stage }) => {
     const watched = watchedIterable(stalled([ROLE]));
     await lateStream(stage, () => watched.iterable);

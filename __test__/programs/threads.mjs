@@ -45,6 +45,7 @@ const inWorker = {
     for await (const _ of stream) if (++read === 5) parentPort?.postMessage('under way');
   },
   async 'calls without end'() {
+    await complete(20);
     parentPort?.postMessage('under way');
     for (;;) await complete(20);
   },
@@ -72,9 +73,10 @@ const inMain = {
     }
     console.log(JSON.stringify(counts));
   },
-  'terminate in the middle of a request': () => terminate('waits for an answer'),
-  'terminate in the middle of a stream': () => terminate('reads a stream'),
-  'terminate among many calls': () => terminate('calls without end'),
+  'terminate in the middle of a request': () => terminate('waits for an answer', 20),
+  'terminate in the middle of a stream': () => terminate('reads a stream', 20),
+  'terminate in the middle of one stream': () => terminate('reads a stream', 1),
+  'terminate among many calls': () => terminate('calls without end', 10),
   async 'a worker that exits in the middle'() {
     await complete(1);
     console.log(`exited with ${await startWorker('exits in the middle').exited}`);
@@ -82,14 +84,16 @@ const inMain = {
   },
 };
 
-/** Twenty times, and then the main thread still works. @param {string} does */
-async function terminate(does) {
+/** Again and again, and then the main thread still works. @param {string} does @param {number} turns */
+async function terminate(does, turns) {
   await complete(1);
-  for (let turn = 0; turn < 20; turn += 1) {
+  for (let turn = 0; turn < turns; turn += 1) {
     const { worker, said } = startWorker(does);
     await said;
     await worker.terminate();
   }
+  // The main thread goes on for a while: its own end would close everything.
+  await new Promise((resolve) => setTimeout(resolve, 200));
   console.log(await complete(3));
 }
 

@@ -1,4 +1,7 @@
-/** How many rejections nobody handles, for each way to use a call that fails. Arguments: `ours` or `sdk`, a base URL. */
+/**
+ * How many rejections nobody handles, for each way to use a call that fails. Arguments: `ours` or `sdk`, and the base URL
+ * of an upstream whose errors name the model that they are about.
+ */
 
 import SdkOpenAI from 'openai';
 import OpenAI from 'openpipe-native';
@@ -8,47 +11,50 @@ const options = { apiKey: 'sk', baseURL, maxRetries: 0, logLevel: /** @type {con
 /** @type {SdkOpenAI} */
 const openai = whose === 'ours' ? new OpenAI({ ...options, openpipe: { logRequest: false } }) : new SdkOpenAI(options);
 
-let unhandled = 0;
-process.on('unhandledRejection', () => (unhandled += 1));
+/** As long as a call may take on a busy machine. */
+const pause = () => new Promise((resolve) => setTimeout(resolve, 1_000));
 
-const pause = () => new Promise((resolve) => setTimeout(resolve, 200));
-const create = () => openai.chat.completions.create({ model: 'm', messages: [] });
-
-/** @type {Record<string, () => Promise<unknown>>} */
+/** @typedef {() => ReturnType<SdkOpenAI['chat']['completions']['create']>} Create */
+/** @type {Record<string, (create: Create) => Promise<unknown>>} */
 const ways = {
-  'not awaited': async () => void create(),
-  'caught at once': () => create().catch(() => {}),
-  'awaited at once': async () => {
+  'not awaited': async (create) => void create(),
+  'caught at once': (create) => create().catch(() => {}),
+  'awaited at once': async (create) => {
     try {
       await create();
     } catch {}
   },
-  'awaited later': async () => {
+  'awaited later': async (create) => {
     const call = create();
     await pause();
     await call.catch(() => {});
   },
-  'by withResponse': () =>
-    create()
-      .withResponse()
-      .catch(() => {}),
-  'by asResponse': () =>
-    create()
-      .asResponse()
-      .catch(() => {}),
-  'by asResponse, and awaited': async () => {
+  'by withResponse': async (create) => {
+    const call = create().withResponse();
+    await call.catch(() => {});
+  },
+  'by asResponse': async (create) => {
+    const call = create().asResponse();
+    await call.catch(() => {});
+  },
+  'by asResponse, and awaited': async (create) => {
     const call = create();
     await Promise.allSettled([call.asResponse(), call]);
   },
-  'by then, without an end': async () => void create().then(() => {}),
+  'by then, without an end': async (create) => void create().then(() => {}),
 };
 
 /** @type {Record<string, number>} */
-const counts = {};
-for (const [name, way] of Object.entries(ways)) {
-  unhandled = 0;
-  await way();
-  await pause();
-  counts[name] = unhandled;
-}
+const counts = Object.fromEntries(Object.keys(ways).map((name) => [name, 0]));
+process.on('unhandledRejection', (reason) => {
+  const name = Object.keys(ways).find((name) => String(reason).includes(`<${name}>`)) ?? String(reason);
+  counts[name] = (counts[name] ?? 0) + 1;
+});
+
+await Promise.all(
+  Object.entries(ways).map(([name, way]) =>
+    way(() => openai.chat.completions.create({ model: `<${name}>`, messages: [] })),
+  ),
+);
+await pause();
 console.log(JSON.stringify(counts));

@@ -1,6 +1,5 @@
 //! What a caller set, as it comes over the boundary: already checked there, and merged here.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
@@ -11,7 +10,6 @@ use serde_json::{Map, Value};
 
 use crate::failure::{Filter, Trigger};
 use crate::headers::{self, HeaderList};
-use crate::report::ReportEndpoint;
 
 /// The default for the decompressed size of a response, 256 MiB.
 pub const MAX_RESPONSE_BYTES: u64 = 256 * 1024 * 1024;
@@ -171,7 +169,7 @@ pub struct ClientConfig {
     /// OpenPipe.
     pub openpipe: Endpoint,
     /// Where reports go; `None` without a key.
-    pub report: Option<Arc<ReportEndpoint>>,
+    pub report: Option<Endpoint>,
     /// The number of the constructor's `fallbackClient`.
     pub fallback_client: Option<u32>,
     /// The client's `timeout`.
@@ -237,8 +235,7 @@ impl ClientConfig {
         let report = match wire.report_url {
             Some(url) => {
                 let url = parse_url("openpipe.baseUrl", &url)?;
-                let through_fetch = openpipe.client.is_some();
-                Some(Arc::new(ReportEndpoint::new(url, openpipe.headers.clone(), through_fetch)))
+                Some(Endpoint { url, ..openpipe.clone() })
             }
             None => None,
         };
