@@ -11,7 +11,7 @@ export interface OpenPipeConfig {
   baseUrl?: string | undefined;
 }
 
-/** OpenPipe writes `null` as a word, too. */
+/** `null`; the API takes the word for it, too. */
 type Null = 'null' | null;
 
 /** A call to report: `report`. */
@@ -79,8 +79,8 @@ export interface Reported {
 }
 
 /**
- * Which logs are meant: those in which every one of these fields has its value. A field is `completionId`, `model`,
- * or `metadata.NAME`.
+ * Logs in which a field has a value; several filters mean those that fit them all. A field is `completionId`, `model`,
+ * `metadata.NAME`, or `tags.NAME`.
  */
 export interface LogFilter {
   field: string;
@@ -332,14 +332,7 @@ export interface Model {
     baseModel: string;
     hyperparameters: Record<string, any> | null;
     status:
-      | 'PENDING'
-      | 'QUEUED'
-      | 'PROVISIONING'
-      | 'TRAINING'
-      | 'DEPLOYED'
-      | 'ERROR'
-      | 'DEPRECATED'
-      | 'PENDING_DEPRECATION';
+      'PENDING' | 'QUEUED' | 'PROVISIONING' | 'TRAINING' | 'DEPLOYED' | 'ERROR' | 'DEPRECATED' | 'PENDING_DEPRECATION';
     datasetId: string;
     errorMessage: string | null;
   };
@@ -350,12 +343,18 @@ export interface Model {
   owned_by: string;
 }
 
+/** On what the class of this package made. Clients of other packages have the same methods, but no key for us. */
+declare const made: unique symbol;
+
 /**
  * OpenPipe's own API, for what is no chat completion. Every method rejects with the SDK's errors: `APIError` and its
  * subclasses for a status, `APIConnectionError`, `APIConnectionTimeoutError`; with `OpenAIError` for a missing key;
  * with `TypeError` for a malformed argument.
  */
 export interface OpenPipeClient {
+  /** Only a type. */
+  readonly [made]: true;
+
   /** Logs a call of OpenAI's chat completions, or of any API like it. Calls of `openpipe-native` log themselves. */
   report(call: Report): Promise<Reported>;
 
@@ -391,3 +390,6 @@ export interface OpenPipeClient {
   getModel(modelSlug: string): Promise<Model>;
   deleteModel(modelSlug: string): Promise<Deleted<'model'>>;
 }
+
+// Without this line everything above would be exported.
+export {};

@@ -34,6 +34,7 @@ import type {
   TagValue,
   UpstreamKind,
 } from './types.js';
+import type { OpenPipeClient } from './client-types.js';
 
 declare module 'openai/core/error' {
   // Errors are the SDK's own classes, never subclasses of ours, so `openpipe` is declared where `instanceof` leads to.
@@ -52,8 +53,11 @@ interface ClientOptions extends Omit<sdk.ClientOptions, 'apiKey'> {
    * @default process.env["OPENAI_API_KEY"]
    */
   apiKey?: sdk.ClientOptions['apiKey'] | null;
-  /** Fallbacks, logging, cache, tags: the defaults for all calls of this client, and how OpenPipe is reached. */
-  openpipe?: OpenPipeOptions | undefined;
+  /**
+   * Fallbacks, logging, cache, tags: the defaults for all calls of this client, and how OpenPipe is reached. Or an
+   * instance of `OpenPipe` (`openpipe-native/client`), which stands for the key and the URL that it was made with.
+   */
+  openpipe?: OpenPipeOptions | OpenPipeClient | undefined;
 }
 
 /** What a request's body has beside the members of the API. */
@@ -193,9 +197,10 @@ declare class OpenAI extends SdkOpenAI {
   withOptions(options: Partial<ClientOptions>): this;
 
   /**
-   * Delivers the reports that are queued: for serverless functions, and before a shutdown. Never rejects.
+   * Delivers the reports that are queued, for serverless functions and before a shutdown: those of all clients of
+   * this thread. Never rejects; waits for 30 s at most.
    *
-   * @returns what became of the reports of this client
+   * @returns what became of all reports of this thread so far
    */
   flush(): Promise<FlushResult>;
 

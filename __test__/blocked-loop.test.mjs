@@ -64,6 +64,27 @@ test('a retry is made on time while JavaScript spins', async ({ serveElsewhere }
   expect((requests[1]?.at ?? 0) - startedAt).toBeLessThan(500 + MARGIN);
 });
 
+test('a call that is aborted when its answer is here already takes nothing from another', async ({
+  serveElsewhere,
+}) => {
+  const upstream = await serveElsewhere({
+    first: { kind: 'answer', delayMs: 50 },
+    second: { kind: 'answer', delayMs: 150 },
+  });
+  const openai = new OpenAI(clientOptions(upstream.url, upstream.url));
+  await ask(openai, { model: 'openpipe:warm-up' });
+
+  const controller = new AbortController();
+  const first = ask(openai, { model: 'openpipe:first', options: { signal: controller.signal } });
+  const second = ask(openai, { model: 'openpipe:second' });
+  // Both answers wait to be delivered together.
+  spin(700);
+  controller.abort();
+
+  expect((await first).error?.constructor).toBe(OpenAI.APIUserAbortError);
+  expect((await second).text).toBe('Answered by upstream, with the model openpipe:second.');
+});
+
 /**
  * A call, and no turn of the event loop until the end of the block.
  * @param {(behaviours: Record<string, Behaviour>) => Promise<import('../demo/upstream-process.mjs').ForkedUpstream>} serveElsewhere

@@ -101,7 +101,7 @@ describe('threads:', () => {
     ['terminate among many calls', '3'],
     ['a worker that exits in the middle', 'exited with 5\n3'],
   ])) {
-    test.concurrent(scene, async ({ serve }) => {
+    test.concurrent(scene, { timeout: 60_000 }, async ({ serve }) => {
       const upstream = await serve(byModel);
       const { code, signal, stdout, stderr } = await runProgram('threads', [scene, upstream.url]);
 
@@ -132,7 +132,6 @@ describe('what is left over:', () => {
 
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/^aborted 1000, listeners 0\n/);
-    expect(upstream.connections).toBeLessThan(10);
   });
 
   test.concurrent('nothing of a stream that is dropped: its connection is closed', async ({ serve }) => {

@@ -310,12 +310,14 @@ describe("the caller's signal", () => {
     expect(listeners()).toBe(0);
   });
 
-  test('ends every call that it was given to', async ({ stage }) => {
+  test('ends every call that it was given to, with one listener for all of them', async ({ stage }) => {
     const { openai, primary } = await stage({ primary: { kind: 'silence' } });
     const controller = new AbortController();
     const { signal } = controller;
-    const calls = Array.from({ length: 5 }, () => rejection(openai.chat.completions.create(REQUEST, { signal })));
-    await primary.arrival(5);
+    const calls = Array.from({ length: 20 }, () => rejection(openai.chat.completions.create(REQUEST, { signal })));
+    await primary.arrival(20);
+    // Node.js takes the eleventh for a leak.
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
     controller.abort();
 
     for (const error of await Promise.all(calls)) expect(error.constructor).toBe(OpenAI.APIUserAbortError);

@@ -9,7 +9,7 @@ const { readClientOptions } = require('./arguments.js');
 const { create } = require('./completions.js');
 const { configOf } = require('./openpipe.js');
 const reports = require('./reports.js');
-const { MISSING_KEY, SDK_OPENPIPE, State, states } = require('./state.js');
+const { MISSING_KEY, SDK_OPENPIPE, State, stateOf, states } = require('./state.js');
 const { readEnv } = require('./environment.js');
 const { warnOnce } = require('./warnings.js');
 
@@ -66,7 +66,7 @@ function defineClient(sdk) {
 
     /** A client with the same options, `openpipe` among them, but for those given here. @param {any} options */
     withOptions(options) {
-      const state = /** @type {State} */ (states.get(this));
+      const state = stateOf(this);
       return super.withOptions({
         ...options,
         openpipe: mergeOpenpipe(state.openpipe, options?.openpipe),
@@ -85,7 +85,7 @@ function defineClient(sdk) {
 
     /** Takes no more calls, delivers the reports that are queued, and lets go of everything native. */
     async close() {
-      const state = /** @type {State} */ (states.get(this));
+      const state = stateOf(this);
       state.close();
       await reports.flush();
     }

@@ -7,7 +7,7 @@ const {
   checkOptions, milliseconds, readBody, readCallOptions, readHeaders, readSignal, retries,
 } = require('./arguments.js'); // prettier-ignore
 const { Call } = require('./call.js');
-const { states } = require('./state.js');
+const { stateOf } = require('./state.js');
 const { warnOnce } = require('./warnings.js');
 
 /** @typedef {import('./state.js').State} State */
@@ -43,14 +43,6 @@ function create(client, body, options) {
     }
   });
   return new sdk.APIPromise(state.client, answered, valueOf);
-}
-
-/** @param {any} client @returns {State} */
-function stateOf(client) {
-  const state = states.get(client) ?? states.get(Object.getPrototypeOf(client) ?? client);
-  if (!state)
-    throw new TypeError('chat.completions.create was called on an object that is not a client of openpipe-native');
-  return state;
 }
 
 /**

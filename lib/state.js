@@ -282,6 +282,19 @@ function declaresKey(headers) {
   return false;
 }
 
+/**
+ * The state of a client, also by what stands for one: a proxy around it, or an object made from it.
+ * @param {any} client @returns {State}
+ */
+function stateOf(client) {
+  const state =
+    states.get(client) ??
+    states.get(client?.chat?.completions?._client) ??
+    states.get(Object.getPrototypeOf(client ?? {}));
+  if (!state) throw new TypeError('this was called on an object that is not a client of openpipe-native');
+  return state;
+}
+
 /** @typedef {{ create(body: string, options: string | null): number }} NativeCompletions */
 
-module.exports = { MISSING_KEY, SDK_OPENAI, SDK_OPENPIPE, State, states };
+module.exports = { MISSING_KEY, SDK_OPENAI, SDK_OPENPIPE, State, stateOf, states };

@@ -80,7 +80,7 @@ describe.concurrent('a client in a worker thread', () => {
   });
 });
 
-describe.concurrent('nothing grows', () => {
+describe.concurrent('nothing grows', { timeout: 60_000 }, () => {
   for (const [name, heap, rss] of /** @type {[string, number, number][]} */ ([
     ['clients that are made and dropped', 1, 20],
     ['calls that fall back', 1, 20],

@@ -142,6 +142,10 @@ const scenes = {
     for (let count = 0; count < 1_000; count += 1) {
       await openai.chat.completions.create({ model: 'status-400', messages }, { signal: shared }).catch(() => {});
     }
+    const atOnce = Array.from({ length: 50 }, () =>
+      openai.chat.completions.create({ model: 'ok', messages }, { signal: shared }),
+    );
+    await Promise.all(atOnce);
     console.log(`aborted ${aborted}, listeners ${getEventListeners(shared, 'abort').length}`);
     done();
   },

@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
  */
 
 /** Longer than any of them may take; what still runs then is a failure, not a hang of the tests. */
-const AT_MOST_MS = 30_000;
+const AT_MOST_MS = 50_000;
 
 /**
  * @param {string} name Of the file, without its ending.

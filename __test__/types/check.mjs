@@ -85,14 +85,16 @@ function* declarationErrors() {
     for (const extension of ['d.ts', 'd.mts']) {
       const entries = {
         ours: join(root, `index.${extension}`),
+        client: join(root, `client.${extension}`),
         sdks: join(root, 'node_modules', sdk, `index.${extension}`),
       };
       const program = load(entries, dirname(entries.sdks), extension);
-      const diagnostics = [entries.ours, join(root, 'types.d.ts')].flatMap((file) =>
+      const shared = ['types.d.ts', 'client-types.d.ts'].map((file) => join(root, file));
+      const diagnostics = [entries.ours, entries.client, ...shared].flatMap((file) =>
         program.getSemanticDiagnostics(program.getSourceFile(file)),
       );
       if (diagnostics.length > 0)
-        yield `== index.${extension} with ${sdk}\n${ts.formatDiagnostics(diagnostics, formatHost)}`;
+        yield `== index.${extension} and client.${extension} with ${sdk}\n${ts.formatDiagnostics(diagnostics, formatHost)}`;
       const names = missingNames(program, entries, extension);
       if (names.length > 0) yield `== index.${extension} lacks what ${sdk} has: ${names.join(', ')}`;
     }
@@ -100,7 +102,7 @@ function* declarationErrors() {
 }
 
 /**
- * @param {{ ours: string, sdks: string }} entries
+ * @param {{ ours: string, client: string, sdks: string }} entries
  * @param {string} sdk the folder of the `openai` to compile against
  * @param {string} extension
  */
@@ -120,7 +122,7 @@ function load(entries, sdk, extension) {
  * Every name of the SDK's `OpenAI`, static or type, must be one of ours and mean the same. In CommonJS so must the
  * exports of its package.
  * @param {ts.Program} program
- * @param {{ ours: string, sdks: string }} entries
+ * @param {{ ours: string, client: string, sdks: string }} entries
  * @param {string} extension
  */
 function missingNames(program, entries, extension) {

@@ -118,7 +118,7 @@ const scenes = {
     };
     const openai = clientWith({ chat: { completions: { create } } });
     const after = await rounds(async () => {
-      for (let done = 0; done < 1_000; done += 50) {
+      for (let done = 0; done < 500; done += 50) {
         await Promise.allSettled(Array.from({ length: 50 }, (_, index) => call(openai, index % 2 === 0)));
       }
     });

@@ -494,9 +494,14 @@ async fn a_flush_waits_for_the_report_of_a_call_that_is_being_left() {
     });
     assert_eq!(flushed(&stage.reporter).await, counts(1, 0, 0, 0));
     about(stage.now(), 200);
-    stage.reporter.leave(2);
-    stage.reporter.leave(3);
-    assert_eq!(stage.reporter.counts().pending, 0);
+    let over = stage.reporter.scope(3);
+    stage.report(3, "over");
+    drop(over);
+    for call in [2, 3, 4] {
+        stage.reporter.leave(call);
+    }
+    assert_eq!(stage.reporter.counts().pending, 1);
+    assert_eq!(flushed(&stage.reporter).await, counts(2, 0, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -566,6 +571,22 @@ async fn a_call_is_reported_after_five_seconds_though_delivery_goes_on() {
     stage.settled().await;
     sleep(HOUR).await;
     assert_eq!((stage.taken().len(), stage.reported().len()), (1, 1), "delivered all the same, and told of once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_several_watch_is_told_of_once() {
+    for answer in [300, 60_000] {
+        let mut stage = Stage::new(move |_| answers(answer, 200, &[]));
+        let scope = stage.reporter.scope(7);
+        stage.watch(7);
+        stage.report(7, "r");
+        drop(scope);
+        stage.watch(7);
+        sleep(ms(100)).await;
+        stage.watch(7);
+        sleep(HOUR).await;
+        assert_eq!(stage.reported().len(), 1, "{:?}", stage.reported());
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -856,7 +877,9 @@ fn a_stream_that_fails_is_reported_with_what_had_come_of_it() {
 
     // What it carried says more than that it carried it.
     let event = Failure::bad_stream("the stream carried an error", Some(r#"{"error":{"message":"down"}}"#.into()));
-    assert_eq!(said(Some(200), &Came::Failure(&event, Some(so_far)))["errorMessage"], "down");
+    let carried = said(Some(200), &Came::Failure(&event, Some(so_far)));
+    assert_eq!(carried["errorMessage"], "down");
+    assert_eq!(carried["respPayload"]["choices"][0]["message"]["content"], "Hel");
     assert_eq!(said(Some(200), &Came::Failure(&event, None))["respPayload"], json!({"message": "down"}));
 }
 

@@ -1,0 +1,73 @@
+/** A report endpoint that never takes a report delays nobody (contract.md, section 7). */
+
+import { describe, expect } from 'vitest';
+
+import { ends } from './support/ends.mjs';
+import { callToItsEnd, test } from './support/reporting.mjs';
+
+/** @import { Behaviour } from '../../demo/upstream.mjs' */
+/** @import { Staging } from './support/reporting.mjs' */
+
+/** After so long `reportingFinished` is settled, delivered or not. */
+const PATIENCE = 5_000;
+/** What a busy machine may add. */
+const MARGIN = 3_000;
+
+/** @type {[string, Behaviour | 'refused'][]} */
+const endpoints = [
+  ['is not there', 'refused'],
+  ['resets every connection', { kind: 'reset' }],
+  ['is broken', { kind: 'status', status: 500 }],
+  ['asks to come back later', { kind: 'status', status: 429, headers: { 'retry-after': '20' } }],
+  ['never answers', { kind: 'silence' }],
+  ['answers by half', { kind: 'stall-body' }],
+  ['speaks no HTTP', { kind: 'garbage' }],
+];
+
+/** @param {Behaviour | 'refused'} does @param {any} serve @returns {Promise<Staging>} */
+async function staging(does, serve) {
+  const quiet = /** @type {const} */ ({ logLevel: 'off' });
+  // Where nobody is there, there is no primary either: its fallback is reported all the same.
+  if (does === 'refused') return { ...quiet, openpipe: { baseUrl: (await serve('refused')).url } };
+  return { ...quiet, reports: does };
+}
+
+// All at once, and before the others: a report that finds every place on the way taken by those of another would not be tried.
+test('reportingFinished is settled after five seconds', async ({ stageReports, serve }) => {
+  const cases = endpoints.flatMap(([endpoint, does]) => ends.map((end) => ({ endpoint, does, end })));
+  const waits = await Promise.all(
+    cases.map(async ({ endpoint, does, end: [end, body, more] }) => {
+      const { openai } = await stageReports({ ...more, ...(await staging(does, serve)) });
+      const started = performance.now();
+      const info = await callToItsEnd(openai, body);
+      const answered = performance.now();
+      const settled = await info.reportingFinished.then(
+        (/** @type {unknown} */ value) => ({ value }),
+        (/** @type {unknown} */ error) => ({ error }),
+      );
+      const finished = performance.now();
+      return { endpoint, end, settled, call: answered - started, wait: finished - answered };
+    }),
+  );
+
+  expect(waits).toHaveLength(endpoints.length * ends.length);
+  for (const { endpoint, end, settled, call, wait } of waits) {
+    const which = `${end}, where the endpoint ${endpoint}`;
+    expect(settled, which).toEqual({ value: undefined });
+    expect(call, which).toBeLessThan(MARGIN);
+    expect(wait, which).toBeGreaterThan(PATIENCE - 500);
+    expect(wait, which).toBeLessThan(PATIENCE + MARGIN);
+  }
+});
+
+describe('calls are as quick as ever where the endpoint', () => {
+  for (const [endpoint, does] of endpoints) {
+    test(endpoint, async ({ stageReports, serve }) => {
+      const { openai } = await stageReports(await staging(does, serve));
+      const started = performance.now();
+      for (let turn = 0; turn < 40; turn += 1) await callToItsEnd(openai, { stream: turn % 2 === 0 });
+      // One that waited for its report, or for room in a queue, would alone take longer than all of them may.
+      expect(performance.now() - started).toBeLessThan(PATIENCE - 500);
+    });
+  }
+});
