@@ -13,7 +13,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const QUICK = process.argv.includes('--quick');
-const ROUNDS = QUICK ? 1 : 5;
+const ROUNDS = QUICK ? 1 : 3;
 const SECONDS = QUICK ? 0.5 : 2;
 const path = (/** @type {string} */ name) => fileURLToPath(new URL(name, import.meta.url));
 

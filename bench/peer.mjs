@@ -78,7 +78,7 @@ async function failOver() {
 /** How long after its time the fallback's request came, by the upstream's clock. @param {boolean} blocked */
 async function lateness(blocked) {
   const late = [];
-  for (let round = 0; round < 10; round += 1) {
+  for (let round = 0; round < 8; round += 1) {
     await fetch(`${url}/arrivals`).then((response) => response.json());
     const call = /** @type {NonNullable<typeof peer.failOver>} */ (peer.failOver)(true);
     // The primary's request has to be on its way before the thread is blocked: JavaScript clients send it from there.

@@ -37,8 +37,6 @@ class ForeignRequest {
     this.keep = keep;
     this.controller = new AbortController();
     this.dropped = false;
-    /** Nothing is left that the client could be told to stop. */
-    this.over = false;
     /** What the client returned, a stream. @type {any} */
     this.stream = undefined;
     /** The stream's own controller. @type {any} */
@@ -95,7 +93,7 @@ class ForeignRequest {
 
   /** Rust has turned away: the client is told to stop, and whatever comes of it is dropped. */
   drop() {
-    if (this.dropped || this.over) return;
+    if (this.dropped) return;
     this.dropped = true;
     this.controller.abort();
     if (this.stream !== undefined || this.iterator) closeStream(this.stream, this.iterator, this.streamController);
@@ -133,7 +131,6 @@ class ForeignRequest {
     }
     const text = typeof value === 'object' && value !== null ? jsonOf(value) : null;
     const id = wellFormed(read(() => value._request_id));
-    this.over = true;
     this.#answer({ completion: { ticket: this.keep({ value, request: this }), text, request_id: id } });
   }
 
@@ -141,6 +138,7 @@ class ForeignRequest {
   #opened(stream, streaming) {
     this.stream = stream;
     this.streamController = controllerOf(stream);
+    // One that nobody asked for is dropped by Rust.
     if (streaming) {
       const iterator = /** @type {AsyncIterator<any>} */ (openedOn(stream)[Symbol.asyncIterator]());
       this.iterator = iterator;
@@ -148,8 +146,6 @@ class ForeignRequest {
       // given another iterator when it is handed through.
       this.first = Promise.resolve(iterator.next());
       this.first.catch(() => {}); // told when it is pulled
-    } else {
-      closeStream(stream, undefined, this.streamController);
     }
     const id = wellFormed(read(() => this.response?.headers?.get?.('x-request-id')));
     this.#answer({ stream: { ticket: this.keep(this), request_id: id } });
@@ -160,7 +156,6 @@ class ForeignRequest {
     if (this.dropped) return;
     try {
       if (result?.done) {
-        this.over = true;
         this.#answer('done');
         return;
       }

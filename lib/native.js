@@ -3,6 +3,7 @@
  * Loads the addon and opens this environment's mailbox: where everything that Rust has to say arrives.
  */
 
+const { AsyncResource } = require('node:async_hooks');
 const { setInterval } = require('node:timers');
 
 const binding = require('../binding.js');
@@ -28,6 +29,8 @@ const receivers = new Map();
 
 /** @type {InstanceType<typeof binding.Mailbox> | undefined} */
 let mailbox;
+/** Deliveries run in the context that the mailbox was opened in: not in that of whoever happens to make the first call. */
+const context = new AsyncResource('OPENPIPE_MAILBOX');
 
 /**
  * Every message that has come since the last delivery. Must not throw: there is nobody above it.
@@ -59,7 +62,9 @@ function deliver(delivery) {
 
 /** @returns {InstanceType<typeof binding.Mailbox>} */
 function openMailbox() {
-  mailbox ??= new binding.Mailbox(deliver, JSON.stringify(transportSettings(process.env)));
+  mailbox ??= context.runInAsyncScope(
+    () => new binding.Mailbox(deliver, JSON.stringify(transportSettings(process.env))),
+  );
   return mailbox;
 }
 

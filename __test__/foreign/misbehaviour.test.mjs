@@ -329,7 +329,14 @@ describe('a client that gives an odd stream', () => {
   ])) {
     test(`whose iterator answers with what is ${what}: it fails`, async ({ stage }) => {
       const answers = [{ value: contentChunk('a'), done: false }, result];
-      const iterator = { next: async () => answers.shift() };
+      let closed = false;
+      const iterator = {
+        next: async () => answers.shift(),
+        return: async () => {
+          closed = true;
+          return { value: undefined, done: true };
+        },
+      };
       const { client } = plainClient(async () => ({ [Symbol.asyncIterator]: () => iterator }));
       const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
       const told = await ask(openai, { stream: true, openpipe: TO_CLIENT });
@@ -337,6 +344,30 @@ describe('a client that gives an odd stream', () => {
       expect(told.text).toBe('a');
       expect(told.failedIn).toBe('iterator');
       expect(told.info.attempts[1]).toMatchObject({ upstream: 'client', outcome: 'stream' });
+      expect(await eventually(() => closed)).toBe(true);
+    });
+
+    test(`whose iterator answers with what is ${what} before its content: it is left, and closed`, async ({
+      stage,
+    }) => {
+      const answers = [{ value: contentChunk(''), done: false }, result];
+      let closed = false;
+      const iterator = {
+        next: async () => answers.shift(),
+        return: async () => {
+          closed = true;
+          return { value: undefined, done: true };
+        },
+      };
+      const { client } = plainClient(async () => ({ [Symbol.asyncIterator]: () => iterator }));
+      const { openai } = await stage({ primary: FAILING });
+      const told = await ask(openai, {
+        stream: true,
+        openpipe: { fallback: [{ model: MODEL, client }, { model: 'next' }] },
+      });
+
+      expect(told.text).toBe('Answered by the fallback, with the model next.');
+      expect(await eventually(() => closed)).toBe(true);
     });
   }
 

@@ -377,6 +377,21 @@ describe('what a plain client streams becomes a stream of the SDK', () => {
       expect(await eventually(closed)).toBe(true);
     });
 
+    test(`that is closed by its controller with chunks waiting: ${what}`, async ({ stage }) => {
+      const { stream: source, closed } = make();
+      const { openai } = await withStream(stage, source);
+      const stream = await open(openai);
+      await pause(30);
+      let read = 0;
+      for await (const _chunk of stream) {
+        read += 1;
+        stream.controller.abort();
+      }
+
+      expect(read).toBe(1);
+      expect(await eventually(closed)).toBe(true);
+    });
+
     test(`that is closed by the caller's signal: ${what}`, async ({ stage }) => {
       const { stream: source, closed } = make();
       const { openai } = await withStream(stage, source);
@@ -576,6 +591,41 @@ describe('the helpers of the SDK', () => {
     expect(parsed.choices[0]?.message.content).toBe('{"a":1}');
     expect(parsed.openpipe).toMatchObject({ servedBy: 'fallback', model: MODEL });
   });
+});
+
+test('a proxy around the stream of an SDK is read through the proxy, and is what the caller gets', async ({
+  stage,
+  serve,
+}) => {
+  const foreign = await serve({ kind: 'answer', content: 'one two three', deltas: 3 });
+  const client = new OpenAI6({ apiKey: 'k', baseURL: foreign.url });
+  const traced = /** @type {any[]} */ ([]);
+  /** @type {any} */
+  let proxy;
+  // As tracing packages do it.
+  const tracing = plainClient(async (body, options) => {
+    const stream = /** @type {any} */ (await client.chat.completions.create(body, options));
+    proxy = new Proxy(stream, {
+      get(target, name) {
+        if (name !== Symbol.asyncIterator) return Reflect.get(target, name);
+        return async function* () {
+          for await (const chunk of target) {
+            traced.push(chunk);
+            yield chunk;
+          }
+        };
+      },
+    });
+    return proxy;
+  });
+  const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: tracing.client } });
+  const got = await open(openai);
+  const { chunks: read, error } = await readAll(got);
+
+  expect(Object.is(got, proxy)).toBe(true);
+  expect(error).toBeUndefined();
+  expect(textOf(read)).toBe('one two three');
+  expect(new Set(traced)).toEqual(new Set(read));
 });
 
 test('a stream of an SDK that fails in the middle does not end as if nothing were', async ({ stage, serve }) => {

@@ -3,7 +3,7 @@
 import { describe, expect } from 'vitest';
 
 import { ends } from './support/ends.mjs';
-import { callToItsEnd, test } from './support/reporting.mjs';
+import { callToItsEnd, NOWHERE, test } from './support/reporting.mjs';
 
 /** @import { Behaviour } from '../../demo/upstream.mjs' */
 /** @import { Staging } from './support/reporting.mjs' */
@@ -24,20 +24,20 @@ const endpoints = [
   ['speaks no HTTP', { kind: 'garbage' }],
 ];
 
-/** @param {Behaviour | 'refused'} does @param {any} serve @returns {Promise<Staging>} */
-async function staging(does, serve) {
+/** @param {Behaviour | 'refused'} does @returns {Staging} */
+function staging(does) {
   const quiet = /** @type {const} */ ({ logLevel: 'off' });
   // Where nobody is there, there is no primary either: its fallback is reported all the same.
-  if (does === 'refused') return { ...quiet, openpipe: { baseUrl: (await serve('refused')).url } };
+  if (does === 'refused') return { ...quiet, openpipe: { baseUrl: NOWHERE } };
   return { ...quiet, reports: does };
 }
 
 // All at once, and before the others: a report that finds every place on the way taken by those of another would not be tried.
-test('reportingFinished is settled after five seconds', async ({ stageReports, serve }) => {
+test('reportingFinished is settled after five seconds', async ({ stageReports }) => {
   const cases = endpoints.flatMap(([endpoint, does]) => ends.map((end) => ({ endpoint, does, end })));
   const waits = await Promise.all(
     cases.map(async ({ endpoint, does, end: [end, body, more] }) => {
-      const { openai } = await stageReports({ ...more, ...(await staging(does, serve)) });
+      const { openai } = await stageReports({ ...more, ...staging(does) });
       const started = performance.now();
       const info = await callToItsEnd(openai, body);
       const answered = performance.now();
@@ -62,8 +62,8 @@ test('reportingFinished is settled after five seconds', async ({ stageReports, s
 
 describe('calls are as quick as ever where the endpoint', () => {
   for (const [endpoint, does] of endpoints) {
-    test(endpoint, async ({ stageReports, serve }) => {
-      const { openai } = await stageReports(await staging(does, serve));
+    test(endpoint, async ({ stageReports }) => {
+      const { openai } = await stageReports(staging(does));
       const started = performance.now();
       for (let turn = 0; turn < 40; turn += 1) await callToItsEnd(openai, { stream: turn % 2 === 0 });
       // One that waited for its report, or for room in a queue, would alone take longer than all of them may.

@@ -10,7 +10,7 @@ import { completion } from '../../demo/upstream/payload.mjs';
 import { MESSAGES } from '../support/calls.mjs';
 import { OPENAI_KEY, OPENPIPE_KEY } from '../support/keys.mjs';
 import { clientOptions, onlyChat, PRIMARY } from '../support/upstreams.mjs';
-import { allReported, callToItsEnd, MODEL, reportsAt, test } from './support/reporting.mjs';
+import { allReported, callToItsEnd, MODEL, NOWHERE, reportsAt, test } from './support/reporting.mjs';
 
 /** @import { Behaviour } from '../../demo/upstream.mjs' */
 
@@ -108,7 +108,7 @@ describe('tags', () => {
 });
 
 describe('metadata', () => {
-  for (const [name, body, sent] of /** @type {[string, any, any]} */ ([
+  for (const [name, body, sent] of /** @type {[string, any, any][]} */ ([
     ['is reported, though it is not sent', { metadata: { prompt_id: 'x' } }, undefined],
     ['is sent as well with `store`', { store: true, metadata: { prompt_id: 'x' } }, { prompt_id: 'x' }],
   ])) {
@@ -242,9 +242,8 @@ describe('a failure', () => {
     });
   }
 
-  test('for want of a server is reported', async ({ stageReports, serve }) => {
-    const { url } = await serve('refused');
-    const { only } = await stageReports({ baseURL: url });
+  test('for want of a server is reported', async ({ stageReports }) => {
+    const { only } = await stageReports({ baseURL: NOWHERE });
     const report = await only();
 
     expect(report.errorMessage).toEqual(expect.any(String));

@@ -14,6 +14,12 @@ import { clientOptions, test as base } from '../../support/upstreams.mjs';
 /** A model that OpenPipe does not serve. */
 export const MODEL = 'own-model';
 
+/**
+ * Where nobody listens, ever: a port that was only just free may be another test's by the time that a report is tried
+ * again.
+ */
+export const NOWHERE = 'http://127.0.0.1:1/v1';
+
 /** What the report endpoint does when all is well. @type {Behaviour} */
 export const TAKES = { kind: 'status', status: 200, body: { json: { status: 'ok' } } };
 
