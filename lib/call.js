@@ -346,8 +346,8 @@ function adopt(foreign, open, controller) {
     if (!isSdkStream(stream)) return undefined;
     // Its own iterator is open by now.
     stream.iterator = open;
-    // openai 7 puts an iterator of its own on each stream.
-    if (Object.hasOwn(stream, Symbol.asyncIterator)) stream[Symbol.asyncIterator] = open;
+    // openai 7 puts an iterator of its own on each stream, others have theirs in a subclass: they have seen the chunks.
+    Object.defineProperty(stream, Symbol.asyncIterator, { value: open, writable: true, configurable: true });
     // An SDK's iterator aborts its own controller when it fails, before it says so; the reader's is the caller's alone.
     stream.controller = controller;
   } catch {

@@ -4,8 +4,6 @@
  * it needs to decide (src/js_upstream.rs). Nothing is decided here.
  */
 
-const { types } = require('node:util');
-
 const native = require('./native.js');
 const { causeOf } = require('./errors.js');
 
@@ -130,7 +128,7 @@ class ForeignRequest {
       return;
     }
     const text = typeof value === 'object' && value !== null ? jsonOf(value) : null;
-    const id = wellFormed(read(() => value._request_id));
+    const id = wellFormed(read(() => value._request_id)) ?? this.#requestId();
     this.#answer({ completion: { ticket: this.keep({ value, request: this }), text, request_id: id } });
   }
 
@@ -147,8 +145,12 @@ class ForeignRequest {
       this.first = Promise.resolve(iterator.next());
       this.first.catch(() => {}); // told when it is pulled
     }
-    const id = wellFormed(read(() => this.response?.headers?.get?.('x-request-id')));
-    this.#answer({ stream: { ticket: this.keep(this), request_id: id } });
+    this.#answer({ stream: { ticket: this.keep(this), request_id: this.#requestId() } });
+  }
+
+  /** Not every SDK puts it on what it returns. */
+  #requestId() {
+    return wellFormed(read(() => this.response?.headers?.get?.('x-request-id')));
   }
 
   /** @param {any} result */
@@ -202,14 +204,17 @@ function isSdkStream(stream) {
 
 /**
  * What a stream's iterator is opened on. A generator holds that object for as long as it runs, and an SDK's stream is to be
- * the caller's alone, who may drop it: where it is none but an instance of the SDK's class, it is opened on a copy.
+ * the caller's alone, who may drop it: where it is none but an instance of the SDK's class, it is opened on a copy. So a
+ * proxy around it (of a tracing package) is not asked now, but once, when the caller reads it.
  * @param {any} stream
  */
 function openedOn(stream) {
-  const isPlain =
-    !types.isProxy(stream) &&
-    read(() => isSdkStream(stream) && typeof stream.constructor.fromSSEResponse === 'function') &&
-    !Object.hasOwn(stream, Symbol.asyncIterator);
+  const isPlain = read(
+    () =>
+      isSdkStream(stream) &&
+      typeof stream.constructor.fromSSEResponse === 'function' &&
+      !Object.hasOwn(stream, Symbol.asyncIterator),
+  );
   if (!isPlain) return stream;
   return Object.create(Object.getPrototypeOf(stream), Object.getOwnPropertyDescriptors(stream));
 }

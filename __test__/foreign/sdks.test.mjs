@@ -97,17 +97,20 @@ for (const sdk of sdks) {
       });
     }
 
-    test('keeps its request id', async ({ stage, serve }) => {
-      const { openai, asked } = await withClient(sdk, stage, serve);
-      const { data, response } = await create(openai, false).withResponse();
-      const own = (await onlyAsked(asked).returned)._request_id;
+    for (const stream of [false, true]) {
+      test(`keeps the request id of its ${stream ? 'stream' : 'completion'}`, async ({ stage, serve }) => {
+        const { openai, asked } = await withClient(sdk, stage, serve);
+        const { data, response } = await create(openai, stream).withResponse();
+        const id = response.headers.get('x-request-id');
 
-      expect(data._request_id).toBe(own);
-      // Not every SDK puts it on the completion; where one does, the attempt tells it too.
-      if (own === undefined) return;
-      expect(own).toBe(response.headers.get('x-request-id'));
-      expect(data.openpipe.attempts[1].requestId).toBe(own);
-    });
+        expect(id).toMatch(/^req_/);
+        expect(data.openpipe.attempts[1].requestId).toBe(id);
+        // Not every SDK puts it on what it returns.
+        expect(data._request_id).toBe((await onlyAsked(asked).returned)._request_id);
+        expect([id, undefined]).toContain(data._request_id);
+        if (stream) await readAll(data);
+      });
+    }
 
     test('sends its own key and sees no other', async ({ stage, serve }) => {
       const { openai, foreign, primary } = await withClient(sdk, stage, serve);
@@ -138,6 +141,7 @@ for (const sdk of sdks) {
           expect(error.openpipe.attempts).toHaveLength(2);
           expect(error.openpipe.attempts[1]).toMatchObject({ upstream: 'client', outcome: failing.kind, tries: 1 });
           expect(error.openpipe.attempts[1].status).toBe(failing.status);
+          expect(typeof error.openpipe.attempts[1].requestId).toBe(failing.status ? 'string' : 'undefined');
         });
       }
     }

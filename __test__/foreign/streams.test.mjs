@@ -147,6 +147,14 @@ describe('a client’s stream that is held until its end', () => {
     expect(told.info.attempts[1]).toMatchObject({ upstream: 'client', outcome: 'stream' });
   });
 
+  test('is left when it is larger than what may be held', async ({ stage }) => {
+    const items = [ROLE, ...Array.from({ length: 50 }, () => contentChunk('x'.repeat(1_000))), FINISH];
+    const { told } = await askFollowed(stage, () => streamOf(items), { holdUntil: 'finish', maxResponseBytes: 20_000 });
+
+    expect(told.text).toBe(NEXT);
+    expect(told.info.attempts[1]).toMatchObject({ upstream: 'client', outcome: 'invalid_response' });
+  });
+
   test('is not held when it is the last', async ({ stage }) => {
     const { client } = plainClient(async () => stalled([ROLE, contentChunk('at once')]));
     const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
@@ -593,39 +601,75 @@ describe('the helpers of the SDK', () => {
   });
 });
 
-test('a proxy around the stream of an SDK is read through the proxy, and is what the caller gets', async ({
-  stage,
-  serve,
-}) => {
-  const foreign = await serve({ kind: 'answer', content: 'one two three', deltas: 3 });
-  const client = new OpenAI6({ apiKey: 'k', baseURL: foreign.url });
-  const traced = /** @type {any[]} */ ([]);
-  /** @type {any} */
-  let proxy;
-  // As tracing packages do it.
-  const tracing = plainClient(async (body, options) => {
-    const stream = /** @type {any} */ (await client.chat.completions.create(body, options));
-    proxy = new Proxy(stream, {
-      get(target, name) {
-        if (name !== Symbol.asyncIterator) return Reflect.get(target, name);
-        return async function* () {
-          for await (const chunk of target) {
-            traced.push(chunk);
-            yield chunk;
-          }
-        };
+describe('a stream of an SDK that is traced', () => {
+  /** @param {AsyncIterable<any>} source @param {(chunk: any) => void} trace */
+  async function* tracing(source, trace) {
+    for await (const chunk of source) {
+      trace(chunk);
+      yield chunk;
+    }
+  }
+  /** As tracing packages do it. @type {[string, (stream: any, trace: (chunk: any) => void) => any][]} */
+  const tracers = [
+    [
+      'by a proxy',
+      (stream, trace) =>
+        new Proxy(stream, {
+          get: (target, name) =>
+            name === Symbol.asyncIterator ? () => tracing(target, trace) : Reflect.get(target, name),
+        }),
+    ],
+    [
+      'by an iterator that is put on it',
+      (stream, trace) => {
+        const own = stream[Symbol.asyncIterator].bind(stream);
+        stream[Symbol.asyncIterator] = () => tracing({ [Symbol.asyncIterator]: own }, trace);
+        return stream;
       },
-    });
-    return proxy;
-  });
-  const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: tracing.client } });
-  const got = await open(openai);
-  const { chunks: read, error } = await readAll(got);
+    ],
+    [
+      'by its `iterator`',
+      (stream, trace) => {
+        const own = stream.iterator;
+        stream.iterator = () => tracing({ [Symbol.asyncIterator]: own }, trace);
+        return stream;
+      },
+    ],
+    [
+      'by a subclass',
+      (stream, trace) => {
+        /** @extends {Stream<any>} */
+        class Traced extends Stream {
+          [Symbol.asyncIterator]() {
+            return tracing({ [Symbol.asyncIterator]: () => super[Symbol.asyncIterator]() }, trace);
+          }
+        }
+        return new Traced(stream.iterator, stream.controller);
+      },
+    ],
+  ];
+  for (const [how, trace] of tracers) {
+    test(`${how} is what the caller gets, and is traced once`, async ({ stage, serve }) => {
+      const foreign = await serve({ kind: 'answer', content: 'one two three', deltas: 3 });
+      const sdk = new OpenAI6({ apiKey: 'k', baseURL: foreign.url });
+      const traced = /** @type {any[]} */ ([]);
+      /** @type {any} */
+      let returned;
+      const { client } = plainClient(async (body, options) => {
+        const stream = /** @type {any} */ (await sdk.chat.completions.create(body, options));
+        returned = trace(stream, (chunk) => traced.push(chunk));
+        return returned;
+      });
+      const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
+      const got = await open(openai);
+      const { chunks: read, error } = await readAll(got);
 
-  expect(Object.is(got, proxy)).toBe(true);
-  expect(error).toBeUndefined();
-  expect(textOf(read)).toBe('one two three');
-  expect(new Set(traced)).toEqual(new Set(read));
+      expect(Object.is(got, returned)).toBe(true);
+      expect(error).toBeUndefined();
+      expect(textOf(read)).toBe('one two three');
+      expect(traced).toEqual(read);
+    });
+  }
 });
 
 test('a stream of an SDK that fails in the middle does not end as if nothing were', async ({ stage, serve }) => {

@@ -90,6 +90,17 @@ for (const [what, stream] of MODES) {
   });
 }
 
+for (const [what, stream] of MODES) {
+  test(`a ${what} whose primary is healthy asks no client`, async ({ stage }) => {
+    const { client, asked } = healthyClient();
+    const { openai } = await stage({ openpipe: { fallbackClient: client } });
+    const told = await ask(openai, { stream, openpipe: { fallback: [{ model: 'a' }, { model: 'b', client }] } });
+
+    expect(told.info).toMatchObject({ servedBy: 'primary', attempts: [{ upstream: 'openpipe', outcome: 'ok' }] });
+    expect(asked).toEqual([]);
+  });
+}
+
 test("a target's own client comes before the constructor's", async ({ stage }) => {
   const own = healthyClient('Answered by its own.');
   const constructors = healthyClient();

@@ -254,6 +254,32 @@ describe.concurrent("a client's stream that never begins", () => {
   }
 });
 
+test('the deadline of the call bounds the wait for the first content of the last stream', async ({ stage }) => {
+  const { client } = plainClient(async () => stalled([ROLE]));
+  const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
+  const told = await ask(openai, { stream: true, openpipe: { ...TO_CLIENT, deadline: 200 } });
+
+  expect(told.failedIn).toBe('iterator');
+  expect(told.error.constructor).toBe(OpenAI.APIConnectionTimeoutError);
+  expect(told.ms).toBeGreaterThanOrEqual(200);
+  expect(told.ms).toBeLessThan(LATE);
+});
+
+test('the deadline of the call does not cut a stream that has begun', async ({ stage }) => {
+  const { client } = plainClient(async () =>
+    (async function* () {
+      yield* [ROLE, contentChunk('begun, ')];
+      await pause(600);
+      yield* [contentChunk('and ended'), FINISH];
+    })(),
+  );
+  const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
+  const told = await ask(openai, { stream: true, openpipe: { ...TO_CLIENT, deadline: 500 } });
+
+  expect(told.error).toBeUndefined();
+  expect(told.text).toBe('begun, and ended');
+});
+
 describe.concurrent("a client's stream that falls silent", () => {
   /** @type {[string, () => AsyncIterable<any>][]} */
   const silentAfterwards = [

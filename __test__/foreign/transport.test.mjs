@@ -287,6 +287,15 @@ describe('`fetchOptions`', () => {
     expect(calls[0]?.init.dispatcher).toBe(dispatcher);
   });
 
+  test('may be an agent, in the way of older versions of the SDK', async () => {
+    const { fetch, calls } = fakeFetch();
+    vi.stubGlobal('fetch', fetch);
+    const openai = clientWith(/** @type {any} */ ({ httpAgent: { its: 'own' } }));
+
+    expect((await ask(openai, { model: DIRECT })).text).toBe('Fetched.');
+    expect(calls).toHaveLength(1);
+  });
+
   test('of a call reach the `fetch` of that call alone', async ({ stage }) => {
     const { fetch, calls } = fakeFetch();
     vi.stubGlobal('fetch', fetch);

@@ -291,7 +291,9 @@ describe('an error', () => {
   test('is a TypeError of a method that is called on something else', async () => {
     const { listModels } = OpenPipe.prototype;
     for (const self of [undefined, {}, Object.create(new OpenPipe({ apiKey: OPENPIPE_KEY }))]) {
-      expect(await rejection(listModels.call(self))).toBeInstanceOf(TypeError);
+      const error = await rejection(listModels.call(self));
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error.message).toContain('listModels');
     }
   });
 });

@@ -2,6 +2,7 @@
 import OpenAI = require('openpipe-native');
 import SamePath = require('openpipe-native/openai');
 import sdk = require('openai');
+import OpenPipe = require('openpipe-native/client');
 import Default, {
   APIPromise,
   AzureOpenAI,
@@ -11,6 +12,7 @@ import Default, {
   toFile,
 } from 'openpipe-native';
 import type { ClientOptions, OpenPipeOptions, Uploadable } from 'openpipe-native';
+import DefaultOpenPipe, { OpenPipe as NamedOpenPipe, type Dataset } from 'openpipe-native/client';
 
 import { expectExactly } from './expect.js';
 
@@ -43,3 +45,15 @@ export async function dynamic() {
   const { default: EsmOpenAI } = await import('openpipe-native');
   return new OpenAI({ openpipe: { fallbackClient: new EsmOpenAI() } });
 }
+
+// OpenPipe's own API.
+export const openpipes: [
+  typeof DefaultOpenPipe,
+  typeof NamedOpenPipe,
+  typeof OpenPipe.default,
+  typeof OpenPipe.OpenPipe,
+] = [OpenPipe, OpenPipe, OpenPipe, OpenPipe];
+export const instance: OpenPipe = new DefaultOpenPipe({ apiKey: 'opk' });
+export const withInstance = new OpenAI({ openpipe: instance });
+expectExactly<Promise<OpenPipe.Dataset>>()(instance.createDataset({ name: 'd' }));
+export const named = (dataset: OpenPipe.Dataset): Dataset => dataset;

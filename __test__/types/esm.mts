@@ -2,6 +2,7 @@
 import * as sdk from 'openai';
 import cjsSdk = require('openai');
 import CjsOpenAI = require('openpipe-native');
+import CjsOpenPipe = require('openpipe-native/client');
 import OpenAI, {
   APIPromise,
   AzureOpenAI,
@@ -13,6 +14,7 @@ import OpenAI, {
   type Uploadable,
 } from 'openpipe-native';
 import * as everything from 'openpipe-native';
+import OpenPipe, { OpenPipe as NamedOpenPipe, type Dataset } from 'openpipe-native/client';
 import SamePath, { type OpenPipeOptions } from 'openpipe-native/openai';
 
 import { expectExactly } from './expect.js';
@@ -39,3 +41,11 @@ export const promise: APIPromise<OpenAI.OpenPipeChatCompletion> = openai.chat.co
 });
 export const uploadable: Promise<Uploadable> = toFile(Buffer.from('x'), 'x.txt');
 export const isOurs = (error: unknown) => error instanceof OpenAIError && error.openpipe?.errors;
+
+// OpenPipe's own API: an instance of either copy stands for its key.
+export const openpipes: (typeof OpenPipe)[] = [NamedOpenPipe, CjsOpenPipe, CjsOpenPipe.default];
+export const withInstances = [new OpenPipe(), new CjsOpenPipe()].flatMap((instance) => [
+  new OpenAI({ openpipe: instance }),
+  new CjsOpenAI({ openpipe: instance }),
+]);
+expectExactly<Promise<Dataset>>()(new OpenPipe().createDataset({ name: 'd' }));
