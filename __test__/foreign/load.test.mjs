@@ -75,7 +75,7 @@ test('of many concurrent calls through a real SDK each caller gets its own answe
   const client = new OpenAI6({ apiKey: FOREIGN_KEY, baseURL: upstream.url });
   const openai = new OpenAI(clientOptions(upstream.url, upstream.url, { openpipe: { fallbackClient: client } }));
   const told = await Promise.all(
-    Array.from({ length: 300 }, (_, index) =>
+    Array.from({ length: 200 }, (_, index) =>
       ask(openai, {
         stream: index % 2 === 0,
         model: 'openpipe:status-400',

@@ -441,7 +441,7 @@ describe('a client that calls back', () => {
       );
       const staged = await stage({ primary: { ...FAILING, delayMs: 20 }, openpipe: { fallbackClient: client } });
       openai = staged.openai;
-      const told = await ask(openai, { stream, openpipe: { fallback: { model: MODEL, timeout: 300 } } });
+      const told = await ask(openai, { stream, openpipe: { fallback: { model: MODEL, timeout: 600 } } });
       const [reached, sent] = [asked.length, chats(staged.primary).length];
       await pause(150);
 

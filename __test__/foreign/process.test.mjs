@@ -119,7 +119,7 @@ async function scene(serve, name) {
 /** @param {Fixtures['serve']} serve @param {string} name */
 async function memory(serve, name) {
   const { url } = await serve(FAILING);
-  const run = await runProgram('../foreign/programs/memory', [name, url], { flags: ['--expose-gc'] });
+  const run = await runProgram('../foreign/programs/memory', [name, url], { flags: ['--expose-gc'], atMost: 55_000 });
   expect(run).toMatchObject({ code: 0, signal: null, stderr: '' });
   return JSON.parse(run.stdout);
 }

@@ -335,7 +335,7 @@ describe('the signal', () => {
   test('fires when the deadline of the call is up', async ({ stage }) => {
     const { client, asked } = plainClient(never);
     const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
-    await ask(openai, { openpipe: { ...TO_CLIENT, deadline: 200 } });
+    await ask(openai, { openpipe: { ...TO_CLIENT, deadline: 700 } });
 
     expect(await eventually(() => onlyAsked(asked).options.signal.aborted)).toBe(true);
   });

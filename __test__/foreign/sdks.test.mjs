@@ -16,7 +16,7 @@ import { FOREIGN_KEY, sdks } from './support/sdks.mjs';
 /** @import { ForeignSdk } from './support/sdks.mjs' */
 
 /** Time enough for a busy machine to notice a refused connection, and short enough to wait for silence. */
-const TIMEOUT = 300;
+const TIMEOUT = 700;
 
 /**
  * What an upstream does, what it is called, and which of the SDK's classes it is. Silence is not among them: whose clock is
@@ -147,20 +147,20 @@ for (const sdk of sdks) {
     }
 
     for (const stream of [false, true]) {
-      test(`is given up when its upstream is silent to a ${stream ? 'stream' : 'completion'}`, async ({
-        stage,
-        serve,
-      }) => {
-        const { openai, foreign } = await withClient(sdk, stage, serve, { kind: 'silence' });
-        const error = await rejection(create(openai, stream, { maxRetries: 0, timeout: TIMEOUT }));
+      test.concurrent(
+        `is given up when its upstream is silent to a ${stream ? 'stream' : 'completion'}`,
+        async ({ stage, serve }) => {
+          const { openai, foreign } = await withClient(sdk, stage, serve, { kind: 'silence' });
+          const error = await rejection(create(openai, stream, { maxRetries: 0, timeout: TIMEOUT }));
 
-        // Its own clock and ours are set to the same time, and either may be the first.
-        expect(error.constructor.name).toBe('APIConnectionTimeoutError');
-        expect(error.openpipe.attempts[1]).toMatchObject({ upstream: 'client', outcome: 'timeout', tries: 1 });
-        expect(error.openpipe.attempts[1].durationMs).toBeGreaterThan(TIMEOUT - 10);
-        const [request] = chats(foreign);
-        expect(await request?.closed).toBe('broken off');
-      });
+          // Its own clock and ours are set to the same time, and either may be the first.
+          expect(error.constructor.name).toBe('APIConnectionTimeoutError');
+          expect(error.openpipe.attempts[1]).toMatchObject({ upstream: 'client', outcome: 'timeout', tries: 1 });
+          expect(error.openpipe.attempts[1].durationMs).toBeGreaterThan(TIMEOUT - 10);
+          const [request] = chats(foreign);
+          expect(await request?.closed).toBe('broken off');
+        },
+      );
 
       test(`hands a ${stream ? 'stream' : 'completion'} on when it fails as a middle target`, async ({
         stage,

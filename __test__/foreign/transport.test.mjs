@@ -138,7 +138,7 @@ for (const [what, stream] of /** @type {const} */ ([
         stream,
         model: DIRECT,
         openpipe: { fallback: { model: PRIMARY } },
-        options: { timeout: 100 },
+        options: { timeout: 500 },
       });
 
       expect(told.text).toBe(`Answered by the primary, with the model ${PRIMARY}.`);

@@ -46,16 +46,17 @@ test('reportingFinished is settled after five seconds', async ({ stageReports })
         (/** @type {unknown} */ error) => ({ error }),
       );
       const finished = performance.now();
-      return { endpoint, end, settled, call: answered - started, wait: finished - answered };
+      return { endpoint, end, settled, call: answered - started, all: finished - started, wait: finished - answered };
     }),
   );
 
   expect(waits).toHaveLength(endpoints.length * ends.length);
-  for (const { endpoint, end, settled, call, wait } of waits) {
+  for (const { endpoint, end, settled, call, all, wait } of waits) {
     const which = `${end}, where the endpoint ${endpoint}`;
     expect(settled, which).toEqual({ value: undefined });
     expect(call, which).toBeLessThan(MARGIN);
-    expect(wait, which).toBeGreaterThan(PATIENCE - 500);
+    // The call was over some time before this busy thread heard of it.
+    expect(all, which).toBeGreaterThan(PATIENCE - 100);
     expect(wait, which).toBeLessThan(PATIENCE + MARGIN);
   }
 });

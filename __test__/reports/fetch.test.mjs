@@ -36,8 +36,8 @@ function mockFetch(report = TAKEN) {
       calls.push(request.url);
       return Response.json(completion(body.model, 'Answered by a mock.'));
     }
-    const { url, method, headers, signal } = request;
-    const seen = { url, method, headers, body, rawBody, signal };
+    const { url, method, headers } = request;
+    const seen = { url, method, headers, body, rawBody, signal: init.signal };
     reports.push(seen);
     return report(seen, reports.length - 1);
   });

@@ -5,7 +5,7 @@
 
 import OpenAI from 'openpipe-native';
 
-import { chunks, completion, contentChunk, never, pause, ROLE, streamOf } from '../support/clients.mjs';
+import { chunks, completion, contentChunk, gate, never, pause, ROLE, streamOf } from '../support/clients.mjs';
 
 const [scene = '', baseURL = ''] = process.argv.slice(2);
 
@@ -50,30 +50,29 @@ const scenes = {
     done();
   },
   async 'a completion that is rejected late'() {
-    const late = pause(200);
-    const openai = clientWith(() => late.then(() => Promise.reject(new Error('too late'))));
+    const late = gate();
+    const openai = clientWith(() => late.opened.then(() => Promise.reject(new Error('too late'))));
     await failure(complete(openai, 50));
-    await late;
+    late.open();
     await pause(50);
     done();
   },
   async 'a stream that is rejected late'() {
-    const late = pause(200);
-    const next = () => late.then(() => Promise.reject(new Error('too late')));
+    const late = gate();
+    const next = () => late.opened.then(() => Promise.reject(new Error('too late')));
     const closing = () => Promise.reject(new Error('cannot be closed'));
     const openai = clientWith(async () => ({ [Symbol.asyncIterator]: () => ({ next, return: closing }) }));
-    const call = await stream(openai, 50);
     await failure(
       (async () => {
-        for await (const _chunk of call);
+        for await (const _chunk of await stream(openai, 50));
       })(),
     );
-    await late;
+    late.open();
     await pause(50);
     done();
   },
   async 'a stream that is opened late and cannot be closed'() {
-    const late = pause(200);
+    const late = gate();
     const controller = {
       abort() {
         throw new Error('cannot be aborted');
@@ -83,9 +82,9 @@ const scenes = {
       next: () => Promise.reject(new Error('cannot be read')),
       return: () => Promise.reject(new Error('cannot be closed')),
     };
-    const openai = clientWith(() => late.then(() => ({ controller, [Symbol.asyncIterator]: () => iterator })));
+    const openai = clientWith(() => late.opened.then(() => ({ controller, [Symbol.asyncIterator]: () => iterator })));
     await failure(stream(openai, 50));
-    await late;
+    late.open();
     await pause(50);
     done();
   },

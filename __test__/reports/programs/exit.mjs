@@ -4,13 +4,16 @@
  */
 
 import { once } from 'node:events';
-import { isMainThread, Worker, workerData } from 'node:worker_threads';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 
 const [scene = '', baseURL = '', baseUrl = ''] = isMainThread ? process.argv.slice(2) : workerData;
 const model = 'own-model';
 /** @type {any[]} */
 const messages = [{ role: 'user', content: 'Count to 10' }];
-const done = () => console.log(`done at ${Date.now()}`);
+const done = () => {
+  console.log(`done at ${Date.now()}`);
+  parentPort?.postMessage('done');
+};
 
 async function newClient() {
   const { default: OpenAI } = await import('openpipe-native');
@@ -144,9 +147,9 @@ const scenes = {
   },
   async 'a worker that is terminated'() {
     const worker = startWorker('a completion');
-    // Its output says that it is done.
-    await once(worker, 'online');
-    setTimeout(() => void worker.terminate(), 1_000);
+    await once(worker, 'message');
+    // What it printed is still on its way here.
+    setTimeout(() => void worker.terminate(), 300);
   },
 };
 
