@@ -3,6 +3,7 @@
  * or error of that client, and the attempts say what it was (contract.md, sections 1, 3, 6).
  */
 
+import OpenPipe from 'openpipe-native';
 import { describe, expect } from 'vitest';
 
 import { ask, readAll, rejection, textOf } from '../support/calls.mjs';
@@ -304,6 +305,41 @@ test("another client of this package has the outer one's account of the call on 
   expect(told.info.attempts.map(({ upstream }) => upstream)).toEqual(['openpipe', 'client']);
   expect(chats(inner).map(({ body }) => body.model)).toEqual([MODEL, 'inner-fallback']);
 });
+
+for (const sdk of sdks) {
+  test(`the stream of ${sdk.name} comes through a client within a client as the very stream`, async ({
+    stage,
+    serve,
+  }) => {
+    const foreign = await serve({ kind: 'answer', deltas: 2, fault: { after: 2, how: 'stall' } });
+    const { client, asked } = watched(sdk.connect(foreign.url));
+    const inner = new OpenPipe({
+      openpipe: {
+        apiKey: FOREIGN_KEY,
+        baseUrl: (await serve(FAILING)).url,
+        fallbackClient: client,
+        fallback: { model: MODEL },
+      },
+    });
+    const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: inner } });
+    const stream = await openai.chat.completions.create({
+      model: PRIMARY,
+      messages: [],
+      stream: true,
+      openpipe: { fallback: { model: 'openpipe:inner' } },
+    });
+    const read = [];
+    for await (const chunk of stream) {
+      read.push(chunk);
+      if (read.length === 3) break;
+    }
+
+    expect(stream).toBe(await onlyAsked(asked).returned);
+    expect(textOf(read)).toMatch(/^Answered by/);
+    expect(stream.openpipe).toMatchObject({ servedBy: 'fallback', model: 'openpipe:inner' });
+    expect(await onlyChat(foreign).closed).toBe('broken off');
+  });
+}
 
 /**
  * A client of ours whose primary fails, with one of that SDK as its fallback client.
