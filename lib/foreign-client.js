@@ -60,7 +60,7 @@ class ForeignRequest {
     // A key whose value is `undefined` fails the checks of some SDKs, so what is not given is left out.
     if (question.timeout !== undefined) options.timeout = question.timeout;
     if (question.maxRetries !== undefined) options.maxRetries = question.maxRetries;
-    if (question.headers.length > 0) options.headers = Object.fromEntries(question.headers);
+    if (question.headers.length > 0) options.headers = headersOf(question.headers);
     let returned;
     try {
       returned = create(JSON.parse(bodyText), options);
@@ -181,6 +181,17 @@ class ForeignRequest {
   #answer(answer) {
     native.answer(this.call, this.ask, JSON.stringify(answer));
   }
+}
+
+/** A header that was given more than once has all of its values. @param {[string, string | null][]} list */
+function headersOf(list) {
+  /** @type {Map<string, string | null>} */
+  const headers = new Map();
+  for (const [name, value] of list) {
+    const before = headers.get(name);
+    headers.set(name, typeof before === 'string' && value !== null ? `${before}, ${value}` : value);
+  }
+  return Object.fromEntries(headers);
 }
 
 /** @param {any} value */

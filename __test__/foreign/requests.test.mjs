@@ -397,6 +397,15 @@ describe('the headers', () => {
     });
   }
 
+  test('have every value of one that was given twice', async ({ stage }) => {
+    const headers = [
+      ['x-trace', 'abc'],
+      ['x-trace', 'def'],
+    ];
+    const { asked } = await askClient(stage, { options: { headers } });
+    expect(onlyAsked(asked).options.headers).toEqual({ 'x-trace': 'abc, def' });
+  });
+
   for (const name of ['Authorization', 'authorization', 'api-key', 'X-API-Key', 'Cookie', 'proxy-authorization']) {
     test(`never have ${name}`, async ({ stage }) => {
       const { asked } = await askClient(stage, {

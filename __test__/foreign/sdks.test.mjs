@@ -311,7 +311,7 @@ for (const sdk of sdks) {
     stage,
     serve,
   }) => {
-    const foreign = await serve({ kind: 'answer', deltas: 2, fault: { after: 2, how: 'stall' } });
+    const foreign = await serve({ kind: 'answer', fault: { after: 3, how: 'stall' } });
     const { client, asked } = watched(sdk.connect(foreign.url));
     const inner = new OpenPipe({
       openpipe: {
@@ -331,11 +331,11 @@ for (const sdk of sdks) {
     const read = [];
     for await (const chunk of stream) {
       read.push(chunk);
-      if (read.length === 3) break;
+      if (textOf(read)) break;
     }
 
     expect(stream).toBe(await onlyAsked(asked).returned);
-    expect(textOf(read)).toMatch(/^Answered by/);
+    expect(textOf(read)).toMatch(/^Answered/);
     expect(stream.openpipe).toMatchObject({ servedBy: 'fallback', model: 'openpipe:inner' });
     expect(await onlyChat(foreign).closed).toBe('broken off');
   });
