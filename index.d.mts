@@ -16,6 +16,7 @@ import type { ExtractParsedContentFromParams } from 'openai/lib/parser';
 import type { Stream } from 'openai/core/streaming';
 import type {
   Attempt,
+  BreakerPolicy,
   CacheSetting,
   CallEvent,
   CriterionResult,
@@ -215,6 +216,7 @@ declare namespace OpenAI {
   export {
     OpenAI,
     Attempt,
+    BreakerPolicy,
     CacheSetting,
     CallEvent,
     ClientOptions,
@@ -403,6 +405,7 @@ export * from 'openai';
 export { OpenAI, OpenAI as default };
 export type {
   Attempt,
+  BreakerPolicy,
   CacheSetting,
   CallEvent,
   ClientOptions,

@@ -15,6 +15,7 @@ import type { ExtractParsedContentFromParams } from 'openai/lib/parser';
 import type { Stream } from 'openai/core/streaming';
 import type {
   Attempt,
+  BreakerPolicy,
   CacheSetting,
   CallEvent,
   CriterionResult,
@@ -214,6 +215,7 @@ declare namespace OpenAI {
   export {
     OpenAI,
     Attempt,
+    BreakerPolicy,
     CacheSetting,
     CallEvent,
     ClientOptions,

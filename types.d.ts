@@ -191,10 +191,50 @@ export interface OpenPipeCallOptions {
    */
   maxResponseBytes?: number | undefined;
   /**
+   * A circuit breaker: a target that keeps failing is not asked for a while, and calls go straight to the next one. `true`
+   * for the default policy, `false` or `null` to switch a default off for a call. There is one circuit for each upstream, key,
+   * model and policy, shared by all clients and worker threads of the process. The last target is always asked.
+   *
+   * @default false
+   */
+  breaker?: boolean | BreakerPolicy | null | undefined;
+  /**
    * Called each time a call moves on to another target. What it throws is reported as a warning and changes nothing.
    * The `diagnostics_channel` channel `openpipe:fallback` gets the same event.
    */
   onFallback?: ((event: FallbackEvent) => void) | undefined;
+}
+
+/**
+ * When a circuit opens, and for how long. Failures that say nothing about the upstream do not count: the caller's abort and
+ * `deadline`, and requests that were rightly refused (`bad_request`, `context_length`, `content_filter`).
+ */
+export interface BreakerPolicy {
+  /**
+   * The circuit opens with so many failures within `window`, …
+   *
+   * @default 5
+   */
+  failures?: number | undefined;
+  /**
+   * … if they are at least this share of all outcomes in it: above 0, up to 1.
+   *
+   * @default 0.5
+   */
+  failureRate?: number | undefined;
+  /**
+   * How long an outcome counts, in milliseconds, up to a day.
+   *
+   * @default 30 000
+   */
+  window?: number | undefined;
+  /**
+   * How long the circuit stays open, in milliseconds, up to a day. Then one call is let through as a probe: if it succeeds the
+   * circuit is closed, if it fails it stays open for as long again.
+   *
+   * @default 30 000
+   */
+  openFor?: number | undefined;
 }
 
 /**
@@ -236,9 +276,9 @@ export interface Attempt {
   readonly upstream: UpstreamKind;
   /** The model that was asked for. */
   readonly model: string;
-  /** `"ok"`, or what went wrong. */
-  readonly outcome: 'ok' | FailureKind;
-  /** How many requests were made: 1 and the retries. */
+  /** `"ok"`, what went wrong, or `"circuit_open"` where the target was not asked because of its circuit breaker. */
+  readonly outcome: 'ok' | FailureKind | 'circuit_open';
+  /** How many requests were made: 1 and the retries; 0 with `"circuit_open"`. */
   readonly tries: number;
   /** The HTTP status of the last response, if there was one. */
   readonly status?: number;

@@ -46,6 +46,11 @@ const openpipeRows = [
   ['deadline', /must be a positive number of milliseconds or Infinity/, MILLISECONDS],
   ['holdUntil', /must be "content" or "finish"/, ['end', true, 5]],
   ['maxResponseBytes', /must be a whole number of bytes from 1/, [0, -1, 1.5, NaN, '1MB', true]],
+  ['breaker', /must be true, false or an object/, [5, 'on', [], () => {}]],
+  ['breaker.failures', /must be a whole number from 1/, [0, -1, 1.5, '2', null, Infinity, 2 ** 32]],
+  ['breaker.failureRate', /must be a number above 0 and up to 1/, [0, -0.5, 1.1, NaN, '0.5', null]],
+  ['breaker.window', /must be a positive number of milliseconds, up to a day/, [0, -1, NaN, Infinity, '10s', null, 864e5 + 1]],
+  ['breaker.openFor', /must be a positive number of milliseconds, up to a day/, [0, -1, NaN, Infinity, '10s', null]],
   ['onFallback', /must be a function/, [5, 'x', {}]],
 ]; // prettier-ignore
 

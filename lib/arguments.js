@@ -5,6 +5,7 @@
  * what it takes. An unknown member fails no call: it is warned of.
  */
 
+const { identityOf } = require('./foreign-client.js');
 const { configOf } = require('./openpipe.js');
 
 /** @typedef {import('./state.js').ForeignClient} ForeignClient */
@@ -170,6 +171,34 @@ function foreignClient(option, value) {
   return /** @type {ForeignClient} */ (value);
 }
 
+const BREAKER_MEMBERS = ['failures', 'failureRate', 'window', 'openFor'];
+
+/** @param {string} option @param {unknown} value @param {Reading} reading */
+function breaker(option, value, reading) {
+  if (value === undefined) return undefined;
+  if (value === null || typeof value === 'boolean') return value ?? false;
+  if (!isObject(value)) refuse(option, 'true, false or an object', value);
+  warnOfUnknown(option, value, BREAKER_MEMBERS, reading);
+  const { failures, failureRate: rate } = value;
+  if (failures !== undefined && (!Number.isInteger(failures) || failures < 1 || failures > 0xffff_ffff)) {
+    refuse(`${option}.failures`, 'a whole number from 1', failures);
+  }
+  if (rate !== undefined && !(typeof rate === 'number' && rate > 0 && rate <= 1)) {
+    refuse(`${option}.failureRate`, 'a number above 0 and up to 1', rate);
+  }
+  const time = (/** @type {string} */ name) => {
+    const given = value[name];
+    if (given !== undefined && !(typeof given === 'number' && given > 0 && given <= MAX_BREAKER_TIME)) {
+      refuse(`${option}.${name}`, 'a positive number of milliseconds, up to a day', given);
+    }
+    return given;
+  };
+  return { failures, failureRate: rate, window: time('window'), openFor: time('openFor') };
+}
+
+/** A circuit that stays open for ever, or never forgets, would be no breaker; in milliseconds. */
+const MAX_BREAKER_TIME = 24 * 60 * 60 * 1000;
+
 const TARGET_MEMBERS = ['model', 'timeout', 'client', 'params', 'omit', 'on', 'except'];
 
 /** @param {string} option @param {unknown} value @param {Reading} reading */
@@ -179,13 +208,16 @@ function target(option, value, reading) {
   const omit = names(`${option}.omit`, value.omit);
   if (omit) refuseFixed(`${option}.omit`, omit);
   let client;
+  let clientIdentity;
   if (value.client !== undefined && value.client !== null) {
     client = reading.clients.push(foreignClient(`${option}.client`, value.client)) - 1;
+    clientIdentity = identityOf(value.client);
   }
   return {
     model: text(`${option}.model`, value.model) ?? refuse(`${option}.model`, 'a non-empty string', value.model),
     timeout: milliseconds(`${option}.timeout`, value.timeout),
     client,
+    clientIdentity,
     params: params(`${option}.params`, value.params),
     omit,
     on: triggers(`${option}.on`, value.on),
@@ -203,7 +235,7 @@ function fallbacks(value, reading) {
 
 const CALL_MEMBERS = [
   'fallback', 'tags', 'logRequest', 'cache', 'criteria', 'firstTokenTimeout', 'idleTimeout', 'deadline', 'holdUntil',
-  'maxResponseBytes', 'onFallback',
+  'maxResponseBytes', 'breaker', 'onFallback',
 ]; // prettier-ignore
 const CLIENT_MEMBERS = ['apiKey', 'baseUrl', 'fallbackClient', 'transport', ...CALL_MEMBERS];
 
@@ -223,6 +255,7 @@ function callMembers(value, reading) {
     deadline: milliseconds('openpipe.deadline', value.deadline),
     holdUntil: oneOf('openpipe.holdUntil', value.holdUntil, ['content', 'finish']),
     maxResponseBytes: bytes('openpipe.maxResponseBytes', value.maxResponseBytes),
+    breaker: breaker('openpipe.breaker', value.breaker, reading),
   };
 }
 

@@ -4,6 +4,8 @@
  * it needs to decide (src/js_upstream.rs). Nothing is decided here.
  */
 
+const { threadId } = require('node:worker_threads');
+
 const native = require('./native.js');
 const { causeOf } = require('./errors.js');
 
@@ -183,6 +185,26 @@ class ForeignRequest {
   }
 }
 
+/** Numbers of clients that show nothing to know them by. @type {WeakMap<object, string>} */
+const numbers = new WeakMap();
+let nextNumber = 0;
+
+/**
+ * What tells the upstream of a client from others, for circuit breakers: its URL and key where it has them as the SDK's
+ * clients do, else the very object. Goes to Rust, which makes a digest of it, and nowhere else.
+ * @param {object} client
+ */
+function identityOf(client) {
+  const shown = read(() => [/** @type {any} */ (client).baseURL, /** @type {any} */ (client).apiKey]);
+  if (shown?.every((part) => typeof part === 'string')) return wellFormed(JSON.stringify(shown));
+  let number = numbers.get(client);
+  if (number === undefined) {
+    number = `${threadId}:${nextNumber++}`;
+    numbers.set(client, number);
+  }
+  return number;
+}
+
 /** A header that was given more than once has all of its values. @param {[string, string | null][]} list */
 function headersOf(list) {
   /** @type {Map<string, string | null>} */
@@ -261,7 +283,7 @@ function quietly(action) {
  * @param {unknown} thrown
  */
 function describe(thrown) {
-  /** @type {{ status?: number, codes: unknown[], names: unknown[], headers: [string, string][] }} */
+  /** @type {{ status?: number, body?: string, codes: unknown[], names: unknown[], headers: [string, string][] }} */
   const marks = { codes: [], names: [], headers: [] };
   let link = /** @type {any} */ (thrown);
   for (let depth = 0; depth < MAX_DEPTH && typeof link === 'object' && link !== null; depth += 1) {
@@ -270,6 +292,13 @@ function describe(thrown) {
       if (marks.status === undefined && Number.isInteger(error.status) && error.status >= 100 && error.status < 1000) {
         marks.status = error.status;
         marks.headers = tellingHeaders(error);
+      }
+    });
+    // As the API sent it, for the report.
+    read(() => {
+      const told = error.error?.error ?? error.error;
+      if (marks.body === undefined && typeof told === 'object' && told !== null) {
+        marks.body = wellFormed(JSON.stringify({ error: told }));
       }
     });
     // Some SDKs keep the whole body of an error as `error.error`, others the `error` in it.
@@ -337,4 +366,4 @@ function read(get) {
   }
 }
 
-module.exports = { ForeignRequest, isSdkStream };
+module.exports = { ForeignRequest, identityOf, isSdkStream };

@@ -6,6 +6,8 @@ const { warn } = require('./warnings.js');
 
 /** A process that has nothing else to do stays alive for its reports so long, in milliseconds. */
 const PATIENCE = 5000;
+/** Between a `fetch` that came to nothing and the next one, in milliseconds. */
+const BREAK = 50;
 /** `flush()` waits so long, in milliseconds; what is pending then is still delivered if it can be. */
 const FLUSH_TIME = 30_000;
 
@@ -59,20 +61,37 @@ function take(map, key) {
   return value;
 }
 
+/** Between what times `fetch` had reports to deliver, without a break; then nothing else may have kept the process alive. */
+const held = { from: 0, to: -Infinity };
+/** The last delivery took all its time. */
+let isHanging = false;
+
 /** Delivers a report through `fetch`, as it is by then. @param {number} ask @param {{ url: string, headers: [string, string][] }} to @param {string} body */
 async function deliver(ask, to, body) {
+  // A `fetch` under way keeps the process alive, whatever there is to say against it. So after one that came to nothing there
+  // is a break, in which a process that has nothing else to do finds its end (see `linger`).
+  if (isHanging) await new Promise((resolve) => setTimeout(resolve, BREAK).unref());
   const controller = new AbortController();
+  const timer = setTimeout(() => {
+    isHanging = true;
+    controller.abort();
+  }, PATIENCE);
+  if (isEnding) controller.abort();
+  if (deliveries.size === 0) held.from = performance.now();
   deliveries.set(ask, controller);
   let answer;
   try {
     const response = await fetch(to.url, { method: 'POST', headers: to.headers, body, signal: controller.signal });
     await response.arrayBuffer();
+    isHanging = false;
     answer = { response: { status: response.status, headers: [...response.headers] } };
   } catch {
     // Whatever it was, no response came: to the core that is a connection that failed.
     answer = { error: { names: ['FetchError'], message: 'fetch failed', ticket: 0 } };
   }
+  clearTimeout(timer);
   deliveries.delete(ask);
+  held.to = performance.now();
   native.answer(native.REPORTS, ask, JSON.stringify(answer));
 }
 
@@ -88,13 +107,20 @@ function start(of) {
 }
 
 let lingered = false;
+/** The process has waited for its reports, and nobody has asked for them since. */
+let isEnding = false;
 
 /** The process has nothing else to do: it waits for its reports, once; and again where that left none, and more came. */
 async function linger() {
   if (lingered || native.pendingReports() === 0) return;
   lingered = true;
-  const { pending } = await flush(PATIENCE);
+  // What `fetch` has held it for until now is part of the wait.
+  const waited = performance.now() - held.to < BREAK ? held.to - held.from : 0;
+  const { pending } = await flush(Math.max(0, PATIENCE - waited));
   lingered = pending > 0;
+  if (!lingered) return;
+  isEnding = true;
+  for (const controller of deliveries.values()) controller.abort();
 }
 
 /** Who waits for the reports of a call, by its number. @type {Map<number, Promise<void>>} */
@@ -108,6 +134,7 @@ const waits = new Map();
 function whenReported(call) {
   const waiting = waits.get(call);
   if (waiting) return waiting;
+  isEnding = false;
   const reported = new Promise((/** @type {(value: void) => void} */ resolve) => {
     const waiter = {};
     native.holdProcess(waiter);
@@ -123,6 +150,7 @@ function whenReported(call) {
 
 /** Delivers what is queued. @param {number} [milliseconds] @returns {Promise<Counts>} */
 function flush(milliseconds = FLUSH_TIME) {
+  isEnding = false;
   return new Promise((resolve) => {
     const number = nextFlush++;
     native.holdProcess(receiver);

@@ -4,6 +4,7 @@
  * beside the client and not in it, so that wrappers, proxies and shallow clones of a client or of its parts still find it.
  */
 
+const { identityOf } = require('./foreign-client.js');
 const native = require('./native.js');
 const { OPENPIPE_URL } = require('./openpipe.js');
 const reports = require('./reports.js');
@@ -171,6 +172,10 @@ class State {
           : 'there is no OpenPipe key: set the environment variable OPENPIPE_API_KEY, or the option `openpipe.apiKey`',
         openpipeClient: this.transport === 'fetch' ? SDK_OPENPIPE : undefined,
         fallbackClient: options.fallbackClient,
+        fallbackClientIdentity:
+          options.fallbackClient === undefined
+            ? undefined
+            : identityOf(/** @type {ForeignClient} */ (this.clients[options.fallbackClient])),
         timeout: client.timeout === Infinity ? 'Infinity' : client.timeout,
         maxRetries: given.maxRetries || client.maxRetries !== this.initialMaxRetries ? client.maxRetries : undefined,
         defaults: options.defaults,
@@ -184,7 +189,8 @@ class State {
     this.keyError = undefined;
     let missingKey = hasKey(client) ? undefined : MISSING_KEY;
     if (sdk) {
-      return { url: client.buildURL('/chat/completions', undefined), headers: [], missingKey, client: SDK_OPENAI };
+      const url = client.buildURL('/chat/completions', undefined);
+      return { url, headers: [], missingKey, client: SDK_OPENAI, identity: identityOf(client) };
     }
     const request = { method: 'post', path: '/chat/completions', body: {}, __security: { bearerAuth: true } };
     if (!missingKey) {

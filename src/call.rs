@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::client::Shared;
 use crate::js_upstream::{Asks, JsUpstream};
 use crate::mailbox::json;
+use crate::runtime;
 
 /// How much of a stream may wait in JavaScript for its reader.
 const WINDOW_BYTES: usize = 256 * 1024;
@@ -158,7 +159,7 @@ impl Task {
         }
         let reports = self.reports(&plan, &body);
         let watcher = Watcher { task: self, reports: reports.as_ref() };
-        match engine::run(&plan, &body, self, &watcher).await {
+        match engine::run(&plan, &body, self, runtime::breakers(), &watcher).await {
             Outcome::Completion(completion, trail) => {
                 let meta = json(&self.meta(&plan, &trail, Some(&completion.head), None));
                 let request_id = json(&completion.head.request_id());
@@ -279,7 +280,7 @@ impl Upstreams for Task {
                 url: url.clone(),
                 headers: headers.clone(),
             }),
-            Via::Client { client, headers, max_retries } => Arc::new(JsUpstream {
+            Via::Client { client, headers, max_retries, .. } => Arc::new(JsUpstream {
                 call: self.call,
                 handle: Arc::clone(&self.handle),
                 post: Arc::clone(&self.shared.post),

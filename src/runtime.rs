@@ -4,13 +4,22 @@
 //! a reload, and a pool's connections belong to the runtime that made them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
+use openpipe_core::breaker::Breakers;
 use openpipe_core::upstream::http::{HttpPool, TransportSettings};
 use tokio::runtime::{Builder, Handle};
 
 /// Sockets, TLS, JSON: more threads than these only take turns.
 const MAX_THREADS: usize = 8;
+
+/// The circuits of the process. They outlive the runtime: what a worker has found out holds for the next one too.
+static BREAKERS: LazyLock<Breakers> = LazyLock::new(Breakers::default);
+
+/// See [`BREAKERS`].
+pub(crate) fn breakers() -> &'static Breakers {
+    &BREAKERS
+}
 
 static SHARED: Mutex<Weak<Runtime>> = Mutex::new(Weak::new());
 

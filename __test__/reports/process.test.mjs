@@ -107,15 +107,21 @@ test.concurrent("a process waits for a request of OpenPipe's own API", async ({ 
 });
 
 describe.concurrent('a process whose reports cannot be delivered ends after five seconds:', () => {
-  for (const [name, scene, reports] of /** @type {[string, string, Behaviour | 'refused'][]} */ ([
+  for (const [name, scene, reports, env] of /** @type {[string, string, Behaviour | 'refused', any?][]} */ ([
     ['an endpoint that never answers', 'a completion', SILENT],
     ['one that never answers, and a hundred calls', 'a hundred calls', SILENT],
     ['one that is not there', 'a completion', 'refused'],
     ['one that is overloaded', 'a stream', { kind: 'status', status: 503 }],
     ['one that never answers, and a worker', 'a worker', SILENT],
+    [
+      'one that never answers, a hundred calls, and `fetch`',
+      'a hundred calls',
+      SILENT,
+      { OPENPIPE_TRANSPORT: 'fetch' },
+    ],
   ])) {
     test(name, async ({ serve }) => {
-      const { code, signal, stderr, waited, arrived } = await run(serve, scene, reports);
+      const { code, signal, stderr, waited, arrived } = await run(serve, scene, reports, env);
 
       expect({ code, signal, stderr }).toEqual({ code: 0, signal: null, stderr: '' });
       if (reports !== 'refused') expect(arrived.length).toBeGreaterThan(0);

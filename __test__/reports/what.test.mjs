@@ -251,17 +251,18 @@ describe('a failure', () => {
     expect(report).not.toHaveProperty('respPayload');
   });
 
-  test("of the SDK as a JavaScript client is reported with the error's status and message", async ({
+  test("of the SDK as a JavaScript client is reported with the error's status, message and object", async ({
     stageReports,
     serve,
   }) => {
-    const elsewhere = await serve({ kind: 'status', status: 404, error: { message: 'No such model.' } });
+    const told = { message: 'No such model.', code: 'model_not_found', type: 'invalid_request_error', param: null };
+    const elsewhere = await serve({ kind: 'status', status: 404, error: told });
     const { only } = await stageReports({ openpipeCalls: { kind: 'status', status: 500 } });
     const client = new SdkOpenAI({ apiKey: OPENAI_KEY, baseURL: elsewhere.url });
     const report = await only({ body: { model: PRIMARY, openpipe: { fallback: { model: 'gone', client } } } });
 
-    expect(report).toMatchObject({ statusCode: 404, reqPayload: { model: 'gone' } });
-    expect(report.errorMessage).toContain('No such model.');
+    expect(report).toMatchObject({ statusCode: 404, reqPayload: { model: 'gone' }, respPayload: told });
+    expect(report.errorMessage).toBe('No such model.');
   });
 });
 

@@ -21,6 +21,7 @@ export type OfTheSdk = [
 ];
 export type Ours = [
   OpenAI.Attempt,
+  OpenAI.BreakerPolicy,
   OpenAI.CacheSetting,
   OpenAI.CallEvent,
   OpenAI.ClientOptions,

@@ -9,11 +9,15 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::backoff::Failed;
 use crate::body::RequestBody;
-use crate::failure::Failure;
+use crate::breaker::{Admission, Breakers, Permit};
+use crate::failure::{Cause, Failure};
 use crate::plan::{Budget, Plan, Target};
 use crate::route::Service;
 use crate::stream::{EventStream, Times};
 use crate::upstream::{Completion, Request, Response, Upstreams};
+
+/// The outcome of a target that was not asked, because its circuit breaker said so.
+pub const CIRCUIT_OPEN: &str = "circuit_open";
 
 /// What happened with one target: contract.md, section 6.
 #[derive(Debug, Clone, Serialize)]
@@ -23,7 +27,7 @@ pub struct Attempt {
     pub upstream: Service,
     /// The model it was asked for.
     pub model: String,
-    /// `ok`, or the kind of its failure.
+    /// `ok`, the kind of its failure, or [`CIRCUIT_OPEN`].
     pub outcome: &'static str,
     /// Requests that were sent.
     pub tries: u32,
@@ -88,13 +92,30 @@ pub trait Observer: Send + Sync {
 }
 
 /// Runs a plan to its end.
-pub async fn run(plan: &Plan, body: &RequestBody, upstreams: &dyn Upstreams, observer: &dyn Observer) -> Outcome {
+pub async fn run(
+    plan: &Plan,
+    body: &RequestBody,
+    upstreams: &dyn Upstreams,
+    breakers: &Breakers,
+    observer: &dyn Observer,
+) -> Outcome {
     let deadline = plan.deadline.and_then(|limit| Instant::now().checked_add(limit));
     let call = Call { plan, body, upstreams, deadline };
     let mut trail = Trail::default();
     let mut next = Some(0);
     while let Some((index, target)) = next.and_then(|index| Some((index, plan.targets.get(index)?))) {
-        let run = call.target(target, index).await;
+        let permit = match plan.admission(target, index, breakers) {
+            Admitted::Go(permit) => permit,
+            Admitted::PassedOver { attempt, to } => {
+                if let Some(to) = plan.targets.get(to) {
+                    observer.moved_on(&attempt, to);
+                }
+                trail.attempts.push(*attempt);
+                next = Some(to);
+                continue;
+            }
+        };
+        let run = call.target(target, index, permit).await;
         trail.last = index;
         trail.last_started = Some(run.started);
         match &run.result {
@@ -108,7 +129,7 @@ pub async fn run(plan: &Plan, body: &RequestBody, upstreams: &dyn Upstreams, obs
             Ok(Answer::Stream(stream)) => return Outcome::Stream(stream, trail),
             Err(failure) => failure,
         };
-        next = if call.is_over() { None } else { plan.taker_after(index, &failure) };
+        next = if call.is_over() { None } else { plan.taker_after(index, failure.cause()) };
         trail.failures.push(failure);
         if let (Some(to), Some(from)) = (next.and_then(|index| plan.targets.get(index)), trail.attempts.last()) {
             observer.moved_on(from, to);
@@ -119,10 +140,43 @@ pub async fn run(plan: &Plan, body: &RequestBody, upstreams: &dyn Upstreams, obs
 
 impl Plan {
     /// The next target after `index` that takes this failure.
-    fn taker_after(&self, index: usize, failure: &Failure) -> Option<usize> {
+    fn taker_after(&self, index: usize, failure: Cause) -> Option<usize> {
         (index + 1..self.targets.len())
             .find(|later| self.targets.get(*later).is_some_and(|target| target.filter.takes(failure)))
     }
+
+    /// Whether a target is asked: unless its circuit is open, and somebody after it takes what opened it.
+    fn admission(&self, target: &Target, index: usize, breakers: &Breakers) -> Admitted {
+        let Some(policy) = self.breaker else { return Admitted::Go(None) };
+        let circuit = breakers.circuit(policy, &target.circuit_parts());
+        let cause = match circuit.admit() {
+            Admission::Go(permit) => return Admitted::Go(Some(permit)),
+            Admission::Refused(cause) => cause,
+        };
+        let Some(to) = self.taker_after(index, cause) else { return Admitted::Go(Some(circuit.force())) };
+        let until = match circuit.open_for() {
+            Some(left) => format!("for another {} ms", left.as_millis()),
+            None => "while a probe is under way".to_owned(),
+        };
+        let attempt = Box::new(Attempt {
+            upstream: target.service,
+            model: target.model.clone(),
+            outcome: CIRCUIT_OPEN,
+            tries: 0,
+            status: None,
+            request_id: None,
+            started_at: unix_ms(),
+            duration_ms: 0.0,
+            first_token_ms: None,
+            message: Some(format!("not asked: its circuit is open after a failure ({}), {until}", cause.kind.name())),
+        });
+        Admitted::PassedOver { attempt, to }
+    }
+}
+
+enum Admitted {
+    Go(Option<Permit>),
+    PassedOver { attempt: Box<Attempt>, to: usize },
 }
 
 enum Answer {
@@ -149,11 +203,17 @@ impl Call<'_> {
     }
 
     /// Runs one target, with its retries, and keeps the record of it.
-    async fn target(&self, target: &Target, index: usize) -> TargetRun {
+    async fn target(&self, target: &Target, index: usize, mut permit: Option<Permit>) -> TargetRun {
         let started = Instant::now();
         let started_at = unix_ms();
         let mut tries = 0;
-        let result = self.tries(target, index, started, &mut tries).await;
+        let mut result = self.tries(target, index, started, &mut tries).await;
+        match (&mut result, &mut permit) {
+            (Ok(Answer::Completion(_)), Some(permit)) => permit.succeeded(),
+            (Err(failure), Some(permit)) => permit.failed(failure),
+            (Ok(Answer::Stream(stream)), permit) => permit.take().into_iter().for_each(|permit| stream.tell(permit)),
+            (_, None) => {}
+        }
         let head = match &result {
             Ok(Answer::Completion(completion)) => Some(&completion.head),
             Ok(Answer::Stream(stream)) => Some(stream.head()),
@@ -240,8 +300,12 @@ impl Call<'_> {
             Response::Completion(completion) => return Ok(Answer::Completion(completion)),
             Response::Stream { head, source, ticket } => (head, source, ticket),
         };
-        let times =
-            |clock: Clock| Times { content_by: clock.until, content_wait: clock.limit, idle: target.idle_timeout };
+        let times = |clock: Clock| Times {
+            content_by: clock.until,
+            content_wait: clock.limit,
+            idle: target.idle_timeout,
+            by_deadline: matches!(clock.bound, Bound::Deadline),
+        };
         let mut stream = Box::new(EventStream::new(head, source, ticket, times(to_content)));
         if index + 1 == self.plan.targets.len() {
             return Ok(Answer::Stream(stream));
@@ -303,11 +367,12 @@ impl Clock {
 
     fn failure(&self) -> Failure {
         let limit = self.limit.unwrap_or_default().as_millis();
-        Failure::timeout(match self.bound {
+        let failure = Failure::timeout(match self.bound {
             Bound::Target => format!("no answer within {limit} ms"),
             Bound::FirstToken => format!("the stream's first content did not come within {limit} ms"),
             Bound::Deadline => format!("the call's deadline of {limit} ms was up"),
-        })
+        });
+        Failure { by_deadline: matches!(self.bound, Bound::Deadline), ..failure }
     }
 }
 

@@ -157,13 +157,25 @@ pub struct Failure {
     /// The number by which the JavaScript side keeps a foreign client's error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ticket: Option<u32>,
+    /// It was the call's own deadline that was up, not the upstream's time.
+    #[serde(skip)]
+    pub by_deadline: bool,
 }
 
 impl Failure {
     /// A failure without a response.
     #[must_use]
     pub fn new(kind: Kind, surface: Surface, message: impl Into<String>) -> Self {
-        Self { kind, surface, message: message.into(), head: None, body: None, code: None, ticket: None }
+        Self {
+            kind,
+            surface,
+            message: message.into(),
+            head: None,
+            body: None,
+            code: None,
+            ticket: None,
+            by_deadline: false,
+        }
     }
 
     /// The time of a target, or of a part of it, was up.
@@ -205,6 +217,20 @@ impl Failure {
         Self { body, ..Self::new(Kind::Stream, Surface::Protocol, message) }
     }
 
+    /// Whether it says that the upstream serves badly: a request that it rightly refused does not, nor does the caller's
+    /// own deadline. What a circuit breaker counts.
+    #[must_use]
+    pub fn counts_against_upstream(&self) -> bool {
+        let refused = matches!(self.kind, Kind::BadRequest | Kind::ContextLength | Kind::ContentFilter);
+        !refused && !self.by_deadline
+    }
+
+    /// What decides who takes it over.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        Cause { kind: self.kind, status: self.status_code() }
+    }
+
     /// The HTTP status, where there was a response.
     #[must_use]
     pub fn status_code(&self) -> Option<u16> {
@@ -217,6 +243,15 @@ fn error_code(body: &str) -> Option<String> {
     let members: Members<'_> = serde_json::from_str(body).ok()?;
     let error: Members<'_> = serde_json::from_str(members.get("error")?.get()).ok()?;
     json::decoded(error.get("code")?)
+}
+
+/// What `on` and `except` look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cause {
+    /// The failure's kind.
+    pub kind: Kind,
+    /// Its HTTP status, where there was a response.
+    pub status: Option<u16>,
 }
 
 /// The failures that a target takes over: `on` and `except` of a fallback.
@@ -241,11 +276,11 @@ pub enum Trigger {
 impl Filter {
     /// Whether a failure moves on to the target that has this filter.
     #[must_use]
-    pub fn takes(&self, failure: &Failure) -> bool {
+    pub fn takes(&self, failure: Cause) -> bool {
         let named = |triggers: &[Trigger]| {
             triggers.iter().any(|trigger| match trigger {
                 Trigger::Kind(kind) => *kind == failure.kind,
-                Trigger::Status(status) => Some(*status) == failure.status_code(),
+                Trigger::Status(status) => Some(*status) == failure.status,
             })
         };
         self.on.as_deref().is_none_or(named) && !named(&self.except)
@@ -264,6 +299,8 @@ pub struct ClientError {
     pub names: Vec<String>,
     /// `error.message`, or the thrown value as text.
     pub message: String,
+    /// `{ error }` as the API sent it, as JSON text, where the error holds that.
+    pub body: Option<String>,
     /// Those of the response's headers that say when to try again, and its request id.
     pub headers: Vec<(String, String)>,
     /// The number by which JavaScript keeps the thrown value.
@@ -283,7 +320,8 @@ impl ClientError {
             let _ = headers::overlay(&mut head.headers, &list);
             Box::new(head)
         });
-        Failure { head, code, ticket: Some(self.ticket), ..Failure::new(kind, Surface::Client, self.message) }
+        let failure = Failure::new(kind, Surface::Client, self.message);
+        Failure { head, body: self.body, code, ticket: Some(self.ticket), ..failure }
     }
 
     fn kind(&self) -> Kind {
@@ -388,7 +426,7 @@ mod tests {
             (None, r#"["auth", 500]"#, true),
             (Some(r#"["rate_limit"]"#), "[429]", false),
         ] {
-            assert_eq!(filter(on, except).takes(&failure), takes, "{on:?} {except}");
+            assert_eq!(filter(on, except).takes(failure.cause()), takes, "{on:?} {except}");
         }
     }
 

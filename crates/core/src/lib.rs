@@ -10,6 +10,7 @@
 
 pub mod backoff;
 pub mod body;
+pub mod breaker;
 pub mod chunk;
 pub mod engine;
 pub mod failure;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::breaker::BreakerPolicy;
 use crate::failure::{Filter, Trigger};
 use crate::headers::{self, HeaderList};
 
@@ -47,6 +48,9 @@ pub struct FallbackTarget {
     pub timeout: Option<Limit>,
     /// The number of a JavaScript client that is asked instead of an HTTP upstream.
     pub client: Option<u32>,
+    /// Who that client is.
+    #[serde(default)]
+    pub client_identity: Identity,
     /// Members merged over the body.
     pub params: Option<Box<RawValue>>,
     /// Members taken out of the body.
@@ -64,6 +68,46 @@ impl FallbackTarget {
     #[must_use]
     pub fn filter(&self) -> Filter {
         Filter { on: self.on.clone(), except: self.except.clone() }
+    }
+}
+
+/// What tells one upstream of a JavaScript client from another, whatever object stands for it. It may hold a key.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Identity(String);
+
+impl Identity {
+    /// Its text, to make a digest of.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Identity(…)")
+    }
+}
+
+/// `openpipe.breaker`.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum BreakerOption {
+    /// `true`: the default policy; `false`: none.
+    Switch(bool),
+    /// A policy of the caller's.
+    Policy(BreakerPolicy),
+}
+
+impl BreakerOption {
+    /// The policy, where the breaker is on.
+    #[must_use]
+    pub fn policy(self) -> Option<BreakerPolicy> {
+        match self {
+            Self::Switch(on) => on.then(BreakerPolicy::default),
+            Self::Policy(policy) => Some(policy),
+        }
     }
 }
 
@@ -102,6 +146,8 @@ pub struct OpenPipeOptions {
     pub hold_until: Option<HoldUntil>,
     /// The decompressed size of a response, in bytes.
     pub max_response_bytes: Option<u64>,
+    /// Whether a target that keeps failing is left out for a while.
+    pub breaker: Option<BreakerOption>,
 }
 
 impl OpenPipeOptions {
@@ -128,6 +174,7 @@ impl OpenPipeOptions {
             deadline: self.deadline.or(defaults.deadline),
             hold_until: self.hold_until.or(defaults.hold_until),
             max_response_bytes: self.max_response_bytes.or(defaults.max_response_bytes),
+            breaker: self.breaker.or(defaults.breaker),
         }
     }
 }
@@ -159,6 +206,8 @@ pub struct Endpoint {
     pub missing_key: Option<String>,
     /// The number of the JavaScript client that is called instead of HTTP from here.
     pub client: Option<u32>,
+    /// Who that client is.
+    pub identity: Identity,
 }
 
 /// The native side of one client: what its constructor was given. Immutable; a change in JavaScript makes a new one.
@@ -172,6 +221,8 @@ pub struct ClientConfig {
     pub report: Option<Endpoint>,
     /// The number of the constructor's `fallbackClient`.
     pub fallback_client: Option<u32>,
+    /// Who that client is.
+    pub fallback_client_identity: Identity,
     /// The client's `timeout`.
     pub timeout: Option<Limit>,
     /// The client's `maxRetries`, only if the caller gave one.
@@ -187,6 +238,8 @@ struct WireEndpoint {
     headers: HeaderList,
     missing_key: Option<String>,
     client: Option<u32>,
+    #[serde(default)]
+    identity: Identity,
 }
 
 #[derive(Deserialize)]
@@ -199,6 +252,8 @@ struct WireConfig {
     openpipe_missing_key: Option<String>,
     openpipe_client: Option<u32>,
     fallback_client: Option<u32>,
+    #[serde(default)]
+    fallback_client_identity: Identity,
     timeout: Option<Limit>,
     max_retries: Option<u32>,
     #[serde(default)]
@@ -225,6 +280,7 @@ impl ClientConfig {
             headers,
             missing_key: wire.openpipe_missing_key,
             client: wire.openpipe_client,
+            identity: Identity(wire.openpipe_key.clone().unwrap_or_default()),
         };
         if let Some(key) = wire.openpipe_key {
             let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
@@ -244,6 +300,7 @@ impl ClientConfig {
             openpipe,
             report,
             fallback_client: wire.fallback_client,
+            fallback_client_identity: wire.fallback_client_identity,
             timeout: wire.timeout,
             max_retries: wire.max_retries,
             defaults: wire.defaults,
@@ -254,7 +311,8 @@ impl ClientConfig {
 fn endpoint(option: &str, wire: WireEndpoint) -> Result<Endpoint, String> {
     let mut headers = HeaderMap::new();
     headers::overlay(&mut headers, &wire.headers)?;
-    Ok(Endpoint { url: parse_url(option, &wire.url)?, headers, missing_key: wire.missing_key, client: wire.client })
+    let WireEndpoint { url, missing_key, client, identity, .. } = wire;
+    Ok(Endpoint { url: parse_url(option, &url)?, headers, missing_key, client, identity })
 }
 
 /// A URL that HTTP can go to.

@@ -11,12 +11,13 @@ use serde_json::{Map, Value};
 
 use crate::backoff::RetryPolicy;
 use crate::body::{BodyError, Edit, RequestBody};
+use crate::breaker::BreakerPolicy;
 use crate::failure::Filter;
 use crate::headers;
 use crate::json;
 use crate::options::{
-    CallOptions, ClientConfig, DEFAULT_TIMEOUT, Endpoint, FallbackTarget, HoldUntil, Limit, MAX_RESPONSE_BYTES,
-    OpenPipeOptions, parse_url,
+    BreakerOption, CallOptions, ClientConfig, DEFAULT_TIMEOUT, Endpoint, FallbackTarget, HoldUntil, Identity, Limit,
+    MAX_RESPONSE_BYTES, OpenPipeOptions, parse_url,
 };
 use crate::route::{self, Service};
 
@@ -38,6 +39,8 @@ pub struct Plan {
     pub hold_until: HoldUntil,
     /// The bound on a response's decompressed size, in bytes.
     pub max_response_bytes: u64,
+    /// When a target that keeps failing is left out; `None`, never.
+    pub breaker: Option<BreakerPolicy>,
     /// Whether what OpenPipe did not serve is reported.
     pub log_request: bool,
     /// The caller's tags.
@@ -82,6 +85,8 @@ pub enum Via {
     Client {
         /// The number by which the JavaScript side knows it.
         client: u32,
+        /// Who it is.
+        identity: Identity,
         /// The caller's own headers.
         headers: headers::HeaderList,
         /// The retries that the client is to make by itself, within the target's time; `None` leaves it its default.
@@ -118,6 +123,22 @@ struct Change {
 }
 
 impl Target {
+    /// What a circuit is for: where the request goes, as whom, and to which model.
+    #[must_use]
+    pub fn circuit_parts(&self) -> Vec<&[u8]> {
+        let mut parts = vec![self.model.as_bytes()];
+        match &self.via {
+            Via::Http { url, headers } => {
+                // A query may differ from call to call.
+                parts.push(url.as_str().split(['?', '#']).next().unwrap_or_default().as_bytes());
+                let credentials = headers.iter().filter(|(name, _)| headers::is_credential(name.as_str()));
+                parts.extend(credentials.map(|(_, value)| value.as_bytes()));
+            }
+            Via::Client { identity, .. } => parts.extend([&b"client"[..], identity.as_bytes()]),
+        }
+        parts
+    }
+
     /// The text that this target is sent.
     #[must_use]
     pub fn body(&self, body: &RequestBody) -> Bytes {
@@ -180,6 +201,7 @@ pub fn plan(client: &ClientConfig, call: &CallOptions, body: &RequestBody) -> Re
         deadline: options.deadline.and_then(|limit| limit.0),
         hold_until: options.hold_until.unwrap_or_default(),
         max_response_bytes: options.max_response_bytes.unwrap_or(MAX_RESPONSE_BYTES),
+        breaker: options.breaker.and_then(BreakerOption::policy),
         log_request: options.log_request.unwrap_or(true),
         tags: options.tags.unwrap_or_default(),
         warnings,
@@ -195,7 +217,7 @@ struct Destination<'a> {
 
 enum To<'a> {
     Endpoint(&'a Endpoint),
-    Client(u32),
+    Client(u32, &'a Identity),
 }
 
 impl<'a> Destination<'a> {
@@ -204,7 +226,7 @@ impl<'a> Destination<'a> {
         if let Some(missing) = &endpoint.missing_key {
             return Err(missing);
         }
-        let to = endpoint.client.map_or(To::Endpoint(endpoint), To::Client);
+        let to = endpoint.client.map_or(To::Endpoint(endpoint), |number| To::Client(number, &endpoint.identity));
         Ok(Self { service, to, fallback: None })
     }
 }
@@ -223,7 +245,11 @@ fn destination_of_fallback<'a>(
     target: &'a FallbackTarget,
 ) -> Result<Destination<'a>, &'a str> {
     let destination = match route::fallback_client(target.client, client.fallback_client) {
-        Some(number) => Destination { service: Service::Client, to: To::Client(number), fallback: None },
+        Some(number) => {
+            let own = target.client.map(|_| &target.client_identity);
+            let identity = own.unwrap_or(&client.fallback_client_identity);
+            Destination { service: Service::Client, to: To::Client(number, identity), fallback: None }
+        }
         None => Destination::endpoint(route::by_model(&target.model), client)?,
     };
     Ok(Destination { fallback: Some(target), ..destination })
@@ -276,7 +302,7 @@ impl Builder<'_> {
     fn via(&self, index: usize, service: Service, to: To<'_>, client_retries: Option<u32>) -> Result<Via, String> {
         let own = if index == 0 { self.call.headers.clone() } else { headers::without_credentials(&self.call.headers) };
         let endpoint = match to {
-            To::Client(client) => {
+            To::Client(client, identity) => {
                 // Checked all the same: a header that HTTP forbids is refused before anything is sent.
                 headers::overlay(&mut HeaderMap::new(), &own)?;
                 let mut own = own;
@@ -287,7 +313,7 @@ impl Builder<'_> {
                     );
                 }
                 let max_retries = if service == Service::Client { client_retries } else { Some(0) };
-                return Ok(Via::Client { client, headers: own, max_retries });
+                return Ok(Via::Client { client, identity: identity.clone(), headers: own, max_retries });
             }
             To::Endpoint(endpoint) => endpoint,
         };

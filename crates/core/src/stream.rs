@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use crate::breaker::Permit;
 use crate::chunk;
 use crate::failure::{Failure, Head, Kind, Surface};
 use crate::options::HoldUntil;
@@ -27,6 +28,8 @@ pub struct Times {
     pub content_wait: Option<Duration>,
     /// The longest silence after it.
     pub idle: Option<Duration>,
+    /// It is the call's own deadline until which the first content comes.
+    pub by_deadline: bool,
 }
 
 /// A stream of events, watched.
@@ -46,6 +49,8 @@ pub struct EventStream {
     /// When the reader last left; the time it takes for itself is no silence of the upstream.
     left_at: Option<Instant>,
     first_content_at: Option<Instant>,
+    /// Told to the circuit of its upstream: the first content, and a failure.
+    permit: Option<Permit>,
 }
 
 impl EventStream {
@@ -64,7 +69,19 @@ impl EventStream {
             alive_at: Instant::now(),
             left_at: None,
             first_content_at: None,
+            permit: None,
         }
+    }
+
+    /// Has the circuit of its upstream told what becomes of it.
+    pub fn tell(&mut self, mut permit: Permit) {
+        if self.first_content_at.is_some() {
+            permit.succeeded();
+        }
+        if let Some(Err(failure)) = &self.end {
+            permit.failed(failure);
+        }
+        self.permit = Some(permit);
     }
 
     /// The response's head.
@@ -170,7 +187,7 @@ impl EventStream {
         if self.first_content_at.is_none() {
             let wait = self.times.content_wait.unwrap_or_default().as_millis();
             let failure = Failure::timeout(format!("the stream's first content did not come within {wait} ms"));
-            return (self.times.content_by, failure);
+            return (self.times.content_by, Failure { by_deadline: self.times.by_deadline, ..failure });
         }
         let silence = self.times.idle.unwrap_or_default().as_millis();
         let message = format!("the stream was silent for {silence} ms");
@@ -185,6 +202,9 @@ impl EventStream {
                     if alive {
                         self.alive_at = Instant::now();
                         self.first_content_at.get_or_insert(self.alive_at);
+                        if let Some(permit) = &mut self.permit {
+                            permit.succeeded();
+                        }
                     }
                     self.held_bytes += event.data.len() as u64;
                     self.held.push_back(event.data);
@@ -200,6 +220,9 @@ impl EventStream {
             let head = failure.head.unwrap_or_else(|| Box::new(self.head.clone()));
             Failure { head: Some(head), ..failure }
         }));
+        if let (Some(permit), Some(Err(failure))) = (&mut self.permit, &self.end) {
+            permit.failed(failure);
+        }
     }
 
     /// The reader moves its own deadline: a committed stream has no more than its idle timeout.

@@ -80,7 +80,7 @@ fn timeless(acts: impl IntoIterator<Item = (u64, Act)>) -> EventStream {
 }
 
 fn content_within(limit: Duration) -> Times {
-    Times { content_by: Some(Instant::now() + limit), content_wait: Some(limit), idle: None }
+    Times { content_by: Some(Instant::now() + limit), content_wait: Some(limit), ..Times::default() }
 }
 
 fn idle_for(limit: Duration) -> Times {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use openpipe_core::breaker::Breakers;
 use openpipe_core::engine::{Attempt, Observer};
 use openpipe_core::failure::{Failure, Head, Kind};
 use openpipe_core::plan::{Target, Via};
@@ -118,6 +119,7 @@ struct State {
     sent: Mutex<Vec<Sent>>,
     moves: Mutex<Vec<(String, &'static str, String)>>,
     live: AtomicUsize,
+    breakers: Breakers,
 }
 
 impl World {
@@ -130,6 +132,7 @@ impl World {
             sent: Mutex::default(),
             moves: Mutex::default(),
             live: AtomicUsize::new(0),
+            breakers: Breakers::default(),
         }))
     }
 
@@ -140,6 +143,11 @@ impl World {
     /// Each move that was told: the model it came from, with its outcome, and the one it went to.
     pub(crate) fn moves(&self) -> Vec<(String, &'static str, String)> {
         lock(&self.0.moves).clone()
+    }
+
+    /// The circuits of its process.
+    pub(crate) fn breakers(&self) -> &Breakers {
+        &self.0.breakers
     }
 
     /// Requests and streams that are open now.

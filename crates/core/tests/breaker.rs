@@ -1,0 +1,218 @@
+//! The engine with a circuit breaker, with scripted upstreams and paused time: who is asked, and what is told of it.
+
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![allow(dead_code, reason = "the scripts are shared with other tests, which use more of them")]
+
+#[path = "support/planning.rs"]
+mod planning;
+#[path = "support/script.rs"]
+mod script;
+
+use openpipe_core::engine::{self, Outcome, Trail};
+use openpipe_core::failure::Kind;
+use planning::planned;
+use script::{A, Act, ROLE, Reply, World, answers, failing, fails, ms, status, streams, streams_well};
+use tokio::time::{advance, timeout};
+
+/// Opens with the second failure, for a second.
+const CALL: &str = r#"{"openpipe":{"breaker":{"failures":2,"openFor":1000},"fallback":[{"model":"b"}]}}"#;
+
+async fn run(world: &World, call: &str, stream: bool) -> Outcome {
+    let (plan, body) = planned(call, &format!(r#"{{"model":"a","stream":{stream}}}"#));
+    timeout(ms(3_600_000), engine::run(&plan, &body, world, world.breakers(), world)).await.expect("this hangs")
+}
+
+fn trail(outcome: Outcome) -> Trail {
+    match outcome {
+        Outcome::Completion(_, trail) | Outcome::Stream(_, trail) | Outcome::Failed(trail) => trail,
+    }
+}
+
+/// Of each attempt: model, outcome, tries.
+async fn shape(world: &World, call: &str) -> Vec<(String, &'static str, u32)> {
+    let trail = trail(run(world, call, false).await);
+    trail.attempts.iter().map(|attempt| (attempt.model.clone(), attempt.outcome, attempt.tries)).collect()
+}
+
+fn attempts(list: &[(&str, &'static str, u32)]) -> Vec<(String, &'static str, u32)> {
+    list.iter().map(|(model, outcome, tries)| ((*model).to_owned(), *outcome, *tries)).collect()
+}
+
+fn down() -> Reply {
+    fails(0, status(503, &[]))
+}
+
+fn asked(world: &World, model: &str) -> usize {
+    world.sent().iter().filter(|sent| sent.model == model).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_circuit_sends_calls_straight_to_the_next_target() {
+    let world = World::new([("a", vec![down()]), ("b", vec![answers(0)])]);
+    let failed = attempts(&[("a", "server_error", 1), ("b", "ok", 1)]);
+    assert_eq!(shape(&world, CALL).await, failed);
+    assert_eq!(shape(&world, CALL).await, failed);
+    let passed_over = attempts(&[("a", "circuit_open", 0), ("b", "ok", 1)]);
+    assert_eq!(shape(&world, CALL).await, passed_over);
+    assert_eq!(asked(&world, "a"), 2);
+    assert_eq!(world.moves().last().expect("a move"), &("a".into(), "circuit_open", "b".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_was_not_made_says_why() {
+    let world = World::new([("a", vec![down()]), ("b", vec![answers(0)])]);
+    shape(&world, CALL).await;
+    shape(&world, CALL).await;
+    advance(ms(400)).await;
+    let trail = trail(run(&world, CALL, false).await);
+    let message = trail.attempts[0].message.as_deref();
+    assert_eq!(message, Some("not asked: its circuit is open after a failure (server_error), for another 600 ms"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_breaker_every_call_asks_the_primary() {
+    let world = World::new([("a", vec![down()]), ("b", vec![answers(0)])]);
+    for breaker in ["", r#""breaker":false,"#] {
+        for _ in 0..20 {
+            shape(&world, &format!(r#"{{"openpipe":{{{breaker}"fallback":[{{"model":"b"}}]}}}}"#)).await;
+        }
+    }
+    assert_eq!(asked(&world, "a"), 40);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_primary_is_back_after_a_probe_that_went_well() {
+    let world = World::new([("a", vec![down(), down(), down(), answers(0)]), ("b", vec![answers(0)])]);
+    for _ in 0..5 {
+        shape(&world, CALL).await;
+    }
+    assert_eq!(asked(&world, "a"), 2);
+    advance(ms(1000)).await;
+    for _ in 0..5 {
+        shape(&world, CALL).await;
+    }
+    assert_eq!(asked(&world, "a"), 3, "the probe failed");
+    advance(ms(1000)).await;
+    for _ in 0..5 {
+        assert_eq!(shape(&world, CALL).await, attempts(&[("a", "ok", 1)]));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_probe_is_under_way_the_others_go_to_the_fallback() {
+    let world = World::new([("a", vec![down(), down(), answers(50)]), ("b", vec![answers(0)])]);
+    shape(&world, CALL).await;
+    shape(&world, CALL).await;
+    advance(ms(1000)).await;
+    let others = async {
+        tokio::task::yield_now().await;
+        shape(&world, CALL).await
+    };
+    let (probe, other) = tokio::join!(shape(&world, CALL), others);
+    assert_eq!(probe, attempts(&[("a", "ok", 1)]));
+    assert_eq!(other, attempts(&[("a", "circuit_open", 0), ("b", "ok", 1)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_target_is_asked_whatever_its_circuit_says() {
+    let world = World::new([("a", vec![down()]), ("b", vec![down()])]);
+    for _ in 0..5 {
+        let call = r#"{"maxRetries":0,"openpipe":{"breaker":{"failures":2},"fallback":[{"model":"b"}]}}"#;
+        shape(&world, call).await;
+    }
+    assert_eq!((asked(&world, "a"), asked(&world, "b")), (2, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_without_fallback_is_never_turned_away() {
+    let world = World::new([("a", vec![down()])]);
+    for _ in 0..5 {
+        shape(&world, r#"{"maxRetries":0,"openpipe":{"breaker":{"failures":1}}}"#).await;
+    }
+    assert_eq!(asked(&world, "a"), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_does_not_take_what_opened_the_circuit_is_passed_over() {
+    let world = World::new([("a", vec![down()]), ("b", vec![answers(0)]), ("c", vec![answers(0)])]);
+    let call = r#"{"openpipe":{"breaker":{"failures":1},"fallback":[{"model":"b","on":["timeout"]},{"model":"c"}]}}"#;
+    shape(&world, call).await;
+    assert_eq!(shape(&world, call).await, attempts(&[("a", "circuit_open", 0), ("c", "ok", 1)]));
+    let call = r#"{"openpipe":{"breaker":{"failures":1},"fallback":[{"model":"b","on":["timeout"]}]}}"#;
+    assert_eq!(shape(&world, call).await, attempts(&[("a", "server_error", 1)]), "nobody takes over, so it is asked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_open_circuit_on_the_way_is_passed_over() {
+    let world = World::new([("a", vec![down()]), ("b", vec![down()]), ("c", vec![answers(0)])]);
+    let call = r#"{"openpipe":{"breaker":{"failures":1},"fallback":[{"model":"b"},{"model":"c"}]}}"#;
+    shape(&world, call).await;
+    let expected = attempts(&[("a", "circuit_open", 0), ("b", "circuit_open", 0), ("c", "ok", 1)]);
+    assert_eq!(shape(&world, call).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_are_rightly_refused_open_nothing() {
+    let world = World::new([("a", vec![failing(Kind::BadRequest, 0, false)]), ("b", vec![answers(0)])]);
+    for _ in 0..10 {
+        shape(&world, CALL).await;
+    }
+    assert_eq!(asked(&world, "a"), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_callers_own_deadline_opens_nothing() {
+    let world = World::new([("a", vec![script::silent()]), ("b", vec![answers(0)])]);
+    let call = r#"{"openpipe":{"deadline":100,"breaker":{"failures":1},"fallback":[{"model":"b"}]}}"#;
+    for stream in [false, true, false, true] {
+        trail(run(&world, call, stream).await);
+    }
+    assert_eq!(asked(&world, "a"), 4);
+    let headers_only = World::new([("a", vec![streams(0, [(0, Act::Event(ROLE))])]), ("b", vec![answers(0)])]);
+    trail(run(&headers_only, call, true).await);
+    trail(run(&headers_only, call, true).await);
+    assert_eq!(asked(&headers_only, "a"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_aborted_opens_nothing() {
+    let world = World::new([("a", vec![script::silent()]), ("b", vec![answers(0)])]);
+    for _ in 0..5 {
+        let (plan, body) = planned(CALL, r#"{"model":"a"}"#);
+        let aborted = timeout(ms(50), engine::run(&plan, &body, &world, world.breakers(), &world)).await;
+        assert!(aborted.is_err());
+    }
+    assert_eq!(asked(&world, "a"), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_targets_own_timeout_opens_it() {
+    let world = World::new([("a", vec![script::silent()]), ("b", vec![answers(0)])]);
+    let call = r#"{"timeout":100,"openpipe":{"breaker":{"failures":2},"fallback":[{"model":"b"}]}}"#;
+    for _ in 0..5 {
+        shape(&world, call).await;
+    }
+    assert_eq!(asked(&world, "a"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_dies_in_its_readers_hands_counts_as_a_failure() {
+    let dies = || streams(0, [(0, Act::Event(ROLE)), (0, Act::Event(A)), (10, Act::Break)]);
+    let world = World::new([("a", vec![dies()]), ("b", vec![streams_well(0)])]);
+    for _ in 0..2 {
+        let Outcome::Stream(mut stream, _) = run(&world, CALL, true).await else { panic!("no stream") };
+        while stream.next().await.is_ok_and(|events| events.is_some()) {}
+    }
+    trail(run(&world, CALL, true).await);
+    assert_eq!(asked(&world, "a"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_left_early_is_no_failure() {
+    let world = World::new([("a", vec![streams_well(0)]), ("b", vec![streams_well(0)])]);
+    for _ in 0..5 {
+        let Outcome::Stream(stream, _) = run(&world, CALL, true).await else { panic!("no stream") };
+        drop(stream);
+    }
+    assert_eq!(asked(&world, "a"), 5);
+}
