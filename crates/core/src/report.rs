@@ -3,6 +3,10 @@
 //! Reporting is off everybody's path: what is queued costs its caller a lock and a copy, and whatever becomes of it is only
 //! counted. Bounds: 64 MiB of queued reports, 4 on their way at once (64 when one has to wait), 10 s for
 //! a try, 30 s for a report.
+//!
+//! Calls come first also where the machine has no core to spare: a report is a request like the call that it is of, so while
+//! calls come thick and fast their reports wait for the first gap, of a few milliseconds. Not for longer than two seconds, not
+//! when the queue is half full, and not while somebody flushes it.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
@@ -37,6 +41,10 @@ pub struct Limits {
     pub max_concurrency: usize,
     /// How long a report may wait in the queue until there are more.
     pub long_wait: Duration,
+    /// Reports that follow each other within so short a time wait for the end of the rush …
+    pub gap: Duration,
+    /// … for so long at most.
+    pub rush_wait: Duration,
     /// The time of one try.
     pub try_time: Duration,
     /// From the first try on, how long a report is tried again.
@@ -52,6 +60,8 @@ impl Default for Limits {
             concurrency: 4,
             max_concurrency: 64,
             long_wait: Duration::from_millis(250),
+            gap: Duration::from_millis(3),
+            rush_wait: Duration::from_secs(2),
             try_time: Duration::from_secs(10),
             retry_time: Duration::from_secs(30),
             patience: Duration::from_secs(5),
@@ -151,6 +161,12 @@ struct State {
     counts: Counts,
     /// Calls that are running or whose reports are pending, and how many of these there are.
     calls: HashMap<u32, Owed>,
+    /// A report that comes before then is one of a rush …
+    last_gap_at: Option<Instant>,
+    /// … which is over then, if none comes.
+    rush_over_at: Option<Instant>,
+    /// How many wait for the queue to be delivered.
+    flushing: usize,
     dropped_since_warning: u64,
     warned_at: Option<Instant>,
 }
@@ -207,6 +223,10 @@ impl Reporter {
             return self.shared.settle(report.call, Err("it is larger than the queue"));
         }
         state.queued_bytes += report.body.len();
+        let gap_at = report.queued_at + self.shared.limits.gap;
+        if state.last_gap_at.replace(gap_at).is_some_and(|last| report.queued_at < last) {
+            state.rush_over_at = Some(gap_at);
+        }
         state.queue.push_back(report);
         let mut pushed_out = Vec::new();
         while state.queued_bytes > self.shared.limits.queue_bytes {
@@ -261,6 +281,7 @@ impl Reporter {
 
     /// Waits until nothing is pending, and tells what became of the reports.
     pub async fn flush(&self) -> Counts {
+        let _flushing = Flushing::of(&self.shared);
         loop {
             let idle = self.shared.idle.notified();
             let counts = self.counts();
@@ -269,6 +290,23 @@ impl Reporter {
             }
             idle.await;
         }
+    }
+}
+
+/// Somebody waits for the queue to be delivered: it does not wait for calls then.
+struct Flushing<'a>(&'a Shared);
+
+impl<'a> Flushing<'a> {
+    fn of(shared: &'a Shared) -> Self {
+        shared.lock().flushing += 1;
+        shared.work.notify_one();
+        Self(shared)
+    }
+}
+
+impl Drop for Flushing<'_> {
+    fn drop(&mut self) {
+        self.0.lock().flushing -= 1;
     }
 }
 
@@ -294,39 +332,56 @@ impl Drop for Scope {
     }
 }
 
+/// What to do about the queue.
+enum Next {
+    /// Deliver this one.
+    Report(Report),
+    /// Nothing, until then; or until one that is on its way has arrived.
+    WaitUntil(Instant),
+    /// Nothing, until something happens.
+    Wait,
+}
+
 impl Shared {
     async fn run(&self, delivery: &dyn Delivery) {
         let mut under_way = FuturesUnordered::new();
         loop {
-            while let Some(report) = self.next(under_way.len()) {
-                under_way.push(self.deliver(report, delivery));
-            }
-            let waits_long_at = self.waits_long_at(under_way.len());
+            let wait = loop {
+                match self.next(under_way.len()) {
+                    Next::Report(report) => under_way.push(self.deliver(report, delivery)),
+                    Next::WaitUntil(at) => break Some(at),
+                    Next::Wait => break None,
+                }
+            };
             tokio::select! {
                 Some(()) = under_way.next() => {}
-                () = self.work.notified() => {}
-                () = sleep_until(waits_long_at.unwrap_or_else(Instant::now)), if waits_long_at.is_some() => {}
+                // While it waits for a moment in time, which is never far, one report more makes no difference.
+                () = self.work.notified(), if wait.is_none() => {}
+                () = sleep_until(wait.unwrap_or_else(Instant::now)), if wait.is_some() => {}
             }
         }
     }
 
-    /// The next report, if one more may be on its way.
-    fn next(&self, under_way: usize) -> Option<Report> {
+    /// The next report, if one more may be on its way; else when to ask again.
+    fn next(&self, under_way: usize) -> Next {
         let mut state = self.lock();
-        let waited = state.queue.front()?.queued_at.elapsed();
-        let Limits { concurrency, max_concurrency, long_wait, .. } = self.limits;
-        if under_way >= if waited >= long_wait { max_concurrency } else { concurrency } {
-            return None;
+        let Some(first) = state.queue.front() else { return Next::Wait };
+        let now = Instant::now();
+        let Limits { concurrency, max_concurrency, long_wait, rush_wait, queue_bytes, .. } = self.limits;
+        let queued_at = first.queued_at;
+        let over_at = state.rush_over_at.unwrap_or(now).min(queued_at + rush_wait);
+        if now < over_at && state.flushing == 0 && state.queued_bytes < queue_bytes / 2 {
+            return Next::WaitUntil(over_at);
         }
-        let report = state.queue.pop_front()?;
+        if under_way >= max_concurrency {
+            return Next::Wait;
+        }
+        if under_way >= concurrency && now < queued_at + long_wait {
+            return Next::WaitUntil(queued_at + long_wait);
+        }
+        let Some(report) = state.queue.pop_front() else { return Next::Wait };
         state.queued_bytes -= report.body.len();
-        Some(report)
-    }
-
-    /// When the next report will have waited for long, if that lets it go.
-    fn waits_long_at(&self, under_way: usize) -> Option<Instant> {
-        let queued_at = self.lock().queue.front()?.queued_at;
-        (under_way < self.limits.max_concurrency).then(|| queued_at + self.limits.long_wait)
+        Next::Report(report)
     }
 
     async fn deliver(&self, report: Report, delivery: &dyn Delivery) {

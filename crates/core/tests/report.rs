@@ -280,6 +280,68 @@ async fn reports_are_tried_in_the_order_in_which_they_came() {
     assert_eq!(stage.taken(), bodies);
 }
 
+// === In a rush of calls ===
+
+/// One report each millisecond, for so long.
+async fn rush(stage: &Stage, length: Duration) {
+    for number in 0..u32::try_from(length.as_millis()).expect("a short time") {
+        stage.report(number, number.to_string());
+        sleep(ms(1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn reports_wait_for_the_first_gap_in_a_rush() {
+    let stage = Stage::new(|_| takes());
+    rush(&stage, ms(1_000)).await;
+    assert!(stage.taken().len() + stage.under_way() <= 1, "{} were delivered", stage.taken().len());
+    stage.settled().await;
+    assert_eq!(stage.taken().len(), 1_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reports_that_come_one_at_a_time_do_not_wait() {
+    let limits = Limits::default();
+    let stage = Stage::new(|_| takes());
+    for number in 0..20 {
+        stage.report(number, number.to_string());
+        sleep(limits.gap + ms(5)).await;
+        assert_eq!(stage.taken().len(), number as usize + 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_waits_for_no_longer_than_two_seconds_however_long_the_rush() {
+    let limits = Limits::default();
+    let stage = Stage::new(|_| takes());
+    rush(&stage, limits.rush_wait - ms(50)).await;
+    let before = stage.taken().len();
+    rush(&stage, ms(3_000)).await;
+    assert!(before <= 1, "{before}");
+    assert!(stage.taken().len() > 2_500, "{}", stage.taken().len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_waits_for_a_rush_while_somebody_flushes() {
+    let stage = Stage::new(|_| takes());
+    rush(&stage, ms(100)).await;
+    let (_, delivered) = tokio::join!(rush(&stage, ms(100)), async {
+        sleep(ms(1)).await;
+        let _ = timeout(ms(90), stage.reporter.flush()).await;
+        stage.taken().len()
+    });
+    assert!(delivered > 30, "{delivered}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_is_half_full_is_delivered_in_a_rush_too() {
+    let limits = Limits { queue_bytes: 1_000, ..Limits::default() };
+    let stage = Stage::within(limits, |_| takes());
+    rush(&stage, ms(1_000)).await;
+    stage.settled().await;
+    assert_eq!((stage.taken().len(), stage.reporter.counts().dropped), (1_000, 0));
+}
+
 // === The bound of the queue ===
 
 /// One report at a time, and room for ten more of ten bytes each.
