@@ -1,121 +1,122 @@
 /**
- * `npm run bench`: this package and its peers at the same work, in one run. `-- --quick` takes a tenth of the time.
+ * `npm run bench`: this package and its peers at the same work, in one run. `-- --quick` measures each once and briefly,
+ * `-- --only TEXT` just the situations whose name has that text in it.
  *
- * Each peer does each situation in a fresh process, in turn, over several rounds; what is told are medians. Absolute figures
- * are this machine's; the ratios within one run are what counts. Writes bench/results.json.
+ * Each peer does each situation in a fresh process, in turn, over several rounds. Absolute figures are this machine's; the
+ * ratios within a round are what counts. Writes results.json, and what report.mjs makes of it.
  */
 
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { statSync, readdirSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { readdirSync, statSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg } from 'node:os';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
-const QUICK = process.argv.includes('--quick');
-const ROUNDS = QUICK ? 1 : 3;
-const SECONDS = QUICK ? 0.5 : 2;
+import { median, readResults, report, resultsFile, table } from './report.mjs';
+import { SITUATIONS } from './situations.mjs';
+
+const { values: options } = parseArgs({ options: { quick: { type: 'boolean' }, only: { type: 'string' } } });
+const isQuick = options.quick ?? false;
+const ROUNDS = isQuick ? 1 : 3;
+const SECONDS = isQuick ? 0.4 : 2;
 const path = (/** @type {string} */ name) => fileURLToPath(new URL(name, import.meta.url));
+const tell = (/** @type {string} */ text) => process.stderr.write(`\r\x1b[K${text}`);
 
-const ALL = ['openpipe-native', 'floor', 'openai 7', 'openpipe 1.0.0', 'undici', 'fetch'];
-const STREAMING = ALL.filter((peer) => peer !== 'floor');
-/** @type {[situation: string, peers: string[], stream?: string][]} */
-const SITUATIONS = [
-  ['completions, 32 at a time', ALL],
-  ['completions, one at a time', ALL],
-  ['streams at full speed, 16 at a time', STREAMING, 'stream-200-0'],
-  ['streams, 300 at a time, an event each 20 ms', STREAMING, QUICK ? 'stream-50-20' : 'stream-200-20'],
-  ['primary answers 500', ['openpipe-native', 'openpipe 1.0.0', 'undici']],
-  ['primary is silent', ['openpipe-native', 'openpipe 1.0.0']],
-  ['primary is silent, JavaScript is busy', ['openpipe-native', 'openpipe 1.0.0']],
-  ['1000 open streams', ['openpipe-native', 'openai 7']],
-];
+/**
+ * Where there are cores enough, the upstream has some for itself, and the others are the client's. On fewer they share: to
+ * pin a client of several threads to one core would measure something else.
+ */
+function pinning() {
+  const count = cpus().length;
+  if (count < 4 || spawnSync('taskset', ['--version']).error) return undefined;
+  const first = count - Math.max(2, count >> 2);
+  return { client: `0-${first - 1}`, upstream: `${first}-${count - 1}` };
+}
+const pinned = pinning();
 
-/** @param {number[]} values */
-function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? NaN;
+/** @param {string | undefined} cores @param {string} command @param {string[]} args @returns {[string, string[]]} */
+function on(cores, command, args) {
+  return cores === undefined ? [command, args] : ['taskset', ['-c', cores, command, ...args]];
 }
 
 async function startUpstream() {
-  const child = spawn(path('../target/release/bench-upstream'), { stdio: ['pipe', 'pipe', 'inherit'] });
+  const [command, args] = on(pinned?.upstream, path('../target/release/bench-upstream'), []);
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   const [url] = await once(createInterface({ input: child.stdout }), 'line');
   return { url, stop: () => child.stdin.end() };
 }
 
-/** @param {string} peer @param {string} url @param {string} situation @param {string | undefined} stream */
-function measure(peer, url, situation, stream) {
-  const env = { ...process.env, ...(stream ? { BENCH_STREAM: stream } : {}), OPENPIPE_API_KEY: '', OPENAI_LOG: 'off' };
-  const args = [path('peer.mjs'), peer, url, situation, String(SECONDS)];
-  const out = execFileSync(process.execPath, args, {
-    env,
+/** @param {string} peer @param {string} url @param {import('./situations.mjs').Situation} situation */
+function measure(peer, url, situation) {
+  const args = [path('peer.mjs'), peer, url, JSON.stringify(situation), String(SECONDS)];
+  const out = execFileSync(...on(pinned?.client, process.execPath, args), {
+    env: { ...process.env, OPENPIPE_API_KEY: '', OPENAI_LOG: 'off' },
     encoding: 'utf8',
-    timeout: 120_000,
+    timeout: 180_000,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   return /** @type {Record<string, number>} */ (JSON.parse(out.trim().split('\n').at(-1) ?? '{}'));
 }
 
-/** @param {string} module */
+/** Milliseconds, in a fresh process. @param {string} module */
 function importTime(module) {
   const code = `const t = performance.now(); await import(${JSON.stringify(module)}); console.log(performance.now() - t)`;
-  const times = Array.from({ length: 5 }, () =>
-    Number(execFileSync(process.execPath, ['--input-type=module', '-e', code], { cwd: path('..'), encoding: 'utf8' })),
+  return Number(
+    execFileSync(process.execPath, ['--input-type=module', '-e', code], { cwd: path('..'), encoding: 'utf8' }),
   );
-  return median(times);
-}
-
-/** @param {number} value */
-const shown = (value) => (value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3));
-
-/** @param {string} situation @param {Map<string, Record<string, number>>} results */
-function table(situation, results) {
-  const columns = [...new Set([...results.values()].flatMap(Object.keys))].filter((column) => column !== 'kept');
-  const rows = [...results].map(([peer, result]) => [peer, ...columns.map((column) => shown(result[column] ?? NaN))]);
-  const widths = [situation, ...columns].map((head, index) =>
-    Math.max(index === 0 ? 16 : head.length, ...rows.map((row) => (row[index] ?? '').length)),
-  );
-  const line = (/** @type {string[]} */ cells) =>
-    cells
-      .map((cell, index) => (index === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[index] ?? 0)))
-      .join('  ');
-  return [`\n${situation}`, line(['', ...columns]), ...rows.map(line)].join('\n');
 }
 
 const upstream = await startUpstream();
-/** @type {Record<string, Record<string, Record<string, number>>>} */
-const all = {};
-for (const [situation, peers, stream] of SITUATIONS) {
-  /** @type {Map<string, Record<string, number>[]>} */
-  const rounds = new Map(peers.map((peer) => [peer, []]));
-  for (let round = 0; round < ROUNDS; round += 1) {
-    for (const peer of peers) {
-      process.stderr.write(`\r\x1b[K${situation}: round ${round + 1} of ${ROUNDS}, ${peer}`);
-      rounds.get(peer)?.push(measure(peer, upstream.url, situation, stream));
+const chosen = SITUATIONS.filter(
+  ({ name, growth }) => (options.only ? name.includes(options.only) : true) && !(isQuick && growth),
+);
+/** @type {import('./report.mjs').Results} */
+const results = {};
+for (const [number, situation] of chosen.entries()) {
+  const rounds = situation.growth ? 1 : ROUNDS;
+  /** @type {Record<string, Record<string, number[]>>} */
+  const peers = Object.fromEntries(situation.peers.map((peer) => [peer, {}]));
+  for (let round = 0; round < rounds; round += 1) {
+    for (const peer of situation.peers) {
+      tell(`${number + 1} of ${chosen.length}: ${situation.name}, round ${round + 1} of ${rounds}, ${peer}`);
+      for (const [metric, value] of Object.entries(measure(peer, upstream.url, situation))) {
+        ((peers[peer] ??= {})[metric] ??= []).push(value);
+      }
     }
   }
-  process.stderr.write('\r\x1b[K');
-  const medians = new Map(
-    [...rounds].map(([peer, results]) => {
-      const columns = Object.keys(results[0] ?? {});
-      return [
-        peer,
-        Object.fromEntries(columns.map((column) => [column, median(results.map((result) => result[column] ?? NaN))])),
-      ];
-    }),
-  );
-  console.log(table(situation, medians));
-  all[situation] = Object.fromEntries(medians);
+  tell('');
+  console.log(`\n${situation.name}\n${table(peers)}`);
+  results[situation.name] = peers;
 }
 upstream.stop();
 
-const addon = readdirSync(path('..')).find((name) => name.endsWith('.node'));
-const rest = {
-  'import openai, ms': importTime('openai'),
-  'import openpipe-native, ms': importTime('openpipe-native'),
-  'addon, MB': addon ? statSync(path(`../${addon}`)).size / 1e6 : NaN,
+/** @type {Record<string, number>} */
+const rest = {};
+if (!options.only) {
+  const modules = { openai: 'openai', 'openpipe-native': 'openpipe-native' };
+  const times = Array.from({ length: isQuick ? 5 : 11 }, () => [
+    importTime(modules.openai),
+    importTime(modules['openpipe-native']),
+  ]);
+  rest['import openai, ms'] = median(times.map(([theirs]) => theirs ?? NaN));
+  rest['import openpipe-native, ms'] = median(times.map(([, ours]) => ours ?? NaN));
+  const addon = readdirSync(path('..')).find((name) => name.endsWith('.node'));
+  rest['addon, MB'] = addon ? statSync(path(`../${addon}`)).size / 1e6 : NaN;
+  console.log('');
+  for (const [name, value] of Object.entries(rest)) console.log(`${name}: ${value.toFixed(1)}`);
+}
+const pins = pinned ? 'the upstream on cores of its own' : 'which the upstream shares';
+const machine = `${cpus()[0]?.model}, ${cpus().length} cores, ${pins}; Node.js ${process.version}`;
+console.log(`\n${machine}; load ${(loadavg()[0] ?? 0).toFixed(1)} at the end`);
+// A part of a run brings its part up to date.
+const before = options.only ? readResults() : undefined;
+const all = {
+  machine,
+  isQuick,
+  results: { ...before?.results, ...results },
+  rest: options.only ? (before?.rest ?? {}) : rest,
 };
-console.log(table('the rest', new Map([['', rest]])));
-const machine = `${cpus()[0]?.model}, ${cpus().length} cores, Node.js ${process.version}`;
-console.log(`\n${machine}`);
-writeFileSync(path('results.json'), `${JSON.stringify({ machine, rounds: ROUNDS, results: all, rest }, null, 2)}\n`);
+writeFileSync(resultsFile, `${JSON.stringify(all, null, 1)}\n`);
+report();

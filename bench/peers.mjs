@@ -27,25 +27,30 @@ const FINE_TUNED = {
 /** How long a silent primary is waited for, in milliseconds. */
 export const SILENCE = 300;
 
-/** @param {any} OpenAI @param {string} url @param {object} openpipe @returns {Peer} */
-function sdkPeer(OpenAI, url, openpipe = {}) {
-  const client = (/** @type {string} */ path, /** @type {string} */ primary) =>
+/** The paths of the upstream that answer with a completion and with a stream. @typedef {{ completion: string, stream: string }} Paths */
+
+/** @param {any} OpenAI @param {string} url @param {Paths} paths @param {{ openpipe?: boolean, reports?: boolean }} [options] @returns {Peer} */
+function sdkPeer(OpenAI, url, paths, { openpipe = true, reports = false } = {}) {
+  const client = (/** @type {string} */ path, primary = '500') =>
     new OpenAI({
       apiKey: 'sk-bench',
       baseURL: `${url}/${path}/v1`,
-      openpipe: { apiKey: 'op-bench', baseUrl: `${url}/${primary}/v1`, ...openpipe },
+      ...(openpipe ? { openpipe: { apiKey: 'op-bench', baseUrl: `${url}/${primary}/v1` } } : {}),
     });
-  const completions = client('completion-400', '500');
-  const silent = client('completion-400', 'silence');
-  const streams = client(process.env.BENCH_STREAM ?? 'stream-200-0', '500');
-  const open = client('stream-100000-1000', '500');
+  // Reports are another matter: nobody reports here who is not asked to.
+  const quiet = openpipe && !reports ? { openpipe: { logRequest: false } } : {};
+  // What takes reports answers them well.
+  const completions = client(paths.completion, reports ? 'completion-10' : '500');
+  const silent = client(paths.completion, 'silence');
+  const streams = client(paths.stream);
+  const open = client('stream-100000-1000');
   return {
-    complete: () => completions.chat.completions.create({ ...BODY, ...quiet(openpipe) }),
+    complete: () => completions.chat.completions.create({ ...BODY, ...quiet }),
     async stream(onEvent) {
-      for await (const _ of await streams.chat.completions.create({ ...STREAM_BODY, ...quiet(openpipe) })) onEvent();
+      for await (const _ of await streams.chat.completions.create({ ...STREAM_BODY, ...quiet })) onEvent();
     },
     async open() {
-      const stream = await open.chat.completions.create({ ...STREAM_BODY, ...quiet(openpipe) });
+      const stream = await open.chat.completions.create({ ...STREAM_BODY, ...quiet });
       const iterator = stream[Symbol.asyncIterator]();
       await iterator.next();
       return iterator;
@@ -56,11 +61,6 @@ function sdkPeer(OpenAI, url, openpipe = {}) {
         isSilent ? { timeout: SILENCE } : undefined,
       ),
   };
-}
-
-/** Reports are another matter: nobody reports here. @param {object} openpipe */
-function quiet(openpipe) {
-  return 'quiet' in openpipe ? { openpipe: { logRequest: false } } : {};
 }
 
 /** Server-sent events as somebody would read them by hand. @param {AsyncIterable<Uint8Array>} body @param {() => void} onEvent */
@@ -80,17 +80,18 @@ async function readEvents(body, onEvent) {
 
 const HEADERS = { authorization: 'Bearer sk-bench', 'content-type': 'application/json', accept: 'application/json' };
 
-/** @type {Record<string, (url: string) => Peer>} */
+/** @type {Record<string, (url: string, paths: Paths) => Peer>} */
 export const PEERS = {
-  'openpipe-native': (url) => sdkPeer(require('openpipe-native'), url, { quiet: true }),
+  'openpipe-native': (url, paths) => sdkPeer(require('openpipe-native'), url, paths),
+  'openpipe-native, reporting': (url, paths) => sdkPeer(require('openpipe-native'), url, paths, { reports: true }),
 
   // The addon without the facade: text in, text out, parsed.
-  floor(url) {
+  floor(url, paths) {
     const native = require('../lib/native.js');
     const { APIPromise } = require('openai');
     const completions = native.nativeCompletions(
       JSON.stringify({
-        openai: { url: `${url}/completion-400/v1/chat/completions`, headers: Object.entries(HEADERS) },
+        openai: { url: `${url}/${paths.completion}/v1/chat/completions`, headers: Object.entries(HEADERS) },
         openpipeUrl: `${url}/500/v1/chat/completions`,
       }),
     );
@@ -109,35 +110,49 @@ export const PEERS = {
     };
   },
 
-  'openai 7': (url) => sdkPeer(require('openai7'), url),
+  'openai 7': (url, paths) => sdkPeer(require('openai7'), url, paths, { openpipe: false }),
 
-  'openpipe 1.0.0': (url) => sdkPeer(require('openpipe/openai').default, url, { quiet: true }),
+  'openpipe 1.0.0': (url, paths) => sdkPeer(require('openpipe/openai').default, url, paths),
 
-  undici(url) {
+  'ai sdk 6'(url, paths) {
+    const { generateText, streamText } = require('ai');
+    const { createOpenAI } = require('@ai-sdk/openai');
+    const model = (/** @type {string} */ path) =>
+      createOpenAI({ apiKey: 'sk-bench', baseURL: `${url}/${path}/v1` }).chat(BODY.model);
+    const [completions, streams] = [model(paths.completion), model(paths.stream)];
+    const request = { messages: /** @type {any} */ (MESSAGES), temperature: 0, maxRetries: 0 };
+    return {
+      complete: () => generateText({ model: completions, ...request }),
+      async stream(onEvent) {
+        for await (const _ of streamText({ model: streams, ...request }).textStream) onEvent();
+      },
+    };
+  },
+
+  undici(url, paths) {
     const { request, Agent, setGlobalDispatcher } = require('undici');
     setGlobalDispatcher(new Agent({ connections: 512 }));
     const post = (/** @type {string} */ path, /** @type {object} */ body) =>
       request(`${url}/${path}/v1/chat/completions`, { method: 'POST', headers: HEADERS, body: JSON.stringify(body) });
     return {
-      complete: async () => JSON.parse(await (await post('completion-400', BODY)).body.text()),
-      stream: async (onEvent) =>
-        readEvents((await post(process.env.BENCH_STREAM ?? 'stream-200-0', STREAM_BODY)).body, onEvent),
+      complete: async () => JSON.parse(await (await post(paths.completion, BODY)).body.text()),
+      stream: async (onEvent) => readEvents((await post(paths.stream, STREAM_BODY)).body, onEvent),
       // What fail-over costs at the least: one round trip, and another one.
       async failOver(isSilent) {
         if (isSilent) throw new Error('undici knows no fallback');
         await (await post('500', BODY)).body.text();
-        return JSON.parse(await (await post('completion-400', BODY)).body.text());
+        return JSON.parse(await (await post(paths.completion, BODY)).body.text());
       },
     };
   },
 
-  fetch(url) {
+  fetch(url, paths) {
     const post = (/** @type {string} */ path, /** @type {object} */ body) =>
       fetch(`${url}/${path}/v1/chat/completions`, { method: 'POST', headers: HEADERS, body: JSON.stringify(body) });
     return {
-      complete: async () => (await post('completion-400', BODY)).json(),
+      complete: async () => (await post(paths.completion, BODY)).json(),
       async stream(onEvent) {
-        const { body } = await post(process.env.BENCH_STREAM ?? 'stream-200-0', STREAM_BODY);
+        const { body } = await post(paths.stream, STREAM_BODY);
         if (body) await readEvents(/** @type {any} */ (body), onEvent);
       },
     };

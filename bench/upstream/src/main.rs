@@ -10,10 +10,11 @@
 //!
 //! Prints its address as the first line of its output, and ends when its standard input does.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io::{Read, Write};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -66,19 +67,20 @@ async fn answer(
     let (first, second) = (number(), number());
     if kind == "arrivals" {
         let list = std::mem::take(&mut *arrivals.lock().unwrap_or_else(PoisonError::into_inner));
-        return Ok(json(StatusCode::OK, serde_json::json!(list).to_string()));
+        return Ok(json(StatusCode::OK, serde_json::json!(list).to_string().into()));
     }
     remember(&arrivals, &path);
     // The whole request is read, as a real upstream would.
     drop(request.into_body().collect().await);
     Ok(match kind.as_str() {
-        "completion" => json(StatusCode::OK, completion(first)),
-        "stream" => event_stream(first, second),
+        "completion" => json(StatusCode::OK, made_once(&COMPLETIONS, first, || Bytes::from(completion(first)))),
+        "stream" => event_stream(made_once(&STREAMS, first, || events(first).into()), second),
         "silence" => std::future::pending().await,
         _ => json(
             StatusCode::INTERNAL_SERVER_ERROR,
-            r#"{"error":{"message":"The server had an error","type":"server_error","param":null,"code":null}}"#
-                .to_owned(),
+            Bytes::from_static(
+                br#"{"error":{"message":"The server had an error","type":"server_error","param":null,"code":null}}"#,
+            ),
         ),
     })
 }
@@ -91,8 +93,8 @@ fn remember(arrivals: &Arrivals, path: &str) {
     }
 }
 
-fn json(status: StatusCode, text: String) -> Response<BoxBody<Bytes, Infallible>> {
-    let mut response = Response::new(Full::new(Bytes::from(text)).boxed());
+fn json(status: StatusCode, text: Bytes) -> Response<BoxBody<Bytes, Infallible>> {
+    let mut response = Response::new(Full::new(text).boxed());
     *response.status_mut() = status;
     typed(&mut response, "application/json");
     response
@@ -104,6 +106,15 @@ fn typed(response: &mut Response<BoxBody<Bytes, Infallible>>, media_type: &'stat
     headers.insert("x-request-id", header::HeaderValue::from_static("req_0123456789abcdef0123456789abcdef"));
     headers.insert("openai-processing-ms", header::HeaderValue::from_static("12"));
     headers.insert("openai-version", header::HeaderValue::from_static("2020-10-01"));
+}
+
+/// What is answered is made once, so that the upstream is never what is measured.
+type Made<T> = LazyLock<Mutex<HashMap<usize, T>>>;
+static COMPLETIONS: Made<Bytes> = LazyLock::new(Mutex::default);
+static STREAMS: Made<Arc<[Bytes]>> = LazyLock::new(Mutex::default);
+
+fn made_once<T: Clone>(made: &Made<T>, size: usize, make: impl FnOnce() -> T) -> T {
+    made.lock().unwrap_or_else(PoisonError::into_inner).entry(size).or_insert_with(make).clone()
 }
 
 /// Words that fill so many bytes.
@@ -120,21 +131,36 @@ fn completion(bytes: usize) -> String {
     )
 }
 
-fn event_stream(events: usize, pace: usize) -> Response<BoxBody<Bytes, Infallible>> {
+/// The events of a stream, and its end.
+fn events(count: usize) -> Vec<Bytes> {
+    let event = |index| {
+        let (delta, finish) = match index {
+            0 => (r#"{"role":"assistant","content":""}"#.to_owned(), "null"),
+            last if last + 1 >= count => ("{}".to_owned(), "\"stop\""),
+            _ => (format!(r#"{{"content":" word{index}"}}"#), "null"),
+        };
+        Bytes::from(format!(
+            "data: {{\"id\":\"chatcmpl-0123456789\",\"object\":\"chat.completion.chunk\",\"created\":1760000000,\"model\":\"gpt-4-turbo\",\"system_fingerprint\":null,\"choices\":[{{\"index\":0,\"delta\":{delta},\"logprobs\":null,\"finish_reason\":{finish}}}]}}\n\n"
+        ))
+    };
+    (0..count).map(event).chain([Bytes::from_static(b"data: [DONE]\n\n")]).collect()
+}
+
+fn event_stream(events: Arc<[Bytes]>, pace: usize) -> Response<BoxBody<Bytes, Infallible>> {
     let pace = (pace > 0).then(|| {
         let mut ticks = interval(Duration::from_millis(pace as u64));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
         ticks
     });
-    let mut response = Response::new(Events { next: 0, count: events, pace }.boxed());
+    let mut response = Response::new(Events { events, next: 0, pace }.boxed());
     typed(&mut response, "text/event-stream");
     response
 }
 
 /// The body of a stream: an event for each frame.
 struct Events {
+    events: Arc<[Bytes]>,
     next: usize,
-    count: usize,
     pace: Option<Interval>,
 }
 
@@ -146,26 +172,14 @@ impl Body for Events {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if self.next > self.count {
+        if self.next == self.events.len() {
             return Poll::Ready(None);
         }
         if let Some(pace) = &mut self.pace {
             ready!(pace.poll_tick(context));
         }
-        let index = self.next;
+        let event = self.events.get(self.next).cloned();
         self.next += 1;
-        let (delta, finish) = match index {
-            0 => (r#"{"role":"assistant","content":""}"#.to_owned(), "null"),
-            last if last + 1 >= self.count => ("{}".to_owned(), "\"stop\""),
-            _ => (format!(r#"{{"content":" word{index}"}}"#), "null"),
-        };
-        let text = if index == self.count {
-            "data: [DONE]\n\n".to_owned()
-        } else {
-            format!(
-                "data: {{\"id\":\"chatcmpl-0123456789\",\"object\":\"chat.completion.chunk\",\"created\":1760000000,\"model\":\"gpt-4-turbo\",\"system_fingerprint\":null,\"choices\":[{{\"index\":0,\"delta\":{delta},\"logprobs\":null,\"finish_reason\":{finish}}}]}}\n\n"
-            )
-        };
-        Poll::Ready(Some(Ok(Frame::data(Bytes::from(text)))))
+        Poll::Ready(event.map(|event| Ok(Frame::data(event))))
     }
 }

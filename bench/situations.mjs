@@ -1,0 +1,61 @@
+/** What is measured, and with whom. Who each peer is: peers.mjs; how each kind of work is measured: peer.mjs. */
+
+/**
+ * @typedef {object} Situation
+ * @property {string} name
+ * @property {'completions' | 'streams' | 'failOver' | 'lateness' | 'memory'} work
+ * @property {string[]} peers
+ * @property {number} [atOnce] How many calls or streams are under way at once.
+ * @property {number} [bytes] The size of a completion's content.
+ * @property {number} [events] Of a stream.
+ * @property {number} [paceMs] Between two events of a stream; 0 is full speed.
+ * @property {boolean} [isBlocked] The JavaScript thread is busy when the primary's time is up.
+ * @property {boolean} [growth] One point of a curve: measured once, and not with `--quick`.
+ */
+
+export const OURS = 'openpipe-native';
+const CLIENTS = ['openai 7', 'openpipe 1.0.0', 'ai sdk 6', 'undici', 'fetch'];
+const ALL = [OURS, 'floor', ...CLIENTS];
+
+/** @type {(atOnce: number, bytes: number, peers: string[], name: string) => Situation} */
+const completions = (atOnce, bytes, peers, name) => ({ name, work: 'completions', atOnce, bytes, peers });
+/** @type {(atOnce: number, paceMs: number, name: string) => Situation} */
+const streams = (atOnce, paceMs, name) => ({
+  name,
+  work: 'streams',
+  atOnce,
+  paceMs,
+  events: 200,
+  peers: [OURS, ...CLIENTS],
+});
+
+const GROWING = [OURS, 'openai 7'];
+/** @type {Situation[]} */
+const growth = [
+  ...[1, 8, 32, 128, 512, 2000].map((atOnce) => ({
+    ...completions(atOnce, 400, GROWING, `growth: ${atOnce} completions at a time`),
+    growth: true,
+  })),
+  ...[1, 10, 100, 1000, 5000].map((atOnce) => ({
+    ...streams(atOnce, 100, `growth: ${atOnce} streams at a time, an event each 100 ms`),
+    events: 50,
+    peers: GROWING,
+    growth: true,
+  })),
+];
+
+/** @type {Situation[]} */
+export const SITUATIONS = [
+  completions(32, 400, [...ALL, 'openpipe-native, reporting'], 'completions of 1 KB, 32 at a time'),
+  completions(1, 400, ALL, 'completions of 1 KB, one at a time'),
+  completions(32, 32_000, ALL, 'completions of 32 KB, 32 at a time'),
+  streams(300, 20, 'streams, 300 at a time, an event each 20 ms'),
+  streams(16, 20, 'streams, 16 at a time, an event each 20 ms'),
+  streams(16, 0, 'streams at full speed, 16 at a time'),
+  streams(1, 0, 'streams at full speed, one at a time'),
+  { name: 'primary answers 500', work: 'failOver', peers: [OURS, 'openpipe 1.0.0', 'undici'] },
+  { name: 'primary is silent', work: 'lateness', peers: [OURS, 'openpipe 1.0.0'] },
+  { name: 'primary is silent, JavaScript is busy', work: 'lateness', isBlocked: true, peers: [OURS, 'openpipe 1.0.0'] },
+  { name: '1000 open streams', work: 'memory', atOnce: 1000, peers: [OURS, 'openai 7'] },
+  ...growth,
+];
