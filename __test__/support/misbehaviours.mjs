@@ -76,8 +76,13 @@ export const misbehaviours = [
       kind: 'invalid_response',
       error: 'APIError',
     },
-    // Nothing says that it is no event stream, so it is one that ends without any content.
-    stream: { doing: { kind: 'status', status: 200, body: 'empty' }, kind: 'stream', error: 'APIError', late: true },
+    // Its headers do not say that there is nothing to come.
+    stream: {
+      doing: { kind: 'status', status: 200, body: 'empty' },
+      kind: 'invalid_response',
+      error: 'APIError',
+      late: true,
+    },
   },
   {
     name: 'answers 200 with JSON that is no completion',
@@ -108,15 +113,14 @@ export const misbehaviours = [
     },
     stream: {
       doing: { kind: 'sse', headers: { 'content-encoding': 'gzip' }, sse: ['data: not gzip\n\n'] },
-      kind: 'stream',
+      kind: 'invalid_response',
       error: 'APIError',
       late: true,
     },
   },
   {
     name: 'answers 204',
-    completion: { doing: { kind: 'status', status: 204, body: 'empty' }, kind: 'invalid_response', error: 'APIError' },
-    stream: { doing: { kind: 'status', status: 204, body: 'empty' }, kind: 'stream', error: 'APIError', late: true },
+    ...alike({ doing: { kind: 'status', status: 204, body: 'empty' }, kind: 'invalid_response', error: 'APIError' }),
   },
   {
     name: 'says what is not HTTP',

@@ -640,10 +640,21 @@ async fn a_stream_that_is_reset_gives_what_came_and_then_fails() {
 }
 
 #[tokio::test]
-async fn a_content_encoding_that_lies_is_a_failure_of_the_stream() {
+async fn a_stream_that_is_answered_with_nothing_is_an_invalid_response() {
+    for nothing in ["HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"] {
+        let server = Server::saying(nothing).await;
+        let Err(failure) = send(&upstream(server.address()), true, 100).await else { panic!("{nothing}") };
+        assert_eq!((failure.kind, failure.message.as_str()), (Kind::InvalidResponse, "the response is empty"));
+    }
+    let (all, end) = streamed("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n".to_owned()).await;
+    assert_eq!((all.len(), end.unwrap_err().kind), (0, Kind::InvalidResponse));
+}
+
+#[tokio::test]
+async fn a_stream_in_a_content_encoding_that_lies_is_an_invalid_response() {
     let (all, end) = streamed(format!("{SSE}content-encoding: gzip\r\n\r\ndata: {EVENT}\n\n")).await;
     let failure = end.unwrap_err();
-    assert_eq!((all.len(), failure.kind, failure.surface), (0, Kind::Stream, Surface::Protocol));
+    assert_eq!((all.len(), failure.kind, failure.surface), (0, Kind::InvalidResponse, Surface::Protocol));
 }
 
 #[tokio::test]

@@ -334,8 +334,12 @@ async fn stream(response: reqwest::Response, head: Head, max_bytes: u64) -> Resu
         let message = format!("the response is no event stream, but {media_type}");
         return Err(Failure::invalid_response(message, head, error_member(&body)));
     }
+    if matches!(head.status, 204 | 205) || response.content_length() == Some(0) {
+        return Err(Failure::invalid_response("the response is empty", head, None));
+    }
     let decoder = Decoder::new(usize::try_from(max_bytes).unwrap_or(usize::MAX));
-    let source = HttpEvents { response, decoder, head: head.clone(), max_bytes, end: None };
+    let is_declared = media_type == "text/event-stream";
+    let source = HttpEvents { response, decoder, head: head.clone(), max_bytes, is_something: is_declared, end: None };
     Ok(Response::Stream { head, source: Box::new(source), ticket: None })
 }
 
@@ -367,6 +371,8 @@ struct HttpEvents {
     decoder: Decoder,
     head: Head,
     max_bytes: u64,
+    /// It was said to be an event stream, or something has come.
+    is_something: bool,
     /// Nothing more is read: the body has ended, or an event was too large.
     end: Option<Result<(), TooLarge>>,
 }
@@ -374,7 +380,7 @@ struct HttpEvents {
 impl HttpEvents {
     fn too_large(&self) -> Failure {
         let message = format!("an event is larger than `openpipe.maxResponseBytes` ({})", self.max_bytes);
-        Failure { head: Some(Box::new(self.head.clone())), ..Failure::bad_stream(message, None) }
+        Failure::invalid_response(message, self.head.clone(), None)
     }
 }
 
@@ -391,7 +397,13 @@ impl EventSource for HttpEvents {
                 }
                 // Cancel-safe: `chunk` holds no bytes of its own, and what it returned is decoded before the next await.
                 let decoded = match self.response.chunk().await {
-                    Ok(Some(chunk)) => self.decoder.feed(&chunk, &mut events),
+                    Ok(Some(chunk)) => {
+                        self.is_something |= !chunk.is_empty();
+                        self.decoder.feed(&chunk, &mut events)
+                    }
+                    Ok(None) if !self.is_something => {
+                        return Err(Failure::invalid_response("the response is empty", self.head.clone(), None));
+                    }
                     Ok(None) => {
                         self.end = Some(Ok(()));
                         self.decoder.finish(&mut events)
@@ -436,11 +448,10 @@ fn body_failure(error: &reqwest::Error, head: Head) -> Failure {
 }
 
 fn stream_failure(error: &reqwest::Error, head: Head) -> Failure {
-    let failure = if is_of_connection(error) {
-        Failure::broken_stream(format!("the stream broke off: {}", innermost(error)), code(error))
-    } else {
-        Failure::bad_stream(format!("the stream could not be decoded: {}", innermost(error)), None)
-    };
+    if !is_of_connection(error) {
+        return Failure::invalid_response(format!("the stream could not be decoded: {}", innermost(error)), head, None);
+    }
+    let failure = Failure::broken_stream(format!("the stream broke off: {}", innermost(error)), code(error));
     Failure { head: Some(Box::new(head)), ..failure }
 }
 
