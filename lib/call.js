@@ -9,7 +9,7 @@ const native = require('./native.js');
 const { CompletionAnswer, defineOpenpipe, openpipeOf, responseOf } = require('./answer.js');
 const { addCause, errorOf } = require('./errors.js');
 const { ForeignRequest, isSdkStream } = require('./foreign-client.js');
-const { EventReader, forgetDropped, opener, whenDropped, wireBody } = require('./stream.js');
+const { EventReader, forgetDropped, newStream, opener, whenDropped, wireBody } = require('./stream.js');
 const { warn, warnOnce } = require('./warnings.js');
 
 const fallbackChannel = diagnostics.channel('openpipe:fallback');
@@ -183,7 +183,7 @@ class Call {
     whenDropped(reader, close);
 
     const open = opener(sdk, reader);
-    const stream = (foreign && adopt(foreign, open, controller)) ?? new sdk.Stream(open, controller, client);
+    const stream = (foreign && adopt(foreign, open, controller)) ?? newStream(sdk, open, controller, client, !foreign);
     controller.signal.addEventListener('abort', () => reader.close(), { once: true });
     if (this.onAbort) onAbort(signal, this.onAbort);
     defineOpenpipe(stream, () => openpipeOf(id, () => state.meta));

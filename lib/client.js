@@ -11,6 +11,7 @@ const { configOf } = require('./openpipe.js');
 const reports = require('./reports.js');
 const { MISSING_KEY, SDK_OPENPIPE, State, stateOf, states } = require('./state.js');
 const { readEnv } = require('./environment.js');
+const { majorOf } = require('./sdk.js');
 const { warnOnce } = require('./warnings.js');
 
 /** How `withOptions` tells the new client what its user had given to the old one. */
@@ -21,7 +22,7 @@ const inheritance = Symbol('openpipe-native.inheritance');
  * @param {import('./sdk.js').Sdk} sdk
  */
 function defineClient(sdk) {
-  const parts = { ...sdk, APIPromise: promiseClass(sdk.APIPromise) };
+  const parts = { ...sdk, APIPromise: promiseClass(sdk.APIPromise), major: majorOf(sdk.OpenAI) };
   const SdkChat = /** @type {import('./sdk.js').SdkClass} */ (sdk.OpenAI.Chat);
   const SdkCompletions = /** @type {import('./sdk.js').SdkClass} */ (SdkChat.Completions);
 
