@@ -108,12 +108,16 @@ function responseOf(head, body) {
 
 /** A completion from an upstream of the core's own. */
 class CompletionAnswer {
-  /** @param {number} call @param {string | null} requestId @param {string} text @param {string} meta JSON of a {@link Meta} */
-  constructor(call, requestId, text, meta) {
+  /**
+   * @param {number} call @param {string | null} requestId @param {string} text @param {string} meta JSON of a {@link Meta}
+   * @param {import('./logging.js').CallLog} [log]
+   */
+  constructor(call, requestId, text, meta, log) {
     this.call = call;
     this.requestId = requestId;
     this.text = text;
     this.metaText = meta;
+    this.log = log;
     /** @type {Meta | undefined} */
     this.parsedMeta = undefined;
     /** @type {Response | undefined} */
@@ -136,6 +140,7 @@ class CompletionAnswer {
     const completion = JSON.parse(this.text);
     Object.defineProperty(completion, '_request_id', { value: this.requestId, enumerable: false });
     defineOpenpipe(completion, () => openpipeOf(this.call, () => this.meta));
+    this.log?.parsed(this.meta.head, completion, this.text.length);
     return completion;
   }
 }

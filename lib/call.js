@@ -27,6 +27,7 @@ const callChannel = diagnostics.channel('openpipe:call');
  * @property {boolean} mayCallBack Functions of the caller may have to be called in the caller's async context.
  * @property {AbortSignal | undefined} signal
  * @property {((event: any) => void) | undefined} onFallback
+ * @property {import('./logging.js').CallLog | undefined} log What the client's logger is told; `undefined` where it wants nothing.
  * @property {() => Error} missingKeyError What to throw for the want of a key, where the client knows better than the core.
  */
 
@@ -102,9 +103,13 @@ class Call {
           () => JSON.parse(more),
           () => JSON.parse(text).usage,
         );
+        this.#log((log) => {
+          const { attempts, head } = JSON.parse(more);
+          log.answered(attempts.at(-1), head);
+        });
         this.resolve(
           message[3] === null
-            ? new CompletionAnswer(this.id, message[2], text, more)
+            ? new CompletionAnswer(this.id, message[2], text, more, this.setup.log)
             : this.#foreignAnswer(message[3], more),
         );
         break;
@@ -169,6 +174,7 @@ class Call {
     const { sdk, client, signal } = this.setup;
     const id = this.id;
     this.#release();
+    this.#log((log) => log.answered(meta.attempts.at(-1), meta.head));
     // From here on only a reader who waits keeps anything alive, so nothing that outlives the stream may hold the reader
     // or the stream. A function holds all that the functions beside it use: such ones are made apart, below.
     const state = { meta };
@@ -190,10 +196,14 @@ class Call {
     /** @type {Response | undefined} */
     let response;
     const { resolve } = this;
+    const { log } = this.setup;
     // A promise's functions hold what it was resolved with.
     this.resolve = this.reject = settled;
     resolve({
-      value: () => stream,
+      value() {
+        log?.parsed(state.meta.head, { type: 'stream' });
+        return stream;
+      },
       get response() {
         response ??= foreign?.response ?? responseOf(state.meta.head, wireBody(reader));
         return response;
@@ -231,10 +241,13 @@ class Call {
     const error = /** @type {Error} */ (errors.at(-1));
     if (failed.failures.at(-1)?.surface === 'client') addCause(error, errors.at(-2));
     defineOpenpipe(error, () => openpipeOf(this.id, () => failed, errors));
+    const last = failed.attempts.at(-1);
     if (this.handedOver) {
+      this.#log((log) => log.brokeOff(last));
       this.#streamEnd(failed, error);
       return;
     }
+    this.#log((log) => log.failed(last, failed.failures.at(-1)?.head));
     this.#done();
     this.#publish(
       () => failed,
@@ -254,6 +267,7 @@ class Call {
 
   /** @param {{ from: any, to: any }} event */
   #movedOn(event) {
+    this.#log((log) => log.movedOn(event));
     if (fallbackChannel.hasSubscribers) fallbackChannel.publish(event);
     const { onFallback, client } = this.setup;
     if (!onFallback) return;
@@ -271,6 +285,12 @@ class Call {
     const { model, servedBy, attempts, durationMs } = meta();
     const used = usage();
     callChannel.publish({ model, servedBy, attempts, durationMs, ...(used ? { usage: used } : {}) });
+  }
+
+  /** Tells the client's logger, in the caller's async context. @param {(log: import('./logging.js').CallLog) => void} tell */
+  #log(tell) {
+    const { log } = this.setup;
+    if (log) this.#inScope(() => tell(log));
   }
 
   // === JavaScript clients ===

@@ -7,6 +7,7 @@ const {
   checkOptions, milliseconds, readBody, readCallOptions, readHeaders, readSignal, retries,
 } = require('./arguments.js'); // prettier-ignore
 const { Call } = require('./call.js');
+const { callLog } = require('./logging.js');
 const { stateOf } = require('./state.js');
 const { warnOnce } = require('./warnings.js');
 
@@ -71,8 +72,10 @@ function start(state, request, options, resolve, reject) {
   const throughSdk = Boolean(options.fetchOptions ?? options.httpAgent ?? options.agent);
   const side = state.native(throughSdk);
   const onFallback = openpipe?.onFallback ?? state.options.onFallback;
-  const call = new Call(setupOf(state, clients, options, { signal, onFallback, throughSdk }), resolve, reject);
+  const log = callLog(client, () => state.places(throughSdk));
+  const call = new Call(setupOf(state, clients, options, { signal, onFallback, throughSdk, log }), resolve, reject);
   if (!(side instanceof Promise)) {
+    log?.started(request.text, options, given);
     call.start(side, request.text, given);
     return;
   }
@@ -81,7 +84,9 @@ function start(state, request, options, resolve, reject) {
   onAbort(signal, abort);
   side
     .then((completions) => {
-      if (!signal?.aborted) call.start(completions, request.text, given);
+      if (signal?.aborted) return;
+      log?.started(request.text, options, given);
+      call.start(completions, request.text, given);
     })
     .catch((error) => reject(isArgument(error) ? new TypeError(error.message) : error))
     .finally(() => offAbort(signal, abort));
@@ -91,16 +96,17 @@ function start(state, request, options, resolve, reject) {
  * Made apart from what settles the call's promise: a call outlives its promise, and a function holds all that those beside
  * it use, here a stream that nobody else holds.
  * @param {State} state @param {import('./state.js').ForeignClient[]} clients @param {any} options
- * @param {{ signal: AbortSignal | undefined, onFallback: ((event: any) => void) | undefined, throughSdk: boolean }} call
+ * @param {{ signal: AbortSignal | undefined, onFallback: ((event: any) => void) | undefined, throughSdk: boolean, log: import('./logging.js').CallLog | undefined }} call
  * @returns {import('./call.js').CallSetup}
  */
-function setupOf(state, clients, options, { signal, onFallback, throughSdk }) {
+function setupOf(state, clients, options, { signal, onFallback, throughSdk, log }) {
   return {
     sdk: state.sdk,
     client: state.client,
     signal,
     onFallback,
-    mayCallBack: Boolean(onFallback) || clients.length > 2 || throughSdk || state.needsSdk,
+    log,
+    mayCallBack: Boolean(onFallback ?? log) || clients.length > 2 || throughSdk || state.needsSdk,
     clientFunction: (number) => withCallOptions(state.clientFunction(number, clients), number, options),
     missingKeyError: () => /** @type {Error} */ (state.keyError),
   };
