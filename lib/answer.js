@@ -1,6 +1,8 @@
 'use strict';
 /** What a call came to, as the caller sees it: the completion or stream, its `openpipe`, and the HTTP response behind it. */
 
+const { STATUS_CODES } = require('node:http');
+
 const { whenReported } = require('./reports.js');
 
 /** @typedef {import('./errors.js').Failure} Failure */
@@ -101,7 +103,10 @@ function openpipeOf(call, meta, errors) {
  * @param {string | ReadableStream} body
  */
 function responseOf(head, body) {
-  const response = new Response(body, { status: head?.status || 200, headers: head?.headers ?? [] });
+  const status = head?.status || 200;
+  // The core does not tell the words that came with the status: those of HTTP's own, as every server says them.
+  const statusText = STATUS_CODES[status] ?? '';
+  const response = new Response(body, { status, statusText, headers: head?.headers ?? [] });
   if (head?.url) Object.defineProperty(response, 'url', { value: head.url });
   return response;
 }
