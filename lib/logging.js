@@ -186,13 +186,13 @@ class CallLog {
       this.#info(`[${this.#tag()}] ${what} - ${why}${again}`);
       this.#debug(`[${this.id}] ${what} (${why})`, failed);
     } else if (outcome === 'ok') {
-      this.#info(`[${this.#tag(requestId)}] POST ${url} succeeded with status ${status} in ${ms}ms${again}`);
+      this.#info(`[${this.#tag(requestId)}] post ${url} succeeded with status ${status} in ${ms}ms${again}`);
       this.#debug(`[${this.id}] response start`, details);
     } else {
       // A good status may be that of a page of HTML, or of a body that never ends.
       const really = status < 300 ? `${outcome}; ` : '';
       this.#info(
-        `[${this.#tag(requestId)}] POST ${url} failed with status ${status} in ${ms}ms - ${really}${why}${again}`,
+        `[${this.#tag(requestId)}] post ${url} failed with status ${status} in ${ms}ms - ${really}${why}${again}`,
       );
       this.#debug(`[${this.id}] response error (${why})`, failed);
     }
