@@ -61,6 +61,14 @@ function defineOpenpipe(value, make) {
  */
 function promiseClass(SdkPromise) {
   return class APIPromise extends SdkPromise {
+    /** As the SDK's, but without its private field, which a proxy around the promise (langsmith's) does not have. */
+    parse() {
+      this.parsedPromise ??= this.responsePromise.then((/** @type {any} */ props) =>
+        this.parseResponse(undefined, props),
+      );
+      return this.parsedPromise;
+    }
+
     /** @param {(value: any, props: any) => any} transform */
     _thenUnwrap(transform) {
       return super._thenUnwrap((/** @type {any} */ value, /** @type {any} */ props) => {
