@@ -7,7 +7,7 @@ const diagnostics = require('node:diagnostics_channel');
 const { offAbort, onAbort } = require('./abort.js');
 const native = require('./native.js');
 const { CompletionAnswer, defineOpenpipe, openpipeOf, responseOf } = require('./answer.js');
-const { addCause, errorOf } = require('./errors.js');
+const { abortErrorOf, addCause, errorOf } = require('./errors.js');
 const { ForeignRequest, isSdkStream } = require('./foreign-client.js');
 const { EventReader, forgetDropped, newStream, opener, whenDropped, wireBody } = require('./stream.js');
 const { warn, warnOnce } = require('./warnings.js');
@@ -82,7 +82,8 @@ class Call {
     native.cancel(this.id);
     this.#release();
     this.#dropAsks();
-    this.reject(new this.setup.sdk.APIUserAbortError());
+    const { sdk, client, signal } = this.setup;
+    this.reject(abortErrorOf(sdk, client, signal));
   }
 
   /** Something that the call met on its way to the caller threw. @param {unknown} error */

@@ -8,6 +8,7 @@ const {
 } = require('./arguments.js'); // prettier-ignore
 const { Call } = require('./call.js');
 const { callLog } = require('./logging.js');
+const { abortErrorOf } = require('./errors.js');
 const { stateOf } = require('./state.js');
 const { warnOnce } = require('./warnings.js');
 
@@ -67,7 +68,7 @@ function start(state, request, options, resolve, reject) {
   const openpipe = readCallOptions(request.openpipe, numbered);
   const signal = readSignal(options.signal);
   const given = callOptions(state, options, openpipe?.options);
-  if (signal?.aborted) throw new sdk.APIUserAbortError();
+  if (signal?.aborted) throw abortErrorOf(sdk, client, signal);
 
   const throughSdk = Boolean(options.fetchOptions ?? options.httpAgent ?? options.agent);
   const side = state.native(throughSdk);
@@ -80,7 +81,7 @@ function start(state, request, options, resolve, reject) {
     return;
   }
   // Whoever is asked for the key may take its time; an abort does not wait for that.
-  const abort = () => reject(new sdk.APIUserAbortError());
+  const abort = () => reject(abortErrorOf(sdk, client, signal));
   onAbort(signal, abort);
   side
     .then((completions) => {

@@ -164,7 +164,7 @@ describe('a call with a fallback', () => {
       options: { signal: controller.signal },
     });
     await fallback.arrival(1);
-    await vi.waitFor(() => expect(sending(records)).toHaveLength(2));
+    await vi.waitFor(() => expect(sending(records)).toHaveLength(2), { timeout: 15_000 });
     controller.abort();
     await asked;
 

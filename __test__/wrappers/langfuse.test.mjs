@@ -5,7 +5,7 @@ import { describe, expect } from 'vitest';
 
 import { rejection } from '../support/calls.mjs';
 import { startRecorder } from './support/recorder.mjs';
-import { FAILING, REQUEST, test as base, TEXT, textOfStream } from './support/through-fallback.mjs';
+import { FAILING, REQUEST, test as base, TEXT, textOfStream, PATIENT } from './support/through-fallback.mjs';
 
 /** @type {import('vitest').TestAPI<any>} */
 const test = base.extend({
@@ -25,7 +25,7 @@ const test = base.extend({
             const events = recorder.received.flatMap(({ body }) => body?.batch ?? []);
             last = events.filter(({ type }) => type.startsWith('generation-')).map(({ body }) => body);
             return last.some((/** @type {any} */ { endTime }) => endTime);
-          })
+          }, PATIENT)
           .toBe(true);
         return Object.assign({}, ...last);
       };

@@ -7,7 +7,7 @@ import { describe, expect } from 'vitest';
 import { rejection } from '../support/calls.mjs';
 import { saying } from '../surface/support/api.mjs';
 import { startRecorder } from './support/recorder.mjs';
-import { FAILING, REQUEST, test as base, TEXT, textOfStream } from './support/through-fallback.mjs';
+import { FAILING, REQUEST, test as base, TEXT, textOfStream, PATIENT } from './support/through-fallback.mjs';
 
 /** What langsmith was told of a run: begun by a POST, ended by a PATCH, or in one. */
 /** @param {{ method: string, path: string, body: any }[]} received */
@@ -32,7 +32,7 @@ const test = base.extend({
       const openai = /** @type {any} */ (wrapOpenAI(staged.openai, { client, tracingEnabled: true }));
       const recorded = async () => {
         await client.awaitPendingTraceBatches();
-        await expect.poll(() => runs(recorder.received).at(-1)?.end_time).toBeDefined();
+        await expect.poll(() => runs(recorder.received).at(-1)?.end_time, PATIENT).toBeDefined();
         return runs(recorder.received);
       };
       return { ...staged, openai, recorded };

@@ -6,7 +6,7 @@ import * as openpipe from 'openpipe-native';
 import { afterAll, beforeAll, beforeEach, describe, expect } from 'vitest';
 
 import { rejection } from '../support/calls.mjs';
-import { FAILING, REQUEST, test, TEXT, textOfStream } from './support/through-fallback.mjs';
+import { FAILING, REQUEST, test, TEXT, textOfStream, PATIENT } from './support/through-fallback.mjs';
 
 const exporter = new InMemorySpanExporter();
 const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
@@ -21,7 +21,7 @@ beforeEach(() => exporter.reset());
 
 /** The only span, once it has ended. */
 async function onlySpan() {
-  await expect.poll(() => exporter.getFinishedSpans().length).toBe(1);
+  await expect.poll(() => exporter.getFinishedSpans().length, PATIENT).toBe(1);
   return /** @type {any} */ (exporter.getFinishedSpans()[0]);
 }
 
@@ -60,7 +60,7 @@ describe('our class, instrumented by hand,', () => {
     expect(parsed.choices[0]?.message.content).toBe(TEXT);
     const final = await openai.chat.completions.stream(REQUEST).finalChatCompletion();
     expect(final.choices[0]?.message.content).toBe(TEXT);
-    await expect.poll(() => exporter.getFinishedSpans().length).toBe(3);
+    await expect.poll(() => exporter.getFinishedSpans().length, PATIENT).toBe(3);
   });
 
   test('throws the last error of all', async ({ fallingBack }) => {

@@ -11,6 +11,9 @@ export const REQUEST = { model: PRIMARY, messages: MESSAGES };
 export const TEXT = `Answered by the fallback, with the model ${FALLBACK}.`;
 export const FAILING = /** @type {const} */ ({ kind: 'status', status: 500 });
 
+/** How long `expect.poll` may ask, on the slowest of machines. */
+export const PATIENT = { timeout: 15_000 };
+
 /** @type {import('vitest').TestAPI<import('../../support/upstreams.mjs').Fixtures & { fallingBack: (staging?: { fallback?: Doing, primary?: Doing } & ClientOptions) => Promise<Stage> }>} */
 export const test = /** @type {any} */ (
   base.extend({
