@@ -68,7 +68,8 @@ function defineClient(sdk) {
     /** A client with the same options, `openpipe` among them, but for those given here. @param {any} options */
     withOptions(options) {
       const state = stateOf(this);
-      return super.withOptions({
+      // openai 7 has private fields, which a proxy around the client does not have.
+      return super.withOptions.call(parts.major < 7 ? this : state.client, {
         ...options,
         openpipe: mergeOpenpipe(state.openpipe, options?.openpipe),
         [inheritance]: { given: state.given, asked: options ?? {} },

@@ -2,12 +2,13 @@
 
 import { createRequire } from 'node:module';
 
-import OpenAI, { APIPromise } from 'openpipe-native';
+import OpenAI from 'openpipe-native';
 import { describe, expect, vi } from 'vitest';
 
 import { rejection } from '../support/calls.mjs';
 import { chats, FALLBACK } from '../support/upstreams.mjs';
 import { saying } from '../surface/support/api.mjs';
+import { versions } from '../surface/support/versions.mjs';
 import { REQUEST, test, TEXT, textOfStream } from './support/through-fallback.mjs';
 
 const require = createRequire(import.meta.url);
@@ -25,7 +26,7 @@ function deepProxy(target) {
 /** A shallow copy with the same prototype. @param {any} object */
 const cloneOf = (object) => Object.assign(Object.create(Object.getPrototypeOf(object)), object);
 
-/** @type {[string, (openai: OpenAI) => any][]} */
+/** What is made of a client of a class. @type {[string, (openai: any, OpenAI: any) => any][]} */
 const made = [
   ['a proxy around the client', (openai) => new Proxy(openai, {})],
   [
@@ -97,16 +98,18 @@ const made = [
       return { chat: { completions } };
     },
   ],
-  ['completions made by hand', (openai) => ({ chat: { completions: new OpenAI.Chat.Completions(openai) } })],
-  ['a chat made by hand', (openai) => ({ chat: new OpenAI.Chat(openai) })],
+  ['completions made by hand', (openai, OpenAI) => ({ chat: { completions: new OpenAI.Chat.Completions(openai) } })],
+  ['a chat made by hand', (openai, OpenAI) => ({ chat: new OpenAI.Chat(openai) })],
   [
     'completions of a proxy',
-    (openai) => ({ chat: { completions: new OpenAI.Chat.Completions(new Proxy(openai, {})) } }),
+    (openai, OpenAI) => ({ chat: { completions: new OpenAI.Chat.Completions(new Proxy(openai, {})) } }),
   ],
   [
     'a subclass of the completions',
-    (openai) => {
-      class Mine extends OpenAI.Chat.Completions {}
+    (openai, OpenAI) => {
+      /** @type {any} */
+      const Completions = OpenAI.Chat.Completions;
+      const Mine = /** @type {any} */ (class extends Completions {});
       return { chat: { completions: new Mine(openai) } };
     },
   ],
@@ -122,36 +125,40 @@ const made = [
   ['a proxy around what `withOptions` makes', (openai) => deepProxy(openai.withOptions({ timeout: 9_000 }))],
 ];
 
-for (const [what, make] of made) {
-  describe(what, () => {
-    test('gives a completion of the fallback', async ({ fallingBack }) => {
-      const { openai, primary, fallback } = await fallingBack();
-      const promise = make(openai).chat.completions.create(REQUEST);
-      expect(promise).toBeInstanceOf(APIPromise);
-      const { data, response } = await promise.withResponse();
-      expect(data.choices[0].message.content).toBe(TEXT);
-      expect(data.openpipe.servedBy).toBe('fallback');
-      expect(response.url).toBe(`${fallback.url}/chat/completions`);
-      expect([chats(primary).length, chats(fallback).length]).toEqual([1, 1]);
-    });
+for (const { title, sdk, Ours } of versions) {
+  for (const [what, make] of made) {
+    describe(`${title}: ${what}`, () => {
+      test('gives a completion of the fallback', async ({ fallingBack }) => {
+        const { options, primary, fallback } = await fallingBack();
+        const promise = make(new Ours(options), Ours).chat.completions.create(REQUEST);
+        expect(promise).toBeInstanceOf(sdk.APIPromise);
+        const { data, response } = await promise.withResponse();
+        expect(data.choices[0].message.content).toBe(TEXT);
+        expect(data.openpipe.servedBy).toBe('fallback');
+        expect(response.url).toBe(`${fallback.url}/chat/completions`);
+        expect([chats(primary).length, chats(fallback).length]).toEqual([1, 1]);
+      });
 
-    test('gives a stream of the fallback', async ({ fallingBack }) => {
-      const { openai } = await fallingBack();
-      const stream = await make(openai).chat.completions.create({ ...REQUEST, stream: true });
-      expect(await textOfStream(stream)).toBe(TEXT);
-      expect(stream.openpipe.servedBy).toBe('fallback');
-    });
+      test('gives a stream of the fallback', async ({ fallingBack }) => {
+        const { options } = await fallingBack();
+        const stream = await make(new Ours(options), Ours).chat.completions.create({ ...REQUEST, stream: true });
+        expect(await textOfStream(stream)).toBe(TEXT);
+        expect(stream.openpipe.servedBy).toBe('fallback');
+      });
 
-    test('has `parse()` and `stream()`, where it has them', async ({ fallingBack }) => {
-      const { openai } = await fallingBack({ fallback: saying({ role: 'assistant', content: 'From the fallback.' }) });
-      const { completions } = make(openai).chat;
-      if (completions.parse === undefined) return;
-      const parsed = await completions.parse(REQUEST);
-      expect(parsed.choices[0].message.content).toBe('From the fallback.');
-      const final = await completions.stream(REQUEST).finalChatCompletion();
-      expect(final.choices[0].message.content).toBe('From the fallback.');
+      test('has `parse()` and `stream()`, where it has them', async ({ fallingBack }) => {
+        const { options } = await fallingBack({
+          fallback: saying({ role: 'assistant', content: 'From the fallback.' }),
+        });
+        const { completions } = make(new Ours(options), Ours).chat;
+        if (completions.parse === undefined) return;
+        const parsed = await completions.parse(REQUEST);
+        expect(parsed.choices[0].message.content).toBe('From the fallback.');
+        const final = await completions.stream(REQUEST).finalChatCompletion();
+        expect(final.choices[0].message.content).toBe('From the fallback.');
+      });
     });
-  });
+  }
 }
 
 describe('a subclass of the client', () => {
@@ -238,6 +245,20 @@ test('`chat` and `chat.completions` are the same objects each time, and can be s
     });
   }
 }); // prettier-ignore
+
+test('a proxy can be looked at, flushed and closed', async ({ fallingBack }) => {
+  const { options } = await fallingBack();
+  for (const { Ours } of versions) {
+    const openai = deepProxy(new Ours(options));
+    expect(JSON.parse(JSON.stringify(openai))).toHaveProperty('baseURL', options.baseURL);
+    expect(await openai.flush()).toMatchObject({ pending: 0 });
+    await openai.close();
+    expect(await rejection(openai.chat.completions.create(REQUEST))).toHaveProperty(
+      'message',
+      expect.stringMatching(/closed/),
+    );
+  }
+});
 
 test('`create` without its object is refused as by the SDK', async ({ fallingBack }) => {
   const { openai } = await fallingBack();

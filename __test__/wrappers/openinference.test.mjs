@@ -63,6 +63,23 @@ describe('our class, instrumented by hand,', () => {
     await expect.poll(() => exporter.getFinishedSpans().length, PATIENT).toBe(3);
   });
 
+  test('may have the SDK’s own prototype patched as well, which sees what goes through its transport', async ({
+    stage,
+  }) => {
+    const sdk = new OpenAIInstrumentation({ tracerProvider });
+    const { OpenAI: Plain } = await import('openai');
+    sdk.manuallyInstrument(/** @type {any} */ ({ OpenAI: Plain }));
+    try {
+      const { openai } = await stage({ openpipe: { transport: 'fetch' }, fallback: FAILING });
+      const stream = await openai.chat.completions.create({ ...REQUEST, stream: true });
+      expect(await textOfStream(stream)).toContain('Answered by the primary');
+      await expect.poll(() => exporter.getFinishedSpans().length, PATIENT).toBe(2);
+      expect(stream.openpipe.attempts).toMatchObject([{ outcome: 'ok', upstream: 'openpipe' }]);
+    } finally {
+      sdk.disable();
+    }
+  });
+
   test('throws the last error of all', async ({ fallingBack }) => {
     const { openai } = await fallingBack({ fallback: FAILING, maxRetries: 0 });
     const error = await rejection(openai.chat.completions.create(REQUEST));
