@@ -106,7 +106,7 @@ class Call {
         );
         this.#log((log) => {
           const { attempts, head } = JSON.parse(more);
-          log.answered(attempts.at(-1), head);
+          log.ended(attempts.at(-1), head);
         });
         this.resolve(
           message[3] === null
@@ -175,7 +175,7 @@ class Call {
     const { sdk, client, signal } = this.setup;
     const id = this.id;
     this.#release();
-    this.#log((log) => log.answered(meta.attempts.at(-1), meta.head));
+    this.#log((log) => log.ended(meta.attempts.at(-1), meta.head));
     // From here on only a reader who waits keeps anything alive, so nothing that outlives the stream may hold the reader
     // or the stream. A function holds all that the functions beside it use: such ones are made apart, below.
     const state = { meta };
@@ -248,7 +248,7 @@ class Call {
       this.#streamEnd(failed, error);
       return;
     }
-    this.#log((log) => log.failed(last, failed.failures.at(-1)?.head));
+    this.#log((log) => log.ended(last, failed.failures.at(-1)?.head));
     this.#done();
     this.#publish(
       () => failed,

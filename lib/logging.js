@@ -94,14 +94,9 @@ class CallLog {
     if (this.request) this.#sending(to.upstream, { ...JSON.parse(this.request.text), model: to.model });
   }
 
-  /** The last target has answered. @param {Attempt | undefined} attempt @param {Head | null} head */
-  answered(attempt, head) {
+  /** The last target has answered, or failed as those before it. @param {Attempt | undefined} attempt @param {Head | null} [head] */
+  ended(attempt, head) {
     if (attempt) this.#ended(attempt, head ?? undefined);
-  }
-
-  /** The last target has failed, as those before it. @param {Attempt | undefined} attempt @param {Head} [head] */
-  failed(attempt, head) {
-    if (attempt) this.#ended(attempt, head);
   }
 
   /** A stream that had been handed over broke off. @param {Attempt | undefined} attempt */
@@ -177,7 +172,11 @@ class CallLog {
       durationMs: ms,
     };
     const failed = { ...details, message: this.#clean(attempt.message) };
-    if (attempt.upstream === 'client') {
+    if (tries === 0) {
+      // Left out by its circuit breaker, which the core looks at only when its turn has come.
+      this.#info(`[${this.#tag()}] not sent - ${outcome}`);
+      this.#debug(`[${this.id}] not sent`, failed);
+    } else if (attempt.upstream === 'client') {
       const result = outcome === 'ok' ? 'succeeded' : 'failed';
       this.#info(`[${this.#tag()}] client ${attempt.model} ${result} in ${ms}ms${outcome === 'ok' ? '' : ` - ${why}`}`);
       if (outcome !== 'ok') this.#debug(`[${this.id}] client error (${why})`, failed);

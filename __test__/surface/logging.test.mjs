@@ -174,6 +174,20 @@ describe('a call with a fallback', () => {
     ]);
   });
 
+  test('says which target was left out by its circuit breaker', async ({ stage }) => {
+    const { records, logger } = remembering();
+    const openpipe = { fallback: { model: FALLBACK }, breaker: { failures: 1, openFor: 600_000 } };
+    const { openai } = await stage({ primary: { kind: 'reset' }, openpipe, logger, logLevel: 'info' });
+    await ask(openai);
+    records.length = 0;
+    await ask(openai);
+    expect(records.map(({ line }) => shape(line))).toEqual([
+      '[log_x] not sent - circuit_open',
+      `[log_x] falling back from ${PRIMARY} (openpipe) to ${FALLBACK} (openai) - circuit_open`,
+      expect.stringMatching(/succeeded with status 200/),
+    ]);
+  });
+
   test('counts its retries', async ({ stage }) => {
     const { records, logger } = remembering();
     const headers = { 'retry-after-ms': '1' };
