@@ -170,7 +170,7 @@ function opener(sdk, reader) {
 
 /**
  * The SDK's stream of a reader's events. openai 7 gives each chunk's choices a `finish_reason`, `null` where the server left
- * it out, by an iterator on the stream itself, which `tee()` and `toReadableStream()` go around: so does this.
+ * it out, by an iterator on the stream itself, which `tee()` goes around: so does this.
  * @param {import('./sdk.js').Sdk} sdk @param {() => EventReader<any>} open @param {AbortController} controller
  * @param {any} client @param {boolean} isOwn Not that of a JavaScript client, which has its say about its own chunks.
  */
