@@ -1,6 +1,8 @@
 'use strict';
 /** What a call came to, as the caller sees it: the completion or stream, its `openpipe`, and the HTTP response behind it. */
 
+const { STATUS_CODES } = require('node:http');
+
 const { whenReported } = require('./reports.js');
 
 /** @typedef {import('./errors.js').Failure} Failure */
@@ -59,6 +61,14 @@ function defineOpenpipe(value, make) {
  */
 function promiseClass(SdkPromise) {
   return class APIPromise extends SdkPromise {
+    /** As the SDK's, but without its private field, which a proxy around the promise (langsmith's) does not have. */
+    parse() {
+      this.parsedPromise ??= this.responsePromise.then((/** @type {any} */ props) =>
+        this.parseResponse(undefined, props),
+      );
+      return this.parsedPromise;
+    }
+
     /** @param {(value: any, props: any) => any} transform */
     _thenUnwrap(transform) {
       return super._thenUnwrap((/** @type {any} */ value, /** @type {any} */ props) => {
@@ -101,19 +111,26 @@ function openpipeOf(call, meta, errors) {
  * @param {string | ReadableStream} body
  */
 function responseOf(head, body) {
-  const response = new Response(body, { status: head?.status || 200, headers: head?.headers ?? [] });
+  const status = head?.status || 200;
+  // The core does not tell the words that came with the status: those of HTTP's own, as every server says them.
+  const statusText = STATUS_CODES[status] ?? '';
+  const response = new Response(body, { status, statusText, headers: head?.headers ?? [] });
   if (head?.url) Object.defineProperty(response, 'url', { value: head.url });
   return response;
 }
 
 /** A completion from an upstream of the core's own. */
 class CompletionAnswer {
-  /** @param {number} call @param {string | null} requestId @param {string} text @param {string} meta JSON of a {@link Meta} */
-  constructor(call, requestId, text, meta) {
+  /**
+   * @param {number} call @param {string | null} requestId @param {string} text @param {string} meta JSON of a {@link Meta}
+   * @param {import('./logging.js').CallLog} [log]
+   */
+  constructor(call, requestId, text, meta, log) {
     this.call = call;
     this.requestId = requestId;
     this.text = text;
     this.metaText = meta;
+    this.log = log;
     /** @type {Meta | undefined} */
     this.parsedMeta = undefined;
     /** @type {Response | undefined} */
@@ -136,6 +153,7 @@ class CompletionAnswer {
     const completion = JSON.parse(this.text);
     Object.defineProperty(completion, '_request_id', { value: this.requestId, enumerable: false });
     defineOpenpipe(completion, () => openpipeOf(this.call, () => this.meta));
+    this.log?.parsed(this.meta.head, completion, this.text.length);
     return completion;
   }
 }

@@ -7,9 +7,9 @@ const diagnostics = require('node:diagnostics_channel');
 const { offAbort, onAbort } = require('./abort.js');
 const native = require('./native.js');
 const { CompletionAnswer, defineOpenpipe, openpipeOf, responseOf } = require('./answer.js');
-const { addCause, errorOf } = require('./errors.js');
+const { abortErrorOf, addCause, errorOf } = require('./errors.js');
 const { ForeignRequest, isSdkStream } = require('./foreign-client.js');
-const { EventReader, forgetDropped, opener, whenDropped, wireBody } = require('./stream.js');
+const { EventReader, forgetDropped, newStream, opener, whenDropped, wireBody } = require('./stream.js');
 const { warn, warnOnce } = require('./warnings.js');
 
 const fallbackChannel = diagnostics.channel('openpipe:fallback');
@@ -27,6 +27,7 @@ const callChannel = diagnostics.channel('openpipe:call');
  * @property {boolean} mayCallBack Functions of the caller may have to be called in the caller's async context.
  * @property {AbortSignal | undefined} signal
  * @property {((event: any) => void) | undefined} onFallback
+ * @property {import('./logging.js').CallLog | undefined} log What the client's logger is told; `undefined` where it wants nothing.
  * @property {() => Error} missingKeyError What to throw for the want of a key, where the client knows better than the core.
  */
 
@@ -81,7 +82,8 @@ class Call {
     native.cancel(this.id);
     this.#release();
     this.#dropAsks();
-    this.reject(new this.setup.sdk.APIUserAbortError());
+    const { sdk, client, signal } = this.setup;
+    this.reject(abortErrorOf(sdk, client, signal));
   }
 
   /** Something that the call met on its way to the caller threw. @param {unknown} error */
@@ -102,9 +104,13 @@ class Call {
           () => JSON.parse(more),
           () => JSON.parse(text).usage,
         );
+        this.#log((log) => {
+          const { attempts, head } = JSON.parse(more);
+          log.ended(attempts.at(-1), head);
+        });
         this.resolve(
           message[3] === null
-            ? new CompletionAnswer(this.id, message[2], text, more)
+            ? new CompletionAnswer(this.id, message[2], text, more, this.setup.log)
             : this.#foreignAnswer(message[3], more),
         );
         break;
@@ -169,6 +175,7 @@ class Call {
     const { sdk, client, signal } = this.setup;
     const id = this.id;
     this.#release();
+    this.#log((log) => log.ended(meta.attempts.at(-1), meta.head));
     // From here on only a reader who waits keeps anything alive, so nothing that outlives the stream may hold the reader
     // or the stream. A function holds all that the functions beside it use: such ones are made apart, below.
     const state = { meta };
@@ -183,17 +190,21 @@ class Call {
     whenDropped(reader, close);
 
     const open = opener(sdk, reader);
-    const stream = (foreign && adopt(foreign, open, controller)) ?? new sdk.Stream(open, controller, client);
+    const stream = (foreign && adopt(foreign, open, controller)) ?? newStream(sdk, open, controller, client, !foreign);
     controller.signal.addEventListener('abort', () => reader.close(), { once: true });
     if (this.onAbort) onAbort(signal, this.onAbort);
     defineOpenpipe(stream, () => openpipeOf(id, () => state.meta));
     /** @type {Response | undefined} */
     let response;
     const { resolve } = this;
+    const { log } = this.setup;
     // A promise's functions hold what it was resolved with.
     this.resolve = this.reject = settled;
     resolve({
-      value: () => stream,
+      value() {
+        log?.parsed(state.meta.head, { type: 'stream' });
+        return stream;
+      },
       get response() {
         response ??= foreign?.response ?? responseOf(state.meta.head, wireBody(reader));
         return response;
@@ -231,10 +242,13 @@ class Call {
     const error = /** @type {Error} */ (errors.at(-1));
     if (failed.failures.at(-1)?.surface === 'client') addCause(error, errors.at(-2));
     defineOpenpipe(error, () => openpipeOf(this.id, () => failed, errors));
+    const last = failed.attempts.at(-1);
     if (this.handedOver) {
+      this.#log((log) => log.brokeOff(last));
       this.#streamEnd(failed, error);
       return;
     }
+    this.#log((log) => log.ended(last, failed.failures.at(-1)?.head));
     this.#done();
     this.#publish(
       () => failed,
@@ -254,6 +268,7 @@ class Call {
 
   /** @param {{ from: any, to: any }} event */
   #movedOn(event) {
+    this.#log((log) => log.movedOn(event));
     if (fallbackChannel.hasSubscribers) fallbackChannel.publish(event);
     const { onFallback, client } = this.setup;
     if (!onFallback) return;
@@ -271,6 +286,12 @@ class Call {
     const { model, servedBy, attempts, durationMs } = meta();
     const used = usage();
     callChannel.publish({ model, servedBy, attempts, durationMs, ...(used ? { usage: used } : {}) });
+  }
+
+  /** Tells the client's logger, in the caller's async context. @param {(log: import('./logging.js').CallLog) => void} tell */
+  #log(tell) {
+    const { log } = this.setup;
+    if (log) this.#inScope(() => tell(log));
   }
 
   // === JavaScript clients ===

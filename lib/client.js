@@ -11,6 +11,7 @@ const { configOf } = require('./openpipe.js');
 const reports = require('./reports.js');
 const { MISSING_KEY, SDK_OPENPIPE, State, stateOf, states } = require('./state.js');
 const { readEnv } = require('./environment.js');
+const { majorOf } = require('./sdk.js');
 const { warnOnce } = require('./warnings.js');
 
 /** How `withOptions` tells the new client what its user had given to the old one. */
@@ -21,7 +22,7 @@ const inheritance = Symbol('openpipe-native.inheritance');
  * @param {import('./sdk.js').Sdk} sdk
  */
 function defineClient(sdk) {
-  const parts = { ...sdk, APIPromise: promiseClass(sdk.APIPromise) };
+  const parts = { ...sdk, APIPromise: promiseClass(sdk.APIPromise), major: majorOf(sdk.OpenAI) };
   const SdkChat = /** @type {import('./sdk.js').SdkClass} */ (sdk.OpenAI.Chat);
   const SdkCompletions = /** @type {import('./sdk.js').SdkClass} */ (SdkChat.Completions);
 
@@ -67,7 +68,8 @@ function defineClient(sdk) {
     /** A client with the same options, `openpipe` among them, but for those given here. @param {any} options */
     withOptions(options) {
       const state = stateOf(this);
-      return super.withOptions({
+      // openai 7 has private fields, which a proxy around the client does not have.
+      return super.withOptions.call(parts.major < 7 ? this : state.client, {
         ...options,
         openpipe: mergeOpenpipe(state.openpipe, options?.openpipe),
         [inheritance]: { given: state.given, asked: options ?? {} },

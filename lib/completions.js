@@ -7,6 +7,8 @@ const {
   checkOptions, milliseconds, readBody, readCallOptions, readHeaders, readSignal, retries,
 } = require('./arguments.js'); // prettier-ignore
 const { Call } = require('./call.js');
+const { callLog } = require('./logging.js');
+const { abortErrorOf } = require('./errors.js');
 const { stateOf } = require('./state.js');
 const { warnOnce } = require('./warnings.js');
 
@@ -66,22 +68,26 @@ function start(state, request, options, resolve, reject) {
   const openpipe = readCallOptions(request.openpipe, numbered);
   const signal = readSignal(options.signal);
   const given = callOptions(state, options, openpipe?.options);
-  if (signal?.aborted) throw new sdk.APIUserAbortError();
+  if (signal?.aborted) throw abortErrorOf(sdk, client, signal);
 
   const throughSdk = Boolean(options.fetchOptions ?? options.httpAgent ?? options.agent);
   const side = state.native(throughSdk);
   const onFallback = openpipe?.onFallback ?? state.options.onFallback;
-  const call = new Call(setupOf(state, clients, options, { signal, onFallback, throughSdk }), resolve, reject);
+  const log = callLog(client, () => state.places(throughSdk));
+  const call = new Call(setupOf(state, clients, options, { signal, onFallback, throughSdk, log }), resolve, reject);
   if (!(side instanceof Promise)) {
+    log?.started(request.text, options, given);
     call.start(side, request.text, given);
     return;
   }
   // Whoever is asked for the key may take its time; an abort does not wait for that.
-  const abort = () => reject(new sdk.APIUserAbortError());
+  const abort = () => reject(abortErrorOf(sdk, client, signal));
   onAbort(signal, abort);
   side
     .then((completions) => {
-      if (!signal?.aborted) call.start(completions, request.text, given);
+      if (signal?.aborted) return;
+      log?.started(request.text, options, given);
+      call.start(completions, request.text, given);
     })
     .catch((error) => reject(isArgument(error) ? new TypeError(error.message) : error))
     .finally(() => offAbort(signal, abort));
@@ -91,16 +97,17 @@ function start(state, request, options, resolve, reject) {
  * Made apart from what settles the call's promise: a call outlives its promise, and a function holds all that those beside
  * it use, here a stream that nobody else holds.
  * @param {State} state @param {import('./state.js').ForeignClient[]} clients @param {any} options
- * @param {{ signal: AbortSignal | undefined, onFallback: ((event: any) => void) | undefined, throughSdk: boolean }} call
+ * @param {{ signal: AbortSignal | undefined, onFallback: ((event: any) => void) | undefined, throughSdk: boolean, log: import('./logging.js').CallLog | undefined }} call
  * @returns {import('./call.js').CallSetup}
  */
-function setupOf(state, clients, options, { signal, onFallback, throughSdk }) {
+function setupOf(state, clients, options, { signal, onFallback, throughSdk, log }) {
   return {
     sdk: state.sdk,
     client: state.client,
     signal,
     onFallback,
-    mayCallBack: Boolean(onFallback) || clients.length > 2 || throughSdk || state.needsSdk,
+    log,
+    mayCallBack: Boolean(onFallback ?? log) || clients.length > 2 || throughSdk || state.needsSdk,
     clientFunction: (number) => withCallOptions(state.clientFunction(number, clients), number, options),
     missingKeyError: () => /** @type {Error} */ (state.keyError),
   };

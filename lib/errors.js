@@ -34,8 +34,7 @@ function errorOf(sdk, client, failure, thrownBy) {
     case 'timeout':
       return new sdk.APIConnectionTimeoutError(failure.kind === 'timeout' ? {} : { message: failure.message });
     case 'connection': {
-      const cause = new Error(failure.message);
-      if (failure.code) Object.assign(cause, { code: failure.code });
+      const cause = causeOfConnection(failure);
       return new sdk.APIConnectionError({ message: failure.kind === 'stream' ? failure.message : undefined, cause });
     }
     case 'client': {
@@ -52,6 +51,30 @@ function errorOf(sdk, client, failure, thrownBy) {
       return new sdk.APIError(undefined, error, failure.message, headers);
     }
   }
+}
+
+/**
+ * The reason of a connection's failure, where the contract says it is, and where programs look for it that were written for
+ * the SDK: there `fetch` stands in between, so the code is that of the cause's cause.
+ * @param {Failure} failure
+ */
+function causeOfConnection({ kind, message, code }) {
+  const cause = code === undefined ? new Error(message) : Object.assign(new Error(message), { code });
+  // A stream that breaks off has no `fetch` in between there.
+  if (kind === 'stream') return cause;
+  const inner = code === undefined ? new Error(message) : Object.assign(new Error(message), { code });
+  // It tells nothing that its owner does not: printed, it is one line.
+  inner.stack = String(inner);
+  return Object.defineProperty(cause, 'cause', { value: inner, writable: true, configurable: true });
+}
+
+/**
+ * What a caller gets who aborted: in openai 7 with the reason as its cause.
+ * @param {Sdk} sdk @param {any} client @param {AbortSignal | undefined} signal
+ */
+function abortErrorOf(sdk, client, signal) {
+  const isTold = signal !== undefined && typeof client._makeUserAbortError === 'function';
+  return isTold ? client._makeUserAbortError(signal) : new sdk.APIUserAbortError();
 }
 
 /** @param {string | undefined} text @returns {any} */
@@ -86,4 +109,4 @@ function causeOf(error) {
   return caused.has(error) ? undefined : error.cause;
 }
 
-module.exports = { addCause, causeOf, errorOf };
+module.exports = { abortErrorOf, addCause, causeOf, errorOf };

@@ -16,6 +16,13 @@
  * @property {any} APIConnectionError
  * @property {any} APIConnectionTimeoutError
  * @property {any} APIUserAbortError
+ * @property {number} [major] The version; made of the class.
  */
 
-module.exports = {};
+/** The major version of a copy of the SDK, by what it tells servers of itself. @param {SdkClass} OpenAI */
+function majorOf(OpenAI) {
+  const agent = OpenAI.prototype.getUserAgent?.call({ constructor: OpenAI });
+  return Number(/\/JS (\d+)/.exec(agent)?.[1] ?? 0);
+}
+
+module.exports = { majorOf };

@@ -54,6 +54,8 @@ class State {
     this.transport = options.transport ?? (readEnv('OPENPIPE_TRANSPORT') === 'fetch' ? 'fetch' : 'native');
     /** @type {unknown} */
     this.keyError = undefined;
+    /** Where the client's own upstream was last, and the headers that go there. @type {{ url: string, headers: [string, string][] }} */
+    this.endpoint = { url: '', headers: [] };
     /** The client's properties as the native sides have them. @type {any} */
     this.seen = undefined;
     this.asksForKey = false;
@@ -160,6 +162,7 @@ class State {
   /** @param {boolean} sdk @returns {Promise<NativeCompletions>} */
   async #nativeSide(sdk) {
     const openai = await this.#openaiEndpoint(sdk);
+    this.endpoint = openai;
     const { client, options, given } = this;
     return native.nativeCompletions(
       JSON.stringify({
@@ -181,6 +184,19 @@ class State {
         defaults: options.defaults,
       }),
     );
+  }
+
+  /** What the log of a call has to know. @param {boolean} throughSdk As for `native`. @returns {import('./logging.js').Places} */
+  places(throughSdk) {
+    const { client } = this;
+    return {
+      url: (service) => (service === 'openpipe' ? `${this.baseUrl}/chat/completions` : this.endpoint.url),
+      headers: () => this.endpoint.headers,
+      toldBySdk: (service) => (service === 'openpipe' ? this.transport === 'fetch' : throughSdk || this.needsSdk),
+      showsBodies: (this.sdk.major ?? 0) < 7,
+      cached: this.options.defaults.cache !== undefined,
+      secrets: [client.apiKey, client.adminAPIKey, this.apiKey].filter((key) => typeof key === 'string' && key !== ''),
+    };
   }
 
   /** Where the client's own upstream is, and every header that the SDK in use would send there. @param {boolean} sdk */

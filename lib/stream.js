@@ -168,6 +168,32 @@ function opener(sdk, reader) {
   };
 }
 
+/**
+ * The SDK's stream of a reader's events. openai 7 gives each chunk's choices a `finish_reason`, `null` where the server left
+ * it out, by an iterator on the stream itself, which `tee()` goes around: so does this.
+ * @param {import('./sdk.js').Sdk} sdk @param {() => EventReader<any>} open @param {AbortController} controller
+ * @param {any} client @param {boolean} isOwn Not that of a JavaScript client, which has its say about its own chunks.
+ */
+function newStream(sdk, open, controller, client, isOwn) {
+  const stream = new sdk.Stream(open, controller, client);
+  if (!isOwn || (sdk.major ?? 0) < 7) return stream;
+  const iterate = stream[Symbol.asyncIterator].bind(stream);
+  stream[Symbol.asyncIterator] = async function* normalizedChunks() {
+    for await (const chunk of { [Symbol.asyncIterator]: iterate }) yield withFinishReasons(chunk);
+  };
+  return stream;
+}
+
+/** @param {any} chunk */
+function withFinishReasons(chunk) {
+  if (!Array.isArray(chunk?.choices)) return chunk;
+  const choices = chunk.choices.map((/** @type {any} */ choice) => ({
+    ...choice,
+    finish_reason: choice.finish_reason ?? null,
+  }));
+  return { ...chunk, choices };
+}
+
 /** The events as they came over the wire, for a `Response` that is read by hand. @param {EventReader<any>} reader */
 function wireBody(reader) {
   const encoder = new TextEncoder();
@@ -187,4 +213,4 @@ function wireBody(reader) {
   );
 }
 
-module.exports = { EventReader, forgetDropped, opener, whenDropped, wireBody };
+module.exports = { EventReader, forgetDropped, newStream, opener, whenDropped, wireBody };

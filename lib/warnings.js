@@ -1,7 +1,9 @@
 'use strict';
 /** Warnings go to the SDK's logger of the client, each once. */
 
-const LEVELS = { off: 0, error: 200, warn: 300, info: 400, debug: 500 };
+const { LEVELS } = require('./logging.js');
+
+const WARN = 300;
 /** Messages already given in this process (contract.md, section 2: "once"). */
 /** @type {Set<string>} */
 const given = new Set();
@@ -20,8 +22,7 @@ function warnOnce(client, message) {
 
 /** @param {any} client @param {string} message */
 function warn(client, message) {
-  const level = LEVELS[/** @type {keyof typeof LEVELS} */ (client?.logLevel ?? 'warn')] ?? LEVELS.warn;
-  if (level < LEVELS.warn) return;
+  if ((LEVELS[client?.logLevel ?? 'warn'] ?? WARN) < WARN) return;
   try {
     (client?.logger ?? console).warn(`openpipe-native: ${message}`);
   } catch {
