@@ -7,6 +7,8 @@
  * The core tells of a target when it is done, so its retries are a number in its one line.
  */
 
+const native = require('./native.js');
+
 /** @typedef {import('../types.js').Attempt} Attempt */
 /** @typedef {{ status: number, headers: [string, string][], url: string }} Head */
 /**
@@ -34,15 +36,6 @@ const SECRET_QUERY =
 
 /** Failures that the SDK tries again: what is left of them is told as the last try. */
 const RETRYABLE = new Set(['timeout', 'connection', 'rate_limit', 'server_error']);
-
-/**
- * Which service the first target of a call is: the core decides that (crates/core/src/route.rs), and tells it only when
- * the target is done, which is too late for a line that says what is being waited for. A test holds the two together.
- * @param {string} model @param {boolean} cached
- */
-function expectedService(model, cached) {
-  return cached || /^(openpipe|openai|anthropic|gemini):/.test(model) ? 'openpipe' : 'openai';
-}
 
 /** @param {any} client */
 function levelOf(client) {
@@ -80,7 +73,10 @@ class CallLog {
     if (!this.isDebug) return;
     this.request = { text, options, given: read };
     const body = JSON.parse(text);
-    this.#sending(expectedService(String(body?.model), this.places.cached || Boolean(read.openpipe?.cache)), body);
+    this.#sending(
+      native.primaryService(String(body?.model), this.places.cached || Boolean(read.openpipe?.cache)),
+      body,
+    );
   }
 
   /** The call moves on to another target. @param {{ from: Attempt, to: { upstream: string, model: string } }} event */

@@ -153,6 +153,7 @@ function releaseProcess(waiter) {
 module.exports = {
   nativeCompletions,
   nearestName: binding.nearestName,
+  primaryService: binding.primaryService,
   version: binding.version,
   register,
   unregister,

@@ -12,11 +12,22 @@ mod reports;
 mod runtime;
 
 use napi_derive::napi;
+use openpipe_core::route::Service;
 
 /// Of the known names the one that an unknown one was probably meant to be, for a warning; `null` where none is near.
 #[napi]
 pub fn nearest_name(unknown: String, known: Vec<String>) -> Option<String> {
     openpipe_core::options::nearest_name(&unknown, &known)
+}
+
+/// The service that a call's first target is, before it has been asked: for a log that says what is being waited for.
+#[napi(ts_return_type = "'openpipe' | 'openai'")]
+#[must_use]
+pub fn primary_service(model: String, cached: bool) -> &'static str {
+    match openpipe_core::route::primary(&model, cached) {
+        Service::OpenPipe => "openpipe",
+        Service::OpenAi | Service::Client => "openai",
+    }
 }
 
 /// The version of the addon, which is that of the package.
