@@ -30,7 +30,7 @@ export const VIAS = /** @type {const} */ (['native', 'fetch', 'client']);
 /** @typedef {(typeof VIAS)[number]} Via */
 
 /** What must come, and does not, is a failure after this, and not a hang. Far more than it takes on a busy machine. */
-export const PATIENCE_MS = 12_000;
+export const PATIENCE_MS = 16_000;
 
 const authority = fileURLToPath(new URL('./certificates/authority.pem', import.meta.url));
 

@@ -1,6 +1,7 @@
 /** Every fault that the server knows, by its name. */
 
 import { connectionFaults } from './connections.mjs';
+import { failover } from './failover.mjs';
 import { oddities } from './oddities.mjs';
 import { responseFaults, statusFaults } from './responses.mjs';
 import { midStreamFaults, streamFaults } from './streams.mjs';
@@ -13,6 +14,7 @@ for (const fault of [
   ...connectionFaults,
   ...responseFaults,
   ...statusFaults,
+  failover,
   ...streamFaults,
   ...midStreamFaults,
   ...oddities.map(({ name, serve }) => ({ name, serve })),

@@ -18,6 +18,9 @@ import { chunked, DONE, EVENTS_TYPE, head, JSON_TYPE } from '../server/exchange.
 
 const BOTH = { completion: true, stream: true };
 
+/** What the decoder of the `openai` package does not take as the standard says, or drops. */
+const notDecoded = ['CR', 'a byte order mark', 'no blank line at the end, and no [DONE]'];
+
 /** @type {Oddity[]} */
 export const oddities = [
   { name: 'is healthy', ...BOTH, serve: (x) => x.answer() },
@@ -26,6 +29,7 @@ export const oddities = [
   ...[100, 102, 103].map((code) => ({
     name: `answers after 50 times ${code}`,
     ...BOTH,
+    ...(code === 100 ? { notJs: 'undici wants no 100 that it has not asked for' } : {}),
     async serve(/** @type {Exchange} */ x) {
       for (let count = 0; count < 50; count += 1) await x.write(`HTTP/1.1 ${code} Wait\r\n\r\n`);
       await x.answer();
@@ -49,8 +53,14 @@ export const oddities = [
     },
   },
   raw('gives no reason', (x) => `HTTP/1.1 200\r\n${fields(x)}\r\n${whole(x)}`),
-  raw('writes its header names in capitals', (x) => `HTTP/1.1 200 OK\r\n${fields(x).toUpperCase()}\r\n${whole(x)}`),
-  raw('has no content type', (x) => `HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n${whole(x)}`),
+  raw(
+    'writes its header names in capitals',
+    (x) => `HTTP/1.1 200 OK\r\n${fields(x).replace(/^[^:]+/gm, (name) => name.toUpperCase())}\r\n${whole(x)}`,
+  ),
+  {
+    ...raw('has no content type', (x) => `HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n${whole(x)}`),
+    notJs: 'it gives the caller a text',
+  },
   raw('has 90 headers', (x) => `HTTP/1.1 200 OK\r\n${'x-many: 1\r\n'.repeat(90)}${fields(x)}\r\n${whole(x)}`),
   raw('has a header of 8 kB', (x) => `HTTP/1.1 200 OK\r\nx-l: ${'x'.repeat(8_000)}\r\n${fields(x)}\r\n${whole(x)}`),
   raw('has a header in Latin-1', (x) =>
@@ -85,7 +95,7 @@ export const oddities = [
       const text = whole(x);
       await x.write(head(200, { ...type, 'transfer-encoding': 'chunked', trailer: 'x-sum' }));
       await x.write(
-        `${text.length.toString(16)};name=value;"quoted"\r\n${text}\r\n0;last\r\nx-sum: 1\r\nx-more: 2\r\n\r\n`,
+        `${text.length.toString(16)};name=value;other="quoted"\r\n${text}\r\n0;last\r\nx-sum: 1\r\nx-more: 2\r\n\r\n`,
       );
       x.done();
     },
@@ -120,13 +130,6 @@ export const oddities = [
     ...BOTH,
     serve: (x) => packed(x, 'aws-chunked', Buffer.from(whole(x))),
   },
-  { name: 'names its encoding in capitals', ...BOTH, serve: (x) => packed(x, 'GZIP', gzipSync(whole(x))) },
-  { name: 'knows gzip as x-gzip', ...BOTH, serve: (x) => packed(x, 'x-gzip', gzipSync(whole(x))) },
-  {
-    name: 'sends gzip in two members',
-    ...BOTH,
-    serve: (x) => packed(x, 'gzip', Buffer.concat([gzipSync(whole(x).slice(0, 50)), gzipSync(whole(x).slice(50))])),
-  },
 
   // === bodies ===
   ...[
@@ -155,7 +158,7 @@ export const oddities = [
     name: `says ${type} of its JSON`,
     completion: true,
     serve: (/** @type {Exchange} */ x) => x.respond(200, { 'content-type': type }, JSON.stringify(x.completion())),
-    ...(/json/i.test(type) ? {} : { notJs: 'it gives the caller a text' }),
+    ...(/json/.test(type) ? {} : { notJs: 'it gives the caller a text, or knows small letters only' }),
   })),
   ...[201, 202, 203].map((code) => ({
     name: `answers with the status ${code}`,
@@ -205,7 +208,7 @@ export const oddities = [
       await x.lastPiece();
     },
     // The `openai` package knows no CR, and passes what it does not understand.
-    ...(what === 'CR' || what === 'a byte order mark' ? { notJs: 'its decoder does not know it' } : {}),
+    ...(notDecoded.includes(/** @type {string} */ (what)) ? { notJs: 'its decoder does not know it' } : {}),
   })),
   ...[
     'Text/Event-Stream; charset=UTF-8',
@@ -226,6 +229,7 @@ export const oddities = [
   {
     name: 'leaves the connection open after [DONE]',
     stream: true,
+    notJs: 'it reads on to the end of the body',
     async serve(x) {
       await x.openStream();
       for (const event of x.events()) await x.piece(event);
@@ -234,6 +238,7 @@ export const oddities = [
   {
     name: 'resets the connection after [DONE]',
     stream: true,
+    notJs: 'it reads on to the end of the body',
     async serve(x) {
       await x.openStream();
       for (const event of x.events()) await x.piece(event);

@@ -237,7 +237,7 @@ export const responseFaults = [
   {
     name: 'sends a gzip bomb',
     // 64 MB of one letter are 64 kB on the wire.
-    serve: (x) => encoded(x, 'gzip', x.isStream ? bomb('data: "', '"\n\n') : bomb('{"choices":[],"x":"', '"}')),
+    serve: (x) => encoded(x, 'gzip', bomb(x.isStream)),
     completion: invalid(),
     stream: badStream(),
     openpipe: { maxResponseBytes: MB },
@@ -305,7 +305,15 @@ function encoded(x, encoding, bytes) {
   return x.respond(200, { ...type, 'content-encoding': encoding }, bytes);
 }
 
-/** @param {string} start @param {string} end */
-function bomb(start, end) {
-  return gzipSync(Buffer.concat([Buffer.from(start), Buffer.alloc(64 * MB, 'x'), Buffer.from(end)]), { level: 1 });
+/** @type {Map<boolean, Uint8Array>} */
+const bombs = new Map();
+
+/** Made once: it takes a while. @param {boolean} stream */
+function bomb(stream) {
+  const [start, end] = stream ? ['data: "', '"\n\n'] : ['{"choices":[],"x":"', '"}'];
+  const bytes =
+    bombs.get(stream) ??
+    gzipSync(Buffer.concat([Buffer.from(start), Buffer.alloc(64 * MB, 'x'), Buffer.from(end)]), { level: 1 });
+  bombs.set(stream, bytes);
+  return bytes;
 }
