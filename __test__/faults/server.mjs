@@ -12,8 +12,10 @@ import { closedPort } from '../../demo/upstream.mjs';
  * @typedef {object} FaultServer
  * @property {(fault: Fault, key: string) => string} url The base URL at which requests meet this fault.
  * @property {(name: string, key: string) => string} urlNamed That of one that does no harm to its connections, on a port of its own.
+ * @property {(fault: Fault) => Promise<Fault>} apart The same fault on a port of its own: connections to it are nobody else's.
  * @property {(key: string) => Promise<Entry[]>} requests Those of a key, as it stands now.
- * @property {(key: string, ms?: number) => Promise<boolean>} closed Whether every connection that served a key closes in time.
+ * @property {(key: string, fault: string, ms?: number) => Promise<boolean>} closed Whether every connection on which a key met
+ *   a fault closes in time.
  * @property {() => Promise<number>} openConnections
  * @property {() => Promise<void>} close
  */
@@ -42,7 +44,7 @@ export async function startFaultServer() {
   child.once('exit', () => {
     for (const { reject } of asked.values()) reject(new Error("the fault server's process has gone"));
   });
-  /** @param {string} what @param {{ key?: string, ms?: number }} [more] @returns {Promise<any>} */
+  /** @param {string} what @param {{ key?: string, fault?: string, ms?: number }} [more] @returns {Promise<any>} */
   const ask = (what, more) =>
     new Promise((resolve, reject) => {
       const id = ++lastId;
@@ -58,8 +60,13 @@ export async function startFaultServer() {
       return `${scheme}://${host}:${port}${path(name, key)}`;
     },
     urlNamed: (name, key) => `http://127.0.0.1:${ports.healthy}${path(name, key)}`,
+    async apart(fault) {
+      const port = await ask('listen apart');
+      ports[`port ${port}`] = port;
+      return { ...fault, at: `port ${port}` };
+    },
     requests: (key) => ask('requests', { key }),
-    closed: (key, ms = CLOSED_WITHIN_MS) => ask('closed', { key, ms }),
+    closed: (key, fault, ms = CLOSED_WITHIN_MS) => ask('closed', { key, fault, ms }),
     openConnections: () => ask('open connections'),
     async close() {
       if (child.connected) child.disconnect();

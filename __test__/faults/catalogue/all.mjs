@@ -4,6 +4,17 @@ import { connectionFaults } from './connections.mjs';
 import { failover } from './failover.mjs';
 import { oddities } from './oddities.mjs';
 import { responseFaults, statusFaults } from './responses.mjs';
+import {
+  goesOn,
+  goesSilent,
+  keptAlive,
+  largeStreams,
+  offersMuch,
+  redirects,
+  splits,
+  unasked,
+  uploads,
+} from './sequences.mjs';
 import { midStreamFaults, streamFaults } from './streams.mjs';
 
 /** @import { Fault } from './fault.mjs' */
@@ -15,6 +26,15 @@ for (const fault of [
   ...responseFaults,
   ...statusFaults,
   failover,
+  ...keptAlive,
+  ...unasked,
+  goesSilent,
+  ...uploads,
+  ...redirects,
+  ...largeStreams,
+  offersMuch,
+  goesOn,
+  splits,
   ...streamFaults,
   ...midStreamFaults,
   ...oddities.map(({ name, serve }) => ({ name, serve })),

@@ -63,30 +63,42 @@ for (const server of Object.values(listeners)) {
   });
 }
 
-process.on('message', async (/** @type {{ id: number, ask: string, key: string, ms: number }} */ question) => {
-  try {
-    process.send?.({ id: question.id, value: await answer(question) });
-  } catch (error) {
-    process.send?.({ id: question.id, error });
-  }
-});
+process.on(
+  'message',
+  async (/** @type {{ id: number, ask: string, key: string, fault: string, ms: number }} */ question) => {
+    try {
+      process.send?.({ id: question.id, value: await answer(question) });
+    } catch (error) {
+      process.send?.({ id: question.id, error });
+    }
+  },
+);
 // The parent closed us, or has gone in whatever way: nobody is left to serve.
 process.on('disconnect', () => process.exit(0));
 
-/** @param {{ ask: string, key: string, ms: number }} question @returns {Promise<unknown>} */
-async function answer({ ask, key, ms }) {
+/** @param {{ ask: string, key: string, fault: string, ms: number }} question @returns {Promise<unknown>} */
+async function answer({ ask, key, fault, ms }) {
   switch (ask) {
     case 'start':
       return start();
+    case 'listen apart':
+      return listenApart();
     case 'requests':
       return log.filter((entry) => entry.key === key);
     case 'closed':
-      return closed(key, ms);
+      return closed(key, fault, ms);
     case 'open connections':
       return open.size;
     default:
       throw new Error(`the fault server is not asked for ${ask}`);
   }
+}
+
+/** One more port of plain HTTP, so that nobody else has a connection to it. */
+async function listenApart() {
+  const server = tcp((socket) => serve(socket, service));
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return /** @type {AddressInfo} */ (server.address()).port;
 }
 
 /** @returns {Promise<Record<string, number>>} The port of each listener. */
@@ -97,10 +109,14 @@ async function start() {
   );
 }
 
-/** Whether all connections that have served a key are closed, after a time at most. @param {string} key @param {number} ms */
-async function closed(key, ms) {
+/**
+ * Whether every connection on which a key met a fault is closed, after a time at most.
+ * @param {string} key @param {string} fault @param {number} ms
+ */
+async function closed(key, fault, ms) {
   const until = performance.now() + ms;
-  const isClosed = () => log.every((entry) => entry.key !== key || entry.closedAt !== undefined);
+  const met = () => log.filter((entry) => entry.key === key && entry.fault === fault);
+  const isClosed = () => met().length > 0 && met().every(({ closedAt }) => closedAt !== undefined);
   while (!isClosed() && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 10));
   return isClosed();
 }
