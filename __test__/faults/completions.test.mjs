@@ -1,0 +1,5 @@
+/** The fault matrix of completions. */
+
+import { testMatrix } from './matrix.mjs';
+
+testMatrix('completion');

@@ -1,0 +1,5 @@
+/** The fault matrix of streams. */
+
+import { testMatrix } from './matrix.mjs';
+
+testMatrix('stream');
