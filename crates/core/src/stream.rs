@@ -170,6 +170,9 @@ impl EventStream {
         let batch = match deadline {
             Some(deadline) => match timeout_at(deadline, self.source.next()).await {
                 Ok(batch) => batch,
+                // A JavaScript client does not show its `[DONE]`: one whose upstream leaves the connection open behind it
+                // reads on, though everything has come.
+                Err(_elapsed) if self.ticket.is_some() && self.judge.is_complete() => return self.end_with(Ok(())),
                 Err(_elapsed) => return self.end_with(Err(silence)),
             },
             None => self.source.next().await,
@@ -290,6 +293,11 @@ impl Judge {
             return Ok(());
         }
         Err(Failure::bad_stream("the stream ended without any content", None))
+    }
+
+    /// Every choice that was mentioned has its finish reason.
+    fn is_complete(&self) -> bool {
+        self.finished && self.choices.iter().all(|(_, finished)| *finished)
     }
 
     /// So is the end of the body, where every choice has its finish reason.

@@ -449,6 +449,17 @@ async fn silence_after_the_first_content_is_a_failure_of_the_stream() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn silence_after_the_finish_reason_is_the_end_of_a_javascript_clients_stream() {
+    let acts = || [(0, events([ROLE, A])), (10, events([STOP]))];
+    let mut clients = watched(idle_for(ms(100)), acts());
+    clients.ticket = Some(1);
+    let (_, end) = read(&mut clients).await;
+    assert!(end.is_ok(), "{end:?}");
+    let (_, end) = read(&mut watched(idle_for(ms(100)), acts())).await;
+    assert_eq!(end.unwrap_err().kind, Kind::Stream, "one that comes over HTTP has its [DONE] or its end");
+}
+
+#[tokio::test(start_paused = true)]
 async fn keep_alives_and_empty_deltas_are_no_sign_of_life() {
     for pulse in [EMPTY, ROLE, "{}", r#"{"choices":[]}"#, r#"{"type":"ping"}"#] {
         let pulses = (1..100).map(|at| (at * 20, events([pulse])));
