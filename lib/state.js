@@ -165,15 +165,19 @@ class State {
     const openai = await this.#openaiEndpoint(sdk);
     this.endpoint = openai;
     const { client, options, given } = this;
+    const isRefused = this.transport === 'fetch' && !given.fetch && hasPassword(this.baseUrl);
+    const apiKey = isRefused ? undefined : this.apiKey;
     return native.nativeCompletions(
       JSON.stringify({
         openai,
         openpipeUrl: `${this.baseUrl}/chat/completions`,
-        reportUrl: this.apiKey ? `${this.baseUrl}/report` : undefined,
-        openpipeKey: this.apiKey,
-        openpipeMissingKey: this.apiKey
+        reportUrl: apiKey ? `${this.baseUrl}/report` : undefined,
+        openpipeKey: apiKey,
+        openpipeMissingKey: apiKey
           ? undefined
-          : 'there is no OpenPipe key: set the environment variable OPENPIPE_API_KEY, or the option `openpipe.apiKey`',
+          : isRefused
+            ? `\`openpipe.baseUrl\` ${HAS_PASSWORD}`
+            : MISSING_OPENPIPE_KEY,
         openpipeClient: this.transport === 'fetch' ? SDK_OPENPIPE : undefined,
         fallbackClient: options.fallbackClient,
         fallbackClientIdentity:
@@ -207,6 +211,10 @@ class State {
     let missingKey = hasKey(client) ? undefined : MISSING_KEY;
     if (sdk) {
       const url = urlOf(client, '/chat/completions');
+      if (!this.given.fetch && hasPassword(url)) {
+        this.keyError = new TypeError(`\`baseURL\` ${HAS_PASSWORD}`);
+        missingKey = HAS_PASSWORD;
+      }
       return { url, headers: [], missingKey, client: SDK_OPENAI, identity: identityOf(client) };
     }
     const request = { method: 'post', path: '/chat/completions', body: {}, __security: { bearerAuth: true } };
@@ -276,6 +284,19 @@ class State {
 
 const MISSING_KEY =
   'there is no OpenAI key: set the environment variable OPENAI_API_KEY, or the option `apiKey`, as in new OpenAI({ apiKey })';
+
+const MISSING_OPENPIPE_KEY =
+  'there is no OpenPipe key: set the environment variable OPENPIPE_API_KEY, or the option `openpipe.apiKey`';
+
+/** `fetch` would say so too, with the password in its message. */
+const HAS_PASSWORD = 'holds a user or a password, which `fetch` does not take';
+
+/** @param {string} url */
+function hasPassword(url) {
+  if (!URL.canParse(url)) return false;
+  const { username, password } = new URL(url);
+  return username !== '' || password !== '';
+}
 
 /**
  * Where the SDK would send a request.
