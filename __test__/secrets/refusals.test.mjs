@@ -149,3 +149,33 @@ describe.for(/** @type {const} */ (['native', 'fetch']))('by way of %s, what is 
     });
   }
 });
+
+describe.concurrent('by way of fetch, which refuses a URL with a password,', () => {
+  const withPassword = (/** @type {string} */ url) => url.replace('//', `//${KEYS.user}:${KEYS.password}@`);
+
+  test('baseURL is refused without it, and OpenPipe serves its models', async ({ world }) => {
+    const here = await world({ openpipe: { transport: 'fetch', fallback: null } });
+    const client = here.newClient({ baseURL: withPassword(here.servers.openai.url) });
+    const { error } = await here.tell({ model: OWN }, client);
+    const served = await here.tell({ model: PRIMARY }, client);
+
+    expect(error).toBeInstanceOf(TypeError);
+    expect(error.message).toContain('`baseURL`');
+    expect(served.error).toBeUndefined();
+    expect(here.servers.openai.requests).toEqual([]);
+    expect(here.shown()).toEqual([]);
+  });
+
+  test('openpipe.baseUrl is refused without it, and the own upstream serves its models', async ({ world }) => {
+    const here = await world({ openpipe: { transport: 'fetch', fallback: null } });
+    const client = here.newClient({ openpipe: { baseUrl: withPassword(here.servers.openpipe.url) } });
+    const { error } = await here.tell({ model: PRIMARY }, client);
+    const served = await here.tell({ model: OWN }, client);
+
+    expect(error).toBeInstanceOf(OpenAI.OpenAIError);
+    expect(error.message).toContain('`openpipe.baseUrl`');
+    expect(served.error).toBeUndefined();
+    expect(here.servers.openpipe.requests).toEqual([]);
+    expect(here.shown()).toEqual([]);
+  });
+});
