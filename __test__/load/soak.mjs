@@ -158,7 +158,8 @@ function checkGrowth(what, more) {
 // One of each kind first, and then what is idle goes: what is left is what a process with a client has.
 await Promise.all(kinds.map((kind, number) => kind(`warm-${number}`, number)));
 await openai.flush();
-await descriptorsDownTo(0, 6_000);
+await upstream.letGo();
+await descriptorsDownTo(0, 3_000);
 const before = openDescriptors();
 console.log(`${minutes} minutes at ${rate} calls a second; ${before} descriptors, ${threads()} threads when idle`);
 loopDelay.enable();
@@ -182,6 +183,7 @@ for (const name of open.keys()) wrong.push(`${name}: hung`);
 
 const { dropped, pending } = await openai.flush();
 if (dropped + pending > 0) wrong.push(`${dropped} reports dropped, ${pending} pending`);
+await upstream.letGo();
 const descriptors = await descriptorsDownTo(before);
 if (descriptors > before) wrong.push(`${descriptors} descriptors are open, and there were ${before}`);
 const counts = await upstream.counts();

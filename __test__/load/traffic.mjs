@@ -83,11 +83,13 @@ export async function callWrong(openai, name, { stream, primary, hangs, openpipe
   const expected = `${name} by ${fails ? 'ok-too' : 'openpipe:ok'}`;
   const which = `${stream ? 'stream' : 'completion'} of ${primary}`;
   try {
-    const { text, servedBy } = stream
+    const { text, openpipe: info } = stream
       ? await readStream(await openai.chat.completions.create({ ...body, stream }, options))
       : await readCompletion(openai.chat.completions.create(body, options));
-    if (text !== expected) return `${which}: ${JSON.stringify(text)}, not ${JSON.stringify(expected)}`;
-    if (servedBy !== (fails ? 'fallback' : 'primary')) return `${which}: served by the ${servedBy}`;
+    const attempts = JSON.stringify(info.attempts);
+    if (text !== expected) return `${which}: ${JSON.stringify(text)}, not ${JSON.stringify(expected)} ${attempts}`;
+    if (info.servedBy !== (fails ? 'fallback' : 'primary'))
+      return `${which}: served by the ${info.servedBy} ${attempts}`;
     return undefined;
   } catch (error) {
     const attempts = JSON.stringify(/** @type {any} */ (error).openpipe?.attempts);
@@ -98,12 +100,12 @@ export async function callWrong(openai, name, { stream, primary, hangs, openpipe
 /** @param {PromiseLike<any>} call */
 async function readCompletion(call) {
   const { choices, openpipe } = await call;
-  return { text: choices[0]?.message.content, servedBy: openpipe.servedBy };
+  return { text: choices[0]?.message.content, openpipe };
 }
 
 /** @param {any} stream */
 async function readStream(stream) {
   let text = '';
   for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? '';
-  return { text, servedBy: stream.openpipe.servedBy };
+  return { text, openpipe: stream.openpipe };
 }
