@@ -65,7 +65,7 @@ describe.concurrent('the password of a proxy', () => {
     const { stdout, stderr } = await shownThrough(`http://${credentials}@127.0.0.1:${port}`, upstream.url);
     proxy.close();
 
-    expect(stdout).toMatch(/^answered\n/);
+    expect(stdout).toMatch(/^answered$/m);
     expect(asked).toHaveLength(1);
     expect(asked[0]?.headers['proxy-authorization']).toBe(`Basic ${Buffer.from(credentials).toString('base64')}`);
     expect(keysIn(stdout + stderr)).toEqual([]);
@@ -73,8 +73,8 @@ describe.concurrent('the password of a proxy', () => {
   });
 
   for (const [name, proxy, said] of /** @type {[string, string, RegExp][]} */ ([
-    ['is not shown where the proxy is not there', `http://${credentials}@127.0.0.1:1`, /^APIConnectionError/],
-    ['is not shown where the proxy is no URL', `http://${credentials}@host:99999`, /^APIConnectionError/],
+    ['is not shown where the proxy is not there', `http://${credentials}@127.0.0.1:1`, /^APIConnectionError /m],
+    ['is not shown where the proxy is no URL', `http://${credentials}@host:99999`, /^APIConnectionError /m],
   ])) {
     test(name, async ({ serve }) => {
       const { stdout, stderr } = await shownThrough(proxy, (await serve()).url);
@@ -88,7 +88,7 @@ describe.concurrent('the password of a proxy', () => {
     const proxy = await serve({ kind: 'status', status: 407, body: 'html' });
     const { stdout, stderr } = await shownThrough(`http://${credentials}@127.0.0.1:${proxy.port}`, (await serve()).url);
 
-    expect(stdout).toMatch(/^APIError/);
+    expect(stdout).toMatch(/^APIError /m);
     expect(keysIn(stdout + stderr)).toEqual([]);
   });
 });
