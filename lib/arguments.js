@@ -23,6 +23,9 @@ const KINDS = [
  * @property {(unknown: string, known: string[]) => string | null} nearestName
  */
 
+/** A string that is longer may be a key, and is not repeated. */
+const MAX_SHOWN = 16;
+
 /** What a value is, for a message. Never the value of a string that may be a key. @param {unknown} value */
 function shown(value) {
   if (value === null) return 'null';
@@ -35,7 +38,7 @@ function shown(value) {
     case 'bigint':
       return `${value}n`;
     case 'string':
-      return value.length > 60 ? `a string of ${value.length} characters` : JSON.stringify(value);
+      return value.length > MAX_SHOWN ? `a string of ${value.length} characters` : JSON.stringify(value);
     case 'object':
       return 'an object';
     default:

@@ -129,8 +129,9 @@ function isGiven(value, before, asked, name) {
   return here !== undefined && here !== null ? true : Boolean(before);
 }
 
-/** A URL without what may be a key: user, password, query. @param {string} url */
+/** A URL without what may be a key: user, password, query. What is no URL may be one altogether. @param {string} url */
 function withoutSecrets(url) {
+  if (!URL.canParse(url)) return 'not a URL';
   return url.replace(/[?#].*$/s, '').replace(/\/\/[^/]*@/, '//');
 }
 

@@ -9,7 +9,7 @@ const {
 const { Call } = require('./call.js');
 const { callLog } = require('./logging.js');
 const { abortErrorOf } = require('./errors.js');
-const { stateOf } = require('./state.js');
+const { stateOf, urlOf } = require('./state.js');
 const { warnOnce } = require('./warnings.js');
 
 /** @typedef {import('./state.js').State} State */
@@ -132,7 +132,7 @@ function callOptions(state, options, openpipe) {
   const url =
     elsewhere === undefined || elsewhere === null
       ? undefined
-      : client.buildURL(options.path ?? '/chat/completions', options.query, options.defaultBaseURL);
+      : urlOf(client, options.path ?? '/chat/completions', options.query, options.defaultBaseURL);
   if (
     timeout === undefined &&
     maxRetries === undefined &&

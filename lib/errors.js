@@ -86,6 +86,19 @@ function parsed(text) {
   }
 }
 
+/** How `fetch` refuses a header; it repeats what it refuses, which may be a key. */
+const HEADER_REFUSAL = /invalid header value|ByteString|valid HTTP token/;
+
+/** Whether an error is the refusal of a header by `fetch`. @param {any} error */
+function isHeaderRefusal(error) {
+  return error?.name === 'TypeError' && HEADER_REFUSAL.test(String(error.message));
+}
+
+/** The message of what a client threw, without what must not be seen. @param {string} message */
+function withoutHeader(message) {
+  return HEADER_REFUSAL.test(message) ? 'a header holds a character that HTTP does not allow' : message;
+}
+
 /** Errors of foreign clients whose cause is of our making. @type {WeakSet<object>} */
 const caused = new WeakSet();
 
@@ -109,4 +122,4 @@ function causeOf(error) {
   return caused.has(error) ? undefined : error.cause;
 }
 
-module.exports = { abortErrorOf, addCause, causeOf, errorOf };
+module.exports = { abortErrorOf, addCause, causeOf, errorOf, isHeaderRefusal, withoutHeader };

@@ -7,7 +7,7 @@
 const { threadId } = require('node:worker_threads');
 
 const native = require('./native.js');
-const { causeOf } = require('./errors.js');
+const { causeOf, withoutHeader } = require('./errors.js');
 
 /** An error's chain of causes and of classes is followed so far. */
 const MAX_DEPTH = 8;
@@ -311,7 +311,7 @@ function describe(thrown) {
     ...marks,
     codes: marks.codes.flatMap((code) => wellFormed(code) ?? []),
     names: marks.names.flatMap((name) => wellFormed(name) ?? []),
-    message: wellFormed(message) ?? '',
+    message: withoutHeader(wellFormed(message) ?? ''),
   };
 }
 

@@ -147,8 +147,11 @@ class CallLog {
     if (typeof given.timeout === 'number') headers.set('x-stainless-timeout', String(Math.trunc(given.timeout / 1000)));
     /** @type {[string, string | null][]} */
     const own = given.headers ?? [];
-    for (const [name] of own) headers.delete(name);
-    for (const [name, value] of own) if (value !== null) headers.append(name, value);
+    for (const [name] of own) if (isHeader(name, '')) headers.delete(name);
+    for (const [name, value] of own) {
+      // One that HTTP does not allow is the core's to refuse, and `Headers` would repeat it, which may be a key.
+      if (value !== null && isHeader(name, value)) headers.append(name, SECRET_HEADER.test(name) ? '***' : value);
+    }
     return redactHeaders([...headers]);
   }
 
@@ -243,6 +246,16 @@ function newId() {
 /** @param {Record<string, unknown>} details */
 function withoutUndefined(details) {
   return Object.fromEntries(Object.entries(details).filter(([, value]) => value !== undefined));
+}
+
+/** @param {string} name @param {string} value */
+function isHeader(name, value) {
+  try {
+    new Headers([[name, value]]);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** @param {[string, string][]} headers */

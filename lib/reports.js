@@ -103,7 +103,21 @@ function start(of) {
   if (started) return;
   started = true;
   native.register(native.REPORTS, receiver);
-  process.on('beforeExit', linger);
+  lingerers().add(linger);
+}
+
+/** Where the copies of this module that a process has (test runners load it again and again) find each other. */
+const LINGERERS = Symbol.for('openpipe-native.lingerers');
+
+/** Who lingers before the process ends: each copy of this module, with one listener for them all. @returns {Set<() => void>} */
+function lingerers() {
+  const shared = /** @type {any} */ (process);
+  if (!shared[LINGERERS]) {
+    const all = new Set();
+    Object.defineProperty(shared, LINGERERS, { value: all });
+    process.on('beforeExit', () => all.forEach((each) => each()));
+  }
+  return shared[LINGERERS];
 }
 
 let lingered = false;

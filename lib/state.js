@@ -8,6 +8,7 @@ const { identityOf } = require('./foreign-client.js');
 const native = require('./native.js');
 const { OPENPIPE_URL } = require('./openpipe.js');
 const reports = require('./reports.js');
+const { isHeaderRefusal } = require('./errors.js');
 const { milliseconds, retries } = require('./arguments.js');
 const { readEnv } = require('./environment.js');
 const { warnOnce } = require('./warnings.js');
@@ -164,15 +165,19 @@ class State {
     const openai = await this.#openaiEndpoint(sdk);
     this.endpoint = openai;
     const { client, options, given } = this;
+    const isRefused = this.transport === 'fetch' && !given.fetch && hasPassword(this.baseUrl);
+    const apiKey = isRefused ? undefined : this.apiKey;
     return native.nativeCompletions(
       JSON.stringify({
         openai,
         openpipeUrl: `${this.baseUrl}/chat/completions`,
-        reportUrl: this.apiKey ? `${this.baseUrl}/report` : undefined,
-        openpipeKey: this.apiKey,
-        openpipeMissingKey: this.apiKey
+        reportUrl: apiKey ? `${this.baseUrl}/report` : undefined,
+        openpipeKey: apiKey,
+        openpipeMissingKey: apiKey
           ? undefined
-          : 'there is no OpenPipe key: set the environment variable OPENPIPE_API_KEY, or the option `openpipe.apiKey`',
+          : isRefused
+            ? `\`openpipe.baseUrl\` ${HAS_PASSWORD}`
+            : MISSING_OPENPIPE_KEY,
         openpipeClient: this.transport === 'fetch' ? SDK_OPENPIPE : undefined,
         fallbackClient: options.fallbackClient,
         fallbackClientIdentity:
@@ -205,7 +210,11 @@ class State {
     this.keyError = undefined;
     let missingKey = hasKey(client) ? undefined : MISSING_KEY;
     if (sdk) {
-      const url = client.buildURL('/chat/completions', undefined);
+      const url = urlOf(client, '/chat/completions');
+      if (!this.given.fetch && hasPassword(url)) {
+        this.keyError = new TypeError(`\`baseURL\` ${HAS_PASSWORD}`);
+        missingKey = HAS_PASSWORD;
+      }
       return { url, headers: [], missingKey, client: SDK_OPENAI, identity: identityOf(client) };
     }
     const request = { method: 'post', path: '/chat/completions', body: {}, __security: { bearerAuth: true } };
@@ -233,10 +242,7 @@ class State {
       const { req, url } = await client.buildRequest(request, { retryCount: 0 });
       return { url, headers: /** @type {[string, string][]} */ ([...req.headers.entries()]) };
     } catch (error) {
-      // A header that is refused has no code, unlike a URL, and its value, which may be a key, in the message.
-      if (/** @type {any} */ (error)?.name !== 'TypeError' || 'code' in /** @type {object} */ (error)) throw error;
-      const options = isHeaderValue(client.apiKey) ? '`defaultHeaders`, `organization` or `project`' : '`apiKey`';
-      throw new TypeError(`${options} holds a character that an HTTP header cannot carry`);
+      throw withoutSecret(error, client);
     }
   }
 
@@ -250,7 +256,7 @@ class State {
     if (number === SDK_OPENAI || number === SDK_OPENPIPE) {
       const client = number === SDK_OPENAI ? this.client : this.#openpipeClient();
       const create = this.sdk.OpenAI.Chat.Completions.prototype.create;
-      return (body, options) => create.call({ _client: client }, body, options);
+      return (body, options) => keepingSecrets(create.call({ _client: client }, body, options), client);
     }
     const foreign = /** @type {ForeignClient} */ (calls[number]);
     // One of our own is asked not to log what this one logs (contract.md, section 7).
@@ -278,6 +284,54 @@ class State {
 
 const MISSING_KEY =
   'there is no OpenAI key: set the environment variable OPENAI_API_KEY, or the option `apiKey`, as in new OpenAI({ apiKey })';
+
+const MISSING_OPENPIPE_KEY =
+  'there is no OpenPipe key: set the environment variable OPENPIPE_API_KEY, or the option `openpipe.apiKey`';
+
+/** `fetch` would say so too, with the password in its message. */
+const HAS_PASSWORD = 'holds a user or a password, which `fetch` does not take';
+
+/** @param {string} url */
+function hasPassword(url) {
+  if (!URL.canParse(url)) return false;
+  const { username, password } = new URL(url);
+  return username !== '' || password !== '';
+}
+
+/**
+ * Where the SDK would send a request.
+ * @param {any} client @param {string} path @param {unknown} [query] @param {unknown} [base] @returns {string}
+ */
+function urlOf(client, path, query, base) {
+  try {
+    return client.buildURL(path, query, base);
+  } catch (error) {
+    throw withoutSecret(error, client);
+  }
+}
+
+/**
+ * What the SDK threw, but that what it refused is not repeated: a URL may hold a password, a header a key.
+ * @param {any} error @param {any} client
+ */
+function withoutSecret(error, client) {
+  if (error?.code === 'ERR_INVALID_URL') return new TypeError('`baseURL` is not a valid URL');
+  if (!isHeaderRefusal(error)) return error;
+  const options = isHeaderValue(client.apiKey) ? '`defaultHeaders`, `organization` or `project`' : '`apiKey`';
+  return new TypeError(`${options} holds a character that an HTTP header cannot carry`);
+}
+
+/** A promise of the SDK's that is rejected without secrets. @param {any} promise @param {any} client */
+function keepingSecrets(promise, client) {
+  const { then } = promise;
+  promise.then = (/** @type {any} */ resolved, /** @type {any} */ rejected) =>
+    then.call(
+      promise,
+      resolved,
+      rejected && ((/** @type {unknown} */ error) => rejected(withoutSecret(error, client))),
+    );
+  return promise;
+}
 
 /** Whether HTTP has a way to write it: no control character, none beyond Latin-1. @param {unknown} value */
 function isHeaderValue(value) {
@@ -319,4 +373,4 @@ function stateOf(client) {
 
 /** @typedef {{ create(body: string, options: string | null): number }} NativeCompletions */
 
-module.exports = { MISSING_KEY, SDK_OPENAI, SDK_OPENPIPE, State, stateOf, states };
+module.exports = { MISSING_KEY, SDK_OPENAI, SDK_OPENPIPE, State, stateOf, states, urlOf };

@@ -19,10 +19,11 @@ const AT_MOST_MS = 50_000;
 /**
  * @param {string} name Of the file, without its ending.
  * @param {string[]} args
- * @param {{ flags?: string[], env?: Record<string, string>, atMost?: number }} [options]
+ * @param {{ flags?: string[], env?: Record<string, string>, atMost?: number, on?: (stdout: string, child: import('node:child_process').ChildProcess) => void }} [options]
+ *   `on` is called each time that the child has printed something, with all that it has printed.
  * @returns {Promise<Run>}
  */
-export async function runProgram(name, args, { flags = [], env = {}, atMost = AT_MOST_MS } = {}) {
+export async function runProgram(name, args, { flags = [], env = {}, atMost = AT_MOST_MS, on } = {}) {
   const file = fileURLToPath(new URL(`../programs/${name}.mjs`, import.meta.url));
   const child = spawn(process.execPath, [...flags, file, ...args], {
     // A test runner's own settings are not for the child.
@@ -35,6 +36,7 @@ export async function runProgram(name, args, { flags = [], env = {}, atMost = AT
   for (const which of /** @type {const} */ (['stdout', 'stderr'])) {
     child[which].setEncoding('utf8').on('data', (text) => (texts[which] += text));
   }
+  if (on) child.stdout.on('data', () => on(texts.stdout, child));
   let exitedAt = 0;
   child.once('exit', () => (exitedAt = Date.now()));
   const [code, signal] = await once(child, 'close');
