@@ -4,7 +4,7 @@ use http::HeaderMap;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::headers;
+use crate::headers::{self, Secrets};
 use crate::json::{self, Members};
 
 /// The kinds of failure that `on` and `except` name.
@@ -215,6 +215,22 @@ impl Failure {
     #[must_use]
     pub fn bad_stream(message: impl Into<String>, body: Option<String>) -> Self {
         Self { body, ..Self::new(Kind::Stream, Surface::Protocol, message) }
+    }
+
+    /// The same without these, which an upstream may have repeated (contract.md, section 6).
+    #[must_use]
+    pub fn redacted(mut self, secrets: &Secrets) -> Self {
+        self.message = secrets.redact(self.message);
+        self.body = self.body.map(|body| secrets.redact(body));
+        for value in self.head.iter_mut().flat_map(|head| head.headers.values_mut()) {
+            let Ok(text) = value.to_str() else { continue };
+            let redacted = secrets.redact(text.to_owned());
+            if redacted != text {
+                // Parts of a value in their order are one.
+                *value = http::HeaderValue::try_from(redacted).unwrap_or(http::HeaderValue::from_static("***"));
+            }
+        }
+        self
     }
 
     /// Whether it says that the upstream serves badly: a request that it rightly refused does not, nor does the caller's

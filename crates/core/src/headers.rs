@@ -14,7 +14,7 @@ pub fn overlay(headers: &mut HeaderMap, list: &HeaderList) -> Result<(), String>
     let mut seen: Vec<&str> = Vec::new();
     for (name, value) in list {
         let header: HeaderName =
-            name.parse().map_err(|_| format!("`headers`: {name:?} is not a valid HTTP header name"))?;
+            name.parse().map_err(|_| format!("`headers`: {} is not a valid HTTP header name", short(name)))?;
         let Some(value) = value else {
             headers.remove(&header);
             continue;
@@ -32,8 +32,13 @@ pub fn overlay(headers: &mut HeaderMap, list: &HeaderList) -> Result<(), String>
     Ok(())
 }
 
+/// A header's name as a message may repeat it: what is long, or has more than one word, may be a value in the wrong place.
+fn short(name: &str) -> String {
+    if name.len() <= 32 && !name.trim().contains(' ') { format!("{name:?}") } else { "a name".to_owned() }
+}
+
 /// A JavaScript byte string as a header's value: one byte for each character.
-fn header_value(value: &str) -> Option<HeaderValue> {
+pub(crate) fn header_value(value: &str) -> Option<HeaderValue> {
     let bytes: Option<Vec<u8>> =
         value.trim().chars().map(|character| u8::try_from(u32::from(character)).ok()).collect();
     let mut value = HeaderValue::from_bytes(&bytes?).ok()?;
@@ -56,6 +61,30 @@ pub fn is_credential(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     ["authorization", "cookie", "secret", "password", "credential"].iter().any(|part| name.contains(part))
         || ["api-key", "apikey", "api_key", "-token", "-auth", "subscription-key"].iter().any(|end| name.ends_with(end))
+}
+
+/// The credentials of a request, to be found in what is told of its failure: some upstreams repeat the key that they refuse.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets(Vec<String>);
+
+/// What is shorter is no key, and may well be a word.
+const SHORTEST_SECRET: usize = 8;
+
+impl Secrets {
+    /// Those in a set of headers; of `Bearer KEY` the key.
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Self {
+        let credentials = headers.iter().filter(|(name, _)| is_credential(name.as_str()));
+        let texts = credentials.filter_map(|(_, value)| std::str::from_utf8(value.as_bytes()).ok());
+        let parts = texts.flat_map(|text| text.split([' ', ';', ',', '=']).map(str::trim));
+        Self(parts.filter(|part| part.len() >= SHORTEST_SECRET).map(str::to_owned).collect())
+    }
+
+    /// The text, with `***` for each of them.
+    #[must_use]
+    pub fn redact(&self, text: String) -> String {
+        self.0.iter().fold(text, |text, secret| if text.contains(secret) { text.replace(secret, "***") } else { text })
+    }
 }
 
 /// The same list without what is meant for one upstream only.
@@ -97,6 +126,27 @@ mod tests {
         let mut headers = HeaderMap::new();
         overlay(&mut headers, &list(&[("x", Some("caf\u{e9}"))])).unwrap();
         assert_eq!(headers["x"].as_bytes(), b"caf\xe9");
+    }
+
+    #[test]
+    fn secrets_are_found_in_a_text() {
+        let mut headers = HeaderMap::new();
+        let given = [
+            ("authorization", Some("Bearer sk-0123456789")),
+            ("x-api-key", Some("key-of-another")),
+            ("x-a", Some("innocent words")),
+        ];
+        overlay(&mut headers, &list(&given)).unwrap();
+        let text = "sk-0123456789 and key-of-another are no good, Bearer: innocent words".to_owned();
+        assert_eq!(Secrets::of(&headers).redact(text), "*** and *** are no good, Bearer: innocent words");
+    }
+
+    #[test]
+    fn a_value_in_the_place_of_a_name_is_not_repeated() {
+        for name in ["Bearer sk-0123456789", "sk-\u{20ac}-0123456789012345678901234567890123456789"] {
+            let message = overlay(&mut HeaderMap::new(), &list(&[(name, Some("1"))])).unwrap_err();
+            assert!(!message.contains("0123456789"), "{message}");
+        }
     }
 
     #[test]

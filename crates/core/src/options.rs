@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use reqwest::Url;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -283,9 +283,8 @@ impl ClientConfig {
             identity: Identity(wire.openpipe_key.clone().unwrap_or_default()),
         };
         if let Some(key) = wire.openpipe_key {
-            let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
-                .map_err(|_| "`openpipe.apiKey` holds a character that an HTTP header cannot carry".to_owned())?;
-            value.set_sensitive(true);
+            let value = headers::header_value(&format!("Bearer {key}"))
+                .ok_or_else(|| "`openpipe.apiKey` holds a character that an HTTP header cannot carry".to_owned())?;
             openpipe.headers.insert(http::header::AUTHORIZATION, value);
         }
         let report = match wire.report_url {
@@ -320,9 +319,12 @@ fn endpoint(option: &str, wire: WireEndpoint) -> Result<Endpoint, String> {
 /// # Errors
 /// Names the option.
 pub fn parse_url(option: &str, text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("`{option}`: {text:?} is not a valid URL ({error})"))?;
+    // What is no URL at all may be a key in the wrong place, and one with a password holds a secret.
+    let looks_like_one = text.contains('/') && !text.contains('@');
+    let shown = if looks_like_one || text.len() <= 16 { format!("{text:?}") } else { "what was given".to_owned() };
+    let url = Url::parse(text).map_err(|error| format!("`{option}`: {shown} is not a valid URL ({error})"))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(format!("`{option}`: {text:?} is not an http or https URL"));
+        return Err(format!("`{option}`: {shown} is not an http or https URL"));
     }
     Ok(url)
 }
@@ -386,7 +388,27 @@ mod tests {
     fn a_wrong_url_names_its_option() {
         for text in ["", "api.openai.com/v1", "ftp://x/y", "http://"] {
             let message = parse_url("baseURL", text).unwrap_err();
-            assert!(message.starts_with("`baseURL`: "), "{message}");
+            assert!(message.starts_with("`baseURL`: ") && message.contains(&format!("{text:?}")), "{message}");
         }
+    }
+
+    #[test]
+    fn a_wrong_url_that_may_hold_a_secret_is_not_repeated() {
+        for text in ["opk_0123456789abcdef", "ftp://user:0123456789@host/"] {
+            let message = parse_url("baseURL", text).unwrap_err();
+            assert!(message.starts_with("`baseURL`: ") && !message.contains("0123456789"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_no_header_can_carry_is_refused_and_not_repeated() {
+        let config = |key: &str| {
+            ClientConfig::from_json(&format!(
+                r#"{{"openai":{{"url":"http://a/","headers":[]}},"openpipeUrl":"http://b/","openpipeKey":"{key}"}}"#
+            ))
+        };
+        let message = config("opk-\u{20ac}-1").unwrap_err();
+        assert!(message.contains("`openpipe.apiKey`") && !message.contains("opk-"), "{message}");
+        assert_eq!(config("caf\u{e9}").unwrap().openpipe.headers["authorization"].as_bytes(), b"Bearer caf\xe9");
     }
 }

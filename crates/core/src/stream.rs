@@ -221,7 +221,7 @@ impl EventStream {
     fn end_with(&mut self, end: Result<(), Failure>) {
         self.end = Some(end.map_err(|failure| {
             let head = failure.head.unwrap_or_else(|| Box::new(self.head.clone()));
-            Failure { head: Some(head), ..failure }
+            self.source.redact(Failure { head: Some(head), ..failure })
         }));
         if let (Some(permit), Some(Err(failure))) = (&mut self.permit, &self.end) {
             permit.failed(failure);

@@ -21,6 +21,7 @@ use tokio::sync::OnceCell;
 
 use super::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, refuse_completion};
 use crate::failure::{Failure, Head};
+use crate::headers::Secrets;
 use crate::json;
 use crate::sse::{Decoder, TooLarge};
 
@@ -115,10 +116,12 @@ impl HttpPool {
         body: bytes::Bytes,
         max_bytes: u64,
     ) -> Result<(Head, String), Failure> {
+        let secrets = Secrets::of(&headers);
         let response = self.exchange(&method, url, headers, body).await?;
         let head = head(&response);
         let text = read(response, &head, max_bytes).await?;
-        Ok((head, text))
+        let is_failure = !(200..300).contains(&head.status);
+        Ok((head, if is_failure { secrets.redact(text) } else { text }))
     }
 
     /// Sends a request. One that went to a connection which had died idle, and of which no byte came back, is sent again
@@ -283,14 +286,15 @@ impl Upstream for HttpUpstream {
                 *count = HeaderValue::from(request.retries);
             }
             let response = self.pool.exchange(&Method::POST, &self.url, headers, request.body).await?;
-            let head = head(&response);
-            if !(200..300).contains(&head.status) {
-                return Err(Failure::status(head, error_body(response).await));
-            }
-            if request.stream {
-                return stream(response, head, request.max_response_bytes).await;
-            }
-            completion(response, head, request.max_response_bytes).await
+            let answered = if !response.status().is_success() {
+                let head = head(&response);
+                Err(Failure::status(head, error_body(response).await))
+            } else if request.stream {
+                stream(response, &self.headers, request.max_response_bytes).await
+            } else {
+                completion(response, request.max_response_bytes).await
+            };
+            answered.map_err(|failure| failure.redacted(&Secrets::of(&self.headers)))
         })
     }
 }
@@ -299,7 +303,8 @@ fn head(response: &reqwest::Response) -> Head {
     Head { status: response.status().as_u16(), headers: response.headers().clone(), url: response.url().to_string() }
 }
 
-async fn completion(response: reqwest::Response, head: Head, max_bytes: u64) -> Result<Response, Failure> {
+async fn completion(response: reqwest::Response, max_bytes: u64) -> Result<Response, Failure> {
+    let head = head(&response);
     let text = read(response, &head, max_bytes).await?;
     match refuse_completion(&text) {
         None => Ok(Response::Completion(Completion { head, text, ticket: None })),
@@ -325,7 +330,8 @@ async fn read(mut response: reqwest::Response, head: &Head, max_bytes: u64) -> R
     Ok(json::text(bytes))
 }
 
-async fn stream(response: reqwest::Response, head: Head, max_bytes: u64) -> Result<Response, Failure> {
+async fn stream(response: reqwest::Response, sent: &HeaderMap, max_bytes: u64) -> Result<Response, Failure> {
+    let head = head(&response);
     let media_type =
         head.header(CONTENT_TYPE.as_str()).unwrap_or_default().split(';').next().unwrap_or_default().trim();
     let media_type = media_type.to_ascii_lowercase();
@@ -338,8 +344,9 @@ async fn stream(response: reqwest::Response, head: Head, max_bytes: u64) -> Resu
         return Err(Failure::invalid_response("the response is empty", head, None));
     }
     let decoder = Decoder::new(usize::try_from(max_bytes).unwrap_or(usize::MAX));
-    let is_declared = media_type == "text/event-stream";
-    let source = HttpEvents { response, decoder, head: head.clone(), max_bytes, is_something: is_declared, end: None };
+    let secrets = Secrets::of(sent);
+    let (is_something, end) = (media_type == "text/event-stream", None);
+    let source = HttpEvents { response, decoder, head: head.clone(), secrets, max_bytes, is_something, end };
     Ok(Response::Stream { head, source: Box::new(source), ticket: None })
 }
 
@@ -370,6 +377,7 @@ struct HttpEvents {
     response: reqwest::Response,
     decoder: Decoder,
     head: Head,
+    secrets: Secrets,
     max_bytes: u64,
     /// It was said to be an event stream, or something has come.
     is_something: bool,
@@ -416,6 +424,10 @@ impl EventSource for HttpEvents {
             }
             Ok(Some(events))
         })
+    }
+
+    fn redact(&self, failure: Failure) -> Failure {
+        failure.redacted(&self.secrets)
     }
 
     fn drain(&mut self) -> BoxFuture<'_, ()> {

@@ -81,6 +81,11 @@ pub trait EventSource: Send {
     /// The next events; `None` at a clean end of the body. Cancel-safe: a dropped future loses no event.
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<SseEvent>>, Failure>>;
 
+    /// A failure as it may be told: without the credentials of the request.
+    fn redact(&self, failure: Failure) -> Failure {
+        failure
+    }
+
     /// The stream has ended for its reader: reads what little may still come, so that the connection can serve again.
     fn drain(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
