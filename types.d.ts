@@ -233,13 +233,13 @@ export interface OpenPipeCallOptions {
  */
 export interface BreakerPolicy {
   /**
-   * The circuit opens with so many failures within `window`, …
+   * How many failures within `window` open the circuit, if they are also `failureRate` of all outcomes in it.
    *
    * @default 5
    */
   failures?: number | undefined;
   /**
-   * … if they are at least this share of all outcomes in it: above 0, up to 1.
+   * The least share of failures among all outcomes within `window` that opens the circuit: above 0, up to 1.
    *
    * @default 0.5
    */
