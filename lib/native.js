@@ -6,8 +6,10 @@
 const { AsyncResource } = require('node:async_hooks');
 const { setInterval } = require('node:timers');
 
-const binding = require('../binding.js');
 const { transportSettings } = require('./environment.js');
+const { loadBinding } = require('./load-binding.js');
+
+const binding = loadBinding();
 
 /**
  * Who gets the messages of a call. A message is `[call, name, …]`; some bring texts along.

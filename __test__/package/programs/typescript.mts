@@ -1,0 +1,28 @@
+// An application as an ES module in TypeScript. Arguments: the upstream.
+import OpenAI, { type OpenPipeResult } from 'openpipe-native';
+import { OpenPipe } from 'openpipe-native/client';
+import { NotFoundError } from 'openai';
+
+declare const process: { argv: string[] };
+const baseURL = process.argv[2]!;
+if (typeof new OpenPipe({ apiKey: 'opk' }).listModels !== 'function')
+  throw new Error('openpipe-native/client lacks methods');
+const openai = new OpenAI({ apiKey: 'sk', baseURL, openpipe: { apiKey: 'opk', baseUrl: baseURL, logRequest: false } });
+const messages: OpenAI.ChatCompletionMessageParam[] = [{ role: 'user', content: 'Hi' }];
+const completion = await openai.chat.completions.create({
+  model: 'fails',
+  messages,
+  openpipe: { fallback: { model: 'good', timeout: 20_000 }, tags: { run: 1 } },
+});
+const stream = await openai.chat.completions.create({ model: 'good', messages, stream: true });
+let streamed = '';
+for await (const chunk of stream) streamed += chunk.choices[0]?.delta.content ?? '';
+const error = await openai.chat.completions.create({ model: 'missing', messages }).catch((error) => error);
+console.log(
+  JSON.stringify({
+    servedBy: (completion.openpipe satisfies OpenPipeResult).servedBy,
+    text: completion.choices[0]?.message.content,
+    streamed,
+    notFound: error instanceof NotFoundError && error instanceof OpenAI.NotFoundError,
+  }),
+);
