@@ -50,8 +50,11 @@ export type TagValue = string | number | boolean | null;
  * never `openpipe`.
  */
 export interface FallbackRequest {
+  /** The target's model. */
   model: string;
+  /** The caller's messages, as they were. */
   messages: any[];
+  /** Whether a stream is wanted: then `create` must give an async iterable of chunks. */
   stream?: boolean | null | undefined;
   /** Every other member of the caller's body, as it was. */
   [member: string]: any;
@@ -81,6 +84,7 @@ export interface FallbackRequestOptions {
  * What it rejects with is what the caller gets, the very object, when no other target answers.
  */
 export interface FallbackClient {
+  /** Where the client has its `completions.create`. */
   chat: {
     completions: {
       // A method, not a property: its parameters compare both ways, so the narrower `create` of a real SDK fits.
@@ -109,9 +113,17 @@ export interface FallbackTarget {
    * @default the constructor's `openpipe.fallbackClient`, else the upstream that `model` names
    */
   client?: FallbackClient | undefined;
-  /** Members that are merged over the request's body for this target, e.g. `{ temperature: 0 }`. */
+  /**
+   * Members that are merged over the request's body for this target, e.g. `{ temperature: 0 }`.
+   *
+   * @default none
+   */
   params?: Record<string, any> | undefined;
-  /** Names of members of the request's body that this target does not take, e.g. `["reasoning_effort"]`. */
+  /**
+   * Names of members of the request's body that this target does not take, e.g. `["reasoning_effort"]`.
+   *
+   * @default none
+   */
   omit?: readonly string[] | undefined;
   /**
    * The failures, kinds or status codes, that move on to this target; on any other it is passed over.
@@ -138,7 +150,11 @@ export interface OpenPipeCallOptions {
    * @default the constructor's, else none
    */
   fallback?: FallbackTarget | readonly FallbackTarget[] | null | false | undefined;
-  /** Tags to find the request by in OpenPipe's logs. Merged over the constructor's. */
+  /**
+   * Tags to find the request by in OpenPipe's logs. Merged over the constructor's.
+   *
+   * @default the constructor's, else none
+   */
   tags?: Record<string, TagValue> | undefined;
   /**
    * Whether OpenPipe logs the request.
@@ -152,7 +168,11 @@ export interface OpenPipeCallOptions {
    * @default none
    */
   cache?: CacheSetting | undefined;
-  /** Criteria that OpenPipe judges the completion by; see `choices[].criteria_results`. */
+  /**
+   * Criteria that OpenPipe judges the completion by; see `choices[].criteria_results`.
+   *
+   * @default none
+   */
   criteria?: readonly string[] | undefined;
   /**
    * Streams: the longest wait for the first content, in milliseconds, when shorter than the target's `timeout`. Then
@@ -201,6 +221,8 @@ export interface OpenPipeCallOptions {
   /**
    * Called each time a call moves on to another target. What it throws is reported as a warning and changes nothing.
    * The `diagnostics_channel` channel `openpipe:fallback` gets the same event.
+   *
+   * @default none
    */
   onFallback?: ((event: FallbackEvent) => void) | undefined;
 }
@@ -340,7 +362,9 @@ export interface FallbackEvent {
 export interface CallEvent {
   /** The model of the target that answered, or failed last. */
   readonly model: string;
+  /** Whether the primary answered or a fallback; with a failed call, which was asked last. */
   readonly servedBy: 'primary' | 'fallback';
+  /** One attempt for each target that was tried, in order. */
   readonly attempts: readonly Attempt[];
   /** How long the call took, in milliseconds. */
   readonly durationMs: number;
