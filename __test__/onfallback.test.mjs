@@ -1,5 +1,6 @@
 /** Who can watch calls: `onFallback`, and the diagnostics channels (contract.md, section 6). */
 
+import { AsyncLocalStorage } from 'node:async_hooks';
 import diagnostics from 'node:diagnostics_channel';
 
 import OpenAI from 'openpipe-native';
@@ -93,6 +94,23 @@ for (const stream of [false, true]) {
       });
       expect(calls[0]?.attempts).toEqual(told.info.attempts);
       expect(calls[0]?.durationMs).toBeGreaterThan(0);
+    });
+
+    test('the channels are published to in the async context of the call, as tracers need it', async ({ stage }) => {
+      const { openai } = await stage({ primary: FAILING });
+      const request = new AsyncLocalStorage();
+      /** @type {unknown[]} */
+      const seen = [];
+      const look = () => void seen.push(request.getStore());
+      for (const name of Object.keys(watch)) diagnostics.subscribe(name, look);
+      const calling = ['one', 'other'].map((store) =>
+        request.run(store, () => ask(openai, { stream, openpipe: WITH_FALLBACK })),
+      );
+      await Promise.all(calling);
+      for (const name of Object.keys(watch)) diagnostics.unsubscribe(name, look);
+
+      // Of each call a move and its end.
+      expect(seen.sort()).toEqual(['one', 'one', 'other', 'other']);
     });
 
     test('`openpipe:call` is told of a call that fails', async ({ stage }) => {

@@ -45,8 +45,9 @@ class Call {
     this.resolve = resolve;
     this.reject = reject;
     this.id = -1;
-    /** The caller's async context: foreign clients and callbacks are called in it. */
-    this.scope = setup.mayCallBack ? new AsyncResource('OPENPIPE_CALL') : undefined;
+    /** The caller's async context: foreign clients, callbacks and subscribers of the channels are called in it. */
+    const isWatched = fallbackChannel.hasSubscribers || callChannel.hasSubscribers;
+    this.scope = setup.mayCallBack || isWatched ? new AsyncResource('OPENPIPE_CALL') : undefined;
     /** @type {(() => void) | undefined} */
     this.onAbort = undefined;
     /** Once the stream is handed over; weak, so that it can be dropped. @type {WeakRef<EventReader<any>> | undefined} */
@@ -131,7 +132,7 @@ class Call {
         this.reject(this.#refusal(message[2], message[3]));
         break;
       case 'fallback':
-        this.#movedOn(message[2]);
+        this.#inScope(() => this.#movedOn(message[2]));
         break;
       case 'warning':
         warnOnce(this.setup.client, message[2]);
@@ -273,7 +274,7 @@ class Call {
     const { onFallback, client } = this.setup;
     if (!onFallback) return;
     try {
-      const returned = this.#inScope(() => onFallback(event));
+      const returned = onFallback(event);
       Promise.resolve(returned).catch((error) => warn(client, `openpipe.onFallback rejected: ${messageOf(error)}`));
     } catch (error) {
       warn(client, `openpipe.onFallback threw: ${messageOf(error)}`);
@@ -285,7 +286,8 @@ class Call {
     if (!callChannel.hasSubscribers) return;
     const { model, servedBy, attempts, durationMs } = meta();
     const used = usage();
-    callChannel.publish({ model, servedBy, attempts, durationMs, ...(used ? { usage: used } : {}) });
+    const event = { model, servedBy, attempts, durationMs, ...(used ? { usage: used } : {}) };
+    this.#inScope(() => callChannel.publish(event));
   }
 
   /** Tells the client's logger, in the caller's async context. @param {(log: import('./logging.js').CallLog) => void} tell */

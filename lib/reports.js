@@ -66,23 +66,53 @@ const held = { from: 0, to: -Infinity };
 /** The last delivery took all its time. */
 let isHanging = false;
 
+/** How many of them are under way. */
+let underWay = 0;
+
+/**
+ * A `fetch` under way keeps the process alive, whatever there is to say against it. So once one has come to nothing, the next
+ * waits until none is under way, and a moment more, in which a process that has nothing else to do finds its end (see
+ * `linger`). Then one at a time tries, until an answer comes.
+ */
+async function afterBreak() {
+  while (isHanging && (underWay > 0 || performance.now() - held.to < BREAK)) {
+    await new Promise((resolve) => setTimeout(resolve, BREAK).unref());
+  }
+}
+
+/** @param {{ url: string, headers: [string, string][] }} to @param {string} body @param {AbortSignal} signal */
+async function delivered(to, body, signal) {
+  const response = await fetch(to.url, { method: 'POST', headers: to.headers, body, signal });
+  await response.arrayBuffer();
+  return response;
+}
+
+/** @param {AbortSignal} signal @returns {Promise<never>} */
+function whenAborted(signal) {
+  return new Promise((_, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+  });
+}
+
 /** Delivers a report through `fetch`, as it is by then. @param {number} ask @param {{ url: string, headers: [string, string][] }} to @param {string} body */
 async function deliver(ask, to, body) {
-  // A `fetch` under way keeps the process alive, whatever there is to say against it. So after one that came to nothing there
-  // is a break, in which a process that has nothing else to do finds its end (see `linger`).
-  if (isHanging) await new Promise((resolve) => setTimeout(resolve, BREAK).unref());
   const controller = new AbortController();
+  deliveries.set(ask, controller);
+  await afterBreak();
+  if (isEnding) controller.abort();
+  if (underWay === 0) held.from = performance.now();
+  underWay += 1;
   const timer = setTimeout(() => {
     isHanging = true;
     controller.abort();
   }, PATIENCE);
-  if (isEnding) controller.abort();
-  if (deliveries.size === 0) held.from = performance.now();
-  deliveries.set(ask, controller);
   let answer;
   try {
-    const response = await fetch(to.url, { method: 'POST', headers: to.headers, body, signal: controller.signal });
-    await response.arrayBuffer();
+    const { signal } = controller;
+    // One that is not Node's own may not listen to its signal.
+    const response = await Promise.race([delivered(to, body, signal), whenAborted(signal)]);
     isHanging = false;
     answer = { response: { status: response.status, headers: [...response.headers] } };
   } catch {
@@ -91,6 +121,7 @@ async function deliver(ask, to, body) {
   }
   clearTimeout(timer);
   deliveries.delete(ask);
+  underWay -= 1;
   held.to = performance.now();
   native.answer(native.REPORTS, ask, JSON.stringify(answer));
 }

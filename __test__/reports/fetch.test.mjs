@@ -157,7 +157,7 @@ describe('where fetch', () => {
     expect(warnings[0]).toContain('refuses');
   });
 
-  test('never answers, reportingFinished is settled after five seconds, and the try is aborted after ten', async () => {
+  test('never answers, reportingFinished is settled after five seconds, and the try is aborted for another one', async () => {
     const { reports } = mockFetch((_, number) => (number === 0 ? new Promise(() => {}) : TAKEN()));
     const openai = clientOf();
     const started = performance.now();
@@ -167,7 +167,7 @@ describe('where fetch', () => {
     const waited = performance.now() - started;
     expect(waited).toBeGreaterThan(4_500);
     expect(waited).toBeLessThan(8_000);
-    expect([reports.length, reports[0]?.signal.aborted]).toEqual([1, false]);
+    expect(reports).toHaveLength(1);
 
     expect((await openai.flush()).pending).toBe(0);
     expect([reports.length, reports[0]?.signal.aborted]).toEqual([2, true]);

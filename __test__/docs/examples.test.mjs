@@ -1,0 +1,148 @@
+/** Each of the examples, run as its reader runs it (examples/run.mjs), against upstreams on this machine. */
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+import { expect, onTestFinished, test } from 'vitest';
+
+import { exampleNames, startStage } from '../../examples/stage.mjs';
+import { eventually } from '../support/calls.mjs';
+
+import { root, typeErrors } from './support/compiler.mjs';
+
+/** Starting Node.js with a compiler takes its time where others want the cores as well. */
+const AT_MOST_MS = 120_000;
+
+/** @param {string[]} args @param {Record<string, string>} [env] */
+function start(args, env = {}) {
+  const child = spawn(process.execPath, args, {
+    cwd: root,
+    // A test runner's own settings are not for the child.
+    env: { PATH: process.env['PATH'] ?? '', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const told = { stdout: '', stderr: '' };
+  for (const which of /** @type {const} */ (['stdout', 'stderr'])) {
+    child[which].setEncoding('utf8').on('data', (text) => (told[which] += text));
+  }
+  const ended = once(child, 'close');
+  onTestFinished(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+  return { child, told, ended };
+}
+
+/** @param {string} name What it printed, line by line. */
+async function run(name) {
+  const { told, ended } = start([fileURLToPath(new URL('../../examples/run.mjs', import.meta.url)), name]);
+  const [code] = await ended;
+  expect({ code, stderr: told.stderr }).toEqual({ code: 0, stderr: '' });
+  return told.stdout.trimEnd().split('\n');
+}
+
+const COUNTED = '1, 2, 3, 4, 5, 6, 7, 8, 9, 10';
+
+/** @type {Record<string, (string | RegExp)[]>} */
+const printed = {
+  plain: [COUNTED, 'served by the fallback, gpt-4o-mini', '- openpipe:my-ft-model: server_error', '- gpt-4o-mini: ok'],
+  streaming: [COUNTED, 'served by the fallback, gpt-4o-mini', '- openpipe:my-ft-model: timeout', '- gpt-4o-mini: ok'],
+  tools: [
+    'tool: get_weather({"city":"Oslo"})',
+    'fallback: openpipe:my-ft-model (server_error) -> gpt-4o-mini',
+    'The tool said: Oslo: rain, 7 degrees.',
+  ],
+  'fallback-client': [COUNTED, '- openpipe:my-ft-model (openpipe): server_error', '- mistral-large (client): ok'],
+  chain: [
+    'Oslo: openpipe:my-ft-model server_error -> gpt-4o-mini rate_limit -> mistral-large ok',
+    'Lima: openpipe:my-ft-model server_error -> gpt-4o-mini rate_limit -> mistral-large ok',
+    'Rome: openpipe:my-ft-model circuit_open -> gpt-4o-mini circuit_open -> mistral-large ok',
+  ],
+};
+
+for (const [name, lines] of Object.entries(printed)) {
+  test(`the example \`${name}\` prints what it is about`, { timeout: AT_MOST_MS }, async () => {
+    expect(await run(name)).toEqual(lines);
+  });
+}
+
+test(
+  'the example `opentelemetry` prints the span of the call and those of its targets',
+  { timeout: AT_MOST_MS },
+  async () => {
+    const lines = (await run('opentelemetry')).join('\n');
+    expect(lines).toMatch(/^chat openpipe:my-ft-model \{/);
+    expect(lines).toContain("'gen_ai.response.model': 'gpt-4o-mini'");
+    expect(lines).toMatch(/^- ask openpipe:my-ft-model \{[^}]*'error.type': 'server_error'/m);
+    expect(lines).toMatch(/^- ask gpt-4o-mini \{/m);
+  },
+);
+
+test('the runner says which examples there are when it is given none of them', { timeout: AT_MOST_MS }, async () => {
+  const { told, ended } = start(['examples/run.mjs', 'no-such-example']);
+  const [code] = await ended;
+  expect(code).toBe(1);
+  expect(told.stderr).toContain(exampleNames.join(' | '));
+});
+
+/** Starts the endpoint. @returns {Promise<{ url: string, told: { stdout: string }, stage: import('../../examples/stage.mjs').Stage, child: import('node:child_process').ChildProcess, ended: Promise<any[]> }>} */
+async function startExpress() {
+  const stage = await startStage('express');
+  onTestFinished(() => stage.close());
+  const { child, told, ended } = start(['--import', 'tsx', 'examples/express.mts'], { ...stage.env, PORT: '0' });
+  await Promise.race([eventually(() => told.stdout.includes('\n'), AT_MOST_MS), ended]);
+  const url = told.stdout.trim();
+  expect(url, told.stderr).toMatch(/^http:/);
+  return { url, told, stage, child, ended };
+}
+
+test('the example `express` streams to a browser, piece by piece', { timeout: AT_MOST_MS }, async () => {
+  const { url, told, child, ended } = await startExpress();
+  const page = await fetch(url);
+  expect(await page.text()).toContain('<form>');
+
+  const answer = await fetch(`${url}chat?question=Count`);
+  const pieces = [];
+  for await (const piece of /** @type {any} */ (answer.body)) pieces.push(new TextDecoder().decode(piece));
+  expect(answer.headers.get('content-type')).toContain('text/plain');
+  expect(pieces.join('')).toBe(COUNTED);
+  expect(pieces.length).toBeGreaterThan(1);
+
+  child.kill('SIGTERM');
+  expect(await ended).toEqual([0, null]);
+  expect(told.stdout).toContain('answered by the primary');
+});
+
+test(
+  'the example `express` closes the upstream’s connection when the browser leaves',
+  { timeout: AT_MOST_MS },
+  async () => {
+    const { url, told, stage } = await startExpress();
+    const leaving = new AbortController();
+    const answer = await fetch(`${url}chat?question=Stall`, { signal: leaving.signal });
+    await /** @type {any} */ (answer.body).getReader().read();
+    leaving.abort();
+
+    const request = await stage.upstreams.openpipe.arrival(1);
+    expect(await request.closed).toBe('broken off');
+    expect(await eventually(() => told.stdout.includes('the browser left'), 20_000)).toBe(true);
+  },
+);
+
+test('every example is run by one of these tests', () => {
+  expect([...Object.keys(printed), 'express', 'opentelemetry'].sort()).toEqual([...exampleNames].sort());
+  const files = readdirSync(`${root}examples`).filter((file) => file.endsWith('.mts') && !file.startsWith('openpipe-'));
+  expect(files.map((file) => file.slice(0, -4)).sort()).toEqual([...exampleNames].sort());
+});
+
+test('every example is good TypeScript', { timeout: AT_MOST_MS }, () => {
+  const files = readdirSync(`${root}examples`).filter((file) => file.endsWith('.mts'));
+  const errors = typeErrors(
+    {},
+    [...files, 'express.d.ts'].map((file) => `examples/${file}`),
+  );
+  expect(Object.fromEntries([...errors].filter(([, told]) => told.length > 0))).toEqual({});
+  expect(errors.size).toBe(files.length + 1);
+});

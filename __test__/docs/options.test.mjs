@@ -1,0 +1,103 @@
+/** docs/options.md says what types.d.ts says, no less and no more; and its errors are those that one gets. */
+
+import { readFileSync } from 'node:fs';
+
+import OpenAI from 'openpipe-native';
+import ts from 'typescript';
+import { describe, expect, test } from 'vitest';
+
+import { OPENAI_KEY } from '../support/keys.mjs';
+
+import { root } from './support/compiler.mjs';
+
+/** The interfaces whose members are options, and how the document's headings name those: with which words before. */
+const DOCUMENTED = /** @type {const} */ ({
+  OpenPipeCallOptions: '',
+  OpenPipeOptions: '',
+  FallbackTarget: 'fallback.',
+  BreakerPolicy: 'breaker.',
+});
+
+const page = readFileSync(`${root}docs/options.md`, 'utf8');
+
+/** @typedef {{ type: string, default: string | undefined, isOptional: boolean }} Member */
+
+/** What the types declare, by the name that the document has for it. @returns {Map<string, Member>} */
+function declared() {
+  const source = ts.createSourceFile(
+    'types.d.ts',
+    readFileSync(`${root}types.d.ts`, 'utf8'),
+    ts.ScriptTarget.Latest,
+    true,
+  );
+  const members = new Map();
+  for (const [name, prefix] of Object.entries(DOCUMENTED)) {
+    const found = source.statements.find(
+      (statement) => ts.isInterfaceDeclaration(statement) && statement.name.text === name,
+    );
+    if (!found || !ts.isInterfaceDeclaration(found)) throw new Error(`types.d.ts has no interface ${name}`);
+    for (const member of found.members) {
+      if (!ts.isPropertySignature(member) || !member.type) throw new Error(`${name} has more than plain members`);
+      const tag = ts.getJSDocTags(member).find(({ tagName }) => tagName.text === 'default');
+      members.set(prefix + member.name.getText(), {
+        type: member.type.getText().replace(/ \| undefined$/, ''),
+        default: tag && ts.getTextOfJSDocComment(tag.comment),
+        isOptional: Boolean(member.questionToken),
+      });
+    }
+  }
+  return members;
+}
+
+/** What the document says of each option, by its heading. @returns {Map<string, { type: string, default: string | undefined, isRequired: boolean }>} */
+function documented() {
+  return new Map(
+    [...page.matchAll(/^### `(?<name>[^`]+)`\n\n(?<facts>(?:- .*\n)+)/gm)].map(({ groups }) => {
+      const { name = '', facts = '' } = groups ?? {};
+      const fact = (/** @type {string} */ label) => new RegExp(`^- ${label}: (.*)$`, 'm').exec(facts)?.[1];
+      const type = /^`([^`]+)`/.exec(fact('Type') ?? '')?.[1] ?? '';
+      return [name, { type, default: fact('Default'), isRequired: /^- Required$/m.test(facts) }];
+    }),
+  );
+}
+
+/** How a text is written down differs: line breaks, and which words are code. @param {string | undefined} text */
+const plain = (text) => text?.replaceAll('`', '').replace(/\s+/g, ' ').trim();
+
+test('docs/options.md has every option that there is, and none that there is not', () => {
+  const headings = [...page.matchAll(/^### (.*)$/gm)].map(([, heading]) => heading);
+  expect(headings.sort()).toEqual([...declared().keys()].map((name) => `\`${name}\``).sort());
+  expect([...documented().keys()].sort()).toEqual([...declared().keys()].sort());
+});
+
+for (const [name, member] of declared()) {
+  test(`docs/options.md gives the type and the default of \`${name}\` as types.d.ts does`, () => {
+    const told = documented().get(name);
+    expect(told?.type).toBe(member.type);
+    expect(plain(told?.default)).toBe(plain(member.default));
+    expect(told?.isRequired).toBe(!member.isOptional);
+  });
+}
+
+/** The rows of the table of errors. */
+const mistakes = [...page.slice(page.indexOf('## Errors')).matchAll(/^\| `(\{.*?\})` +\| (.*?) +\|$/gm)].map(
+  ([, options = '', message = '']) => ({ options, message }),
+);
+
+describe('docs/options.md tells of an error as it comes:', () => {
+  test('there are some', () => {
+    expect(mistakes.length).toBeGreaterThan(10);
+  });
+
+  for (const { options, message } of mistakes) {
+    test(options, async () => {
+      const openpipe = new Function(`return ${options}`)();
+      const make = (/** @type {any} */ own) => new OpenAI({ apiKey: OPENAI_KEY, logLevel: 'off', openpipe: own });
+      const error = expect.objectContaining({ name: 'TypeError', message });
+      expect(() => make(openpipe)).toThrow(error);
+      if (Object.keys(openpipe).some((name) => ['fallbackClient', 'transport'].includes(name))) return;
+      const call = make({}).chat.completions.create({ model: 'm', messages: [], openpipe });
+      await expect(call).rejects.toEqual(error);
+    });
+  }
+});

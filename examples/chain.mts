@@ -1,0 +1,30 @@
+// A chain of fallbacks that take different failures, and a circuit breaker: what keeps failing is soon not asked any more.
+
+import ProviderClient from 'openai';
+import OpenAI from 'openpipe-native';
+
+const provider = new ProviderClient({
+  baseURL: process.env['PROVIDER_BASE_URL'],
+  apiKey: process.env['PROVIDER_API_KEY'],
+});
+
+const openai = new OpenAI({
+  openpipe: {
+    deadline: 30 * 1000,
+    fallback: [
+      { model: 'gpt-4o', on: ['timeout', 'context_length'] }, // passed over when OpenPipe answers 503
+      { model: 'gpt-4o-mini', timeout: 10 * 1000, except: ['content_filter'] },
+      { model: 'mistral-large', client: provider },
+    ],
+    breaker: { failures: 2, openFor: 60 * 1000 },
+  },
+});
+
+for (const city of ['Oslo', 'Lima', 'Rome']) {
+  const completion = await openai.chat.completions.create({
+    model: 'openpipe:my-ft-model',
+    messages: [{ role: 'user', content: `In which country is ${city}?` }],
+  });
+  const way = completion.openpipe.attempts.map(({ model, outcome }) => `${model} ${outcome}`);
+  console.log(`${city}: ${way.join(' -> ')}`);
+}

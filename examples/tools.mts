@@ -1,0 +1,31 @@
+// The SDK's `runTools()`: each of its calls has the client's fallback. OpenPipe asks for the tool here, and then fails.
+
+import OpenAI from 'openpipe-native';
+
+const openai = new OpenAI({
+  openpipe: {
+    fallback: { model: 'gpt-4o-mini' },
+    onFallback: ({ from, to }) => console.log(`fallback: ${from.model} (${from.outcome}) -> ${to.model}`),
+  },
+});
+
+const runner = openai.chat.completions
+  .runTools({
+    model: 'openpipe:my-ft-model',
+    messages: [{ role: 'user', content: 'What is the weather in Oslo?' }],
+    tools: [
+      {
+        type: 'function',
+        function: {
+          name: 'get_weather',
+          description: 'The weather in a city, now.',
+          parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
+          parse: JSON.parse,
+          function: ({ city }: { city: string }) => `${city}: rain, 7 degrees`,
+        },
+      },
+    ],
+  })
+  .on('functionToolCall', (call) => console.log(`tool: ${call.name}(${call.arguments})`));
+
+console.log(await runner.finalContent());
