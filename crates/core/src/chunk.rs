@@ -18,6 +18,9 @@ const CONTENT_MEMBERS: [&str; 9] = [
     "audio",
 ];
 
+/// More choices than these are not told of one event: those who watch a stream look each up among all, and no API gives so many.
+const MAX_CHOICES: usize = 1024;
+
 /// What an event says to those who watch a stream.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Signs {
@@ -42,20 +45,11 @@ impl Signs {
 #[derive(Deserialize)]
 struct Chunk<'a> {
     #[serde(borrow)]
-    choices: Option<Vec<Choice<'a>>>,
+    choices: Option<Vec<Members<'a>>>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
     #[serde(borrow)]
     usage: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Choice<'a> {
-    index: Option<u64>,
-    #[serde(borrow)]
-    delta: Option<Members<'a>>,
-    #[serde(borrow)]
-    finish_reason: Option<&'a RawValue>,
 }
 
 /// Reads the signs of an event's data.
@@ -63,42 +57,42 @@ struct Choice<'a> {
 /// # Errors
 /// `Err` where the data is no JSON object: what it held is unknown, so the stream has failed.
 pub fn signs(data: &str) -> Result<Signs, serde_json::Error> {
-    if let Ok(chunk) = serde_json::from_str::<Chunk<'_>>(data) {
-        return Ok(Signs {
-            content: chunk.choices.iter().flatten().filter_map(|choice| choice.delta.as_ref()).any(carries_content),
-            choices: chunk
-                .choices
-                .iter()
-                .flatten()
-                .map(|choice| (choice.index.unwrap_or(0), choice.finish_reason.is_some_and(json::holds_something)))
-                .collect(),
-            error: chunk.error.map(|error| error.get().to_owned()),
-            usage: chunk.usage.map(|usage| usage.get().to_owned()),
-        });
-    }
-    // The shape is unusual (a name twice, an index that is no number, …) or the data is no JSON: read it member by member.
-    let chunk: Members<'_> = serde_json::from_str(data)?;
-    let choices = chunk.get("choices").and_then(|raw| serde_json::from_str::<Vec<Members<'_>>>(raw.get()).ok());
-    let choices = choices.unwrap_or_default();
-    let text = |name: &str| chunk.get_non_null(name).map(|raw| raw.get().to_owned());
+    let chunk = Chunk::read(data)?;
+    let choices = chunk.choices.unwrap_or_default();
     Ok(Signs {
-        content: choices
-            .iter()
-            .filter_map(|choice| serde_json::from_str::<Members<'_>>(choice.get("delta")?.get()).ok())
-            .any(|delta| carries_content(&delta)),
-        choices: choices
-            .iter()
-            .map(|choice| {
-                let index = choice.get("index").and_then(|raw| raw.get().parse().ok()).unwrap_or(0);
-                (index, choice.get("finish_reason").is_some_and(json::holds_something))
-            })
-            .collect(),
-        error: text("error"),
-        usage: text("usage"),
+        content: choices.iter().any(carries_content),
+        choices: choices.iter().take(MAX_CHOICES).map(index_and_finish).collect(),
+        error: chunk.error.map(|error| error.get().to_owned()),
+        usage: chunk.usage.map(|usage| usage.get().to_owned()),
     })
 }
 
-fn carries_content(delta: &Members<'_>) -> bool {
+impl<'a> Chunk<'a> {
+    fn read(data: &'a str) -> Result<Self, serde_json::Error> {
+        // serde would take an array for a struct.
+        if data.trim_ascii_start().starts_with('{')
+            && let Ok(chunk) = serde_json::from_str(data)
+        {
+            return Ok(chunk);
+        }
+        // The shape is unusual (a name twice, a choice that is no object, …) or the data is no JSON object: read it member by member.
+        let chunk: Members<'_> = serde_json::from_str(data)?;
+        Ok(Self {
+            choices: chunk.get("choices").and_then(|raw| serde_json::from_str(raw.get()).ok()),
+            error: chunk.get_non_null("error"),
+            usage: chunk.get_non_null("usage"),
+        })
+    }
+}
+
+fn index_and_finish(choice: &Members<'_>) -> (u64, bool) {
+    let index = choice.get("index").and_then(|raw| raw.get().parse().ok()).unwrap_or(0);
+    (index, choice.get("finish_reason").is_some_and(json::holds_something))
+}
+
+fn carries_content(choice: &Members<'_>) -> bool {
+    let delta = choice.get("delta").and_then(|raw| serde_json::from_str::<Members<'_>>(raw.get()).ok());
+    let Some(delta) = delta else { return false };
     CONTENT_MEMBERS.iter().any(|name| delta.get(name).is_some_and(json::holds_something))
 }
 
@@ -159,6 +153,7 @@ mod tests {
         for data in [
             r#"{"choices":"none"}"#,
             r#"{"choices":null}"#,
+            r#"{"choices":[[0,{"content":"x"},null]]}"#,
             r#"{}"#,
             r#"{"choices":[{"index":"a","delta":5}]}"#,
             r#"{"\ud800":1}"#,
@@ -169,8 +164,15 @@ mod tests {
     }
 
     #[test]
+    fn one_event_tells_of_no_more_choices_than_can_be_watched() {
+        let choices: Vec<String> = (0..3000).map(|index| format!(r#"{{"index":{index}}}"#)).collect();
+        let signs = signs(&format!(r#"{{"choices":[{}]}}"#, choices.join(","))).unwrap();
+        assert_eq!(signs.choices.len(), MAX_CHOICES);
+    }
+
+    #[test]
     fn what_is_no_json_object_is_refused() {
-        for data in ["", "[DONE", "{", "[]", "null", "5", r#"{"a":1}x"#] {
+        for data in ["", "[DONE", "{", "[]", "[null,null,null]", "null", "5", r#"{"a":1}x"#] {
             assert!(signs(data).is_err(), "{data}");
         }
     }
