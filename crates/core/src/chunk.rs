@@ -1,6 +1,11 @@
 //! What one event of a stream carries. Pure.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::json::{self, Members};
@@ -45,11 +50,41 @@ impl Signs {
 #[derive(Deserialize)]
 struct Chunk<'a> {
     #[serde(borrow)]
-    choices: Option<Vec<Members<'a>>>,
+    choices: Option<Vec<Strict<Choice<'a>>>>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
     #[serde(borrow)]
     usage: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    index: Option<u64>,
+    #[serde(borrow)]
+    delta: Option<Members<'a>>,
+    #[serde(borrow)]
+    finish_reason: Option<&'a RawValue>,
+}
+
+/// A struct that is read from an object only: derived code would take an array as well.
+struct Strict<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Strict<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
+    }
 }
 
 /// Reads the signs of an event's data.
@@ -57,42 +92,46 @@ struct Chunk<'a> {
 /// # Errors
 /// `Err` where the data is no JSON object: what it held is unknown, so the stream has failed.
 pub fn signs(data: &str) -> Result<Signs, serde_json::Error> {
-    let chunk = Chunk::read(data)?;
-    let choices = chunk.choices.unwrap_or_default();
+    if let Ok(Strict(chunk)) = serde_json::from_str::<Strict<Chunk<'_>>>(data) {
+        return Ok(Signs {
+            content: chunk.choices.iter().flatten().filter_map(|choice| choice.0.delta.as_ref()).any(carries_content),
+            choices: chunk
+                .choices
+                .iter()
+                .flatten()
+                .take(MAX_CHOICES)
+                .map(|Strict(choice)| {
+                    (choice.index.unwrap_or(0), choice.finish_reason.is_some_and(json::holds_something))
+                })
+                .collect(),
+            error: chunk.error.map(|error| error.get().to_owned()),
+            usage: chunk.usage.map(|usage| usage.get().to_owned()),
+        });
+    }
+    // The shape is unusual (a name twice, an index that is no number, …) or the data is no JSON: read it member by member.
+    let chunk: Members<'_> = serde_json::from_str(data)?;
+    let choices = chunk.get("choices").and_then(|raw| serde_json::from_str::<Vec<Members<'_>>>(raw.get()).ok());
+    let choices = choices.unwrap_or_default();
+    let text = |name: &str| chunk.get_non_null(name).map(|raw| raw.get().to_owned());
     Ok(Signs {
-        content: choices.iter().any(carries_content),
-        choices: choices.iter().take(MAX_CHOICES).map(index_and_finish).collect(),
-        error: chunk.error.map(|error| error.get().to_owned()),
-        usage: chunk.usage.map(|usage| usage.get().to_owned()),
+        content: choices
+            .iter()
+            .filter_map(|choice| serde_json::from_str::<Members<'_>>(choice.get("delta")?.get()).ok())
+            .any(|delta| carries_content(&delta)),
+        choices: choices
+            .iter()
+            .take(MAX_CHOICES)
+            .map(|choice| {
+                let index = choice.get("index").and_then(|raw| raw.get().parse().ok()).unwrap_or(0);
+                (index, choice.get("finish_reason").is_some_and(json::holds_something))
+            })
+            .collect(),
+        error: text("error"),
+        usage: text("usage"),
     })
 }
 
-impl<'a> Chunk<'a> {
-    fn read(data: &'a str) -> Result<Self, serde_json::Error> {
-        // serde would take an array for a struct.
-        if data.trim_ascii_start().starts_with('{')
-            && let Ok(chunk) = serde_json::from_str(data)
-        {
-            return Ok(chunk);
-        }
-        // The shape is unusual (a name twice, a choice that is no object, …) or the data is no JSON object: read it member by member.
-        let chunk: Members<'_> = serde_json::from_str(data)?;
-        Ok(Self {
-            choices: chunk.get("choices").and_then(|raw| serde_json::from_str(raw.get()).ok()),
-            error: chunk.get_non_null("error"),
-            usage: chunk.get_non_null("usage"),
-        })
-    }
-}
-
-fn index_and_finish(choice: &Members<'_>) -> (u64, bool) {
-    let index = choice.get("index").and_then(|raw| raw.get().parse().ok()).unwrap_or(0);
-    (index, choice.get("finish_reason").is_some_and(json::holds_something))
-}
-
-fn carries_content(choice: &Members<'_>) -> bool {
-    let delta = choice.get("delta").and_then(|raw| serde_json::from_str::<Members<'_>>(raw.get()).ok());
-    let Some(delta) = delta else { return false };
+fn carries_content(delta: &Members<'_>) -> bool {
     CONTENT_MEMBERS.iter().any(|name| delta.get(name).is_some_and(json::holds_something))
 }
 
