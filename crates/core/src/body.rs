@@ -89,22 +89,23 @@ impl RequestBody {
         let params =
             edit.params.and_then(|raw| serde_json::from_str::<Members<'_>>(raw.get()).ok()).unwrap_or_default();
         let model = edit.model.map(json::string);
-        let drop_metadata = edit.drop_unstored_metadata && self.value_of("store") != Some("true");
+        let drop_metadata = edit.drop_unstored_metadata && self.value_of("store") != Some(b"true");
 
         let replacement = |key: &str| -> Option<&str> {
-            if key == "\"model\"" {
+            if json::is_quoted(key, "model") {
                 return model.as_deref();
             }
             params.get_quoted(key).map(RawValue::get)
         };
         let dropped = |key: &str| {
-            (drop_metadata && key == "\"metadata\"") || edit.omit.iter().any(|name| json::is_quoted(key, name))
+            (drop_metadata && json::is_quoted(key, "metadata"))
+                || edit.omit.iter().any(|name| json::is_quoted(key, name))
         };
 
-        let mut out = String::with_capacity(self.text.len() + 64);
+        let mut out = Vec::with_capacity(self.text.len() + 64);
         let mut changed = false;
         for member in &self.members {
-            let key = self.slice(&member.key);
+            let key = self.key(member);
             // What `params` sets is meant for this target, so it outlives `omit`.
             let replacement = replacement(key);
             if replacement.is_none() && dropped(key) {
@@ -112,40 +113,43 @@ impl RequestBody {
                 continue;
             }
             changed |= replacement.is_some();
-            push_member(&mut out, key, replacement.unwrap_or_else(|| self.slice(&member.value)));
+            push_member(&mut out, key, replacement.map_or_else(|| self.value(member), str::as_bytes));
         }
         for (key, value) in params.iter() {
-            if key.get() != "\"model\"" && !self.members.iter().any(|member| self.slice(&member.key) == key.get()) {
+            let is_known = self.members.iter().any(|member| json::same_name(self.key(member), key.get()));
+            if !is_known && !json::is_quoted(key.get(), "model") {
                 changed = true;
-                push_member(&mut out, key.get(), value.get());
+                push_member(&mut out, key.get(), value.get().as_bytes());
             }
         }
         if !changed {
             return self.text.clone();
         }
-        out.push(if out.is_empty() { '{' } else { '}' });
-        if out.len() == 1 {
-            out.push('}');
-        }
+        out.extend_from_slice(if out.is_empty() { b"{}" } else { b"}" });
         Bytes::from(out)
     }
 
-    fn value_of(&self, name: &str) -> Option<&str> {
-        let member = self.members.iter().rev().find(|member| json::is_quoted(self.slice(&member.key), name))?;
-        Some(self.slice(&member.value))
+    fn value_of(&self, name: &str) -> Option<&[u8]> {
+        let member = self.members.iter().rev().find(|member| json::is_quoted(self.key(member), name))?;
+        Some(self.value(member))
     }
 
-    fn slice(&self, range: &Range<usize>) -> &str {
+    fn key(&self, member: &Member) -> &str {
         // The spans were taken from this very text, which was a `String`.
-        self.text.get(range.clone()).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+        self.text.get(member.key.clone()).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+    }
+
+    /// A value as bytes: it may be large, and need not be looked at again.
+    fn value(&self, member: &Member) -> &[u8] {
+        self.text.get(member.value.clone()).unwrap_or_default()
     }
 }
 
-fn push_member(out: &mut String, key: &str, value: &str) {
-    out.push(if out.is_empty() { '{' } else { ',' });
-    out.push_str(key);
-    out.push(':');
-    out.push_str(value);
+fn push_member(out: &mut Vec<u8>, key: &str, value: &[u8]) {
+    out.push(if out.is_empty() { b'{' } else { b',' });
+    out.extend_from_slice(key.as_bytes());
+    out.push(b':');
+    out.extend_from_slice(value);
 }
 
 /// Where `part`, a slice of `whole`, stands in it.
@@ -156,6 +160,8 @@ fn span_in(whole: &str, part: &str) -> Range<usize> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn body(text: &str) -> RequestBody {
@@ -210,6 +216,16 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_the_same_however_it_is_escaped() {
+        let params: Box<RawValue> = serde_json::from_str(r#"{"x":3,"mode\u006c":"ignored","\u0079":4}"#).unwrap();
+        let edit = Edit { model: Some("b"), params: Some(&params), drop_unstored_metadata: true, ..Edit::default() };
+        assert_eq!(
+            edited(r#"{"\u006dodel":"a","\u0078":1,"y":2,"met\u0061data":{}}"#, &edit),
+            r#"{"\u006dodel":"b","\u0078":3,"y":4}"#
+        );
+    }
+
+    #[test]
     fn metadata_goes_only_where_it_is_stored() {
         let edit = Edit { drop_unstored_metadata: true, ..Edit::default() };
         assert_eq!(edited(r#"{"model":"a","metadata":{"k":"v"}}"#, &edit), r#"{"model":"a"}"#);
@@ -219,6 +235,53 @@ mod tests {
         );
         let stored = r#"{"model":"a","metadata":{"k":"v"},"store":true}"#;
         assert_eq!(edited(stored, &edit), stored);
+    }
+
+    /// A request's members, by their text; the names of a few are likely.
+    fn some_members() -> impl Strategy<Value = Vec<(String, String)>> {
+        let name = prop_oneof!["(metadata|store|seed|n|model)", "[a-zé\\\"]{0,4}"].prop_map(|name| json::string(&name));
+        let value = prop_oneof![
+            "-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,20})?([eE][0-9]{1,4})?",
+            "(true|false|null|\\[ \\]|\\{ \"model\" : 1 \\})",
+            any::<String>().prop_map(|text| json::string(&text)),
+        ];
+        prop::collection::vec((name, value), 0..8)
+    }
+
+    fn object(members: &[(String, String)], blank: &str) -> String {
+        let members: Vec<String> =
+            members.iter().map(|(name, value)| format!("{name}{blank}:{blank}{value}")).collect();
+        format!("{blank}{{{blank}{}{blank}}}", members.join(&format!("{blank},{blank}")))
+    }
+
+    proptest! {
+        #[test]
+        fn an_edit_leaves_alone_what_it_does_not_name(
+            mut members in some_members(),
+            params in some_members(),
+            omit in prop::collection::vec("(seed|n|[a-z]{0,3})", 0..3),
+            at in any::<prop::sample::Index>(),
+            blank in "[ \n\t]{0,2}",
+        ) {
+            members.retain(|(name, _)| name != "\"model\"");
+            members.insert(at.index(members.len() + 1), ("\"model\"".into(), "\"a\"".into()));
+            let text = object(&members, &blank);
+            prop_assert_eq!(&edited(&text, &Edit::default()), &text);
+
+            let raw = RawValue::from_string(object(&params, "")).unwrap();
+            let edit = Edit { model: Some("b"), params: Some(&raw), omit: &omit, ..Edit::default() };
+            // The same on a list: replaced in place, taken out, appended.
+            let param = |name: &str| params.iter().rev().find(|(param, _)| param == name).map(|(_, value)| value.clone());
+            let kept = members.iter().filter_map(|(name, value)| match param(name) {
+                _ if name == "\"model\"" => Some((name.clone(), "\"b\"".to_owned())),
+                Some(param) => Some((name.clone(), param)),
+                None if omit.iter().any(|omitted| json::string(omitted) == *name) => None,
+                None => Some((name.clone(), value.clone())),
+            });
+            let added = params.iter().filter(|(name, _)| !members.iter().any(|(known, _)| known == name)).cloned();
+            let expected: Vec<_> = kept.chain(added).collect();
+            prop_assert_eq!(edited(&text, &edit), object(&expected, ""));
+        }
     }
 
     #[test]

@@ -1,6 +1,11 @@
 //! What one event of a stream carries. Pure.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::json::{self, Members};
@@ -17,6 +22,9 @@ const CONTENT_MEMBERS: [&str; 9] = [
     "function_call",
     "audio",
 ];
+
+/// More choices than these are not told of one event: those who watch a stream look each up among all, and no API gives so many.
+pub const MAX_CHOICES: usize = 1024;
 
 /// What an event says to those who watch a stream.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -42,7 +50,7 @@ impl Signs {
 #[derive(Deserialize)]
 struct Chunk<'a> {
     #[serde(borrow)]
-    choices: Option<Vec<Choice<'a>>>,
+    choices: Option<Vec<Strict<Choice<'a>>>>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -58,19 +66,43 @@ struct Choice<'a> {
     finish_reason: Option<&'a RawValue>,
 }
 
+/// A struct that is read from an object only: derived code would take an array as well.
+struct Strict<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Strict<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
+    }
+}
+
 /// Reads the signs of an event's data.
 ///
 /// # Errors
 /// `Err` where the data is no JSON object: what it held is unknown, so the stream has failed.
 pub fn signs(data: &str) -> Result<Signs, serde_json::Error> {
-    if let Ok(chunk) = serde_json::from_str::<Chunk<'_>>(data) {
+    if let Ok(Strict(chunk)) = serde_json::from_str::<Strict<Chunk<'_>>>(data) {
         return Ok(Signs {
-            content: chunk.choices.iter().flatten().filter_map(|choice| choice.delta.as_ref()).any(carries_content),
+            content: chunk.choices.iter().flatten().filter_map(|choice| choice.0.delta.as_ref()).any(carries_content),
             choices: chunk
                 .choices
                 .iter()
                 .flatten()
-                .map(|choice| (choice.index.unwrap_or(0), choice.finish_reason.is_some_and(json::holds_something)))
+                .take(MAX_CHOICES)
+                .map(|Strict(choice)| {
+                    (choice.index.unwrap_or(0), choice.finish_reason.is_some_and(json::holds_something))
+                })
                 .collect(),
             error: chunk.error.map(|error| error.get().to_owned()),
             usage: chunk.usage.map(|usage| usage.get().to_owned()),
@@ -88,6 +120,7 @@ pub fn signs(data: &str) -> Result<Signs, serde_json::Error> {
             .any(|delta| carries_content(&delta)),
         choices: choices
             .iter()
+            .take(MAX_CHOICES)
             .map(|choice| {
                 let index = choice.get("index").and_then(|raw| raw.get().parse().ok()).unwrap_or(0);
                 (index, choice.get("finish_reason").is_some_and(json::holds_something))
@@ -159,6 +192,7 @@ mod tests {
         for data in [
             r#"{"choices":"none"}"#,
             r#"{"choices":null}"#,
+            r#"{"choices":[[0,{"content":"x"},null]]}"#,
             r#"{}"#,
             r#"{"choices":[{"index":"a","delta":5}]}"#,
             r#"{"\ud800":1}"#,
@@ -169,8 +203,15 @@ mod tests {
     }
 
     #[test]
+    fn one_event_tells_of_no_more_choices_than_can_be_watched() {
+        let choices: Vec<String> = (0..3000).map(|index| format!(r#"{{"index":{index}}}"#)).collect();
+        let signs = signs(&format!(r#"{{"choices":[{}]}}"#, choices.join(","))).unwrap();
+        assert_eq!(signs.choices.len(), MAX_CHOICES);
+    }
+
+    #[test]
     fn what_is_no_json_object_is_refused() {
-        for data in ["", "[DONE", "{", "[]", "null", "5", r#"{"a":1}x"#] {
+        for data in ["", "[DONE", "{", "[]", "[null,null,null]", "null", "5", r#"{"a":1}x"#] {
             assert!(signs(data).is_err(), "{data}");
         }
     }

@@ -3,7 +3,7 @@
 //! JavaScript's `JSON.parse` is the reference for what is accepted: duplicate names (the last one counts), lone
 //! surrogates, numbers out of range and any depth are all valid, so nothing here decodes what it does not need.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -27,7 +27,7 @@ impl<'a> Members<'a> {
     /// Like [`Members::get`], by the name as it stands in a text, with its quotes.
     #[must_use]
     pub fn get_quoted(&self, quoted: &str) -> Option<&'a RawValue> {
-        self.0.iter().rev().find(|(key, _)| key.get() == quoted).map(|(_, value)| *value)
+        self.0.iter().rev().find(|(key, _)| same_name(key.get(), quoted)).map(|(_, value)| *value)
     }
 
     /// The value of a member that is there and not `null`.
@@ -70,23 +70,33 @@ pub fn is_quoted(quoted: &str, name: &str) -> bool {
     inner.contains('\\') && serde_json::from_str::<String>(quoted).is_ok_and(|decoded| decoded == name)
 }
 
+/// Whether two JSON strings with their quotes spell the same name.
+#[must_use]
+pub fn same_name(one: &str, other: &str) -> bool {
+    let decoded = |quoted: &str| serde_json::from_str::<String>(quoted).ok();
+    one == other
+        || ((one.contains('\\') || other.contains('\\')) && decoded(one).is_some_and(|one| decoded(other) == Some(one)))
+}
+
 /// A string as JSON text.
 #[must_use]
 pub fn string(value: &str) -> String {
     serde_json::Value::from(value).to_string()
 }
 
-/// A JSON text in which every character outside of ASCII is written as `\uXXXX`, so that it fits into a header.
+/// A JSON text in which every character that a header cannot carry is written as `\uXXXX`: what is not ASCII, and DEL,
+/// which JSON leaves as it is.
 #[must_use]
 pub fn ascii(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for character in json.chars() {
-        if character.is_ascii() {
+        if matches!(character, '\0'..'\x7f') {
             out.push(character);
             continue;
         }
         for unit in character.encode_utf16(&mut [0; 2]) {
-            out.push_str(&format!("\\u{unit:04x}"));
+            // Writing to a `String` cannot fail.
+            let _ = write!(out, "\\u{unit:04x}");
         }
     }
     out
@@ -121,6 +131,10 @@ pub fn lossy(bytes: Vec<u8>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
@@ -136,11 +150,36 @@ mod tests {
         let members: Members<'_> = serde_json::from_str(r#"{"a":1,"a":2,"\u0061b":3}"#).unwrap();
         assert_eq!(members.get("a").unwrap().get(), "2");
         assert_eq!(members.get("ab").unwrap().get(), "3");
+        assert_eq!(members.get_quoted(r#""a\u0062""#).unwrap().get(), "3");
     }
 
     #[test]
     fn a_header_gets_ascii_only() {
         assert_eq!(ascii(r#"{"k":"é😀"}"#), r#"{"k":"\u00e9\ud83d\ude00"}"#);
+        // DEL is ASCII, and not allowed in a header.
+        assert_eq!(ascii("{\"k\":\"\x7f\"}"), r#"{"k":"\u007f"}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_header_gets_fits_and_reads_back_as_the_same(name in any::<String>(), value in "[ -~\x7f\u{80}-\u{10ffff}\0-\x1f]*") {
+            let json = Value::from_iter([(name, value)]);
+            let header = ascii(&json.to_string());
+            prop_assert!(header.is_ascii());
+            prop_assert!(HeaderValue::from_str(&header).is_ok(), "{}", header);
+            prop_assert_eq!(serde_json::from_str::<Value>(&header).unwrap(), json);
+        }
+
+        #[test]
+        fn members_are_those_that_a_tree_has(object in prop::collection::hash_map(any::<String>(), any::<Option<String>>(), 0..6)) {
+            let text = serde_json::to_string(&object).unwrap();
+            let members: Members<'_> = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(members.iter().count(), object.len());
+            for (name, value) in &object {
+                prop_assert_eq!(&decoded(members.get(name).unwrap()), value);
+                prop_assert_eq!(&decoded(members.get_quoted(&ascii(&string(name))).unwrap()), value);
+            }
+        }
     }
 
     #[test]

@@ -19,6 +19,9 @@ const PIECES: [&str; 9] =
     ["content", "refusal", "reasoning", "reasoning_content", "thinking", "arguments", "input", "transcript", "data"];
 /// Deeper than this a value is taken whole: no API nests its deltas so.
 const MAX_DEPTH: usize = 12;
+/// So many of an object's names and of an array's indices are searched: more no API has, and a hostile one must not cost the
+/// square of its size. What is beyond is kept, but not merged.
+const MAX_SEARCHED: usize = 256;
 /// What is kept of a stream, in bytes. A report much larger than this would be refused anyway.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
 
@@ -37,7 +40,14 @@ enum Node {
     /// What is between the quotes of a string.
     Text(String),
     Object(Object),
-    Array(Vec<Node>),
+    Array(Vec<Element>),
+}
+
+/// An array's element, by its `index` where it has one.
+#[derive(Debug)]
+struct Element {
+    index: Option<u64>,
+    node: Node,
 }
 
 /// Members in their order, by their names with quotes.
@@ -73,9 +83,9 @@ impl Merge {
             *object = Node::Text("chat.completion".into());
         }
         if let Some(Node::Array(choices)) = self.completion.get_mut("\"choices\"") {
-            choices.sort_by_key(Node::index);
+            choices.sort_by_key(|choice| choice.index);
             for choice in choices {
-                if let Node::Object(choice) = choice {
+                if let Node::Object(choice) = &mut choice.node {
                     choice.delta_to_message();
                 }
             }
@@ -93,7 +103,7 @@ impl Object {
 
     /// The member of this name, which is `null` where it was not there.
     fn entry(&mut self, quoted: &str) -> &mut Node {
-        let index = self.0.iter().position(|(name, _)| name == quoted).unwrap_or_else(|| {
+        let index = self.0.iter().take(MAX_SEARCHED).position(|(name, _)| name == quoted).unwrap_or_else(|| {
             self.0.push((quoted.to_owned(), Node::null()));
             self.0.len() - 1
         });
@@ -102,8 +112,7 @@ impl Object {
 
     fn merge(&mut self, members: &Members<'_>, depth: usize) {
         for (name, value) in members.iter() {
-            let is_piece = PIECES.iter().any(|piece| json::is_quoted(name.get(), piece));
-            self.entry(name.get()).merge(value, is_piece, depth);
+            self.entry(name.get()).merge(name, value, depth);
         }
     }
 
@@ -123,9 +132,9 @@ impl Object {
     /// Tool calls are numbered while they are streamed, and only then.
     fn strip_tool_indices(&mut self) {
         if let Some(Node::Array(calls)) = self.get_mut("\"tool_calls\"") {
-            calls.sort_by_key(Node::index);
+            calls.sort_by_key(|call| call.index);
             for call in calls {
-                if let Node::Object(call) = call {
+                if let Node::Object(call) = &mut call.node {
                     call.0.retain(|(name, _)| name != "\"index\"");
                 }
             }
@@ -151,7 +160,7 @@ impl Node {
         Self::Raw("null".into())
     }
 
-    fn merge(&mut self, value: &RawValue, is_piece: bool, depth: usize) {
+    fn merge(&mut self, name: &RawValue, value: &RawValue, depth: usize) {
         let text = value.get();
         match text.as_bytes().first() {
             Some(b'n') => {}
@@ -167,14 +176,20 @@ impl Node {
             }
             Some(b'"') => {
                 let piece = text.get(1..text.len() - 1).unwrap_or_default();
+                let is_piece = || PIECES.iter().any(|piece| json::is_quoted(name.get(), piece));
                 match self {
-                    Self::Text(whole) if is_piece => whole.push_str(piece),
                     // A name or an id is not taken back by an empty one in a later chunk.
-                    Self::Text(whole) if piece.is_empty() && !whole.is_empty() => {}
+                    Self::Text(_) if piece.is_empty() => {}
+                    Self::Text(whole) if is_piece() => whole.push_str(piece),
+                    // Most members say the same in every chunk.
+                    Self::Text(whole) => piece.clone_into(whole),
                     other => *other = Self::Text(piece.to_owned()),
                 }
             }
-            _ => *self = Self::Raw(text.to_owned()),
+            _ => match self {
+                Self::Raw(whole) => text.clone_into(whole),
+                other => *other = Self::Raw(text.to_owned()),
+            },
         }
     }
 
@@ -192,28 +207,21 @@ impl Node {
         }
         let Self::Array(array) = self else { unreachable!("it was just made one") };
         for element in elements {
-            let index = serde_json::from_str::<Members<'_>>(element.get())
-                .ok()
-                .and_then(|members| members.get("index")?.get().parse::<u64>().ok());
-            let known = index.and_then(|_| array.iter().position(|node| node.index() == index));
-            match known.and_then(|known| array.get_mut(known)) {
-                Some(known) => known.merge(element, false, depth),
-                None if index.is_some() => {
-                    let mut node = Self::null();
-                    node.merge(element, false, depth);
-                    array.push(node);
-                }
-                None => array.push(Self::Raw(element.get().to_owned())),
+            let members = serde_json::from_str::<Members<'_>>(element.get()).ok();
+            let index = members.as_ref().and_then(|members| members.get("index")?.get().parse::<u64>().ok());
+            let Some((members, index)) = members.zip(index) else {
+                array.push(Element { index: None, node: Self::Raw(element.get().to_owned()) });
+                continue;
+            };
+            let known = array.iter().take(MAX_SEARCHED).position(|element| element.index == Some(index));
+            let known = known.unwrap_or_else(|| {
+                array.push(Element { index: Some(index), node: Self::null() });
+                array.len() - 1
+            });
+            if let Some(known) = array.get_mut(known) {
+                known.node.as_object().merge(&members, depth);
             }
         }
-    }
-
-    fn index(&self) -> Option<u64> {
-        let Self::Object(Object(members)) = self else { return None };
-        members.iter().find_map(|(name, node)| match node {
-            Self::Raw(text) if name == "\"index\"" => text.parse().ok(),
-            _ => None,
-        })
     }
 
     fn write(&self, out: &mut String) {
@@ -231,7 +239,7 @@ impl Node {
                     if index > 0 {
                         out.push(',');
                     }
-                    element.write(out);
+                    element.node.write(out);
                 }
                 out.push(']');
             }

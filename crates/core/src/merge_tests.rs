@@ -130,6 +130,19 @@ fn what_is_no_chunk_changes_nothing() {
     assert!(serde_json::from_str::<&RawValue>(&merged_text(&[deep])).is_ok());
 }
 
+#[test]
+fn more_names_and_indices_than_are_searched_are_kept_without_being_merged() {
+    let names: Vec<String> = (0..300).map(|number| format!(r#""n{number}":{number}"#)).collect();
+    let choices: Vec<String> = (0..300).map(|number| format!(r#"{{"index":{number}}}"#)).collect();
+    let chunk = format!(r#"{{"choices":[{}],{}}}"#, choices.join(","), names.join(","));
+    let text = merged_text(&[chunk.clone(), chunk]);
+    // What is searched is merged, what is beyond comes a second time: the work for each name is bounded.
+    assert_eq!(text.matches("\"n").count(), 300 + 45);
+    assert_eq!(text.matches("\"index\"").count(), 300 + 44);
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((value["n0"].clone(), value["n299"].clone()), (json!(0), json!(299)));
+}
+
 /// A text cut into pieces at these places.
 fn pieces(text: &str, cuts: &[prop::sample::Index]) -> Vec<String> {
     let characters: Vec<char> = text.chars().collect();

@@ -21,15 +21,22 @@ pub struct SseEvent {
 #[derive(Debug, PartialEq, Eq)]
 pub struct TooLarge;
 
-/// Decodes a stream of bytes, incrementally: every byte is looked at once.
+/// Decodes a stream of bytes, incrementally: every byte is searched once for a line end, and those of data are copied
+/// once, to where their event keeps them, also when their line comes in many pieces.
 #[derive(Debug)]
 pub struct Decoder {
-    /// The start of a line whose end has not come yet.
+    /// The start of a line whose end has not come yet, unless it is one of data.
     partial: Vec<u8>,
-    /// The data lines of the event at hand, each with a LF behind it.
+    /// The data lines of the event at hand, with a LF between them; the last one may be incomplete.
     data: Vec<u8>,
     has_data: bool,
+    /// The line at hand goes on in `data`.
+    in_data: bool,
     is_error: bool,
+    /// The bytes of the event's complete data lines, as they came.
+    data_bytes: usize,
+    /// The bytes of the line at hand, as they came.
+    line_bytes: usize,
     /// The last byte was a CR: a LF that follows belongs to the same line ending.
     after_cr: bool,
     /// Nothing was decoded yet, so that a byte order mark may come.
@@ -38,14 +45,18 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder that refuses events of more than `max_event_bytes`.
+    /// A decoder that refuses events of more than `max_event_bytes`: what is kept of an event and the line at hand are
+    /// counted as they came, so that it makes no difference how the bytes were split.
     #[must_use]
     pub fn new(max_event_bytes: usize) -> Self {
         Self {
             partial: Vec::new(),
             data: Vec::new(),
             has_data: false,
+            in_data: false,
             is_error: false,
+            data_bytes: 0,
+            line_bytes: 0,
             after_cr: false,
             at_start: true,
             max_event_bytes,
@@ -61,19 +72,10 @@ impl Decoder {
             self.after_cr = false;
             bytes = bytes.strip_prefix(b"\n").unwrap_or(bytes);
         }
-        while let Some(end) = memchr2(b'\n', b'\r', bytes) {
+        while let Some(end) = line_end(bytes) {
             let (line, rest) = bytes.split_at(end);
-            if self.partial.is_empty() {
-                self.line(line, events)?;
-            } else {
-                self.check(line.len())?;
-                let mut whole = std::mem::take(&mut self.partial);
-                whole.extend_from_slice(line);
-                self.line(&whole, events)?;
-                // Its buffer serves again.
-                whole.clear();
-                self.partial = whole;
-            }
+            self.count(line)?;
+            self.end_line(line, events);
             bytes = match rest {
                 [b'\r', b'\n', rest @ ..] => rest,
                 [b'\r'] => {
@@ -84,65 +86,111 @@ impl Decoder {
                 [] => &[],
             };
         }
-        self.check(bytes.len())?;
-        self.partial.extend_from_slice(bytes);
+        self.count(bytes)?;
+        self.keep(bytes);
         Ok(())
     }
 
     /// The stream has ended cleanly: delivers the event that was still without its blank line.
     ///
     /// # Errors
-    /// [`TooLarge`].
+    /// None today, as [`Decoder::feed`] counted every byte; its callers treat both alike.
     pub fn finish(&mut self, events: &mut Vec<SseEvent>) -> Result<(), TooLarge> {
-        let last = std::mem::take(&mut self.partial);
-        if !last.is_empty() {
-            self.line(&last, events)?;
+        if self.line_bytes > 0 {
+            self.end_line(b"", events);
         }
-        self.line(b"", events)
-    }
-
-    fn check(&self, more: usize) -> Result<(), TooLarge> {
-        if self.partial.len() + self.data.len() + more > self.max_event_bytes { Err(TooLarge) } else { Ok(()) }
-    }
-
-    fn line(&mut self, mut line: &[u8], events: &mut Vec<SseEvent>) -> Result<(), TooLarge> {
-        if std::mem::take(&mut self.at_start) {
-            line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-        }
-        if line.is_empty() {
-            self.dispatch(events);
-            return Ok(());
-        }
-        let (field, value) = match memchr::memchr(b':', line) {
-            Some(0) => return Ok(()),
-            Some(colon) => {
-                let (field, rest) = line.split_at(colon);
-                let value = rest.strip_prefix(b": ").or_else(|| rest.strip_prefix(b":"));
-                (field, value.unwrap_or_default())
-            }
-            None => (line, &[][..]),
-        };
-        match field {
-            b"data" => {
-                self.check(value.len())?;
-                self.data.extend_from_slice(value);
-                self.data.push(b'\n');
-                self.has_data = true;
-            }
-            b"event" => self.is_error = value == b"error",
-            _ => {}
-        }
+        self.dispatch(events);
         Ok(())
+    }
+
+    fn count(&mut self, more: &[u8]) -> Result<(), TooLarge> {
+        self.line_bytes += more.len();
+        if self.data_bytes + self.line_bytes > self.max_event_bytes { Err(TooLarge) } else { Ok(()) }
+    }
+
+    /// Keeps a part of a line that goes on.
+    fn keep(&mut self, part: &[u8]) {
+        if self.in_data {
+            self.data.extend_from_slice(part);
+            return;
+        }
+        self.partial.extend_from_slice(part);
+        // With the byte behind the colon, which may be a blank, it is known where the value starts.
+        if self.partial.len() > b"\xef\xbb\xbfdata:".len() {
+            let line = std::mem::take(&mut self.partial);
+            match data_value(self.without_mark(&line)) {
+                Some(value) => {
+                    self.push_data(value);
+                    self.in_data = true;
+                }
+                None => self.partial = line,
+            }
+        }
+    }
+
+    /// Takes the last part of a line, or all of it.
+    fn end_line(&mut self, last: &[u8], events: &mut Vec<SseEvent>) {
+        if std::mem::take(&mut self.in_data) {
+            self.data.extend_from_slice(last);
+            self.data_bytes += self.line_bytes;
+        } else if self.partial.is_empty() {
+            self.line(last, events);
+        } else {
+            let mut whole = std::mem::take(&mut self.partial);
+            whole.extend_from_slice(last);
+            self.line(&whole, events);
+            // Its buffer serves again.
+            whole.clear();
+            self.partial = whole;
+        }
+        self.line_bytes = 0;
+        self.at_start = false;
+    }
+
+    fn line(&mut self, line: &[u8], events: &mut Vec<SseEvent>) {
+        let line = self.without_mark(line);
+        if let Some(value) = data_value(line) {
+            self.push_data(value);
+            self.data_bytes += self.line_bytes;
+        } else if line.is_empty() {
+            self.dispatch(events);
+        } else if let Some(value) = line.strip_prefix(b"event").filter(|rest| matches!(rest, [] | [b':', ..])) {
+            self.is_error = matches!(value, b":error" | b": error");
+        }
+    }
+
+    /// A line without the byte order mark that the first one may have.
+    fn without_mark<'a>(&self, line: &'a [u8]) -> &'a [u8] {
+        line.strip_prefix(b"\xef\xbb\xbf").filter(|_| self.at_start).unwrap_or(line)
+    }
+
+    fn push_data(&mut self, value: &[u8]) {
+        if std::mem::replace(&mut self.has_data, true) {
+            self.data.push(b'\n');
+        }
+        self.data.extend_from_slice(value);
     }
 
     fn dispatch(&mut self, events: &mut Vec<SseEvent>) {
         let is_error = std::mem::take(&mut self.is_error);
-        if !std::mem::take(&mut self.has_data) {
-            return;
+        self.data_bytes = 0;
+        if std::mem::take(&mut self.has_data) {
+            events.push(SseEvent { data: json::lossy(std::mem::take(&mut self.data)), is_error });
         }
-        let mut data = std::mem::take(&mut self.data);
-        data.pop();
-        events.push(SseEvent { data: json::lossy(data), is_error });
+    }
+}
+
+/// Where the first line ends. Every event has a blank line, which needs no search.
+fn line_end(bytes: &[u8]) -> Option<usize> {
+    if matches!(bytes, [b'\n' | b'\r', ..]) { Some(0) } else { memchr2(b'\n', b'\r', bytes) }
+}
+
+/// The value of a `data` line; `None` of any other.
+fn data_value(line: &[u8]) -> Option<&[u8]> {
+    match line.strip_prefix(b"data")? {
+        [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
+        [] => Some(&[]),
+        _ => None,
     }
 }
 

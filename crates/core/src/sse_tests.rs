@@ -58,6 +58,16 @@ fn the_last_event_needs_no_blank_line_at_a_clean_end() {
 }
 
 #[test]
+fn a_data_line_in_many_pieces_is_one_value() {
+    let long = "x".repeat(50_000);
+    let stream = format!("\u{feff}data:{long}\r\ndata: {long}\n\ndata\ndatabase: no\ndata\n\n");
+    for size in [1, 4, 5, 6, 8, 9, 4096] {
+        let events: Vec<_> = decoded(stream.as_bytes(), &[size]).into_iter().map(|event| event.data).collect();
+        assert_eq!(events, [format!("{long}\n{long}"), "\n".to_owned()], "{size}");
+    }
+}
+
+#[test]
 fn a_byte_order_mark_is_no_part_of_the_first_field() {
     assert_eq!(data("\u{feff}data: a\n\n"), ["a"]);
     assert_eq!(data("data: \u{feff}a\n\n"), ["\u{feff}a"]);
@@ -79,7 +89,29 @@ fn an_event_over_the_bound_is_refused_before_it_is_held() {
     assert!(events.is_empty());
 }
 
+/// The events that come before the bound is passed, and whether it was.
+fn bounded(bytes: &[u8], size: usize, bound: usize) -> (Vec<SseEvent>, bool) {
+    let (mut decoder, mut events) = (Decoder::new(bound), Vec::new());
+    let fits = bytes.chunks(size).all(|piece| decoder.feed(piece, &mut events).is_ok());
+    if fits {
+        decoder.finish(&mut events).unwrap();
+    }
+    (events, fits)
+}
+
 proptest! {
+    #[test]
+    fn whether_an_event_is_too_large_does_not_depend_on_how_it_is_split(
+        lines in prop::collection::vec("(data: ?[a-z]{0,12}|: c|event: error|id)?(\n|\r|\r\n|\n\n)", 0..12),
+        size in 1_usize..20,
+        bound in 0_usize..60,
+    ) {
+        let stream = lines.concat();
+        let whole = bounded(stream.as_bytes(), stream.len().max(1), bound);
+        prop_assert!(whole.0.iter().all(|event| event.data.len() <= bound));
+        prop_assert_eq!(bounded(stream.as_bytes(), size, bound), whole);
+    }
+
     #[test]
     fn where_the_bytes_are_split_changes_nothing(
         text in "(data: ?[a-zé😀{}]{0,12}|:[a-z]{0,3}|event: error|[a-z]{0,4})?(\n|\r|\r\n|\n\n|\r\n\r\n){0,1}".prop_map(|line| line),

@@ -278,7 +278,8 @@ impl Judge {
         for (index, finished) in signs.choices {
             match self.choices.iter_mut().find(|(known, _)| *known == index) {
                 Some(choice) => choice.1 |= finished,
-                None => self.choices.push((index, finished)),
+                None if self.choices.len() < chunk::MAX_CHOICES => self.choices.push((index, finished)),
+                None => {}
             }
         }
         if signs.usage.is_some() {

@@ -1,0 +1,87 @@
+//! However its bytes are split, a stream decodes to the events that the standard's words give, and no bound is passed.
+//!
+//! Input: the bound and the sizes of the pieces, up to the first 0xFF; behind it the stream.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use openpipe_core::sse::{Decoder, SseEvent, TooLarge};
+
+/// The standard, as literally as it can be written: the whole stream at once, line by line.
+fn reference(stream: &[u8]) -> Vec<SseEvent> {
+    let stream = stream.strip_prefix(b"\xef\xbb\xbf").unwrap_or(stream);
+    let mut lines = vec![Vec::new()];
+    let mut bytes = stream.iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\r' | b'\n' => {
+                if byte == b'\r' && bytes.peek() == Some(&b'\n') {
+                    bytes.next();
+                }
+                lines.push(Vec::new());
+            }
+            _ => lines.last_mut().unwrap().push(byte),
+        }
+    }
+    // The event that the end cuts short is delivered: as if its blank line had come.
+    lines.push(Vec::new());
+    let (mut events, mut data, mut event_type) = (Vec::new(), Vec::<Vec<u8>>::new(), Vec::new());
+    for line in lines {
+        if line.is_empty() {
+            if !data.is_empty() {
+                let text = String::from_utf8_lossy(&data.join(&b'\n')).into_owned();
+                events.push(SseEvent { data: text, is_error: event_type == b"error" });
+            }
+            data.clear();
+            event_type.clear();
+            continue;
+        }
+        let colon = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
+        let mut value = line.get(colon + 1..).unwrap_or_default();
+        value = value.strip_prefix(b" ").unwrap_or(value);
+        match &line[..colon] {
+            b"data" => data.push(value.to_vec()),
+            b"event" => event_type = value.to_vec(),
+            _ => {}
+        }
+    }
+    events
+}
+
+fn decoded(stream: &[u8], sizes: &[u8], bound: usize) -> (Vec<SseEvent>, Result<(), TooLarge>) {
+    let (mut decoder, mut events, mut rest) = (Decoder::new(bound), Vec::new(), stream);
+    let mut sizes = sizes.iter().cycle();
+    while !rest.is_empty() {
+        let size = sizes.next().map_or(rest.len(), |size| usize::from(*size));
+        // A piece may be empty, but not all of them.
+        let pieces = if size == 0 { [0, 1] } else { [size, 0] };
+        for size in pieces {
+            let (piece, tail) = rest.split_at(size.min(rest.len()));
+            if let Err(error) = decoder.feed(piece, &mut events) {
+                return (events, Err(error));
+            }
+            rest = tail;
+        }
+    }
+    let end = decoder.finish(&mut events);
+    (events, end)
+}
+
+fuzz_target!(|input: &[u8]| {
+    let at = input.iter().position(|byte| *byte == 0xff).unwrap_or(0);
+    let (sizes, stream) = input.split_at(at);
+    let stream = stream.strip_prefix(b"\xff").unwrap_or(stream);
+    let expected = reference(stream);
+
+    assert_eq!(decoded(stream, &[], usize::MAX), (expected.clone(), Ok(())), "whole");
+    assert_eq!(decoded(stream, &[1], usize::MAX), (expected.clone(), Ok(())), "byte by byte");
+    assert_eq!(decoded(stream, sizes, usize::MAX), (expected.clone(), Ok(())), "in pieces");
+
+    let bound = sizes.first().map_or(16, |size| usize::from(*size));
+    let (events, end) = decoded(stream, &[], bound);
+    assert!(events.iter().all(|event| event.data.chars().filter(|c| *c != '\u{fffd}').count() <= bound));
+    assert_eq!(events, expected[..events.len()]);
+    assert!(end.is_err() || events.len() == expected.len());
+    // Whether an event is too large does not depend on how it came.
+    assert_eq!(decoded(stream, &[1], bound), (events.clone(), end));
+    assert_eq!(decoded(stream, sizes, bound).0, events);
+});
