@@ -276,10 +276,10 @@ impl Judge {
         self.content |= signs.content;
         self.finished |= signs.finishes();
         for (index, finished) in signs.choices {
-            match self.choices.iter_mut().find(|(known, _)| *known == index) {
-                Some(choice) => choice.1 |= finished,
-                None if self.choices.len() < chunk::MAX_CHOICES => self.choices.push((index, finished)),
-                None => {}
+            if let Some(choice) = self.choices.iter_mut().find(|(known, _)| *known == index) {
+                choice.1 |= finished;
+            } else if self.choices.len() < chunk::MAX_CHOICES {
+                self.choices.push((index, finished));
             }
         }
         if signs.usage.is_some() {
