@@ -24,6 +24,7 @@ const callChannel = diagnostics.channel('openpipe:call');
  * @property {import('./sdk.js').Sdk} sdk
  * @property {any} client
  * @property {((number: number) => ((body: any, options: any) => unknown))} clientFunction `create` of a JavaScript client, by its number.
+ * @property {(number: number) => unknown} clientKey What proves who it is; reading it may throw.
  * @property {boolean} mayCallBack Functions of the caller may have to be called in the caller's async context.
  * @property {AbortSignal | undefined} signal
  * @property {((event: any) => void) | undefined} onFallback
@@ -305,7 +306,10 @@ class Call {
     const kept = this.kept;
     const request = new ForeignRequest(this.id, ask, (value) => kept.push(value) - 1);
     this.asks.set(ask, request);
-    this.#inScope(() => request.start(this.setup.clientFunction(question.client), question, body));
+    const { client } = question;
+    this.#inScope(() =>
+      request.start(this.setup.clientFunction(client), question, body, () => this.setup.clientKey(client)),
+    );
   }
 
   #dropAsks() {

@@ -109,6 +109,7 @@ function setupOf(state, clients, options, { signal, onFallback, throughSdk, log 
     log,
     mayCallBack: Boolean(onFallback ?? log) || clients.length > 2 || throughSdk || state.needsSdk,
     clientFunction: (number) => withCallOptions(state.clientFunction(number, clients), number, options),
+    clientKey: (number) => state.clientKey(number, clients),
     missingKeyError: () => /** @type {Error} */ (state.keyError),
   };
 }

@@ -11,6 +11,8 @@ const { causeOf, withoutHeader } = require('./errors.js');
 
 /** An error's chain of causes and of classes is followed so far. */
 const MAX_DEPTH = 8;
+/** What is shorter is no key, and may well be a word. */
+const SHORTEST_KEY = 8;
 /** The headers of an error that say when to try again. */
 const TELLING_HEADERS = ['retry-after', 'retry-after-ms', 'x-should-retry', 'x-request-id'];
 
@@ -49,14 +51,18 @@ class ForeignRequest {
     this.chunks = [];
     /** The client's own `Response`, where its promise has one. @type {Response | undefined} */
     this.response = undefined;
+    /** @type {(() => unknown) | undefined} */
+    this.key = undefined;
   }
 
   /**
    * @param {(body: any, options: object) => unknown} create
    * @param {Question} question
    * @param {string} bodyText
+   * @param {() => unknown} key The client's: what is told of an error is told without it.
    */
-  start(create, question, bodyText) {
+  start(create, question, bodyText, key) {
+    this.key = key;
     /** @type {Record<string, unknown>} */
     const options = { signal: this.controller.signal };
     // A key whose value is `undefined` fails the checks of some SDKs, so what is not given is left out.
@@ -176,7 +182,13 @@ class ForeignRequest {
   /** @param {unknown} error */
   #answerError(error) {
     if (this.dropped) return;
-    this.#answer({ error: { ...describe(error), ticket: this.keep(error) } });
+    const { message, body, ...marks } = describe(error);
+    const key = read(() => this.key?.());
+    const redacted = (/** @type {string | undefined} */ text) =>
+      typeof key === 'string' && key.length >= SHORTEST_KEY ? text?.replaceAll(key, '***') : text;
+    this.#answer({
+      error: { ...marks, message: redacted(message), body: redacted(body), ticket: this.keep(error) },
+    });
   }
 
   /** @param {unknown} answer */

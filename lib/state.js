@@ -259,10 +259,19 @@ class State {
       return (body, options) => keepingSecrets(create.call({ _client: client }, body, options), client);
     }
     const foreign = /** @type {ForeignClient} */ (calls[number]);
-    // One of our own is asked not to log what this one logs (contract.md, section 7).
-    const ours = states.has(foreign);
+    // One of our own is asked not to log what this one logs (contract.md, section 7), where this one has a key to do so.
+    const ours = states.has(foreign) && this.apiKey !== undefined;
     return (body, options) =>
       foreign.chat.completions.create(ours ? { ...body, openpipe: { logRequest: false } } : body, options);
+  }
+
+  /**
+   * What proves who a JavaScript client is: some upstreams repeat it in their errors.
+   * @param {number} number @param {ForeignClient[]} calls @returns {unknown}
+   */
+  clientKey(number, calls) {
+    if (number === SDK_OPENPIPE) return this.apiKey;
+    return /** @type {any} */ (number === SDK_OPENAI ? this.client : calls[number])?.apiKey;
   }
 
   /** The SDK's own client of OpenPipe, where everything goes through `fetch`. */
