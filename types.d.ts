@@ -334,7 +334,10 @@ export interface OpenPipeResult {
   readonly reportingFinished: Promise<void>;
 }
 
-/** How a call failed: `error.openpipe`. `servedBy` and `model` are those of the last target, whose error was thrown. */
+/**
+ * How a call failed: `error.openpipe`. `servedBy` and `model` are those of the last target, whose error was thrown. Of a call
+ * that the caller aborted, those of the target that was being asked; `attempts` and `errors` are of those before it.
+ */
 export interface OpenPipeErrorInfo extends OpenPipeResult {
   /** The error of every target that was tried, in order, the primary's first. */
   readonly errors: readonly unknown[];

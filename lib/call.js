@@ -81,11 +81,14 @@ class Call {
 
   /** The caller aborts before there is an answer. */
   abort() {
-    native.cancel(this.id);
+    const progress = native.cancel(this.id);
     this.#release();
     this.#dropAsks();
     const { sdk, client, signal } = this.setup;
-    this.reject(abortErrorOf(sdk, client, signal));
+    const error = abortErrorOf(sdk, client, signal);
+    // `null` where it had no target yet.
+    if (progress) this.#tellOf(error, JSON.parse(progress));
+    this.reject(error);
   }
 
   /** Something that the call met on its way to the caller threw. @param {unknown} error */
@@ -236,11 +239,22 @@ class Call {
     reader.end(error && { error });
   }
 
-  /** @param {Meta & { failures: Failure[] }} failed */
-  #failed(failed) {
+  /** @param {Failure[]} failures */
+  #errorsOf(failures) {
     const { sdk, client } = this.setup;
     const thrownBy = (/** @type {number} */ ticket) => this.kept?.[ticket];
-    const errors = failed.failures.map((failure) => errorOf(sdk, client, failure, thrownBy));
+    return failures.map((failure) => errorOf(sdk, client, failure, thrownBy));
+  }
+
+  /** How far the call had come when it was aborted. @param {Error} error @param {Meta & { failures: Failure[] }} progress */
+  #tellOf(error, progress) {
+    const errors = this.#errorsOf(progress.failures);
+    defineOpenpipe(error, () => openpipeOf(this.id, () => progress, errors));
+  }
+
+  /** @param {Meta & { failures: Failure[] }} failed */
+  #failed(failed) {
+    const errors = this.#errorsOf(failed.failures);
     const error = /** @type {Error} */ (errors.at(-1));
     if (failed.failures.at(-1)?.surface === 'client') addCause(error, errors.at(-2));
     defineOpenpipe(error, () => openpipeOf(this.id, () => failed, errors));

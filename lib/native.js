@@ -88,10 +88,10 @@ function unregister(call) {
   receivers.delete(call);
 }
 
-/** Stops a call in Rust: its connection is closed. @param {number} call */
+/** Stops a call in Rust: its connection is closed. Gives how far it had come, as JSON. @param {number} call */
 function cancel(call) {
   receivers.delete(call);
-  mailbox?.cancel(call);
+  return mailbox?.cancel(call);
 }
 
 /** Tells Rust that a stream's reader has taken bytes. @param {number} call @param {number} bytes */

@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use futures_util::FutureExt;
@@ -38,6 +38,21 @@ pub(crate) struct CallHandle {
     pub(crate) window: Window,
     /// Questions to JavaScript clients that wait for their answers.
     pub(crate) asks: Asks,
+    /// How far it has come, for a caller who aborts it.
+    pub(crate) progress: Mutex<Option<Progress>>,
+}
+
+/// What a caller sees of a call that it aborted.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Progress {
+    served_by: &'static str,
+    /// Of the target that was being asked.
+    model: String,
+    /// Of the targets before it.
+    attempts: Vec<Attempt>,
+    /// What those failed with that were asked.
+    failures: Vec<Failure>,
 }
 
 /// The end of a task before its end.
@@ -157,6 +172,9 @@ impl Task {
         for warning in &plan.warnings {
             self.shared.post.send(self.call, "warning", &[&json(warning)], []);
         }
+        let model = plan.targets.first().map(|target| target.model.clone()).unwrap_or_default();
+        *self.progress() =
+            Some(Progress { served_by: Attempt::served_by(0), model, attempts: Vec::new(), failures: Vec::new() });
         let reports = self.reports(&plan, &body);
         let watcher = Watcher { task: self, reports: reports.as_ref() };
         match engine::run(&plan, &body, self, runtime::breakers(), &watcher).await {
@@ -173,6 +191,10 @@ impl Task {
             }
             Outcome::Stream(stream, trail) => self.pump(&plan, *stream, trail, reports.as_ref()).await,
         }
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Option<Progress>> {
+        self.handle.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where this call is reported to; `None` where it is not to be.
@@ -374,11 +396,19 @@ impl Observer for Watcher<'_> {
             from: &'a Attempt,
             to: To<'a>,
         }
+        if let Some(progress) = &mut *self.task.progress() {
+            progress.served_by = Attempt::served_by(1);
+            progress.model.clone_from(&to.model);
+            progress.attempts.push(from.clone());
+        }
         let moved = Moved { from, to: To { upstream: to.service, model: &to.model } };
         self.task.shared.post.send(self.task.call, "fallback", &[&json(&moved)], []);
     }
 
     fn ended(&self, target: &Target, attempt: &Attempt, result: Result<&Completion, &Failure>) {
+        if let (Err(failure), Some(progress)) = (result, &mut *self.task.progress()) {
+            progress.failures.push(failure.clone());
+        }
         let Some(reports) = self.reports.filter(|_| reported(target)) else { return };
         let came = match result {
             Ok(completion) => Came::Completion(&completion.text),

@@ -106,12 +106,14 @@ impl Mailbox {
         Ok(Self { post, runtime, pool, reporter })
     }
 
-    /// Stops a call: its request is dropped, its connection closed, and no message of it comes any more.
+    /// Stops a call: its request is dropped, its connection closed, and no message of it comes any more. Returns how far it
+    /// had come, as JSON; `null` where it had not begun, or is over.
     #[napi]
-    pub fn cancel(&self, call: u32) {
-        if let Some(handle) = self.post.forget(call) {
-            handle.cancel.cancel();
-        }
+    pub fn cancel(&self, call: u32) -> Option<String> {
+        let handle = self.post.forget(call)?;
+        handle.cancel.cancel();
+        let progress = handle.progress.lock().unwrap_or_else(PoisonError::into_inner).take();
+        progress.map(|progress| json(&progress))
     }
 
     /// The reader of a stream has taken so many bytes, so that as many may come.
