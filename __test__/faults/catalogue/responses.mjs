@@ -89,8 +89,8 @@ export const responseFaults = [
       x.done();
     },
     completion: invalid(),
-    // Nothing says that it is no event stream, so it is one that ends without any content.
-    stream: badStream(),
+    // To the SDK it is a stream that ends without any content.
+    stream: invalid({ js: 'stream' }),
   })),
   status(304, ''),
   status(300, ''),
@@ -203,14 +203,14 @@ export const responseFaults = [
     serve: (/** @type {Exchange} */ x) => encoded(x, encoding, Buffer.from(plain(x))),
     // To `fetch` it is a body that broke off.
     completion: invalid({ js: 'connection' }),
-    stream: badStream(),
+    stream: invalid({ js: 'stream' }),
   })),
   {
     name: 'sends half of its gzip',
     serve: (x) => encoded(x, 'gzip', gzipSync(plain(x)).subarray(0, 60)),
     // To `fetch` it is a body that has ended.
     completion: invalid(),
-    stream: badStream(),
+    stream: invalid({ js: 'stream' }),
   },
   {
     name: 'sends gzip whose sum is wrong',
@@ -220,7 +220,7 @@ export const responseFaults = [
       await encoded(x, 'gzip', bytes);
     },
     completion: invalid({ js: 'connection' }),
-    stream: badStream(),
+    stream: invalid({ js: 'stream' }),
   },
   {
     name: 'does not say that it sends gzip',
@@ -239,7 +239,7 @@ export const responseFaults = [
     // 64 MB of one letter are 64 kB on the wire.
     serve: (x) => encoded(x, 'gzip', bomb(x.isStream)),
     completion: invalid(),
-    stream: badStream(),
+    stream: invalid({ js: 'stream' }),
     openpipe: { maxResponseBytes: MB },
     notJs: 'what its `fetch` unpacks is its own affair',
   },

@@ -2,7 +2,7 @@
 
 import { sseEvent } from '../../../demo/upstream/payload.mjs';
 import { DONE } from '../server/exchange.mjs';
-import { badStream, brokenStream, STALL_TIMEOUT, timeout } from './fault.mjs';
+import { badStream, brokenStream, invalid, STALL_TIMEOUT, timeout } from './fault.mjs';
 
 /** @import { Exchange } from '../server/exchange.mjs' */
 /** @import { Fault } from './fault.mjs' */
@@ -59,7 +59,7 @@ export const streamFaults = [
       await x.piece('data: {"choices":[{"delta":{"content":"');
       while (await x.piece('x'.repeat(64 * 1024)));
     },
-    stream: badStream(),
+    stream: invalid(),
     openpipe: { maxResponseBytes: 4 * 1024 * 1024 },
     notJs: 'it takes all of an event that comes before its time is up',
   },
