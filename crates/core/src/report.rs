@@ -534,15 +534,6 @@ pub enum Came<'a> {
 #[must_use]
 pub fn body(attempt: &Attempt, request: &[u8], came: &Came<'_>, received_at: u64, tags: &str) -> Bytes {
     let request = std::str::from_utf8(request).unwrap_or("null");
-    let mut out = String::with_capacity(request.len() + 1024);
-    out.push_str(&format!(
-        "{{\"requestedAt\":{},\"receivedAt\":{received_at},\"reqPayload\":{request}",
-        attempt.started_at
-    ));
-    let mut member = |name: &str, value: &str| {
-        out.push_str(&format!(",\"{name}\":"));
-        out.push_str(value);
-    };
     let (payload, message) = match came {
         Came::Completion(text) => (Some(Cow::Borrowed(*text)), None),
         Came::Cut(so_far) => (Some(Cow::Borrowed(*so_far)), Some("the stream is too long to be reported whole".into())),
@@ -551,6 +542,16 @@ pub fn body(attempt: &Attempt, request: &[u8], came: &Came<'_>, received_at: u64
             let error = failure.body.as_deref().and_then(error_member);
             let message = error.as_deref().and_then(error_message).unwrap_or_else(|| failure.message.clone());
             (so_far.map(Cow::Borrowed).or(error.map(Cow::Owned)), Some(message))
+        }
+    };
+    let mut out = String::with_capacity(request.len() + payload.as_deref().map_or(0, str::len) + tags.len() + 512);
+    out.push_str(&format!(
+        "{{\"requestedAt\":{},\"receivedAt\":{received_at},\"reqPayload\":{request}",
+        attempt.started_at
+    ));
+    let mut member = |name: &str, value: &str| {
+        for part in [",\"", name, "\":", value] {
+            out.push_str(part);
         }
     };
     if let Some(payload) = payload {
