@@ -94,7 +94,8 @@ upstream.stop();
 
 /** @type {Record<string, number>} */
 const rest = {};
-if (!options.only) {
+const measuresRest = !options.only || options.only === 'import';
+if (measuresRest) {
   const modules = { openai: 'openai', 'openpipe-native': 'openpipe-native' };
   const times = Array.from({ length: isQuick ? 5 : 11 }, () => [
     importTime(modules.openai),
@@ -116,7 +117,7 @@ const all = {
   machine,
   isQuick,
   results: { ...before?.results, ...results },
-  rest: options.only ? (before?.rest ?? {}) : rest,
+  rest: measuresRest ? rest : (before?.rest ?? {}),
 };
 writeFileSync(resultsFile, `${JSON.stringify(all, null, 1)}\n`);
 report();

@@ -1,8 +1,6 @@
 'use strict';
 /** What a call came to, as the caller sees it: the completion or stream, its `openpipe`, and the HTTP response behind it. */
 
-const { STATUS_CODES } = require('node:http');
-
 const { whenReported } = require('./reports.js');
 
 /** @typedef {import('./errors.js').Failure} Failure */
@@ -105,6 +103,11 @@ function openpipeOf(call, meta, errors) {
   };
 }
 
+/** Loaded when the first response is asked for: it takes longer than all of this package. */
+function statusCodes() {
+  return require('node:http').STATUS_CODES;
+}
+
 /**
  * A real `Response`, made only when it is asked for.
  * @param {Meta['head']} head
@@ -113,7 +116,7 @@ function openpipeOf(call, meta, errors) {
 function responseOf(head, body) {
   const status = head?.status || 200;
   // The core does not tell the words that came with the status: those of HTTP's own, as every server says them.
-  const statusText = STATUS_CODES[status] ?? '';
+  const statusText = statusCodes()[status] ?? '';
   const response = new Response(body, { status, statusText, headers: head?.headers ?? [] });
   if (head?.url) Object.defineProperty(response, 'url', { value: head.url });
   return response;

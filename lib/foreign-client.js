@@ -4,8 +4,6 @@
  * it needs to decide (src/js_upstream.rs). Nothing is decided here.
  */
 
-const { threadId } = require('node:worker_threads');
-
 const native = require('./native.js');
 const { causeOf, withoutHeader } = require('./errors.js');
 
@@ -211,7 +209,7 @@ function identityOf(client) {
   if (shown?.every((part) => typeof part === 'string')) return wellFormed(JSON.stringify(shown));
   let number = numbers.get(client);
   if (number === undefined) {
-    number = `${threadId}:${nextNumber++}`;
+    number = `${require('node:worker_threads').threadId}:${nextNumber++}`;
     numbers.set(client, number);
   }
   return number;
