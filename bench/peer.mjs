@@ -11,8 +11,8 @@ const make = PEERS[name];
 if (!make) throw new Error(`there is no peer ${name}`);
 /** @type {Situation} */
 const situation = JSON.parse(json);
-const { atOnce = 1, bytes = 400, events: eventsEach = 200, paceMs = 0, isBlocked = false } = situation;
-const peer = make(url, { completion: `completion-${bytes}`, stream: `stream-${eventsEach}-${paceMs}` });
+const { atOnce = 1, bytes = 400, delayMs = 0, events: eventsEach = 200, paceMs = 0, isBlocked = false } = situation;
+const peer = make(url, { completion: `completion-${bytes}-${delayMs}`, stream: `stream-${eventsEach}-${paceMs}` });
 const time = Number(seconds) * 1000;
 // The floor holds no process by itself.
 setInterval(() => {}, 60_000);

@@ -7,6 +7,7 @@
  * @property {string[]} peers
  * @property {number} [atOnce] How many calls or streams are under way at once.
  * @property {number} [bytes] The size of a completion's content.
+ * @property {number} [delayMs] Until a completion comes.
  * @property {number} [events] Of a stream.
  * @property {number} [paceMs] Between two events of a stream; 0 is full speed.
  * @property {boolean} [isBlocked] The JavaScript thread is busy when the primary's time is up.
@@ -49,6 +50,11 @@ export const SITUATIONS = [
   completions(32, 400, [...ALL, 'openpipe-native, reporting'], 'completions of 1 KB, 32 at a time'),
   completions(1, 400, ALL, 'completions of 1 KB, one at a time'),
   completions(32, 32_000, ALL, 'completions of 32 KB, 32 at a time'),
+  // No core is busy all the time: what a report costs its call where there is room for it.
+  {
+    ...completions(32, 400, [OURS, 'openpipe-native, reporting'], 'completions that take 20 ms, 32 at a time'),
+    delayMs: 20,
+  },
   streams(300, 20, 'streams, 300 at a time, an event each 20 ms'),
   streams(16, 20, 'streams, 16 at a time, an event each 20 ms'),
   streams(16, 0, 'streams at full speed, 16 at a time'),

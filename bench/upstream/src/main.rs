@@ -2,7 +2,7 @@
 //!
 //! | path | answer |
 //! | --- | --- |
-//! | `/completion-BYTES/…` | a chat completion whose content has so many bytes |
+//! | `/completion-BYTES-DELAY/…` | a chat completion whose content has so many bytes, after so many milliseconds |
 //! | `/stream-EVENTS-PACE/…` | a stream of so many events, one each `PACE` milliseconds (0: at full speed) |
 //! | `/500/…` | 500 with an error in the API's form |
 //! | `/silence/…` | nothing, ever |
@@ -73,7 +73,12 @@ async fn answer(
     // The whole request is read, as a real upstream would.
     drop(request.into_body().collect().await);
     Ok(match kind.as_str() {
-        "completion" => json(StatusCode::OK, made_once(&COMPLETIONS, first, || Bytes::from(completion(first)))),
+        "completion" => {
+            if second > 0 {
+                tokio::time::sleep(Duration::from_millis(second as u64)).await;
+            }
+            json(StatusCode::OK, made_once(&COMPLETIONS, first, || Bytes::from(completion(first))))
+        }
         "stream" => event_stream(made_once(&STREAMS, first, || events(first).into()), second),
         "silence" => std::future::pending().await,
         _ => json(
