@@ -82,11 +82,13 @@ for (const mode of MODES) {
         expectHealthy(await ask(openai, asking), key, stream);
         const time = { ...asking.options, timeout: 1_000 };
         const fallback = [asking.openpipe?.fallback ?? []].flat().map((target, index) => (index === 0 && at === 1 ? { ...target, timeout: 1_000 } : target)); // prettier-ignore
-        const told = await ask(openai, {
-          ...asking,
-          openpipe: { fallback: /** @type {any} */ (fallback) },
-          options: time,
-        });
+        const again = () =>
+          ask(openai, { ...asking, openpipe: { fallback: /** @type {any} */ (fallback) }, options: time });
+        let told = await again();
+        // `fetch` may open another connection while the one that has served is not back in its pool: then it is asked once more.
+        for (let turn = 0; turn < 10 && via !== 'native' && told.info.attempts.length === at + 1; turn += 1) {
+          told = await again();
+        }
 
         expectHealthy(told, key, stream);
         expect(told.info.attempts.slice(at).map(({ outcome }) => outcome)).toEqual(['timeout', 'ok']);
