@@ -113,6 +113,13 @@ describe.concurrent('a process whose reports cannot be delivered ends after five
     ['one that is not there', 'a completion', 'refused'],
     ['one that is overloaded', 'a stream', { kind: 'status', status: 503 }],
     ['one that never answers, and a worker', 'a worker', SILENT],
+    // The try of the second is under way when the first is tried again.
+    [
+      'one that never answers, two calls, and `fetch`',
+      'two calls, two seconds apart',
+      SILENT,
+      { OPENPIPE_TRANSPORT: 'fetch' },
+    ],
     [
       'one that never answers, a hundred calls, and `fetch`',
       'a hundred calls',

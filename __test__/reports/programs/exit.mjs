@@ -68,6 +68,12 @@ const scenes = {
     await Promise.all(calls);
     done();
   },
+  async 'two calls, two seconds apart'() {
+    await call();
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    await call();
+    done();
+  },
   async 'a client that is closed'() {
     const openai = await newClient();
     await openai.chat.completions.create({ model, messages });
