@@ -6,8 +6,10 @@ const { warn } = require('./warnings.js');
 
 /** A process that has nothing else to do stays alive for its reports so long, in milliseconds. */
 const PATIENCE = 5000;
-/** Between a `fetch` that came to nothing and the next one, in milliseconds. */
-const BREAK = 50;
+/** After a `fetch` that came to nothing the next one waits for so many turns of so many milliseconds each. */
+const BREAK = { turns: 10, milliseconds: 50 };
+/** What `fetch` has held the process for is part of the wait at its end, if it is not longer ago, in milliseconds. */
+const JUST_NOW = 1000;
 /** `flush()` waits so long, in milliseconds; what is pending then is still delivered if it can be. */
 const FLUSH_TIME = 30_000;
 
@@ -71,12 +73,13 @@ let underWay = 0;
 
 /**
  * A `fetch` under way keeps the process alive, whatever there is to say against it. So once one has come to nothing, the next
- * waits until none is under way, and a moment more, in which a process that has nothing else to do finds its end (see
- * `linger`). Then one at a time tries, until an answer comes.
+ * waits until none is under way, and some turns of the event loop more, in which a process that has nothing else to do finds
+ * its end (see `linger`). Turns, because a busy machine takes its time to close the connections of those that came to nothing.
+ * Then one at a time tries, until an answer comes.
  */
 async function afterBreak() {
-  while (isHanging && (underWay > 0 || performance.now() - held.to < BREAK)) {
-    await new Promise((resolve) => setTimeout(resolve, BREAK).unref());
+  for (let turns = 0; isHanging && turns < BREAK.turns; turns = underWay > 0 ? 0 : turns + 1) {
+    await new Promise((resolve) => setTimeout(resolve, BREAK.milliseconds).unref());
   }
 }
 
@@ -160,7 +163,7 @@ async function linger() {
   if (lingered || native.pendingReports() === 0) return;
   lingered = true;
   // What `fetch` has held it for until now is part of the wait.
-  const waited = performance.now() - held.to < BREAK ? held.to - held.from : 0;
+  const waited = performance.now() - held.to < JUST_NOW ? held.to - held.from : 0;
   const { pending } = await flush(Math.max(0, PATIENCE - waited));
   lingered = pending > 0;
   if (!lingered) return;
