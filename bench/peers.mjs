@@ -39,18 +39,19 @@ function sdkPeer(OpenAI, url, paths, { openpipe = true, reports = false } = {}) 
     });
   // Reports are another matter: nobody reports here who is not asked to.
   const quiet = openpipe && !reports ? { openpipe: { logRequest: false } } : {};
+  const [body, streamBody] = [{ ...BODY, ...quiet }, { ...STREAM_BODY, ...quiet }];
   // What takes reports answers them well.
   const completions = client(paths.completion, reports ? 'completion-10' : '500');
   const silent = client(paths.completion, 'silence');
   const streams = client(paths.stream);
   const open = client('stream-100000-1000');
   return {
-    complete: () => completions.chat.completions.create({ ...BODY, ...quiet }),
+    complete: () => completions.chat.completions.create(body),
     async stream(onEvent) {
-      for await (const _ of await streams.chat.completions.create({ ...STREAM_BODY, ...quiet })) onEvent();
+      for await (const _ of await streams.chat.completions.create(streamBody)) onEvent();
     },
     async open() {
-      const stream = await open.chat.completions.create({ ...STREAM_BODY, ...quiet });
+      const stream = await open.chat.completions.create(streamBody);
       const iterator = stream[Symbol.asyncIterator]();
       await iterator.next();
       return iterator;

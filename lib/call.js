@@ -9,7 +9,7 @@ const native = require('./native.js');
 const { CompletionAnswer, defineOpenpipe, openpipeOf, responseOf } = require('./answer.js');
 const { abortErrorOf, addCause, errorOf } = require('./errors.js');
 const { ForeignRequest, isSdkStream } = require('./foreign-client.js');
-const { EventReader, forgetDropped, newStream, opener, whenDropped, wireBody } = require('./stream.js');
+const { EventReader, Seat, forgetDropped, newStream, opener, whenDropped, wireBody } = require('./stream.js');
 const { warn, warnOnce } = require('./warnings.js');
 
 const fallbackChannel = diagnostics.channel('openpipe:fallback');
@@ -18,19 +18,7 @@ const callChannel = diagnostics.channel('openpipe:call');
 /** @typedef {import('./answer.js').Meta} Meta */
 /** @typedef {import('./errors.js').Failure} Failure */
 /** @typedef {import('./foreign-client.js').Question} Question */
-/**
- * What a call is started with.
- * @typedef {object} CallSetup
- * @property {import('./sdk.js').Sdk} sdk
- * @property {any} client
- * @property {((number: number) => ((body: any, options: any) => unknown))} clientFunction `create` of a JavaScript client, by its number.
- * @property {(number: number) => unknown} clientKey What proves who it is; reading it may throw.
- * @property {boolean} mayCallBack Functions of the caller may have to be called in the caller's async context.
- * @property {AbortSignal | undefined} signal
- * @property {((event: any) => void) | undefined} onFallback
- * @property {import('./logging.js').CallLog | undefined} log What the client's logger is told; `undefined` where it wants nothing.
- * @property {() => Error} missingKeyError What to throw for the want of a key, where the client knows better than the core.
- */
+/** @typedef {import('./completions.js').CallSetup} CallSetup */
 
 /** What there is to do for a promise that is settled. */
 const settled = () => {};
@@ -51,8 +39,10 @@ class Call {
     this.scope = setup.mayCallBack || isWatched ? new AsyncResource('OPENPIPE_CALL') : undefined;
     /** @type {(() => void) | undefined} */
     this.onAbort = undefined;
-    /** Once the stream is handed over; weak, so that it can be dropped. @type {WeakRef<EventReader<any>> | undefined} */
-    this.reader = undefined;
+    /** Once the stream is handed over. @type {Seat | undefined} */
+    this.seat = undefined;
+    /** The process is kept alive for this call. */
+    this.isHolding = false;
     /** @type {{ meta: Meta } | undefined} */
     this.handedOver = undefined;
     /** @type {ForeignRequest | undefined} */
@@ -72,7 +62,8 @@ class Call {
     const { signal } = this.setup;
     this.id = completions.create(body, options);
     native.register(this.id, this);
-    native.holdProcess(this);
+    native.holdProcess();
+    this.isHolding = true;
     if (signal) {
       this.onAbort = () => this.abort();
       onAbort(signal, this.onAbort);
@@ -97,7 +88,7 @@ class Call {
     this.#release();
     this.#dropAsks();
     this.reject(error);
-    this.reader?.deref()?.end({ error });
+    this.seat?.reader?.end({ error });
   }
 
   /** @param {any[]} message @param {string} text @param {string} more */
@@ -190,8 +181,8 @@ class Call {
     const controller = new AbortController();
     this.onAbort = signal && aborterOf(controller);
     const close = closerOf(id, foreign, signal, this.onAbort);
-    const reader = new EventReader(id, close);
-    this.reader = new WeakRef(reader);
+    this.seat = new Seat();
+    const reader = new EventReader(id, this.seat, close);
     whenDropped(reader, close);
 
     const open = opener(sdk, reader);
@@ -220,7 +211,7 @@ class Call {
   /** @param {number} bytes @param {any[] | number} events A foreign client's chunks are here already, and only counted. */
   #events(bytes, events) {
     const arrived = typeof events === 'number' ? (this.foreignStream?.chunks.splice(0, events) ?? []) : events;
-    this.reader?.deref()?.push(arrived, bytes);
+    this.seat?.reader?.push(arrived, bytes);
   }
 
   /** @param {Meta} meta @param {Error | undefined} error */
@@ -233,7 +224,7 @@ class Call {
     );
     // Rust drops what it has of a stream that failed only now, when this call hears of nothing any more.
     if (error) this.foreignStream?.drop();
-    const reader = this.reader?.deref();
+    const reader = this.seat?.reader;
     if (!reader) return;
     forgetDropped(reader);
     reader.end(error && { error });
@@ -276,7 +267,7 @@ class Call {
   /** @param {string} why @param {string} message */
   #refusal(why, message) {
     if (why === 'argument') return new TypeError(message);
-    if (why === 'missing_key') return this.setup.missingKeyError() ?? new this.setup.sdk.OpenAIError(message);
+    if (why === 'missing_key') return this.setup.missingKeyError ?? new this.setup.sdk.OpenAIError(message);
     return new this.setup.sdk.OpenAIError(message);
   }
 
@@ -341,7 +332,8 @@ class Call {
 
   /** Lets go of what keeps the process alive and of the caller's signal. */
   #release() {
-    native.releaseProcess(this);
+    if (this.isHolding) native.releaseProcess();
+    this.isHolding = false;
     if (this.onAbort) offAbort(this.setup.signal, this.onAbort);
     this.onAbort = undefined;
   }

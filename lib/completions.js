@@ -59,13 +59,12 @@ function start(state, request, options, resolve, reject) {
   if (state.closed) throw new sdk.OpenAIError('the client is closed: it takes no more calls');
   checkOptions(options);
   let { clients } = state;
-  const numbered = {
-    clients,
-    warn: (/** @type {string} */ message) => warnOnce(client, message),
-    nearestName: native.nearestName,
-  };
-  if (request.openpipe !== undefined && request.openpipe !== null) numbered.clients = clients = [...clients];
-  const openpipe = readCallOptions(request.openpipe, numbered);
+  let openpipe;
+  if (request.openpipe !== undefined && request.openpipe !== null) {
+    clients = [...clients];
+    const warn = (/** @type {string} */ message) => warnOnce(client, message);
+    openpipe = readCallOptions(request.openpipe, { clients, warn, nearestName: native.nearestName });
+  }
   const signal = readSignal(options.signal);
   const given = callOptions(state, options, openpipe?.options);
   if (signal?.aborted) throw abortErrorOf(sdk, client, signal);
@@ -74,7 +73,8 @@ function start(state, request, options, resolve, reject) {
   const side = state.native(throughSdk);
   const onFallback = openpipe?.onFallback ?? state.options.onFallback;
   const log = callLog(client, () => state.places(throughSdk));
-  const call = new Call(setupOf(state, clients, options, { signal, onFallback, throughSdk, log }), resolve, reject);
+  const setup = new CallSetup(state, clients, options, { signal, onFallback, throughSdk, log });
+  const call = new Call(setup, resolve, reject);
   if (!(side instanceof Promise)) {
     log?.started(request.text, options, given);
     call.start(side, request.text, given);
@@ -93,25 +93,45 @@ function start(state, request, options, resolve, reject) {
     .finally(() => offAbort(signal, abort));
 }
 
-/**
- * Made apart from what settles the call's promise: a call outlives its promise, and a function holds all that those beside
- * it use, here a stream that nobody else holds.
- * @param {State} state @param {import('./state.js').ForeignClient[]} clients @param {any} options
- * @param {{ signal: AbortSignal | undefined, onFallback: ((event: any) => void) | undefined, throughSdk: boolean, log: import('./logging.js').CallLog | undefined }} call
- * @returns {import('./call.js').CallSetup}
- */
-function setupOf(state, clients, options, { signal, onFallback, throughSdk, log }) {
-  return {
-    sdk: state.sdk,
-    client: state.client,
-    signal,
-    onFallback,
-    log,
-    mayCallBack: Boolean(onFallback ?? log) || clients.length > 2 || throughSdk || state.needsSdk,
-    clientFunction: (number) => withCallOptions(state.clientFunction(number, clients), number, options),
-    clientKey: (number) => state.clientKey(number, clients),
-    missingKeyError: () => /** @type {Error} */ (state.keyError),
-  };
+/** What a call is started with. */
+class CallSetup {
+  /** @type {State} */ #state;
+  /** @type {import('./state.js').ForeignClient[]} */ #clients;
+  /** @type {any} */ #options;
+
+  /**
+   * @param {State} state @param {import('./state.js').ForeignClient[]} clients @param {any} options
+   * @param {{ signal: AbortSignal | undefined, onFallback: ((event: any) => void) | undefined, throughSdk: boolean, log: import('./logging.js').CallLog | undefined }} call
+   */
+  constructor(state, clients, options, { signal, onFallback, throughSdk, log }) {
+    this.#state = state;
+    this.#clients = clients;
+    this.#options = options;
+    this.sdk = state.sdk;
+    /** @type {any} */
+    this.client = state.client;
+    this.signal = signal;
+    this.onFallback = onFallback;
+    /** What the client's logger is told; `undefined` where it wants nothing. */
+    this.log = log;
+    /** Functions of the caller may have to be called in the caller's async context. */
+    this.mayCallBack = Boolean(onFallback ?? log) || clients.length > 2 || throughSdk || state.needsSdk;
+  }
+
+  /** `create` of a JavaScript client, by its number. @param {number} number @returns {(body: any, options: any) => unknown} */
+  clientFunction(number) {
+    return withCallOptions(this.#state.clientFunction(number, this.#clients), number, this.#options);
+  }
+
+  /** What proves who such a client is; reading it may throw. @param {number} number @returns {unknown} */
+  clientKey(number) {
+    return this.#state.clientKey(number, this.#clients);
+  }
+
+  /** What to throw for the want of a key, where the client knows better than the core. */
+  get missingKeyError() {
+    return /** @type {Error | undefined} */ (this.#state.keyError);
+  }
 }
 
 /** What the addon refuses of a client's options. @param {any} error */
@@ -169,4 +189,4 @@ function withCallOptions(create, number, options) {
   return (/** @type {any} */ body, /** @type {any} */ asked) => create(body, { ...asked, ...extra });
 }
 
-module.exports = { create };
+module.exports = { CallSetup, create };

@@ -131,25 +131,25 @@ function request(method, url, headers, body, milliseconds) {
   return openMailbox().request(method, url, JSON.stringify(headers), body, milliseconds);
 }
 
-/** Who waits for something: as long as there is one, the process stays alive. */
-/** @type {Set<object>} */
-const waiting = new Set();
+/** How many wait for something: as long as there is one, the process stays alive. */
+let waiting = 0;
 /** @type {NodeJS.Timeout | undefined} */
 let alive;
 
-/** Keeps the process, and the waiter itself, alive. @param {object} waiter */
-function holdProcess(waiter) {
-  waiting.add(waiter);
-  if (waiting.size === 1) {
+/** Keeps the process alive, until as many have released it as have held it. */
+function holdProcess() {
+  waiting += 1;
+  if (waiting === 1) {
     // The mailbox is weak, so that an idle client lets the process end; a timer that is as good as never due is not.
     alive ??= setInterval(() => {}, 0x7fff_ffff);
     alive.ref();
   }
 }
 
-/** @param {object} waiter */
-function releaseProcess(waiter) {
-  if (waiting.delete(waiter) && waiting.size === 0) alive?.unref();
+/** To be called once for each `holdProcess`. */
+function releaseProcess() {
+  waiting -= 1;
+  if (waiting === 0) alive?.unref();
 }
 
 module.exports = {

@@ -184,10 +184,9 @@ function whenReported(call) {
   if (waiting) return waiting;
   isEnding = false;
   const reported = new Promise((/** @type {(value: void) => void} */ resolve) => {
-    const waiter = {};
-    native.holdProcess(waiter);
+    native.holdProcess();
     native.watchReports(call, () => {
-      native.releaseProcess(waiter);
+      native.releaseProcess();
       waits.delete(call);
       resolve();
     });
@@ -201,9 +200,9 @@ function flush(milliseconds = FLUSH_TIME) {
   isEnding = false;
   return new Promise((resolve) => {
     const number = nextFlush++;
-    native.holdProcess(receiver);
+    native.holdProcess();
     flushes.set(number, (counts) => {
-      if (flushes.size === 0) native.releaseProcess(receiver);
+      native.releaseProcess();
       resolve(counts);
     });
     native.flush(number, milliseconds);
@@ -218,10 +217,9 @@ function flush(milliseconds = FLUSH_TIME) {
 function request(method, url, headers, body, milliseconds) {
   return new Promise((resolve) => {
     const number = native.request(method, url, headers, body, milliseconds);
-    const waiter = {};
-    native.holdProcess(waiter);
+    native.holdProcess();
     requests.set(number, (answer) => {
-      native.releaseProcess(waiter);
+      native.releaseProcess();
       resolve(answer);
     });
   });

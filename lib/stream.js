@@ -7,19 +7,37 @@ const native = require('./native.js');
 const GIVE_BACK_BYTES = 64 * 1024;
 
 /**
+ * Where the call of a stream finds its reader. Nothing but a reader who waits is held by it, so that a stream which is dropped
+ * unread is collected and its connection closed (see `whenDropped`).
+ */
+class Seat {
+  constructor() {
+    /** Who waits for an event. @type {EventReader<any> | undefined} */
+    this.waiting = undefined;
+    /** @type {WeakRef<EventReader<any>> | undefined} */
+    this.weak = undefined;
+  }
+
+  /** @returns {EventReader<any> | undefined} */
+  get reader() {
+    return this.waiting ?? this.weak?.deref();
+  }
+}
+
+/**
  * The events of one stream on their way to its reader. An async iterator.
- *
- * Nothing but a waiting reader holds it strongly, so that a stream which is dropped unread is collected and its connection
- * closed (see `whenDropped`).
  * @template T
  */
 class EventReader {
   /**
    * @param {number} call
+   * @param {Seat} seat
    * @param {() => void} onClose Called when the reader leaves before the end.
    */
-  constructor(call, onClose) {
+  constructor(call, seat, onClose) {
     this.call = call;
+    this.seat = seat;
+    seat.weak = new WeakRef(this);
     this.onClose = onClose;
     /** @type {T[]} */
     this.events = [];
@@ -97,7 +115,10 @@ class EventReader {
     }
     if (this.ended) return Promise.resolve({ value: undefined, done: true });
     return new Promise((resolve, reject) => {
-      if (this.waiters.push({ resolve, reject }) === 1) native.holdProcess(this);
+      this.waiters.push({ resolve, reject });
+      if (this.seat.waiting) return;
+      this.seat.waiting = this;
+      native.holdProcess();
     });
   }
 
@@ -118,7 +139,9 @@ class EventReader {
   }
 
   #settled() {
-    if (this.waiters.length === 0) native.releaseProcess(this);
+    if (this.waiters.length > 0 || !this.seat.waiting) return;
+    this.seat.waiting = undefined;
+    native.releaseProcess();
   }
 
   /** An event was taken; when its batch is used up, its bytes are given back to the window. */
@@ -213,4 +236,4 @@ function wireBody(reader) {
   );
 }
 
-module.exports = { EventReader, forgetDropped, newStream, opener, whenDropped, wireBody };
+module.exports = { EventReader, Seat, forgetDropped, newStream, opener, whenDropped, wireBody };

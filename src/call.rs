@@ -299,8 +299,8 @@ impl Upstreams for Task {
         match via {
             Via::Http { url, headers } => Arc::new(HttpUpstream {
                 pool: Arc::clone(&self.shared.pool),
-                url: url.clone(),
-                headers: headers.clone(),
+                url: Arc::clone(url),
+                headers: Arc::clone(headers),
             }),
             Via::Client { client, headers, max_retries, .. } => Arc::new(JsUpstream {
                 call: self.call,

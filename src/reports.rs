@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use openpipe_core::failure::{Failure, Head};
-use openpipe_core::headers::{self, HeaderList};
+use openpipe_core::headers::{self, HeaderList, Pairs};
 use openpipe_core::options::{MAX_RESPONSE_BYTES, parse_url};
 use openpipe_core::report::{Delivery, Limits, Listener, Reporter};
 use openpipe_core::upstream::BoxFuture;
@@ -71,14 +71,14 @@ impl Deliverer {
         #[derive(Serialize)]
         struct Envelope<'a> {
             url: &'a str,
-            headers: HeaderList,
+            headers: Pairs<'a>,
         }
         let Some(post) = self.post.upgrade() else {
             return Err(Failure::connection("the environment is gone", None));
         };
         let mut conversation = Conversation::new(REPORTS, &self.handle, &post);
         drop(post);
-        let envelope = json(&Envelope { url: url.as_str(), headers: headers::list(headers) });
+        let envelope = json(&Envelope { url: url.as_str(), headers: Pairs(headers) });
         let body = openpipe_core::json::text(body.to_vec());
         let answer = conversation.ask("deliver", &[&envelope], Some(body)).await?;
         conversation.over = true;

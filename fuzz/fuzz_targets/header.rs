@@ -41,10 +41,11 @@ fuzz_target!(|input: &str| {
         // The value may be a key.
         Err(message) => assert!(message.starts_with("`headers`: ")),
         Ok(()) => {
-            for (name, value) in headers::list(&map) {
+            let written = serde_json::to_string(&headers::Pairs(&map)).unwrap();
+            for (name, value) in serde_json::from_str::<Vec<(String, String)>>(&written).unwrap() {
                 let given = list.iter().filter(|(given, _)| given.eq_ignore_ascii_case(&name));
                 let mut values = given.filter_map(|(_, value)| Some(value.as_deref()?.trim()));
-                assert!(values.any(|given| Some(given) == value.as_deref()), "{name}");
+                assert!(values.any(|given| given == value), "{name}");
             }
             assert!(headers::without_credentials(&list).iter().all(|(name, _)| !headers::is_credential(name)));
         }

@@ -102,28 +102,24 @@ impl RequestBody {
                 || edit.omit.iter().any(|name| json::is_quoted(key, name))
         };
 
+        let mut keys = self.members.iter().map(|member| self.key(member));
+        if params.is_empty() && !keys.any(|key| replacement(key).is_some() || dropped(key)) {
+            return self.text.clone();
+        }
         let mut out = Vec::with_capacity(self.text.len() + 64);
-        let mut changed = false;
         for member in &self.members {
             let key = self.key(member);
             // What `params` sets is meant for this target, so it outlives `omit`.
             let replacement = replacement(key);
-            if replacement.is_none() && dropped(key) {
-                changed = true;
-                continue;
+            if replacement.is_some() || !dropped(key) {
+                push_member(&mut out, key, replacement.map_or_else(|| self.value(member), str::as_bytes));
             }
-            changed |= replacement.is_some();
-            push_member(&mut out, key, replacement.map_or_else(|| self.value(member), str::as_bytes));
         }
         for (key, value) in params.iter() {
             let is_known = self.members.iter().any(|member| json::same_name(self.key(member), key.get()));
             if !is_known && !json::is_quoted(key.get(), "model") {
-                changed = true;
                 push_member(&mut out, key.get(), value.get().as_bytes());
             }
-        }
-        if !changed {
-            return self.text.clone();
         }
         out.extend_from_slice(if out.is_empty() { b"{}" } else { b"}" });
         Bytes::from(out)

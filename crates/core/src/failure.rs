@@ -130,7 +130,7 @@ impl Serialize for Head {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(3))?;
         map.serialize_entry("status", &self.status)?;
-        map.serialize_entry("headers", &headers::list(&self.headers))?;
+        map.serialize_entry("headers", &headers::Pairs(&self.headers))?;
         map.serialize_entry("url", &self.url)?;
         map.end()
     }

@@ -1,6 +1,9 @@
 //! The headers of a request: what a caller wrote, checked, and what of it may go where.
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::{Serialize, Serializer};
 
 /// Headers as JavaScript hands them over; `None` removes one. Of one name the first replaces, the others append.
 pub type HeaderList = Vec<(String, Option<String>)>;
@@ -46,19 +49,30 @@ pub(crate) fn header_value(value: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// Headers as JavaScript takes them: a header's bytes become the characters of the same code, as in the Fetch standard's
-/// byte strings.
-#[must_use]
-pub fn list(headers: &HeaderMap) -> HeaderList {
-    let text = |value: &HeaderValue| value.as_bytes().iter().map(|byte| char::from(*byte)).collect();
-    headers.iter().map(|(name, value)| (name.as_str().to_owned(), Some(text(value)))).collect()
+/// Headers as JavaScript takes them, pairs of name and value: a header's bytes become the characters of the same code, as in
+/// the Fetch standard's byte strings.
+#[derive(Debug, Clone, Copy)]
+pub struct Pairs<'a>(pub &'a HeaderMap);
+
+impl Serialize for Pairs<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|(name, value)| (name.as_str(), text(value))))
+    }
+}
+
+fn text(value: &HeaderValue) -> Cow<'_, str> {
+    match value.to_str() {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => value.as_bytes().iter().map(|byte| char::from(*byte)).collect(),
+    }
 }
 
 /// Whether a header proves who somebody is. Such a one goes to the upstream it was written for and nowhere else
 /// (contract.md, section 2).
 #[must_use]
 pub fn is_credential(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
+    let is_lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
+    let name = if is_lower { Cow::Borrowed(name) } else { Cow::Owned(name.to_ascii_lowercase()) };
     ["authorization", "cookie", "secret", "password", "credential"].iter().any(|part| name.contains(part))
         || ["api-key", "apikey", "api_key", "-token", "-auth", "subscription-key"].iter().any(|end| name.ends_with(end))
 }

@@ -18,6 +18,12 @@ impl<'a> Members<'a> {
         self.0.iter().copied()
     }
 
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The value of a member, the last one of that name as in JavaScript.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&'a RawValue> {

@@ -1,5 +1,6 @@
 //! What a caller set, as it comes over the boundary: already checked there, and merged here.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -199,9 +200,9 @@ pub struct CallOptions {
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     /// The full URL of chat completions.
-    pub url: Url,
+    pub url: Arc<Url>,
     /// Every header but those of a call, the key among them.
-    pub headers: HeaderMap,
+    pub headers: Arc<HeaderMap>,
     /// Says how to give the key, where there is none.
     pub missing_key: Option<String>,
     /// The number of the JavaScript client that is called instead of HTTP from here.
@@ -269,27 +270,27 @@ impl ClientConfig {
         let wire: WireConfig = serde_json::from_str(json).map_err(|error| format!("client configuration: {error}"))?;
         let openai = endpoint("baseURL", wire.openai)?;
         // The SDK's own headers go along to OpenPipe; what proves who the caller is to someone else does not.
-        let headers: HeaderMap = openai
+        let mut headers: HeaderMap = openai
             .headers
             .iter()
             .filter(|(name, _)| !headers::is_credential(name.as_str()))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
-        let mut openpipe = Endpoint {
-            url: parse_url("openpipe.baseUrl", &wire.openpipe_url)?,
-            headers,
-            missing_key: wire.openpipe_missing_key,
-            client: wire.openpipe_client,
-            identity: Identity(wire.openpipe_key.clone().unwrap_or_default()),
-        };
-        if let Some(key) = wire.openpipe_key {
+        if let Some(key) = &wire.openpipe_key {
             let value = headers::header_value(&format!("Bearer {key}"))
                 .ok_or_else(|| "`openpipe.apiKey` holds a character that an HTTP header cannot carry".to_owned())?;
-            openpipe.headers.insert(http::header::AUTHORIZATION, value);
+            headers.insert(http::header::AUTHORIZATION, value);
         }
+        let openpipe = Endpoint {
+            url: Arc::new(parse_url("openpipe.baseUrl", &wire.openpipe_url)?),
+            headers: Arc::new(headers),
+            missing_key: wire.openpipe_missing_key,
+            client: wire.openpipe_client,
+            identity: Identity(wire.openpipe_key.unwrap_or_default()),
+        };
         let report = match wire.report_url {
             Some(url) => {
-                let url = parse_url("openpipe.baseUrl", &url)?;
+                let url = Arc::new(parse_url("openpipe.baseUrl", &url)?);
                 Some(Endpoint { url, ..openpipe.clone() })
             }
             None => None,
@@ -311,7 +312,7 @@ fn endpoint(option: &str, wire: WireEndpoint) -> Result<Endpoint, String> {
     let mut headers = HeaderMap::new();
     headers::overlay(&mut headers, &wire.headers)?;
     let WireEndpoint { url, missing_key, client, identity, .. } = wire;
-    Ok(Endpoint { url: parse_url(option, &url)?, headers, missing_key, client, identity })
+    Ok(Endpoint { url: Arc::new(parse_url(option, &url)?), headers: Arc::new(headers), missing_key, client, identity })
 }
 
 /// A URL that HTTP can go to.

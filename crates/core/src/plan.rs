@@ -1,6 +1,7 @@
 //! From a call to its plan: an ordered list of targets, each with its upstream, model, time and retry budget.
 //! Pure: the same call gives the same plan (contract.md, sections 2 to 4).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -77,9 +78,9 @@ pub enum Via {
     /// HTTP from here.
     Http {
         /// Where to.
-        url: Url,
+        url: Arc<Url>,
         /// With which headers.
-        headers: HeaderMap,
+        headers: Arc<HeaderMap>,
     },
     /// A JavaScript client, by its number, with those of the caller's headers that are safe to hand on.
     Client {
@@ -317,21 +318,24 @@ impl Builder<'_> {
             }
             To::Endpoint(endpoint) => endpoint,
         };
-        let mut all = endpoint.headers.clone();
+        // Copied where there is something to change.
+        let mut all = Arc::clone(&endpoint.headers);
         if service == Service::OpenPipe {
             for (name, value) in openpipe_headers(self.options) {
                 let value = HeaderValue::from_str(&value).map_err(|_| format!("{name}: not a valid header value"))?;
-                all.insert(HeaderName::from_static(name), value);
+                Arc::make_mut(&mut all).insert(HeaderName::from_static(name), value);
             }
         }
         // As the SDK does: only a timeout that was given with the call is told to the server, in whole seconds.
         if let Some(Limit(Some(timeout))) = self.call.timeout {
-            all.insert("x-stainless-timeout", HeaderValue::from(timeout.as_secs()));
+            Arc::make_mut(&mut all).insert("x-stainless-timeout", HeaderValue::from(timeout.as_secs()));
         }
-        headers::overlay(&mut all, &own)?;
+        if !own.is_empty() {
+            headers::overlay(Arc::make_mut(&mut all), &own)?;
+        }
         let url = match &self.call.url {
-            Some(url) if service == Service::OpenAi => parse_url("options.path", url)?,
-            _ => endpoint.url.clone(),
+            Some(url) if service == Service::OpenAi => Arc::new(parse_url("options.path", url)?),
+            _ => Arc::clone(&endpoint.url),
         };
         Ok(Via::Http { url, headers: all })
     }

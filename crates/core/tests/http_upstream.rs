@@ -35,7 +35,8 @@ fn at(url: &str, settings: TransportSettings) -> HttpUpstream {
     let mut headers = HeaderMap::new();
     headers.insert("authorization", HeaderValue::from_static("Bearer sk-secret"));
     headers.insert("content-type", HeaderValue::from_static("application/json"));
-    HttpUpstream { pool: Arc::new(HttpPool::new(settings)), url: parse_url("url", url).unwrap(), headers }
+    let (url, headers) = (Arc::new(parse_url("url", url).unwrap()), Arc::new(headers));
+    HttpUpstream { pool: Arc::new(HttpPool::new(settings)), url, headers }
 }
 
 fn upstream(address: SocketAddr) -> HttpUpstream {
@@ -166,7 +167,7 @@ async fn a_request_carries_body_and_headers() {
 async fn the_retry_count_is_told_where_the_sdk_tells_it() {
     let server = Server::repeating(json(COMPLETION)).await;
     let mut upstream = upstream(server.address());
-    upstream.headers.insert("x-stainless-retry-count", HeaderValue::from_static("0"));
+    Arc::make_mut(&mut upstream.headers).insert("x-stainless-retry-count", HeaderValue::from_static("0"));
     let (plan, _) = planned("{}", BODY);
     for retries in [0, 1, 2] {
         let request = Request {

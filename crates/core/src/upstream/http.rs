@@ -29,6 +29,8 @@ use crate::sse::{Decoder, TooLarge};
 const MAX_ERROR_BODY: u64 = 1024 * 1024;
 /// How long an error's body may take once its status is known: the status alone tells what to do next.
 const ERROR_BODY_TIME: Duration = Duration::from_secs(2);
+/// Where the SDK tells a server which try a request is.
+const RETRY_COUNT: &str = "x-stainless-retry-count";
 /// Redirects within the origin that are followed.
 const MAX_REDIRECTS: usize = 4;
 /// Idle connections are given up after this; most servers and balancers keep theirs for 60 s or more.
@@ -116,12 +118,11 @@ impl HttpPool {
         body: bytes::Bytes,
         max_bytes: u64,
     ) -> Result<(Head, String), Failure> {
-        let secrets = Secrets::of(&headers);
-        let response = self.exchange(&method, url, headers, body).await?;
-        let head = head(&response);
+        let mut response = self.exchange(&method, url, &headers, body).await?;
+        let head = head(&mut response);
         let text = read(response, &head, max_bytes).await?;
         let is_failure = !(200..300).contains(&head.status);
-        Ok((head, if is_failure { secrets.redact(text) } else { text }))
+        Ok((head, if is_failure { Secrets::of(&headers).redact(text) } else { text }))
     }
 
     /// Sends a request. One that went to a connection which had died idle, and of which no byte came back, is sent again
@@ -130,7 +131,7 @@ impl HttpPool {
         &self,
         method: &Method,
         url: &Url,
-        headers: HeaderMap,
+        headers: &HeaderMap,
         body: bytes::Bytes,
     ) -> Result<reqwest::Response, Failure> {
         let clients = self.clients().await?;
@@ -273,24 +274,24 @@ pub struct HttpUpstream {
     /// The pool.
     pub pool: Arc<HttpPool>,
     /// Where to.
-    pub url: Url,
+    pub url: Arc<Url>,
     /// Every header but those of a try.
-    pub headers: HeaderMap,
+    pub headers: Arc<HeaderMap>,
 }
 
 impl Upstream for HttpUpstream {
     fn send<'a>(&'a self, request: Request<'a>) -> BoxFuture<'a, Result<Response, Failure>> {
         Box::pin(async move {
-            let mut headers = self.headers.clone();
-            if let Some(count) = headers.get_mut("x-stainless-retry-count") {
-                *count = HeaderValue::from(request.retries);
+            let mut headers = Arc::clone(&self.headers);
+            if request.retries > 0 && headers.contains_key(RETRY_COUNT) {
+                Arc::make_mut(&mut headers).insert(RETRY_COUNT, HeaderValue::from(request.retries));
             }
-            let response = self.pool.exchange(&Method::POST, &self.url, headers, request.body).await?;
+            let mut response = self.pool.exchange(&Method::POST, &self.url, &headers, request.body).await?;
             let answered = if !response.status().is_success() {
-                let head = head(&response);
+                let head = head(&mut response);
                 Err(Failure::status(head, error_body(response).await))
             } else if request.stream {
-                stream(response, &self.headers, request.max_response_bytes).await
+                stream(response, headers, request.max_response_bytes).await
             } else {
                 completion(response, request.max_response_bytes).await
             };
@@ -299,12 +300,24 @@ impl Upstream for HttpUpstream {
     }
 }
 
-fn head(response: &reqwest::Response) -> Head {
-    Head { status: response.status().as_u16(), headers: response.headers().clone(), url: response.url().to_string() }
+/// Takes the head of a response.
+fn head(response: &mut reqwest::Response) -> Head {
+    let headers = std::mem::take(response.headers_mut());
+    Head { status: response.status().as_u16(), headers, url: response.url().to_string() }
 }
 
-async fn completion(response: reqwest::Response, max_bytes: u64) -> Result<Response, Failure> {
-    let head = head(&response);
+/// The values of headers are slices of the buffer that they were read into. A stream that kept them so would hold the whole
+/// buffer, 8 KB, for as long as it lasts.
+fn detach(headers: &mut HeaderMap) {
+    for value in headers.values_mut() {
+        if let Ok(own) = HeaderValue::from_bytes(value.as_bytes()) {
+            *value = own;
+        }
+    }
+}
+
+async fn completion(mut response: reqwest::Response, max_bytes: u64) -> Result<Response, Failure> {
+    let head = head(&mut response);
     let text = read(response, &head, max_bytes).await?;
     match refuse_completion(&text) {
         None => Ok(Response::Completion(Completion { head, text, ticket: None })),
@@ -330,8 +343,9 @@ async fn read(mut response: reqwest::Response, head: &Head, max_bytes: u64) -> R
     Ok(json::text(bytes))
 }
 
-async fn stream(response: reqwest::Response, sent: &HeaderMap, max_bytes: u64) -> Result<Response, Failure> {
-    let head = head(&response);
+async fn stream(mut response: reqwest::Response, sent: Arc<HeaderMap>, max_bytes: u64) -> Result<Response, Failure> {
+    let mut head = head(&mut response);
+    detach(&mut head.headers);
     let media_type =
         head.header(CONTENT_TYPE.as_str()).unwrap_or_default().split(';').next().unwrap_or_default().trim();
     let media_type = media_type.to_ascii_lowercase();
@@ -344,9 +358,8 @@ async fn stream(response: reqwest::Response, sent: &HeaderMap, max_bytes: u64) -
         return Err(Failure::invalid_response("the response is empty", head, None));
     }
     let decoder = Decoder::new(usize::try_from(max_bytes).unwrap_or(usize::MAX));
-    let secrets = Secrets::of(sent);
     let (is_something, end) = (media_type == "text/event-stream", None);
-    let source = HttpEvents { response, decoder, head: head.clone(), secrets, max_bytes, is_something, end };
+    let source = HttpEvents { response, decoder, head: head.clone(), sent, max_bytes, is_something, end };
     Ok(Response::Stream { head, source: Box::new(source), ticket: None })
 }
 
@@ -377,7 +390,8 @@ struct HttpEvents {
     response: reqwest::Response,
     decoder: Decoder,
     head: Head,
-    secrets: Secrets,
+    /// The request's headers.
+    sent: Arc<HeaderMap>,
     max_bytes: u64,
     /// It was said to be an event stream, or something has come.
     is_something: bool,
@@ -427,7 +441,7 @@ impl EventSource for HttpEvents {
     }
 
     fn redact(&self, failure: Failure) -> Failure {
-        failure.redacted(&self.secrets)
+        failure.redacted(&Secrets::of(&self.sent))
     }
 
     fn drain(&mut self) -> BoxFuture<'_, ()> {
