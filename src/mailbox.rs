@@ -393,9 +393,10 @@ impl State {
 
 /// A value as JSON text. What is sent consists of strings, numbers and records, which always can be.
 pub(crate) fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_else(|error| unreachable_json(&error))
-}
-
-fn unreachable_json(error: &serde_json::Error) -> String {
-    openpipe_core::json::string(&error.to_string())
+    // What is told of an answer, which is most of it, has about this size.
+    let mut text = Vec::with_capacity(1024);
+    match serde_json::to_writer(&mut text, value) {
+        Ok(()) => openpipe_core::json::text(text),
+        Err(error) => openpipe_core::json::string(&error.to_string()),
+    }
 }
