@@ -33,8 +33,13 @@ type Arrivals = Arc<Mutex<Vec<(String, f64)>>>;
 /// Requests that are remembered.
 const MAX_ARRIVALS: usize = 10_000;
 
-#[tokio::main]
-async fn main() -> std::io::Result<()> {
+fn main() -> std::io::Result<()> {
+    // The client needs the other half of the cores.
+    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?.block_on(serve())
+}
+
+async fn serve() -> std::io::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     writeln!(std::io::stdout(), "http://{}", listener.local_addr()?)?;
     std::thread::spawn(|| {
