@@ -163,6 +163,35 @@ for (const stream of [false, true]) {
       expect(warnings).toEqual([expect.stringMatching(/onFallback.*mine/)]);
     });
 
+    for (const [name, thrown] of /** @type {[string, unknown][]} */ ([
+      ['an object without a prototype', Object.create(null)],
+      [
+        'an error whose message throws',
+        Object.defineProperty(new Error(), 'message', {
+          get() {
+            throw new Error('not even this');
+          },
+        }),
+      ],
+    ])) {
+      test(`a callback that throws or rejects with ${name} changes nothing, and is warned of`, async ({ stage }) => {
+        for (const onFallback of [
+          () => {
+            throw thrown;
+          },
+          () => Promise.reject(thrown),
+        ]) {
+          const { logger, warnings } = listeningLogger();
+          const { openai } = await stage({ primary: FAILING, logger, openpipe: { onFallback } });
+          const told = await ask(openai, { stream, openpipe: WITH_FALLBACK });
+
+          expect(told.text).toBe(`Answered by the fallback, with the model ${FALLBACK}.`);
+          expect(await eventually(() => warnings.length > 0)).toBe(true);
+          expect(warnings).toEqual([expect.stringMatching(/onFallback.*no text/)]);
+        }
+      });
+    }
+
     test('a callback that never comes back holds nobody up', async ({ stage }) => {
       const { openai } = await stage({ primary: FAILING, openpipe: { onFallback: () => new Promise(() => {}) } });
       expect((await ask(openai, { stream, openpipe: WITH_FALLBACK })).error).toBeUndefined();

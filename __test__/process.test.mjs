@@ -153,6 +153,26 @@ describe('what is left over:', () => {
     expect(run.stdout.trim()).toBe('Answered by upstream, with the model slow.');
   });
 
+  test.concurrent('of a signal its effect on a stream, whatever holds that', async ({ serve }) => {
+    const upstream = await serve(byModel);
+    const scene = 'streams that are aborted while they are read';
+    const { code, stdout, stderr } = await runProgram('life', [scene, upstream.url], { flags: ['--expose-gc'] });
+
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout.split('\n').slice(0, 3).sort()).toEqual(['body DOMException', 'for await ended', 'iterator ended']);
+    for (const number of [1, 2, 3]) expect(await (await upstream.arrival(number)).closed).toBe('broken off');
+  });
+
+  test('not the text of a completion that is kept', async ({ serve }) => {
+    const upstream = await serve(() => ({ kind: 'answer', content: 'x'.repeat(100_000) }));
+    const { code, stdout } = await runProgram('life', ['completions that are kept', upstream.url], {
+      flags: ['--expose-gc'],
+    });
+
+    expect(code).toBe(0);
+    expect(Number(/^(-?\d+) bytes each, 140 kept/.exec(stdout)?.[1])).toBeLessThan(30_000);
+  });
+
   test('no memory of many clients, and few connections', async ({ serve }) => {
     const upstream = await serve(byModel);
     const { code, stdout } = await runProgram('life', ['many clients', upstream.url], { flags: ['--expose-gc'] });

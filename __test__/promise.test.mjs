@@ -61,6 +61,16 @@ describe('the promise of `create`', () => {
     expect(Object.keys(got)).toEqual(Object.keys(JSON.parse(text)));
   });
 
+  for (const how of /** @type {const} */ (['freeze', 'seal', 'preventExtensions'])) {
+    test(`tells how the call went also after Object.${how}`, async ({ stage }) => {
+      const { openai } = await stage();
+      const got = await openai.chat.completions.create(REQUEST);
+      /** @type {(object: object) => void} */ (Object[how])(got);
+      expect(got.openpipe.servedBy).toBe('primary');
+      expect(got.openpipe.attempts).toHaveLength(1);
+    });
+  }
+
   test('hides what is not the API’s: neither `_request_id` nor `openpipe` is enumerable', async ({ stage }) => {
     const { openai } = await stage();
     const got = await openai.chat.completions.create(REQUEST);
@@ -167,6 +177,27 @@ describe('`asResponse()`', () => {
 
     expect(headers.getSetCookie()).toEqual(['a=1', 'b=2']);
     expect(headers.get('x-name')).toBe('caf\xe9');
+  });
+
+  test('of a stream says nothing of the length that it had on the wire', async ({ stage }) => {
+    const text = `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: 'x' }, finish_reason: 'stop' }] }, null, 2).replaceAll('\n', '')}\n\ndata: [DONE]\n\n`;
+    const headers = { 'content-type': 'text/event-stream', 'content-length': String(Buffer.byteLength(text)) };
+    const { openai } = await stage({ primary: { kind: 'status', status: 200, body: { bytes: text }, headers } });
+    const response = await openai.chat.completions.create({ ...REQUEST, stream: true }).asResponse();
+
+    expect(response.headers.get('content-type')).toBe('text/event-stream');
+    expect(response.headers.has('content-length')).toBe(false);
+    expect(await response.text()).toMatch(/^data: .*\n\ndata: \[DONE\]\n\n$/);
+  });
+
+  test('of a completion with a byte order mark says nothing of a length that it has not', async ({ stage }) => {
+    const text = `\ufeff${JSON.stringify(completion(PRIMARY, 'x'))}`;
+    const headers = { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) };
+    const { openai } = await stage({ primary: { kind: 'status', status: 200, body: { bytes: text }, headers } });
+    const response = await openai.chat.completions.create(REQUEST).asResponse();
+
+    expect(response.headers.has('content-length')).toBe(false);
+    expect(await response.json()).toEqual(JSON.parse(text.slice(1)));
   });
 
   test('rejects as the promise does', async ({ stage }) => {

@@ -479,8 +479,10 @@ describe('the upstream connection is closed', () => {
   ])) {
     test(`by \`break\`, ${what}`, async ({ stage }) => {
       const staged = await stage({ primary: endless });
-      for await (const { choices } of await stream(staged, openpipe)) if (choices[0]?.delta.content) break;
+      const answer = await stream(staged, openpipe);
+      for await (const { choices } of answer) if (choices[0]?.delta.content) break;
 
+      expect(answer.controller.signal.aborted).toBe(true);
       expect(await onlyChat(staged.primary).closed).toBe('broken off');
       expect(onlyChat(staged.primary).eventsSent).toBeLessThan(1_000);
     });

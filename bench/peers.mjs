@@ -39,7 +39,10 @@ function sdkPeer(OpenAI, url, paths, { openpipe = true, reports = false } = {}) 
     });
   // Reports are another matter: nobody reports here who is not asked to.
   const quiet = openpipe && !reports ? { openpipe: { logRequest: false } } : {};
-  const [body, streamBody] = [{ ...BODY, ...quiet }, { ...STREAM_BODY, ...quiet }];
+  const [body, streamBody] = [
+    { ...BODY, ...quiet },
+    { ...STREAM_BODY, ...quiet },
+  ];
   // What takes reports answers them well.
   const completions = client(paths.completion, reports ? 'completion-10' : '500');
   const silent = client(paths.completion, 'silence');

@@ -29,7 +29,8 @@ const openpipeAccessor = {
   enumerable: false,
   get() {
     const made = this[maker]?.();
-    this.openpipe = made;
+    // Not where the object has been frozen or sealed since.
+    Reflect.defineProperty(this, 'openpipe', { value: made, configurable: true, enumerable: false, writable: true });
     return made;
   },
   set(value) {
@@ -108,18 +109,50 @@ function statusCodes() {
   return require('node:http').STATUS_CODES;
 }
 
+/** @param {Meta['head'] | Response} head That of a client may be of any make. */
+function headersOf(head) {
+  try {
+    return new Headers(head?.headers);
+  } catch {
+    return new Headers();
+  }
+}
+
 /**
  * A real `Response`, made only when it is asked for.
- * @param {Meta['head']} head
+ * @param {Meta['head'] | Response} head Of a client's own response no more than this is used: its body has been read.
  * @param {string | ReadableStream} body
+ * @param {string} type The media type, where the head has none.
  */
-function responseOf(head, body) {
+function responseOf(head, body, type) {
   const status = head?.status || 200;
+  const headers = headersOf(head);
+  if (!headers.has('content-type')) headers.set('content-type', type);
+  // What was said of the body as it came over the wire does not hold for one that was decoded or written anew.
+  headers.delete('content-encoding');
+  headers.delete('transfer-encoding');
+  const isOfLength = typeof body === 'string' && headers.get('content-length') === String(Buffer.byteLength(body));
+  if (!isOfLength) headers.delete('content-length');
   // The core does not tell the words that came with the status: those of HTTP's own, as every server says them.
-  const statusText = statusCodes()[status] ?? '';
-  const response = new Response(body, { status, statusText, headers: head?.headers ?? [] });
+  const statusText = /** @type {any} */ (head)?.statusText ?? statusCodes()[status] ?? '';
+  const response = new Response(body, { status, statusText, headers });
   if (head?.url) Object.defineProperty(response, 'url', { value: head.url });
   return response;
+}
+
+/** @param {string} text JSON of a {@link Meta} @returns {() => Meta} */
+function readOnce(text) {
+  /** @type {Meta | undefined} */
+  let meta;
+  return () => (meta ??= /** @type {Meta} */ (JSON.parse(text)));
+}
+
+/**
+ * Made apart from the answer, whose text would else be held by the completion for as long as that is kept.
+ * @param {number} call @param {() => Meta} meta
+ */
+function makerOf(call, meta) {
+  return () => openpipeOf(call, meta);
 }
 
 /** A completion from an upstream of the core's own. */
@@ -132,22 +165,15 @@ class CompletionAnswer {
     this.call = call;
     this.requestId = requestId;
     this.text = text;
-    this.metaText = meta;
+    this.meta = readOnce(meta);
     this.log = log;
-    /** @type {Meta | undefined} */
-    this.parsedMeta = undefined;
     /** @type {Response | undefined} */
     this.madeResponse = undefined;
   }
 
-  get meta() {
-    this.parsedMeta ??= /** @type {Meta} */ (JSON.parse(this.metaText));
-    return this.parsedMeta;
-  }
-
   /** What `asResponse()` gives. */
   get response() {
-    this.madeResponse ??= responseOf(this.meta.head, this.text);
+    this.madeResponse ??= responseOf(this.meta().head, this.text, 'application/json');
     return this.madeResponse;
   }
 
@@ -155,8 +181,8 @@ class CompletionAnswer {
   value() {
     const completion = JSON.parse(this.text);
     Object.defineProperty(completion, '_request_id', { value: this.requestId, enumerable: false });
-    defineOpenpipe(completion, () => openpipeOf(this.call, () => this.meta));
-    this.log?.parsed(this.meta.head, completion, this.text.length);
+    defineOpenpipe(completion, makerOf(this.call, this.meta));
+    this.log?.parsed(this.meta().head, completion, this.text.length);
     return completion;
   }
 }

@@ -160,7 +160,11 @@ class Call {
         return value;
       },
       get response() {
-        response ??= request.response ?? responseOf(JSON.parse(metaText).head, JSON.stringify(value));
+        response ??= responseOf(
+          request.response ?? JSON.parse(metaText).head,
+          JSON.stringify(value),
+          'application/json',
+        );
         return response;
       },
     };
@@ -182,7 +186,7 @@ class Call {
     this.onAbort = signal && aborterOf(controller);
     const close = closerOf(id, foreign, signal, this.onAbort);
     this.seat = new Seat();
-    const reader = new EventReader(id, this.seat, close);
+    const reader = new EventReader(id, this.seat, controller, close);
     whenDropped(reader, close);
 
     const open = opener(sdk, reader);
@@ -202,7 +206,7 @@ class Call {
         return stream;
       },
       get response() {
-        response ??= foreign?.response ?? responseOf(state.meta.head, wireBody(reader));
+        response ??= responseOf(foreign?.response ?? state.meta.head, wireBody(reader), 'text/event-stream');
         return response;
       },
     });
@@ -344,9 +348,13 @@ class Call {
   }
 }
 
-/** @param {unknown} error */
+/** What was thrown as text; whatever it was, this does not throw in turn. @param {unknown} error */
 function messageOf(error) {
-  return error instanceof Error ? error.message : String(error);
+  try {
+    return String(error instanceof Error ? error.message : error);
+  } catch {
+    return 'something that has no text';
+  }
 }
 
 /**

@@ -32,12 +32,15 @@ class EventReader {
   /**
    * @param {number} call
    * @param {Seat} seat
+   * @param {AbortController} controller The stream's. The caller's signal aborts it as long as somebody holds it, and who
+   *   iterates may have nothing but the reader.
    * @param {() => void} onClose Called when the reader leaves before the end.
    */
-  constructor(call, seat, onClose) {
+  constructor(call, seat, controller, onClose) {
     this.call = call;
     this.seat = seat;
     seat.weak = new WeakRef(this);
+    this.controller = controller;
     this.onClose = onClose;
     /** @type {T[]} */
     this.events = [];
@@ -50,6 +53,8 @@ class EventReader {
     /** @type {{ resolve: (result: IteratorResult<T>) => void, reject: (error: unknown) => void }[]} */
     this.waiters = [];
     this.ended = false;
+    /** The reader left before the end. */
+    this.left = false;
     /** @type {{ error: unknown } | undefined} */
     this.failure = undefined;
   }
@@ -93,6 +98,7 @@ class EventReader {
     this.head = 0;
     this.failure = undefined;
     if (this.ended) return;
+    this.left = true;
     this.end();
     this.onClose();
   }
@@ -124,6 +130,8 @@ class EventReader {
 
   /** @param {any} [value] @returns {Promise<IteratorResult<T>>} */
   return(value) {
+    // As in the SDK, whose iterator says to all that listen that it was left.
+    if (!this.ended) this.controller.abort();
     this.close();
     return Promise.resolve({ value, done: true });
   }
@@ -224,6 +232,8 @@ function wireBody(reader) {
     {
       async pull(controller) {
         const { value, done } = await reader.next();
+        // As that of `fetch`: what was aborted has no end, and must not look as if it had.
+        if (done && reader.left) throw new DOMException('This operation was aborted', 'AbortError');
         controller.enqueue(encoder.encode(`data: ${done ? '[DONE]' : JSON.stringify(value)}\n\n`));
         if (done) controller.close();
       },

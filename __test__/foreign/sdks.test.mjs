@@ -89,12 +89,35 @@ for (const sdk of sdks) {
         const promise = create(openai, stream);
         const { data, response, request_id: requestId } = await promise.withResponse();
 
-        expect(response).toBe(await onlyAsked(asked).returned.asResponse());
+        const own = await onlyAsked(asked).returned.asResponse();
+        expect([response.status, response.url]).toEqual([own.status, own.url]);
+        expect(response.headers.get('date')).toBe(own.headers.get('date'));
+        expect(response.headers.get('content-type')).toBe(own.headers.get('content-type'));
         expect(await promise.asResponse()).toBe(response);
         expect(data).toBe(await onlyAsked(asked).returned);
         expect(response.headers.get('x-request-id')).toMatch(/^req_/);
         expect(requestId).toBe(response.headers.get('x-request-id'));
         if (stream) await readAll(data);
+      });
+    }
+
+    for (const stream of [false, true]) {
+      test(`lets the response behind its ${stream ? 'stream' : 'completion'} be read`, async ({ stage, serve }) => {
+        const { openai } = await withClient(sdk, stage, serve);
+        const response = await create(openai, stream).asResponse();
+        const content = `Answered by the foreign upstream, with the model ${MODEL}.`;
+
+        expect(response).toBeInstanceOf(Response);
+        if (!stream) {
+          const completion = /** @type {any} */ (await response.json());
+          expect(completion.choices[0].message.content).toBe(content);
+          return;
+        }
+        const events = (await response.text())
+          .split('\n\n')
+          .map((/** @type {string} */ event) => event.replace(/^data: /, ''));
+        expect(events.slice(-2)).toEqual(['[DONE]', '']);
+        expect(textOf(events.slice(0, -2).map((/** @type {string} */ event) => JSON.parse(event)))).toBe(content);
       });
     }
 

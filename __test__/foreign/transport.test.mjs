@@ -103,14 +103,16 @@ for (const [what, stream] of /** @type {const} */ ([
       expect(told.info.attempts).toMatchObject([{ upstream: 'openai', model: DIRECT, outcome: 'ok', tries: 1 }]);
     });
 
-    test('gives its own response', async () => {
+    test('gives a response with the head of its own', async () => {
       /** @type {Response | undefined} */
       let response;
       const { fetch } = fakeFetch((call) => (response = good(call)));
       const call = create(clientWith({ fetch }), stream);
       const told = await call.withResponse();
 
-      expect(told.response).toBe(response);
+      for (const part of /** @type {const} */ (['status', 'statusText', 'url']))
+        expect(told.response[part]).toBe(response?.[part]);
+      expect([...told.response.headers]).toEqual([...(response?.headers ?? [])]);
       expect(told.request_id).toBe('req_of_fetch');
       if (stream) expect(textOf((await readAll(told.data)).chunks)).toBe('Fetched.');
       else expect(told.data._request_id).toBe('req_of_fetch');

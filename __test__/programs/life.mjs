@@ -182,6 +182,62 @@ const scenes = {
     console.log(text);
   },
 
+  /** With --expose-gc: streams of which nobody holds anything but what they are read by, when their signal is aborted. */
+  async 'streams that are aborted while they are read'() {
+    const controller = new AbortController();
+    const { signal } = controller;
+    // A promise holds what it was resolved with, so none is kept.
+    const start = () =>
+      openai.chat.completions.create({ model: 'stalls-mid-stream', messages, stream: true }, { signal });
+    const ways = {
+      async 'for await'() {
+        for await (const _ of await start());
+      },
+      async iterator() {
+        const iterator = (await start())[Symbol.asyncIterator]();
+        while (!(await iterator.next()).done);
+      },
+      async body() {
+        for await (const _ of /** @type {any} */ ((await start().asResponse()).body));
+      },
+    };
+    const readings = Object.entries(ways).map(([name, read]) =>
+      read().then(
+        () => console.log(`${name} ended`),
+        (error) => console.log(`${name} ${error.constructor.name}`),
+      ),
+    );
+    for (let round = 0; round < 15; round += 1) {
+      await pause(20);
+      globalThis.gc?.();
+    }
+    controller.abort();
+    await Promise.all(readings);
+    done();
+  },
+
+  /** With --expose-gc: what a completion holds that is kept, beside what it consists of. */
+  async 'completions that are kept'() {
+    const kept = [];
+    for (let count = 0; count < 40; count += 1) {
+      const completion = /** @type {any} */ (await complete('large'));
+      completion.choices = [];
+      kept.push(completion);
+    }
+    globalThis.gc?.();
+    const before = process.memoryUsage();
+    for (let count = 0; count < 100; count += 1) {
+      const completion = /** @type {any} */ (await complete('large'));
+      completion.choices = [];
+      kept.push(completion);
+    }
+    await pause(10);
+    globalThis.gc?.();
+    const after = process.memoryUsage();
+    console.log(`${Math.round((after.heapUsed - before.heapUsed) / 100)} bytes each, ${kept.length} kept`);
+    done();
+  },
+
   /** With --expose-gc: what is left of many clients. */
   async 'many clients'() {
     const make = async (/** @type {number} */ count) => {
