@@ -465,7 +465,11 @@ async fn a_port_without_a_listener_refuses() {
 #[tokio::test]
 async fn a_name_that_nobody_has_is_not_found() {
     let upstream = at(&format!("http://{}/v1", unresolvable()), TransportSettings::default());
-    is_connection(&refused(&upstream).await, Some("ENOTFOUND"));
+    let failure = refused(&upstream).await;
+    // Without a network the resolver does not know whether there is such a name.
+    let code = failure.code.as_deref().filter(|code| ["ENOTFOUND", "EAI_AGAIN"].contains(code));
+    assert!(code.is_some(), "{failure:?}");
+    is_connection(&failure, code);
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
+use super::dns::{DnsError, Resolver};
 use super::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, refuse_completion};
 use crate::failure::{Failure, Head};
 use crate::headers::Secrets;
@@ -192,7 +193,7 @@ fn client(settings: &TransportSettings, reuse: bool) -> Result<Client, String> {
         .tcp_keepalive(TCP_KEEPALIVE)
         .tcp_keepalive_interval(TCP_KEEPALIVE)
         .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-        .dns_resolver(Resolver)
+        .dns_resolver(Resolver::default())
         .no_proxy();
     if !reuse {
         builder = builder.pool_max_idle_per_host(0);
@@ -241,30 +242,6 @@ fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
         attempt.follow()
     } else {
         attempt.stop()
-    }
-}
-
-/// The system's resolver, with an error of its own type.
-struct Resolver;
-
-#[derive(Debug)]
-struct DnsError(std::io::Error);
-
-impl std::fmt::Display for DnsError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the host name could not be resolved ({})", self.0)
-    }
-}
-
-impl Error for DnsError {}
-
-impl reqwest::dns::Resolve for Resolver {
-    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(DnsError)?;
-            let addresses: Vec<SocketAddr> = found.collect();
-            Ok(Box::new(addresses.into_iter()) as reqwest::dns::Addrs)
-        })
     }
 }
 
@@ -488,8 +465,8 @@ fn is_of_connection(error: &reqwest::Error) -> bool {
 /// The low-level reason by the name that Node.js gives it.
 fn code(error: &reqwest::Error) -> Option<String> {
     use std::io::ErrorKind as Io;
-    if find::<DnsError>(error).is_some() {
-        return Some("ENOTFOUND".into());
+    if let Some(error) = find::<DnsError>(error) {
+        return Some(error.code().into());
     }
     if let Some(tls) = find::<rustls::Error>(error) {
         return Some(tls_code(tls).into());

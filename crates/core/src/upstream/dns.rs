@@ -1,0 +1,221 @@
+//! The system's resolver, asked once for calls that come together.
+//!
+//! A look-up occupies a thread for as long as the system takes, which is half a minute where a name's servers are silent. A
+//! look-up for each new connection would, at a few dozen calls a second, occupy all the threads there are, and then the names
+//! of fallbacks, which are fine, would wait for a thread.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::Shared;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::time::Instant;
+
+use super::BoxFuture;
+
+/// Who asks within this time of the last look-up of a name waits for that one. Later ones ask anew, so that a lost packet,
+/// for which the system waits five seconds, holds up few.
+const TOGETHER: Duration = Duration::from_millis(500);
+
+type Found = Result<Arc<[SocketAddr]>, DnsError>;
+
+/// Why a name has no address.
+#[derive(Debug, Clone)]
+pub(super) struct DnsError(Arc<io::Error>);
+
+impl DnsError {
+    /// The reason by the name that Node.js gives it.
+    pub(super) fn code(&self) -> &'static str {
+        // The resolver's own code does not come through the standard library, but its words do (glibc's, musl's and macOS').
+        let reason = self.0.to_string();
+        let is_temporary = ["Temporary failure", "Try again", "temporarily"].iter().any(|words| reason.contains(words));
+        if is_temporary { "EAI_AGAIN" } else { "ENOTFOUND" }
+    }
+}
+
+impl fmt::Display for DnsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the host name could not be resolved ({})", self.0)
+    }
+}
+
+impl Error for DnsError {}
+
+/// How a name is looked up.
+type LookUp = dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync;
+
+/// A resolver for reqwest.
+pub(super) struct Resolver {
+    look_up: Box<LookUp>,
+    under_way: Arc<Mutex<HashMap<String, Flight>>>,
+}
+
+/// A look-up that is under way.
+#[derive(Clone)]
+struct Flight {
+    since: Instant,
+    found: Shared<BoxFuture<'static, Found>>,
+}
+
+impl Default for Resolver {
+    fn default() -> Self {
+        Self::new(|name| Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) }))
+    }
+}
+
+impl Resolver {
+    fn new(
+        look_up: impl Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync + 'static,
+    ) -> Self {
+        Self { look_up: Box::new(look_up), under_way: Arc::default() }
+    }
+
+    fn find(&self, name: &str) -> Shared<BoxFuture<'static, Found>> {
+        let now = Instant::now();
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(flight) = under_way.get(name).filter(|flight| now < flight.since + TOGETHER) {
+            return flight.found.clone();
+        }
+        let found = self.start(name, now);
+        under_way.insert(name.to_owned(), Flight { since: now, found: found.clone() });
+        found
+    }
+
+    /// Looks a name up, to the end also when all who asked have gone: the thread is taken by then.
+    fn start(&self, name: &str, now: Instant) -> Shared<BoxFuture<'static, Found>> {
+        let (looking, under_way, name) =
+            ((self.look_up)(name.to_owned()), Arc::clone(&self.under_way), name.to_owned());
+        #[expect(clippy::disallowed_methods, reason = "ends with the system's answer, and holds nothing of a call")]
+        let task = tokio::spawn(async move {
+            let found = looking.await;
+            let mut under_way = under_way.lock().unwrap_or_else(PoisonError::into_inner);
+            // An answer is for those who wait; who comes now asks anew, as names move.
+            if under_way.get(&name).is_some_and(|flight| flight.since == now) {
+                under_way.remove(&name);
+            }
+            found
+        });
+        let found = task.map(|ended| match ended {
+            Ok(Ok(found)) => Ok(Arc::from(found)),
+            Ok(Err(error)) => Err(DnsError(Arc::new(error))),
+            Err(error) => Err(DnsError(Arc::new(io::Error::other(error)))),
+        });
+        found.boxed().shared()
+    }
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let found = self.find(name.as_str());
+        Box::pin(async move {
+            let addresses: Vec<SocketAddr> = found.await?.to_vec();
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A resolver that takes its time and counts; names that begin with `no` are unknown.
+    fn resolver(time: Duration) -> (Arc<Resolver>, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        let resolver = Resolver::new(move |name| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Box::pin(async move {
+                sleep(time).await;
+                if name.starts_with("no") {
+                    return Err(io::Error::other("Name or service not known"));
+                }
+                Ok(vec![SocketAddr::from(([127, 0, 0, 1], 0))])
+            })
+        });
+        (Arc::new(resolver), asked)
+    }
+
+    async fn resolve(resolver: &Resolver, name: &str) -> Result<usize, String> {
+        let name = name.parse().map_err(|_| "no name".to_owned())?;
+        resolver.resolve(name).await.map(Iterator::count).map_err(|error| error.to_string())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_at_once_waits_for_one_look_up() {
+        let (resolver, asked) = resolver(SECOND);
+        let all = futures_util::future::join_all((0..100).map(|_| resolve(&resolver, "a.test"))).await;
+        assert!(all.iter().all(|found| *found == Ok(1)));
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_are_looked_up_apart() {
+        let (resolver, asked) = resolver(SECOND);
+        let (one, other) = tokio::join!(resolve(&resolver, "a.test"), resolve(&resolver, "no.test"));
+        assert_eq!(one, Ok(1));
+        assert!(other.unwrap_err().contains("Name or service not known"));
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_not_kept() {
+        let (resolver, asked) = resolver(SECOND / 10);
+        for _ in 0..3 {
+            assert_eq!(resolve(&resolver, "a.test").await, Ok(1));
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_up_that_hangs_holds_up_only_those_who_came_with_it() {
+        let (resolver, asked) = resolver(30 * SECOND);
+        let waits = || {
+            let resolver = Arc::clone(&resolver);
+            async move { tokio::time::timeout(SECOND, resolve(&resolver, "a.test")).await.is_err() }
+        };
+        let (first, second) = tokio::join!(waits(), async {
+            sleep(TOGETHER).await;
+            waits().await
+        });
+        assert!(first && second);
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_threads_that_a_silent_name_takes_are_few() {
+        let (resolver, asked) = resolver(30 * SECOND);
+        for _ in 0..3_000 {
+            let _ = tokio::time::timeout(SECOND / 100, resolve(&resolver, "a.test")).await;
+        }
+        assert!(asked.load(Ordering::SeqCst) <= 60, "{asked:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_up_goes_on_for_those_who_are_left() {
+        let (resolver, asked) = resolver(SECOND);
+        let leaving = tokio::time::timeout(SECOND / 10, resolve(&resolver, "a.test"));
+        let (left, stayed) = tokio::join!(leaving, resolve(&resolver, "a.test"));
+        assert!(left.is_err());
+        assert_eq!(stayed, Ok(1));
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_reason_has_the_name_that_node_gives_it() {
+        let code = |reason: &str| DnsError(Arc::new(io::Error::other(reason.to_owned()))).code();
+        assert_eq!(code("failed to lookup address information: Name or service not known"), "ENOTFOUND");
+        assert_eq!(code("failed to lookup address information: Temporary failure in name resolution"), "EAI_AGAIN");
+    }
+}
