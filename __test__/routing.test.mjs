@@ -129,6 +129,20 @@ describe('`metadata`', () => {
       expect(onlyChat(primary).body.metadata).toEqual({ a: 'b' });
     });
   }
+
+  for (const [what, store, change, kept] of /** @type {const} */ ([
+    ['leaves `store` out', true, { omit: ['store'] }, false],
+    ['sets it to `false`', true, { params: { store: false } }, false],
+    ['sets it to `true`', false, { params: { store: true } }, true],
+  ])) {
+    test(`${kept ? 'stays' : 'is taken out'} where the fallback ${what}`, async ({ stage }) => {
+      const { openai, fallback } = await stage({ primary: FAILING });
+      const openpipe = { fallback: { model: 'gpt-4o', ...change } };
+      await ask(openai, { openpipe: /** @type {any} */ (openpipe), body: { metadata: { a: 'b' }, store } });
+
+      expect('metadata' in onlyChat(fallback).body).toBe(kept);
+    });
+  }
 });
 
 describe("the body's text", () => {
