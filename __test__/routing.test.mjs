@@ -231,6 +231,23 @@ describe("the body's text", () => {
     expect(onlyChat(primary).headers['op-tags']).toContain('"a":1');
   });
 
+  test("is without the `openpipe` that only the body's `toJSON` has, and heeds it", async ({ stage }) => {
+    const { openai, primary } = await stage();
+    const written = { model: PRIMARY, messages: MESSAGES, openpipe: { tags: { a: 1 } } };
+    await openai.chat.completions.create(/** @type {any} */ ({ model: PRIMARY, toJSON: () => written }));
+
+    expect(onlyChat(primary).rawBody).toBe(JSON.stringify({ model: PRIMARY, messages: MESSAGES }));
+    expect(onlyChat(primary).headers['op-tags']).toContain('"a":1');
+  });
+
+  test('is without `openpipe` also where `toJSON` gives what has a `toJSON` itself', async ({ stage }) => {
+    const { openai, primary } = await stage();
+    const body = { model: PRIMARY, messages: MESSAGES, openpipe: {}, toJSON: () => body };
+    await openai.chat.completions.create(/** @type {any} */ (body));
+
+    expect(onlyChat(primary).rawBody).toBe(JSON.stringify({ model: PRIMARY, messages: MESSAGES }));
+  });
+
   test('of several megabytes arrives whole', async ({ stage }) => {
     const { openai, fallback } = await stage({ primary: FAILING });
     const content = 'größe '.repeat(1_000_000);
