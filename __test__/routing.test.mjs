@@ -501,6 +501,43 @@ describe('`withOptions()`', () => {
     expect(onlyChat(primary).headers.authorization).toBe(`Bearer ${OPENPIPE_KEY}`);
   });
 
+  test('counts what is `undefined` in `openpipe` as not given', async ({ stage }) => {
+    const { openai, primary } = await stage({ primary: FAILING, openpipe: WITH_FALLBACK });
+    const derived = openai.withOptions({ openpipe: { fallback: undefined, apiKey: undefined, baseUrl: undefined } });
+    expect((await ask(derived)).info.servedBy).toBe('fallback');
+    expect(onlyChat(primary).headers.authorization).toBe(`Bearer ${OPENPIPE_KEY}`);
+  });
+
+  test('takes another OpenPipe URL by either of its names', async ({ stage, serve }) => {
+    const { openai } = await stage({ primary: FAILING });
+    const other = await serve();
+    const derived = openai.withOptions({ openpipe: /** @type {any} */ ({ baseURL: other.url }) });
+    expect((await ask(derived)).error).toBeUndefined();
+    expect(chats(other)).toHaveLength(1);
+  });
+
+  test('keeps what a class gives as accessors', async ({ serve }) => {
+    const upstream = await serve();
+    class Settings {
+      get apiKey() {
+        return OPENPIPE_KEY;
+      }
+      get baseUrl() {
+        return upstream.url;
+      }
+    }
+    const openai = new OpenAI({ apiKey: 'k', logLevel: 'off', openpipe: new Settings() });
+    expect((await ask(openai.withOptions({ openpipe: { logRequest: false } }))).error).toBeUndefined();
+    expect(onlyChat(upstream).headers.authorization).toBe(`Bearer ${OPENPIPE_KEY}`);
+  });
+
+  test('refuses an `openpipe` that is no object', async ({ stage }) => {
+    const { openai } = await stage();
+    for (const openpipe of /** @type {any[]} */ ([5, 'x', []])) {
+      expect(() => openai.withOptions({ openpipe })).toThrow('`openpipe` must be an object');
+    }
+  });
+
   test("does not count the SDK's defaults as given", async ({ stage }) => {
     const { openai, primary } = await stage({ primary: FAILING, openpipe: WITH_FALLBACK });
     for (const client of [openai, openai.withOptions({}), openai.withOptions({ timeout: 9_000 }).withOptions({})]) {

@@ -428,6 +428,7 @@ function readBody(body) {
 }
 
 module.exports = {
+  CLIENT_MEMBERS,
   checkOptions,
   milliseconds,
   retries,

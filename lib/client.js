@@ -5,7 +5,7 @@ const { inspect } = require('node:util');
 
 const native = require('./native.js');
 const { promiseClass } = require('./answer.js');
-const { readClientOptions } = require('./arguments.js');
+const { CLIENT_MEMBERS, readClientOptions } = require('./arguments.js');
 const { create } = require('./completions.js');
 const { configOf } = require('./openpipe.js');
 const reports = require('./reports.js');
@@ -135,9 +135,23 @@ function withoutSecrets(url) {
   return url.replace(/[?#].*$/s, '').replace(/\/\/[^/]*@/, '//');
 }
 
-/** @param {any} before @param {any} now */
+/**
+ * What is `undefined` counts as not given. Members are read by their names as well: a class may have them as accessors.
+ * @param {any} before @param {any} now
+ */
 function mergeOpenpipe(before, now) {
-  return now === undefined || now === null ? before : { ...(configOf(before) ?? before), ...(configOf(now) ?? now) };
+  if (now === undefined || now === null) return before;
+  // Refused by the constructor.
+  if (typeof now !== 'object' || Array.isArray(now)) return now;
+  /** @type {any} */
+  const merged = { __proto__: null };
+  for (const given of [configOf(before) ?? before ?? {}, configOf(now) ?? now]) {
+    for (const name of new Set(['baseURL', ...CLIENT_MEMBERS, ...Object.keys(given)])) {
+      const value = given[name];
+      if (value !== undefined) merged[name === 'baseURL' ? 'baseUrl' : name] = value;
+    }
+  }
+  return merged;
 }
 
 /** Whether the SDK's constructor will find a key. @param {any} options */
