@@ -589,6 +589,49 @@ describe('`withOptions()`', () => {
   });
 });
 
+describe("the constructor's options", () => {
+  test('may be the accessors of a class, or inherited, as in the SDK', async ({ serve }) => {
+    const upstream = await serve();
+    class Config {
+      get apiKey() {
+        return OPENAI_KEY;
+      }
+      get baseURL() {
+        return upstream.url;
+      }
+      get organization() {
+        return 'org-of-config';
+      }
+      get openpipe() {
+        return { apiKey: OPENPIPE_KEY, logRequest: false };
+      }
+    }
+    for (const options of [new Config(), Object.create(new Config()), Object.freeze(new Config())]) {
+      upstream.reset();
+      const openai = new OpenAI(options);
+      expect((await ask(openai, { model: 'gpt-4o' })).error).toBeUndefined();
+      expect(onlyChat(upstream).headers).toMatchObject({
+        authorization: `Bearer ${OPENAI_KEY}`,
+        'openai-organization': 'org-of-config',
+      });
+      expect(JSON.stringify(Reflect.get(openai, '_options'))).not.toContain(OPENPIPE_KEY);
+    }
+  });
+
+  test('of a class that has no key make a client without one', async ({ serve }) => {
+    const upstream = await serve();
+    class Config {
+      get baseURL() {
+        return upstream.url;
+      }
+    }
+    const openai = new OpenAI(Object.assign(new Config(), { logLevel: /** @type {const} */ ('off') }));
+    expect((await ask(openai, { model: 'gpt-4o' })).error.constructor).toBe(OpenAI.OpenAIError);
+    openai.apiKey = 'sk-later';
+    expect((await ask(openai, { model: 'gpt-4o' })).error).toBeUndefined();
+  });
+});
+
 describe('what is set on a client after it was made has effect', () => {
   test('apiKey and baseURL', async ({ stage, serve }) => {
     const { openai, fallback } = await stage();

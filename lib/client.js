@@ -47,7 +47,7 @@ function defineClient(sdk) {
     constructor(options = {}) {
       const { openpipe, [inheritance]: inherited, ...own } = options;
       const missing = missingKey(sdk);
-      super(hasCredentials(own) ? own : { ...own, apiKey: missing });
+      super(over(options, hasCredentials(options) ? own : { ...own, apiKey: missing }));
       missing.client = this;
       if (this._options.apiKey === missing) Object.assign(this, { apiKey: null });
 
@@ -117,6 +117,15 @@ function defineClient(sdk) {
   OpenAI.OpenAI = OpenAI;
   OpenAI.Chat = Chat;
   return OpenAI;
+}
+
+/**
+ * What the SDK reads by its name it also finds where it is inherited, such as the accessors of a class of the user's: a copy
+ * would not have them.
+ * @param {any} options @param {Record<string, unknown>} own
+ */
+function over(options, own) {
+  return Object.create(Object(options), Object.getOwnPropertyDescriptors(own));
 }
 
 /**
