@@ -1,5 +1,7 @@
 /** Malformed arguments are refused in one place, before any traffic (contract.md, section 1). */
 
+import { runInNewContext } from 'node:vm';
+
 import OpenAI from 'openpipe-native';
 import { describe, expect } from 'vitest';
 
@@ -170,6 +172,40 @@ describe('a call is refused by a rejection, before any traffic', () => {
     });
   }
 
+  for (const option of ['tags', 'fallback.params']) {
+    check(`for an \`openpipe.${option}\` whose members cannot be seen`, async ({ refused }) => {
+      class Accessors {
+        get user() {
+          return 'x';
+        }
+      }
+      for (const value of [
+        new Map([['a', 1]]),
+        new Set(['a']),
+        new Headers({ a: '1' }),
+        Promise.resolve({}),
+        new Accessors(),
+      ]) {
+        const { message } = await refused({ model: 'm', openpipe: withMember(option, value) });
+        expect(message).toContain(`\`openpipe.${option}\` must be an object`);
+        expect(message).toMatch(value instanceof Map ? /got a Map without members/ : /without members/);
+      }
+    });
+  }
+
+  check('for `params` that say by their `toJSON` what they must not', async ({ refused }) => {
+    const asked = async (/** @type {any} */ params) => {
+      const { message } = await refused({ model: 'm', openpipe: { fallback: { model: 'f', params } } });
+      return message;
+    };
+    expect(await asked({ toJSON: () => ({ stream: true }) })).toContain('cannot change `stream`');
+    expect(await asked({ toJSON: () => ({ toJSON: () => ({ model: 'x' }), model: 'x' }) })).toContain(
+      'cannot change `model`',
+    );
+    expect(await asked({ toJSON: () => 'text' })).toContain('`openpipe.fallback.params` must be an object, got "text"');
+    expect(await asked(new Date(0))).toContain('`openpipe.fallback.params` must be an object, got a string');
+  });
+
   check('for a fallback in an array, by its number', async ({ refused }) => {
     const fallback = [{ model: 'a' }, { model: 'b', timeout: -1 }];
     expect((await refused({ model: 'm', openpipe: { fallback } })).message).toContain('`openpipe.fallback[1].timeout`');
@@ -252,6 +288,29 @@ describe('what is well-formed is taken', () => {
       const options = Object.fromEntries(optionRows.map(([option]) => [option, nothing]));
       expect((await ask(openai, { openpipe, options })).error).toBeUndefined();
       expect((await ask(openai, { body: { openpipe: nothing }, options: nothing })).error).toBeUndefined();
+    }
+  });
+
+  /** @type {[string, any][]} */
+  const objects = [
+    ['without a prototype', Object.assign(Object.create(null), { seed: 7 })],
+    ['of another realm', runInNewContext('({ seed: 7 })')],
+    ['of a class', new (class Params { seed = 7; })()],
+    ['of a class, with a `toJSON`', new (class Params { #seed = 7; toJSON() { return { seed: this.#seed }; } })()],
+  ]; // prettier-ignore
+  for (const [what, params] of objects) {
+    test(`\`params\` as an object ${what}`, async ({ stage }) => {
+      const { openai, fallback } = await stage({ primary: { kind: 'status', status: 418 } });
+      await ask(openai, { openpipe: { fallback: { model: 'm', params } } });
+      expect(onlyChat(fallback).body.seed).toBe(7);
+    });
+  }
+
+  test('`tags` and `params` that are empty, whatever made them', async ({ stage }) => {
+    const { openai } = await stage();
+    for (const empty of [{}, Object.create(null), runInNewContext('({})'), new (class Tags {})()]) {
+      const openpipe = { tags: empty, fallback: { model: 'm', params: empty } };
+      expect((await ask(openai, { openpipe })).error).toBeUndefined();
     }
   });
 

@@ -129,6 +129,20 @@ describe('`metadata`', () => {
       expect(onlyChat(primary).body.metadata).toEqual({ a: 'b' });
     });
   }
+
+  for (const [what, store, change, kept] of /** @type {const} */ ([
+    ['leaves `store` out', true, { omit: ['store'] }, false],
+    ['sets it to `false`', true, { params: { store: false } }, false],
+    ['sets it to `true`', false, { params: { store: true } }, true],
+  ])) {
+    test(`${kept ? 'stays' : 'is taken out'} where the fallback ${what}`, async ({ stage }) => {
+      const { openai, fallback } = await stage({ primary: FAILING });
+      const openpipe = { fallback: { model: 'gpt-4o', ...change } };
+      await ask(openai, { openpipe: /** @type {any} */ (openpipe), body: { metadata: { a: 'b' }, store } });
+
+      expect('metadata' in onlyChat(fallback).body).toBe(kept);
+    });
+  }
 });
 
 describe("the body's text", () => {
@@ -215,6 +229,23 @@ describe("the body's text", () => {
 
     expect(onlyChat(primary).rawBody).toBe(JSON.stringify({ model: PRIMARY, messages: MESSAGES, written: true }));
     expect(onlyChat(primary).headers['op-tags']).toContain('"a":1');
+  });
+
+  test("is without the `openpipe` that only the body's `toJSON` has, and heeds it", async ({ stage }) => {
+    const { openai, primary } = await stage();
+    const written = { model: PRIMARY, messages: MESSAGES, openpipe: { tags: { a: 1 } } };
+    await openai.chat.completions.create(/** @type {any} */ ({ model: PRIMARY, toJSON: () => written }));
+
+    expect(onlyChat(primary).rawBody).toBe(JSON.stringify({ model: PRIMARY, messages: MESSAGES }));
+    expect(onlyChat(primary).headers['op-tags']).toContain('"a":1');
+  });
+
+  test('is without `openpipe` also where `toJSON` gives what has a `toJSON` itself', async ({ stage }) => {
+    const { openai, primary } = await stage();
+    const body = { model: PRIMARY, messages: MESSAGES, openpipe: {}, toJSON: () => body };
+    await openai.chat.completions.create(/** @type {any} */ (body));
+
+    expect(onlyChat(primary).rawBody).toBe(JSON.stringify({ model: PRIMARY, messages: MESSAGES }));
   });
 
   test('of several megabytes arrives whole', async ({ stage }) => {
@@ -470,6 +501,43 @@ describe('`withOptions()`', () => {
     expect(onlyChat(primary).headers.authorization).toBe(`Bearer ${OPENPIPE_KEY}`);
   });
 
+  test('counts what is `undefined` in `openpipe` as not given', async ({ stage }) => {
+    const { openai, primary } = await stage({ primary: FAILING, openpipe: WITH_FALLBACK });
+    const derived = openai.withOptions({ openpipe: { fallback: undefined, apiKey: undefined, baseUrl: undefined } });
+    expect((await ask(derived)).info.servedBy).toBe('fallback');
+    expect(onlyChat(primary).headers.authorization).toBe(`Bearer ${OPENPIPE_KEY}`);
+  });
+
+  test('takes another OpenPipe URL by either of its names', async ({ stage, serve }) => {
+    const { openai } = await stage({ primary: FAILING });
+    const other = await serve();
+    const derived = openai.withOptions({ openpipe: /** @type {any} */ ({ baseURL: other.url }) });
+    expect((await ask(derived)).error).toBeUndefined();
+    expect(chats(other)).toHaveLength(1);
+  });
+
+  test('keeps what a class gives as accessors', async ({ serve }) => {
+    const upstream = await serve();
+    class Settings {
+      get apiKey() {
+        return OPENPIPE_KEY;
+      }
+      get baseUrl() {
+        return upstream.url;
+      }
+    }
+    const openai = new OpenAI({ apiKey: 'k', logLevel: 'off', openpipe: new Settings() });
+    expect((await ask(openai.withOptions({ openpipe: { logRequest: false } }))).error).toBeUndefined();
+    expect(onlyChat(upstream).headers.authorization).toBe(`Bearer ${OPENPIPE_KEY}`);
+  });
+
+  test('refuses an `openpipe` that is no object', async ({ stage }) => {
+    const { openai } = await stage();
+    for (const openpipe of /** @type {any[]} */ ([5, 'x', []])) {
+      expect(() => openai.withOptions({ openpipe })).toThrow('`openpipe` must be an object');
+    }
+  });
+
   test("does not count the SDK's defaults as given", async ({ stage }) => {
     const { openai, primary } = await stage({ primary: FAILING, openpipe: WITH_FALLBACK });
     for (const client of [openai, openai.withOptions({}), openai.withOptions({ timeout: 9_000 }).withOptions({})]) {
@@ -518,6 +586,49 @@ describe('`withOptions()`', () => {
     expect((await ask(openai.withOptions({}), { model: 'm' })).error.constructor).toBe(OpenAI.OpenAIError);
     expect((await ask(openai.withOptions({ apiKey: 'sk-new' }), { model: 'm' })).error).toBeUndefined();
     expect(onlyChat(upstream).headers.authorization).toBe('Bearer sk-new');
+  });
+});
+
+describe("the constructor's options", () => {
+  test('may be the accessors of a class, or inherited, as in the SDK', async ({ serve }) => {
+    const upstream = await serve();
+    class Config {
+      get apiKey() {
+        return OPENAI_KEY;
+      }
+      get baseURL() {
+        return upstream.url;
+      }
+      get organization() {
+        return 'org-of-config';
+      }
+      get openpipe() {
+        return { apiKey: OPENPIPE_KEY, logRequest: false };
+      }
+    }
+    for (const options of [new Config(), Object.create(new Config()), Object.freeze(new Config())]) {
+      upstream.reset();
+      const openai = new OpenAI(options);
+      expect((await ask(openai, { model: 'gpt-4o' })).error).toBeUndefined();
+      expect(onlyChat(upstream).headers).toMatchObject({
+        authorization: `Bearer ${OPENAI_KEY}`,
+        'openai-organization': 'org-of-config',
+      });
+      expect(JSON.stringify(Reflect.get(openai, '_options'))).not.toContain(OPENPIPE_KEY);
+    }
+  });
+
+  test('of a class that has no key make a client without one', async ({ serve }) => {
+    const upstream = await serve();
+    class Config {
+      get baseURL() {
+        return upstream.url;
+      }
+    }
+    const openai = new OpenAI(Object.assign(new Config(), { logLevel: /** @type {const} */ ('off') }));
+    expect((await ask(openai, { model: 'gpt-4o' })).error.constructor).toBe(OpenAI.OpenAIError);
+    openai.apiKey = 'sk-later';
+    expect((await ask(openai, { model: 'gpt-4o' })).error).toBeUndefined();
   });
 });
 

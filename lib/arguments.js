@@ -56,6 +56,31 @@ function isObject(value) {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/**
+ * Refuses what holds nothing in its members though it may hold something: a Map, a Set, a promise, an object of a class that
+ * has accessors only. It would be taken, and do nothing. Objects of other realms, of the user's own classes and without a
+ * prototype are told by their members.
+ * @param {string} option @param {string} takes @param {unknown} value @returns {asserts value is Record<string, any>}
+ */
+function checkData(option, takes, value) {
+  if (!isObject(value)) refuse(option, takes, value);
+  if (Object.keys(value).length > 0) return;
+  const kind = Object.prototype.toString.call(value).slice('[object '.length, -1);
+  if (kind === 'Object' && !hasAccessors(value)) return;
+  const got = kind === 'Object' ? 'an object' : `a ${kind}`;
+  throw new TypeError(`\`${option}\` must be ${takes}, got ${got} without members of its own`);
+}
+
+/** Whether a class of the object's has an accessor; every realm's `Object.prototype` has one. @param {object} value */
+function hasAccessors(value) {
+  let prototype = Object.getPrototypeOf(value);
+  while (prototype && Object.getPrototypeOf(prototype)) {
+    if (Object.values(Object.getOwnPropertyDescriptors(prototype)).some(({ get }) => get)) return true;
+    prototype = Object.getPrototypeOf(prototype);
+  }
+  return false;
+}
+
 /** @param {string} option @param {unknown} value @returns {number | 'Infinity' | undefined} */
 function milliseconds(option, value) {
   if (value === undefined || value === null) return undefined;
@@ -115,7 +140,7 @@ function names(option, value) {
 /** @param {string} option @param {unknown} value */
 function tags(option, value) {
   if (value === undefined || value === null) return undefined;
-  if (!isObject(value)) refuse(option, 'an object of strings, numbers, booleans or null', value);
+  checkData(option, 'an object of strings, numbers, booleans or null', value);
   /** @type {Record<string, unknown>} */
   const read = {};
   for (const [name, tag] of Object.entries(value)) {
@@ -158,8 +183,23 @@ function refuseFixed(option, members) {
 function params(option, value) {
   if (value === undefined || value === null) return undefined;
   if (!isObject(value)) refuse(option, 'an object', value);
-  refuseFixed(option, Object.keys(value));
-  return value;
+  const written = asWritten(value);
+  checkData(option, 'an object', written);
+  refuseFixed(option, Object.keys(written));
+  return written;
+}
+
+/**
+ * What `JSON.stringify` writes of an object: a class of the user's own may have a `toJSON` that says so. It is asked once, as
+ * there, and so before anything is looked at or taken out.
+ * @param {Record<string, any>} value @returns {unknown}
+ */
+function asWritten(value) {
+  if (typeof value.toJSON !== 'function') return value;
+  const written = value.toJSON('');
+  if (!isObject(written) || typeof written.toJSON !== 'function') return written;
+  const { toJSON, ...members } = written;
+  return members;
 }
 
 /**
@@ -375,14 +415,11 @@ function readSignal(signal) {
 function readBody(body) {
   if (!isObject(body)) throw new TypeError(`the body of a chat completion must be an object, got ${shown(body)}`);
   if (typeof body.model !== 'string' || body.model === '') refuse('model', 'a non-empty string', body.model);
-  let request = body;
-  let openpipe;
   try {
-    if ('openpipe' in body) {
-      // A class of the user's own that says how it is written must say so before its members are taken apart.
-      ({ openpipe, ...request } = typeof body.toJSON === 'function' ? body.toJSON('') : body);
-      openpipe ??= body.openpipe;
-    }
+    let openpipe;
+    let request = asWritten(body);
+    if (isObject(request) && 'openpipe' in request) ({ openpipe, ...request } = request);
+    openpipe ??= body.openpipe;
     return { text: JSON.stringify(request) ?? 'null', openpipe };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
@@ -391,6 +428,7 @@ function readBody(body) {
 }
 
 module.exports = {
+  CLIENT_MEMBERS,
   checkOptions,
   milliseconds,
   retries,

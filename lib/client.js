@@ -5,7 +5,7 @@ const { inspect } = require('node:util');
 
 const native = require('./native.js');
 const { promiseClass } = require('./answer.js');
-const { readClientOptions } = require('./arguments.js');
+const { CLIENT_MEMBERS, readClientOptions } = require('./arguments.js');
 const { create } = require('./completions.js');
 const { configOf } = require('./openpipe.js');
 const reports = require('./reports.js');
@@ -47,7 +47,7 @@ function defineClient(sdk) {
     constructor(options = {}) {
       const { openpipe, [inheritance]: inherited, ...own } = options;
       const missing = missingKey(sdk);
-      super(hasCredentials(own) ? own : { ...own, apiKey: missing });
+      super(over(options, hasCredentials(options) ? own : { ...own, apiKey: missing }));
       missing.client = this;
       if (this._options.apiKey === missing) Object.assign(this, { apiKey: null });
 
@@ -120,6 +120,15 @@ function defineClient(sdk) {
 }
 
 /**
+ * What the SDK reads by its name it also finds where it is inherited, such as the accessors of a class of the user's: a copy
+ * would not have them.
+ * @param {any} options @param {Record<string, unknown>} own
+ */
+function over(options, own) {
+  return Object.create(Object(options), Object.getOwnPropertyDescriptors(own));
+}
+
+/**
  * Only what the user gave counts as given: `withOptions` of the SDK passes its own defaults on as if they were.
  * @param {unknown} value @param {boolean | undefined} before @param {any} asked @param {string} name
  */
@@ -135,9 +144,23 @@ function withoutSecrets(url) {
   return url.replace(/[?#].*$/s, '').replace(/\/\/[^/]*@/, '//');
 }
 
-/** @param {any} before @param {any} now */
+/**
+ * What is `undefined` counts as not given. Members are read by their names as well: a class may have them as accessors.
+ * @param {any} before @param {any} now
+ */
 function mergeOpenpipe(before, now) {
-  return now === undefined || now === null ? before : { ...(configOf(before) ?? before), ...(configOf(now) ?? now) };
+  if (now === undefined || now === null) return before;
+  // Refused by the constructor.
+  if (typeof now !== 'object' || Array.isArray(now)) return now;
+  /** @type {any} */
+  const merged = { __proto__: null };
+  for (const given of [configOf(before) ?? before ?? {}, configOf(now) ?? now]) {
+    for (const name of new Set(['baseURL', ...CLIENT_MEMBERS, ...Object.keys(given)])) {
+      const value = given[name];
+      if (value !== undefined) merged[name === 'baseURL' ? 'baseUrl' : name] = value;
+    }
+  }
+  return merged;
 }
 
 /** Whether the SDK's constructor will find a key. @param {any} options */

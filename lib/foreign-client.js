@@ -4,6 +4,7 @@
  * it needs to decide (src/js_upstream.rs). Nothing is decided here.
  */
 
+const { watchForDone } = require('./done-watch.js');
 const native = require('./native.js');
 const { causeOf, withoutHeader } = require('./errors.js');
 
@@ -49,6 +50,8 @@ class ForeignRequest {
     this.chunks = [];
     /** The client's own `Response`, where its promise has one. @type {Response | undefined} */
     this.response = undefined;
+    /** Whether `[DONE]` passes below the stream, where its bytes can be seen. @type {{ passed: boolean } | undefined} */
+    this.done = undefined;
     /** @type {(() => unknown) | undefined} */
     this.key = undefined;
   }
@@ -74,7 +77,7 @@ class ForeignRequest {
       this.#answerError(error);
       return;
     }
-    this.#keepResponse(returned);
+    this.#keepResponse(returned, question.stream);
     // What is no promise is taken as it is. A thenable that throws when it is looked at rejects like any other.
     Promise.resolve(returned)
       .then((value) => this.#returned(value, question.stream))
@@ -108,13 +111,15 @@ class ForeignRequest {
     this.stream = undefined;
   }
 
-  /** @param {any} returned */
-  #keepResponse(returned) {
+  /** @param {any} returned @param {boolean} streaming */
+  #keepResponse(returned, streaming) {
     try {
       if (typeof returned?.asResponse !== 'function') return;
       Promise.resolve(returned.asResponse()).then(
         (response) => {
           this.response = response;
+          // Before the stream that is made of it is read.
+          if (streaming) this.done = read(() => watchForDone(response.body));
         },
         () => {}, // the same failure comes from the promise itself
       );
@@ -164,7 +169,7 @@ class ForeignRequest {
     if (this.dropped) return;
     try {
       if (result?.done) {
-        this.#answer('done');
+        this.#answer({ done: this.#endedByDone() });
         return;
       }
       const chunk = result.value;
@@ -175,6 +180,11 @@ class ForeignRequest {
       this.#answerError(error);
       this.drop();
     }
+  }
+
+  /** Somebody may have stopped the stream before all of its events were told. */
+  #endedByDone() {
+    return this.done?.passed === true && read(() => this.streamController?.signal?.aborted) !== true;
   }
 
   /** @param {unknown} error */

@@ -86,8 +86,8 @@ pub(crate) enum Answer {
     },
     /// The stream's next chunk, as JSON text.
     Chunk(Option<String>),
-    /// The stream's end.
-    Done,
+    /// The stream's end, and whether `[DONE]` was seen to pass before it.
+    Done(bool),
     /// `fetch` had a response.
     Response { status: u16, headers: HeaderList },
     /// It threw or rejected.
@@ -119,7 +119,7 @@ impl Upstream for JsUpstream {
                 }
                 Answer::Stream { .. } => Err(invalid("the client returned a stream where a completion was asked for")),
                 Answer::Error(error) => Err(error.classify()),
-                Answer::Chunk(_) | Answer::Done | Answer::Response { .. } => {
+                Answer::Chunk(_) | Answer::Done(_) | Answer::Response { .. } => {
                     Err(invalid("the client's answer was out of turn"))
                 }
             }
@@ -169,9 +169,10 @@ impl EventSource for JsEvents {
                 Answer::Chunk(text) => {
                     Ok(Some(vec![SseEvent { data: text.unwrap_or_else(|| "null".into()), is_error: false }]))
                 }
-                Answer::Done => {
+                Answer::Done(told) => {
                     self.conversation.over = true;
-                    Ok(None)
+                    // The client's iterator keeps it to itself; to those who judge the stream it is an event like any other.
+                    Ok(told.then(|| vec![SseEvent { data: "[DONE]".into(), is_error: false }]))
                 }
                 Answer::Error(error) => {
                     self.conversation.over = true;

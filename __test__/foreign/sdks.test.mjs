@@ -6,10 +6,11 @@
 import OpenPipe from 'openpipe-native';
 import { describe, expect } from 'vitest';
 
+import { sseEvent } from '../../demo/upstream/payload.mjs';
 import { ask, readAll, rejection, textOf } from '../support/calls.mjs';
 import { OPENAI_KEY, OPENPIPE_KEY } from '../support/keys.mjs';
 import { chats, onlyChat, PRIMARY, test } from '../support/upstreams.mjs';
-import { FAILING, MODEL, onlyAsked, TO_CLIENT, watched } from './support/clients.mjs';
+import { contentChunk, FAILING, MODEL, onlyAsked, TO_CLIENT, watched } from './support/clients.mjs';
 import { FOREIGN_KEY, sdks } from './support/sdks.mjs';
 
 /** @import { FailureKind } from 'openpipe-native' */
@@ -48,6 +49,9 @@ const failures = [
   { name: 'is not there', doing: 'refused', kind: 'connection', error: 'APIConnectionError' },
   { name: 'resets the connection', doing: { kind: 'reset' }, kind: 'connection', error: 'APIConnectionError' },
 ];
+
+/** An event of a choice that is never finished. */
+const CONTENT = sseEvent(contentChunk('[DONE]'));
 
 for (const sdk of sdks) {
   describe(`${sdk.name} as the fallback client`, () => {
@@ -234,6 +238,29 @@ for (const sdk of sdks) {
       expect(textOf(chunks)).toMatch(/^Answered by /);
       expect(error.openpipe.attempts[1]).toMatchObject({ upstream: 'client', outcome: 'stream' });
     });
+
+    // Its own stream is made of events that were read natively: there are no bytes to be seen.
+    if (sdk.name !== 'this package') {
+      test('ends well by `[DONE]`, wherever its bytes are split, though a choice was never finished', async ({
+        stage,
+        serve,
+      }) => {
+        const bytes = [CONTENT, 'da', 'ta: [DO', 'NE]\n', '\n'];
+        const { openai } = await withClient(sdk, stage, serve, { kind: 'sse', sse: bytes, paceMs: 5 });
+        const { chunks, error } = await readAll(await create(openai, true));
+
+        expect(error).toBeUndefined();
+        expect(textOf(chunks)).toBe('[DONE]');
+      });
+
+      test('has not ended by what only looks like `[DONE]`', async ({ stage, serve }) => {
+        const bytes = [CONTENT, ': data: [DONE]\n\n'];
+        const { openai } = await withClient(sdk, stage, serve, { kind: 'sse', sse: bytes });
+        const { error } = await readAll(await create(openai, true));
+
+        expect(error?.message).toContain('no finish reason and no [DONE]');
+      });
+    }
 
     test('is told to stop when the reader leaves', async ({ stage, serve }) => {
       const { openai, foreign } = await withClient(sdk, stage, serve, {

@@ -228,6 +228,28 @@ describe('a custom `fetch`', () => {
     });
   }
 
+  test('that gives a stream with `[DONE]` has ended it well, though one choice was never finished', async () => {
+    const [opening, ...rest] = chunks('Fetched.');
+    const other = { ...opening, choices: [{ index: 1, delta: { content: 'b' }, finish_reason: null }] };
+    const events = [opening, other, ...rest].map(sseEvent).join('');
+    const asked = async (/** @type {BodyInit} */ body) =>
+      ask(clientWith({ fetch: async () => new Response(body) }), { model: DIRECT, stream: true });
+
+    expect((await asked(events + sseEvent('[DONE]'))).error).toBeUndefined();
+    expect((await asked(events)).error.message).toContain('before it was complete');
+  });
+
+  test('may answer with a body that does not let itself be watched', async () => {
+    const events = [...chunks('Fetched.'), '[DONE]'].map(sseEvent).join('');
+    const answer = async () => {
+      const response = new Response(events);
+      Object.freeze(response.body);
+      return response;
+    };
+    const told = await ask(clientWith({ fetch: answer }), { model: DIRECT, stream: true });
+    expect(told).toMatchObject({ text: 'Fetched.', error: undefined });
+  });
+
   test('that was set later is used as well', async () => {
     const { fetch, calls } = fakeFetch();
     const openai = clientWith();

@@ -24,13 +24,13 @@ fn expected(body: &str, edit: &Edit<'_>) -> Option<Value> {
     let mut tree: Map<String, Value> = serde_json::from_str(body).ok()?;
     let params: Map<String, Value> =
         edit.params.map_or(Some(Map::new()), |raw| serde_json::from_str(raw.get()).ok())?;
-    if edit.drop_unstored_metadata && tree.get("store") != Some(&Value::Bool(true)) {
-        tree.shift_remove("metadata");
-    }
     for name in edit.omit.iter().filter(|name| edit.model.is_none() || *name != "model") {
         tree.shift_remove(name);
     }
     tree.extend(params.into_iter().filter(|(name, _)| name != "model"));
+    if edit.drop_unstored_metadata && tree.get("store") != Some(&Value::Bool(true)) {
+        tree.shift_remove("metadata");
+    }
     if let Some(model) = edit.model {
         tree.insert("model".into(), model.into());
     }

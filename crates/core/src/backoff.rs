@@ -2,7 +2,8 @@
 //!
 //! Defaults are the SDK's (`shouldRetry`, `retryRequest`, `calculateDefaultRetryTimeoutMillis` of openai-node): connection
 //! errors, 408, 409, 429, 5xx and what `x-should-retry` says; 0.5 s doubling to 8 s, less up to a quarter of jitter;
-//! `Retry-After-Ms` and `Retry-After`. The bounds are contract.md's, section 4.
+//! `Retry-After-Ms` and `Retry-After`, where that is no more than a minute (as in openai 5 and 7; 6 waits for however long it is
+//! told). The bounds are contract.md's, section 4.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +11,8 @@ use crate::failure::{Failure, Head, Kind};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+/// Who is asked for a longer pause takes its own: to the caller, one so long would be a hang.
+const LONGEST_ASKED_PAUSE: Duration = Duration::from_secs(60);
 /// A pause longer than this is not taken while another target waits.
 const LONGEST_PAUSE_WHILE_ANOTHER_WAITS: Duration = Duration::from_secs(5);
 
@@ -45,7 +48,10 @@ impl RetryPolicy {
             return None;
         }
         let asked = failed.failure.head.as_deref().and_then(|head| asked_pause(head, failed.now));
-        let pause = asked.unwrap_or_else(|| default_pause(failed.tries, failed.random));
+        let pause = asked
+            // Where another target waits, one that asks for so long is left to it.
+            .filter(|asked| self.another_waits || *asked <= LONGEST_ASKED_PAUSE)
+            .unwrap_or_else(|| default_pause(failed.tries, failed.random));
         let outlasts = failed.time_left.is_some_and(|left| pause >= left);
         let too_long = self.another_waits && pause > LONGEST_PAUSE_WHILE_ANOTHER_WAITS;
         (!outlasts && !too_long).then_some(pause)
@@ -186,6 +192,16 @@ mod tests {
         assert_eq!(pause(FOLLOWED, &answered(429, &[("retry-after", "6")]), 1, None), None);
         assert_eq!(pause(FOLLOWED, &answered(429, &[("retry-after", "5")]), 1, None), Some(5 * SECOND));
         assert_eq!(pause(LAST, &answered(429, &[("retry-after", "6")]), 1, None), Some(6 * SECOND));
+    }
+
+    #[test]
+    fn who_is_asked_for_more_than_a_minute_takes_its_own_pause() {
+        let pause_for =
+            |policy, seconds: &str, left| pause(policy, &answered(429, &[("retry-after", seconds)]), 1, left);
+        assert_eq!(pause_for(LAST, "60", None), Some(60 * SECOND));
+        assert_eq!(pause_for(LAST, "61", None), Some(FIRST_PAUSE));
+        assert_eq!(pause_for(LAST, "90", Some(10 * SECOND)), Some(FIRST_PAUSE));
+        assert_eq!(pause_for(FOLLOWED, "90", None), None, "the other target does not wait for this one");
     }
 
     #[test]

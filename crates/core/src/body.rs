@@ -36,7 +36,7 @@ pub struct Edit<'a> {
     pub params: Option<&'a RawValue>,
     /// Members that this target does not take.
     pub omit: &'a [String],
-    /// Take `metadata` out unless `store` is `true`: OpenAI rejects the one without the other.
+    /// Take `metadata` out unless `store` is `true` in what is sent: OpenAI rejects the one without the other.
     pub drop_unstored_metadata: bool,
 }
 
@@ -89,7 +89,14 @@ impl RequestBody {
         let params =
             edit.params.and_then(|raw| serde_json::from_str::<Members<'_>>(raw.get()).ok()).unwrap_or_default();
         let model = edit.model.map(json::string);
-        let drop_metadata = edit.drop_unstored_metadata && self.value_of("store") != Some(b"true");
+        let omits = |key: &str| edit.omit.iter().any(|name| json::is_quoted(key, name));
+        // What `params` sets is meant for this target, so it outlives `omit`.
+        let store = match params.get("store") {
+            Some(value) => Some(value.get().as_bytes()),
+            None => self.value_of("store").filter(|_| !omits("\"store\"")),
+        };
+        let drop_metadata = edit.drop_unstored_metadata && store != Some(b"true");
+        let is_unstored = |key: &str| drop_metadata && json::is_quoted(key, "metadata");
 
         let replacement = |key: &str| -> Option<&str> {
             if json::is_quoted(key, "model") {
@@ -97,27 +104,22 @@ impl RequestBody {
             }
             params.get_quoted(key).map(RawValue::get)
         };
-        let dropped = |key: &str| {
-            (drop_metadata && json::is_quoted(key, "metadata"))
-                || edit.omit.iter().any(|name| json::is_quoted(key, name))
-        };
 
         let mut keys = self.members.iter().map(|member| self.key(member));
-        if params.is_empty() && !keys.any(|key| replacement(key).is_some() || dropped(key)) {
+        if params.is_empty() && !keys.any(|key| replacement(key).is_some() || omits(key) || is_unstored(key)) {
             return self.text.clone();
         }
         let mut out = Vec::with_capacity(self.text.len() + 64);
         for member in &self.members {
             let key = self.key(member);
-            // What `params` sets is meant for this target, so it outlives `omit`.
             let replacement = replacement(key);
-            if replacement.is_some() || !dropped(key) {
+            if (replacement.is_some() || !omits(key)) && !is_unstored(key) {
                 push_member(&mut out, key, replacement.map_or_else(|| self.value(member), str::as_bytes));
             }
         }
         for (key, value) in params.iter() {
             let is_known = self.members.iter().any(|member| json::same_name(self.key(member), key.get()));
-            if !is_known && !json::is_quoted(key.get(), "model") {
+            if !is_known && !json::is_quoted(key.get(), "model") && !is_unstored(key.get()) {
                 push_member(&mut out, key.get(), value.get().as_bytes());
             }
         }
@@ -231,6 +233,30 @@ mod tests {
         );
         let stored = r#"{"model":"a","metadata":{"k":"v"},"store":true}"#;
         assert_eq!(edited(stored, &edit), stored);
+    }
+
+    #[test]
+    fn whether_metadata_is_stored_is_what_the_target_is_told() {
+        let stored = r#"{"model":"a","metadata":{"k":"v"},"store":true}"#;
+        let unstored = r#"{"model":"a","metadata":{"k":"v"}}"#;
+        let sent = |text: &str, params: &str, omit: &[&str]| {
+            let params: Box<RawValue> = serde_json::from_str(params).unwrap();
+            let omit: Vec<String> = omit.iter().map(|name| (*name).to_owned()).collect();
+            edited(text, &Edit { params: Some(&params), omit: &omit, drop_unstored_metadata: true, ..Edit::default() })
+        };
+        assert_eq!(sent(stored, "{}", &["store"]), r#"{"model":"a"}"#);
+        assert_eq!(sent(stored, r#"{"store":false}"#, &[]), r#"{"model":"a","store":false}"#);
+        assert_eq!(sent(unstored, r#"{"store":true}"#, &[]), r#"{"model":"a","metadata":{"k":"v"},"store":true}"#);
+        assert_eq!(sent(stored, r#"{"store":true}"#, &["store"]), stored);
+        assert_eq!(sent(stored, r#"{"metadata":{"k":2}}"#, &[]), r#"{"model":"a","metadata":{"k":2},"store":true}"#);
+    }
+
+    #[test]
+    fn metadata_that_params_set_needs_store_as_well() {
+        let params: Box<RawValue> = serde_json::from_str(r#"{"metadata":{"k":"p"},"n":1}"#).unwrap();
+        let edit = Edit { params: Some(&params), drop_unstored_metadata: true, ..Edit::default() };
+        assert_eq!(edited(r#"{"model":"a"}"#, &edit), r#"{"model":"a","n":1}"#);
+        assert_eq!(edited(r#"{"model":"a","metadata":{}}"#, &edit), r#"{"model":"a","n":1}"#);
     }
 
     /// A request's members, by their text; the names of a few are likely.

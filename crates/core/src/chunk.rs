@@ -31,7 +31,7 @@ pub const MAX_CHOICES: usize = 1024;
 pub struct Signs {
     /// It carries content, a refusal, reasoning, a tool or function call.
     pub content: bool,
-    /// The choices that it mentions: index, and whether it gives a finish reason.
+    /// The choices that it mentions: index (where it has none its place, as in merge.rs), and whether it gives a finish reason.
     pub choices: Vec<(u64, bool)>,
     /// Its `error` member, as JSON text.
     pub error: Option<String>,
@@ -100,8 +100,9 @@ pub fn signs(data: &str) -> Result<Signs, serde_json::Error> {
                 .iter()
                 .flatten()
                 .take(MAX_CHOICES)
-                .map(|Strict(choice)| {
-                    (choice.index.unwrap_or(0), choice.finish_reason.is_some_and(json::holds_something))
+                .zip(0..)
+                .map(|(Strict(choice), place)| {
+                    (choice.index.unwrap_or(place), choice.finish_reason.is_some_and(json::holds_something))
                 })
                 .collect(),
             error: chunk.error.map(|error| error.get().to_owned()),
@@ -121,8 +122,9 @@ pub fn signs(data: &str) -> Result<Signs, serde_json::Error> {
         choices: choices
             .iter()
             .take(MAX_CHOICES)
-            .map(|choice| {
-                let index = choice.get("index").and_then(|raw| raw.get().parse().ok()).unwrap_or(0);
+            .zip(0..)
+            .map(|(choice, place)| {
+                let index = choice.get("index").and_then(|raw| raw.get().parse().ok()).unwrap_or(place);
                 (index, choice.get("finish_reason").is_some_and(json::holds_something))
             })
             .collect(),
@@ -179,6 +181,16 @@ mod tests {
                 .unwrap();
         assert_eq!(signs.choices, [(1, true), (0, false)]);
         assert!(signs.finishes() && !signs.content);
+    }
+
+    #[test]
+    fn a_choice_without_an_index_is_known_by_its_place() {
+        for choices in
+            [r#"{"delta":{}},{"finish_reason":"stop"}"#, r#"{"index":0.0},{"index":-1,"finish_reason":"stop"}"#]
+        {
+            let signs = signs(&format!(r#"{{"choices":[{choices}]}}"#)).unwrap();
+            assert_eq!(signs.choices, [(0, false), (1, true)], "{choices}");
+        }
     }
 
     #[test]

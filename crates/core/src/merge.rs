@@ -5,8 +5,8 @@
 //!
 //! The rules follow from how the API streams (and how openai-node's `ChatCompletionStream` accumulates):
 //! members of a few names are pieces of a text and are joined; objects are merged; of arrays, elements with an `index`
-//! are merged by it (choices, tool calls) and others appended (log probabilities); of everything else the last value that
-//! is not `null` counts.
+//! are merged by it (choices, tool calls) and others appended (log probabilities); a choice without one is known by its place;
+//! of everything else the last value that is not `null` counts.
 
 use std::fmt::Write as _;
 
@@ -171,7 +171,9 @@ impl Node {
             }
             Some(b'[') if depth < MAX_DEPTH => {
                 if let Ok(elements) = serde_json::from_str::<Vec<&RawValue>>(text) {
-                    self.append(&elements, depth + 1);
+                    // Tool calls without an index come whole, each once; choices come in every chunk (see chunk.rs).
+                    let is_placed = depth == 0 && json::is_quoted(name.get(), "choices");
+                    self.append(&elements, is_placed, depth + 1);
                 }
             }
             Some(b'"') => {
@@ -201,14 +203,15 @@ impl Node {
         object
     }
 
-    fn append(&mut self, elements: &[&RawValue], depth: usize) {
+    fn append(&mut self, elements: &[&RawValue], is_placed: bool, depth: usize) {
         if !matches!(self, Self::Array(_)) {
             *self = Self::Array(Vec::new());
         }
         let Self::Array(array) = self else { unreachable!("it was just made one") };
-        for element in elements {
+        for (element, place) in elements.iter().zip(0..) {
             let members = serde_json::from_str::<Members<'_>>(element.get()).ok();
             let index = members.as_ref().and_then(|members| members.get("index")?.get().parse::<u64>().ok());
+            let index = index.or(is_placed.then_some(place));
             let Some((members, index)) = members.zip(index) else {
                 array.push(Element { index: None, node: Self::Raw(element.get().to_owned()) });
                 continue;

@@ -68,6 +68,28 @@ fn several_choices_are_kept_apart_and_sorted() {
 }
 
 #[test]
+fn choices_without_an_index_are_known_by_their_place() {
+    let completion = merged(&[
+        chunk(json!([{"delta": {"content": "a"}}, {"delta": {"content": "x"}}])),
+        chunk(json!([{"index": null, "delta": {"content": "b"}}, {"index": 1, "delta": {"content": "y"}}])),
+        chunk(json!([{"delta": {}, "finish_reason": "stop"}])),
+    ]);
+    let choices = completion["choices"].as_array().unwrap();
+    assert_eq!(choices.len(), 2);
+    assert_eq!(choices[0]["message"], json!({"role": "assistant", "content": "ab"}));
+    assert_eq!(choices[0]["finish_reason"], "stop");
+    assert_eq!(choices[1]["message"]["content"], "xy");
+}
+
+#[test]
+fn tool_calls_without_an_index_are_kept_apart() {
+    let call = |id: &str| chunk(json!([{"delta": {"tool_calls": [{"id": id, "function": {"name": "f"}}]}}]));
+    let completion = merged(&[call("a"), call("b")]);
+    let calls = &completion["choices"][0]["message"]["tool_calls"];
+    assert_eq!((&calls[0]["id"], &calls[1]["id"]), (&json!("a"), &json!("b")));
+}
+
+#[test]
 fn usage_may_come_in_a_last_chunk_without_choices() {
     let mut first = chunk(json!([{"index": 0, "delta": {"content": "x"}}]));
     first["usage"] = Value::Null;

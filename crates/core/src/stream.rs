@@ -170,8 +170,8 @@ impl EventStream {
         let batch = match deadline {
             Some(deadline) => match timeout_at(deadline, self.source.next()).await {
                 Ok(batch) => batch,
-                // A JavaScript client does not show its `[DONE]`: one whose upstream leaves the connection open behind it
-                // reads on, though everything has come.
+                // A JavaScript client shows its `[DONE]` at the end of the body, if at all: one whose upstream leaves the
+                // connection open behind it reads on, though everything has come.
                 Err(_elapsed) if self.ticket.is_some() && self.judge.is_complete() => return self.end_with(Ok(())),
                 Err(_elapsed) => return self.end_with(Err(silence)),
             },
