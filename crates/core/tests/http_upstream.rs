@@ -882,6 +882,17 @@ async fn a_connection_that_is_reset_upon_its_second_request_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_used_connection_that_is_closed_after_a_while_of_work_is_not_replaced() {
+    let (server, second) = asked_twice(|mut connection| async move {
+        connection.request().await;
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+    })
+    .await;
+    is_connection(&second.unwrap_err(), Some("UND_ERR_SOCKET"));
+    assert_eq!((server.connections(), server.requests().len()), (1, 2), "nothing was sent twice");
+}
+
+#[tokio::test]
 async fn a_stale_connection_is_replaced_once() {
     let server = Server::start(|mut connection| async move {
         connection.request().await;

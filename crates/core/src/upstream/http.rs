@@ -9,7 +9,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -35,6 +35,9 @@ const RETRY_COUNT: &str = "x-stainless-retry-count";
 const MAX_REDIRECTS: usize = 4;
 /// Idle connections are given up after this; most servers and balancers keep theirs for 60 s or more.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(55);
+/// A connection that has died idle says so about a round trip after something was sent on it, also where the server is on the
+/// other side of the world. One that fails later has worked on the request, which must not be sent twice.
+const STALE_WITHIN: Duration = Duration::from_millis(500);
 /// A peer that vanished without a word is noticed after about a minute.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(15);
 
@@ -126,7 +129,7 @@ impl HttpPool {
     }
 
     /// Sends a request. One that went to a connection which had died idle, and of which no byte came back, is sent again
-    /// on a fresh connection: the caller's try has not begun before.
+    /// on a fresh connection: the caller's try has not begun before. That it had died idle is known by how soon it fails.
     async fn exchange(
         &self,
         method: &Method,
@@ -143,8 +146,9 @@ impl HttpPool {
             }
             request
         };
+        let sent_at = Instant::now();
         let result = match clients.pooled.execute(request()).await {
-            Err(error) if self.was_stale(&error) => clients.fresh().await?.execute(request()).await,
+            Err(error) if self.had_served(&error) && sent_at.elapsed() < STALE_WITHIN => clients.fresh().await?.execute(request()).await,
             result => result,
         };
         let response = result.map_err(|error| failure(&error))?;
@@ -154,8 +158,8 @@ impl HttpPool {
         Ok(response)
     }
 
-    /// Whether a request failed because its connection had served before and was closed since.
-    fn was_stale(&self, error: &reqwest::Error) -> bool {
+    /// Whether a request failed because its connection, which had served before, was closed without a byte of an answer.
+    fn had_served(&self, error: &reqwest::Error) -> bool {
         let Some(client_error) = find::<hyper_util::client::legacy::Error>(error) else { return false };
         if client_error.is_connect() || find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {
             return false;
