@@ -148,7 +148,9 @@ impl HttpPool {
         };
         let sent_at = Instant::now();
         let result = match clients.pooled.execute(request()).await {
-            Err(error) if self.had_served(&error) && sent_at.elapsed() < STALE_WITHIN => clients.fresh().await?.execute(request()).await,
+            Err(error) if self.had_served(&error) && sent_at.elapsed() < STALE_WITHIN => {
+                clients.fresh().await?.execute(request()).await
+            }
             result => result,
         };
         let response = result.map_err(|error| failure(&error))?;
