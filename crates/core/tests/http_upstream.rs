@@ -379,6 +379,25 @@ async fn http_1_0_ends_its_body_with_the_connection() {
     assert_eq!(answered(bytes).await.unwrap().text, COMPLETION);
 }
 
+#[tokio::test]
+async fn a_head_is_read_as_leniently_as_fetch_reads_it() {
+    let many: String = (0..400).map(|number| format!("x-{number}: 1\r\n")).collect();
+    for (what, headers) in [
+        ("many lines", many.as_str()),
+        ("a line that goes on", "x-folded: one\r\n two\r\n"),
+        ("a blank before the colon", "x-blank : 1\r\n"),
+        ("a name with a blank in it", "x odd: 1\r\n"),
+        ("Latin-1", "x-name: caf\u{e9}\r\n"),
+    ] {
+        let bytes = response("200 OK", &format!("x-request-id: req_1\r\n{headers}"), COMPLETION);
+        let completion = answered(bytes).await.unwrap_or_else(|failure| panic!("{what}: {failure:?}"));
+        assert_eq!((completion.text.as_str(), completion.head.request_id()), (COMPLETION, Some("req_1")), "{what}");
+        if let Some(folded) = completion.head.headers.get("x-folded") {
+            assert_eq!(folded.to_str().unwrap().split_whitespace().collect::<Vec<_>>(), ["one", "two"]);
+        }
+    }
+}
+
 // === Broken responses ===
 
 #[tokio::test]

@@ -35,6 +35,8 @@ const RETRY_COUNT: &str = "x-stainless-retry-count";
 const MAX_REDIRECTS: usize = 4;
 /// Idle connections are given up after this; most servers and balancers keep theirs for 60 s or more.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(55);
+/// The lines of a response's head. `fetch` bounds their bytes instead, to 16 KiB.
+const MAX_HEADERS: usize = 512;
 /// A connection that has died idle says so about a round trip after something was sent on it, also where the server is on the
 /// other side of the world. One that fails later has worked on the request, which must not be sent twice.
 const STALE_WITHIN: Duration = Duration::from_millis(500);
@@ -191,6 +193,11 @@ fn client(settings: &TransportSettings, reuse: bool) -> Result<Client, String> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Client::builder()
         .http1_only()
+        // What proxies in front of an API make of a head is read as `fetch` reads it.
+        .http1_max_headers(MAX_HEADERS)
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
+        .http1_allow_spaces_after_header_name_in_responses(true)
+        .http1_ignore_invalid_headers_in_responses(true)
         .redirect(redirect::Policy::custom(follow))
         .retry(reqwest::retry::never())
         .referer(false)
