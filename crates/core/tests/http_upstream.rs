@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_compression::tokio::write::{BrotliEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
+use async_compression::tokio::write::{BrotliEncoder, DeflateEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
 use http::{HeaderMap, HeaderValue};
 use openpipe_core::failure::{Failure, Kind, Surface};
 use openpipe_core::options::{MAX_RESPONSE_BYTES, parse_url};
@@ -116,11 +116,28 @@ fn chunk(bytes: impl AsRef<[u8]>) -> Vec<u8> {
     [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
 }
 
+/// Bytes in a content encoding: `encoded!(GzipEncoder, bytes)`.
+macro_rules! encoded {
+    ($encoder:ident, $bytes:expr) => {{
+        let mut encoder = $encoder::new(Vec::new());
+        encoder.write_all($bytes).await.unwrap();
+        encoder.shutdown().await.unwrap();
+        encoder.into_inner()
+    }};
+}
+
+/// The start of a body in a content encoding, with one event in it.
+macro_rules! flushed {
+    ($encoder:ident) => {{
+        let mut encoder = $encoder::new(Vec::new());
+        encoder.write_all(format!("data: {EVENT}\n\n").as_bytes()).await.unwrap();
+        encoder.flush().await.unwrap();
+        encoder.into_inner()
+    }};
+}
+
 async fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzipEncoder::new(Vec::new());
-    encoder.write_all(bytes).await.unwrap();
-    encoder.shutdown().await.unwrap();
-    encoder.into_inner()
+    encoded!(GzipEncoder, bytes)
 }
 
 /// A name that no resolver can have, and none is asked for: its first label is longer than DNS allows.
@@ -211,23 +228,87 @@ async fn a_chunked_completion_is_put_together() {
 
 #[tokio::test]
 async fn every_content_encoding_that_is_offered_is_decoded() {
-    macro_rules! encoded {
-        ($encoder:ident) => {{
-            let mut encoder = $encoder::new(Vec::new());
-            encoder.write_all(COMPLETION.as_bytes()).await.unwrap();
-            encoder.shutdown().await.unwrap();
-            encoder.into_inner()
-        }};
-    }
+    let completion = COMPLETION.as_bytes();
     for (encoding, body) in [
-        ("gzip", encoded!(GzipEncoder)),
-        ("br", encoded!(BrotliEncoder)),
-        ("zstd", encoded!(ZstdEncoder)),
-        ("deflate", encoded!(ZlibEncoder)),
+        ("gzip", encoded!(GzipEncoder, completion)),
+        ("br", encoded!(BrotliEncoder, completion)),
+        ("zstd", encoded!(ZstdEncoder, completion)),
+        ("deflate", encoded!(ZlibEncoder, completion)),
     ] {
         let bytes = response("200 OK", &format!("content-encoding: {encoding}\r\n"), body);
         assert_eq!(answered(bytes).await.expect(encoding).text, COMPLETION, "{encoding}");
     }
+}
+
+#[tokio::test]
+async fn a_content_encoding_may_have_any_name_and_any_form_that_fetch_reads() {
+    let completion = COMPLETION.as_bytes();
+    let gzipped = gzip(completion).await;
+    let (start, rest) = completion.split_at(9);
+    for (encoding, body) in [
+        ("GZip", gzipped.clone()),
+        ("x-gzip", gzipped.clone()),
+        ("BR", encoded!(BrotliEncoder, completion)),
+        ("deflate", encoded!(DeflateEncoder, completion)),
+        ("gzip, identity", gzipped.clone()),
+        ("gzip, br", encoded!(BrotliEncoder, &gzipped)),
+        ("deflate,gzip , zstd", encoded!(ZstdEncoder, &gzip(&encoded!(ZlibEncoder, completion)).await)),
+        ("gzip, gzip", gzip(&gzipped).await),
+        // Of several members; the first may be empty, and what follows the last may be padding.
+        ("gzip", [gzip(start).await, gzip(rest).await].concat()),
+        ("gzip", [gzip(b"").await, gzipped.clone(), gzip(b"\n").await].concat()),
+        ("gzip", [&gzipped[..], &[0; 16]].concat()),
+        ("zstd", [encoded!(ZstdEncoder, start), encoded!(ZstdEncoder, rest)].concat()),
+    ] {
+        let head = format!("content-encoding: {encoding}\r\n");
+        let text = |completion: Completion| completion.text.trim_end().to_owned();
+        let answer = answered(response("200 OK", &head, &body)).await.map(text);
+        assert_eq!(answer.expect(encoding), COMPLETION, "{encoding}");
+        let head = format!("HTTP/1.1 200 OK\r\n{head}transfer-encoding: chunked\r\n\r\n");
+        let answer = answered([head.as_bytes(), &chunked(&body, 1)].concat()).await.map(text);
+        assert_eq!(answer.expect(encoding), COMPLETION, "{encoding}, byte by byte");
+    }
+}
+
+#[tokio::test]
+async fn a_body_in_an_unknown_content_encoding_is_taken_as_it_came() {
+    for encoding in ["none", "utf-8", "aws-chunked", "gzip, aws-chunked"] {
+        let bytes = response("200 OK", &format!("content-encoding: {encoding}\r\n"), COMPLETION);
+        let completion = answered(bytes).await.expect(encoding);
+        assert_eq!(
+            (completion.text.as_str(), completion.head.header("content-encoding")),
+            (COMPLETION, Some(encoding))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_member_of_a_gzip_that_stops_short_is_an_invalid_response() {
+    let mut body = gzip(COMPLETION.as_bytes()).await;
+    body.extend_from_slice(&gzip(b"  ").await[..10]);
+    is_invalid(&answered(response("200 OK", "content-encoding: gzip\r\n", body)).await.unwrap_err(), "decoded");
+}
+
+#[tokio::test]
+async fn a_connection_serves_again_after_a_compressed_answer() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n";
+    let body = [head.as_bytes(), &chunk(gzip(COMPLETION.as_bytes()).await)].concat();
+    let server = Server::start(move |mut connection| {
+        let body = body.clone();
+        async move {
+            while connection.request().await.is_some() {
+                connection.send(&body).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                connection.send("0\r\n\r\n").await;
+            }
+        }
+    })
+    .await;
+    let upstream = upstream(server.address());
+    for _ in 0..3 {
+        assert_eq!(ask(&upstream).await.unwrap().text, COMPLETION);
+    }
+    assert_eq!(server.connections(), 1);
 }
 
 #[tokio::test]
@@ -586,23 +667,86 @@ async fn a_last_event_without_its_blank_line_is_given_at_a_clean_end_only() {
 
 #[tokio::test]
 async fn an_event_comes_as_soon_as_it_was_sent_compressed_or_not() {
-    for compressed in [false, true] {
-        let server = Server::start(move |mut connection| async move {
-            connection.request().await;
-            let encoding = if compressed { "content-encoding: gzip\r\n" } else { "" };
-            connection.send(format!("{SSE}{encoding}transfer-encoding: chunked\r\n\r\n")).await;
-            let text = format!("data: {EVENT}\n\n");
-            let mut encoder = GzipEncoder::new(Vec::new());
-            encoder.write_all(text.as_bytes()).await.unwrap();
-            encoder.flush().await.unwrap();
-            connection.send(chunk(if compressed { encoder.get_ref().clone() } else { text.into_bytes() })).await;
-            connection.closed().await;
+    for (encoding, bytes) in [
+        ("identity", format!("data: {EVENT}\n\n").into_bytes()),
+        ("gzip", flushed!(GzipEncoder)),
+        ("deflate", flushed!(ZlibEncoder)),
+        ("deflate", flushed!(DeflateEncoder)),
+        ("br", flushed!(BrotliEncoder)),
+        ("zstd", flushed!(ZstdEncoder)),
+        // A member for each event.
+        ("gzip", gzip(format!("data: {EVENT}\n\n").as_bytes()).await),
+    ] {
+        let server = Server::start(move |mut connection| {
+            let bytes = bytes.clone();
+            async move {
+                connection.request().await;
+                connection
+                    .send(format!("{SSE}content-encoding: {encoding}\r\ntransfer-encoding: chunked\r\n\r\n"))
+                    .await;
+                connection.send(chunk(bytes)).await;
+                connection.closed().await;
+            }
         })
         .await;
         let mut source = open(&upstream(server.address())).await.unwrap();
         let events = soon(source.next()).await.unwrap().unwrap();
-        assert_eq!(events[0].data, EVENT, "compressed: {compressed}");
+        assert_eq!(events[0].data, EVENT, "{encoding}");
     }
+}
+
+#[tokio::test]
+async fn a_stream_of_a_gzip_member_for_each_event_is_read_to_its_end() {
+    let mut body = Vec::new();
+    for text in [format!("data: {EVENT}\n\n"), "data: b".to_owned(), "\n\ndata: [DONE]\n\n".to_owned()] {
+        body.extend_from_slice(&gzip(text.as_bytes()).await);
+    }
+    for size in [1, 7, body.len()] {
+        let head = format!("{SSE}content-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n");
+        let (all, end) = streamed([head.as_bytes(), &chunked(&body, size)].concat()).await;
+        end.unwrap();
+        assert_eq!(all, [EVENT, "b", "[DONE]"]);
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_stream_that_is_cut_gives_what_came_and_then_fails() {
+    for (encoding, body) in [("gzip", flushed!(GzipEncoder)), ("br", flushed!(BrotliEncoder))] {
+        let head = format!("{SSE}content-encoding: {encoding}\r\ntransfer-encoding: chunked\r\n\r\n");
+        let (all, end) = streamed([head.as_bytes(), &chunk(body)].concat()).await;
+        let failure = end.unwrap_err();
+        assert_eq!(all, [EVENT], "{encoding}");
+        assert_eq!((failure.kind, failure.code.as_deref()), (Kind::Stream, Some("UND_ERR_SOCKET")), "{encoding}");
+    }
+}
+
+#[tokio::test]
+async fn a_wait_for_events_of_a_compressed_stream_that_is_given_up_loses_none() {
+    let go = Arc::new(Notify::new());
+    let may_go = Arc::clone(&go);
+    let body = gzip(b"data: a\n\ndata: b\n\n").await;
+    let server = Server::start(move |mut connection| {
+        let (body, go) = (body.clone(), Arc::clone(&may_go));
+        async move {
+            connection.request().await;
+            connection.send(format!("{SSE}content-encoding: gzip\r\n\r\n")).await;
+            for byte in body {
+                connection.send([byte]).await;
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            go.notified().await;
+        }
+    })
+    .await;
+    let mut source = open(&upstream(server.address())).await.unwrap();
+    let mut all = Vec::new();
+    while all.len() < 2 {
+        if let Ok(events) = tokio::time::timeout(Duration::from_millis(1), source.next()).await {
+            all.extend(events.unwrap().unwrap().into_iter().map(|event| event.data));
+        }
+    }
+    assert_eq!(all, ["a", "b"]);
+    go.notify_one();
 }
 
 #[tokio::test]

@@ -12,13 +12,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper_util::client::legacy::connect::HttpInfo;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Client, Method, NoProxy, Proxy, Url, redirect};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
+use super::decoding::{self, Body};
 use super::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, refuse_completion};
 use crate::failure::{Failure, Head};
 use crate::headers::Secrets;
@@ -123,9 +124,8 @@ impl HttpPool {
         body: bytes::Bytes,
         max_bytes: u64,
     ) -> Result<(Head, String), Failure> {
-        let mut response = self.exchange(&method, url, &headers, body).await?;
-        let head = head(&mut response);
-        let text = read(response, &head, max_bytes).await?;
+        let (head, body) = parts(self.exchange(&method, url, &headers, body).await?);
+        let text = read(body, &head, max_bytes).await?;
         let is_failure = !(200..300).contains(&head.status);
         Ok((head, if is_failure { Secrets::of(&headers).redact(text) } else { text }))
     }
@@ -143,6 +143,7 @@ impl HttpPool {
         let request = || {
             let mut request = reqwest::Request::new(method.clone(), url.clone());
             *request.headers_mut() = headers.clone();
+            request.headers_mut().entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static(decoding::ACCEPTED));
             if !body.is_empty() {
                 *request.body_mut() = Some(body.clone().into());
             }
@@ -299,24 +300,25 @@ impl Upstream for HttpUpstream {
             if request.retries > 0 && headers.contains_key(RETRY_COUNT) {
                 Arc::make_mut(&mut headers).insert(RETRY_COUNT, HeaderValue::from(request.retries));
             }
-            let mut response = self.pool.exchange(&Method::POST, &self.url, &headers, request.body).await?;
-            let answered = if !response.status().is_success() {
-                let head = head(&mut response);
-                Err(Failure::status(head, error_body(response).await))
+            let (head, body) = parts(self.pool.exchange(&Method::POST, &self.url, &headers, request.body).await?);
+            let answered = if !(200..300).contains(&head.status) {
+                Err(Failure::status(head, error_body(body).await))
             } else if request.stream {
-                stream(response, headers, request.max_response_bytes).await
+                stream(head, body, headers, request.max_response_bytes).await
             } else {
-                completion(response, request.max_response_bytes).await
+                completion(head, body, request.max_response_bytes).await
             };
             answered.map_err(|failure| failure.redacted(&Secrets::of(&self.headers)))
         })
     }
 }
 
-/// Takes the head of a response.
-fn head(response: &mut reqwest::Response) -> Head {
-    let headers = std::mem::take(response.headers_mut());
-    Head { status: response.status().as_u16(), headers, url: response.url().to_string() }
+/// The head of a response, and its body.
+fn parts(mut response: reqwest::Response) -> (Head, Body) {
+    let mut headers = std::mem::take(response.headers_mut());
+    let (status, url) = (response.status().as_u16(), response.url().to_string());
+    let body = Body::of(response, &mut headers);
+    (Head { status, headers, url }, body)
 }
 
 /// The values of headers are slices of the buffer that they were read into. A stream that kept them so would hold the whole
@@ -329,9 +331,8 @@ fn detach(headers: &mut HeaderMap) {
     }
 }
 
-async fn completion(mut response: reqwest::Response, max_bytes: u64) -> Result<Response, Failure> {
-    let head = head(&mut response);
-    let text = read(response, &head, max_bytes).await?;
+async fn completion(head: Head, body: Body, max_bytes: u64) -> Result<Response, Failure> {
+    let text = read(body, &head, max_bytes).await?;
     match refuse_completion(&text) {
         None => Ok(Response::Completion(Completion { head, text, ticket: None })),
         Some(why) => Err(Failure::invalid_response(why, head, error_member(&text))),
@@ -339,14 +340,14 @@ async fn completion(mut response: reqwest::Response, max_bytes: u64) -> Result<R
 }
 
 /// A body's text, within bounds.
-async fn read(mut response: reqwest::Response, head: &Head, max_bytes: u64) -> Result<String, Failure> {
-    let capacity = response.content_length().unwrap_or(0).min(64 * 1024);
+async fn read(mut body: Body, head: &Head, max_bytes: u64) -> Result<String, Failure> {
+    let capacity = body.length().unwrap_or(0).min(64 * 1024);
     let mut bytes = Vec::with_capacity(usize::try_from(capacity).unwrap_or(0));
     loop {
-        match response.chunk().await {
+        match body.chunk().await {
             Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
             Ok(None) => break,
-            Err(error) => return Err(body_failure(&error, head.clone())),
+            Err(error) => return Err(body_failure(&*error, head.clone())),
         }
         if bytes.len() as u64 > max_bytes {
             let message = format!("the response is larger than `openpipe.maxResponseBytes` ({max_bytes})");
@@ -356,23 +357,22 @@ async fn read(mut response: reqwest::Response, head: &Head, max_bytes: u64) -> R
     Ok(json::text(bytes))
 }
 
-async fn stream(mut response: reqwest::Response, sent: Arc<HeaderMap>, max_bytes: u64) -> Result<Response, Failure> {
-    let mut head = head(&mut response);
+async fn stream(mut head: Head, body: Body, sent: Arc<HeaderMap>, max_bytes: u64) -> Result<Response, Failure> {
     detach(&mut head.headers);
     let media_type =
         head.header(CONTENT_TYPE.as_str()).unwrap_or_default().split(';').next().unwrap_or_default().trim();
     let media_type = media_type.to_ascii_lowercase();
     if media_type == "application/json" || media_type.ends_with("+json") || media_type == "text/html" {
-        let body = error_body(response).await;
+        let body = error_body(body).await;
         let message = format!("the response is no event stream, but {media_type}");
         return Err(Failure::invalid_response(message, head, error_member(&body)));
     }
-    if matches!(head.status, 204 | 205) || response.content_length() == Some(0) {
+    if matches!(head.status, 204 | 205) || body.length() == Some(0) {
         return Err(Failure::invalid_response("the response is empty", head, None));
     }
     let decoder = Decoder::new(usize::try_from(max_bytes).unwrap_or(usize::MAX));
     let (is_something, end) = (media_type == "text/event-stream", None);
-    let source = HttpEvents { response, decoder, head: head.clone(), sent, max_bytes, is_something, end };
+    let source = HttpEvents { body, decoder, head: head.clone(), sent, max_bytes, is_something, end };
     Ok(Response::Stream { head, source: Box::new(source), ticket: None })
 }
 
@@ -383,10 +383,10 @@ fn error_member(text: &str) -> Option<String> {
 }
 
 /// The body of an error, as far as it comes in time and within bounds.
-async fn error_body(mut response: reqwest::Response) -> String {
+async fn error_body(mut body: Body) -> String {
     let mut bytes = Vec::new();
     let read = async {
-        while let Ok(Some(chunk)) = response.chunk().await {
+        while let Ok(Some(chunk)) = body.chunk().await {
             bytes.extend_from_slice(&chunk);
             if bytes.len() as u64 > MAX_ERROR_BODY {
                 break;
@@ -400,7 +400,7 @@ async fn error_body(mut response: reqwest::Response) -> String {
 
 /// The events of a response.
 struct HttpEvents {
-    response: reqwest::Response,
+    body: Body,
     decoder: Decoder,
     head: Head,
     /// The request's headers.
@@ -431,7 +431,7 @@ impl EventSource for HttpEvents {
                     None => {}
                 }
                 // Cancel-safe: `chunk` holds no bytes of its own, and what it returned is decoded before the next await.
-                let decoded = match self.response.chunk().await {
+                let decoded = match self.body.chunk().await {
                     Ok(Some(chunk)) => {
                         self.is_something |= !chunk.is_empty();
                         self.decoder.feed(&chunk, &mut events)
@@ -443,7 +443,7 @@ impl EventSource for HttpEvents {
                         self.end = Some(Ok(()));
                         self.decoder.finish(&mut events)
                     }
-                    Err(error) => return Err(stream_failure(&error, self.head.clone())),
+                    Err(error) => return Err(stream_failure(&*error, self.head.clone())),
                 };
                 if let Err(too_large) = decoded {
                     self.end = Some(Err(too_large));
@@ -460,7 +460,7 @@ impl EventSource for HttpEvents {
     fn drain(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let mut left: usize = 64 * 1024;
-            while let Ok(Some(chunk)) = self.response.chunk().await {
+            while let Ok(Some(chunk)) = self.body.chunk().await {
                 left = left.saturating_sub(chunk.len());
                 if left == 0 {
                     return;
@@ -476,7 +476,7 @@ fn failure(error: &reqwest::Error) -> Failure {
 }
 
 /// A failure within a body: the connection's, or that of a content encoding which lies.
-fn body_failure(error: &reqwest::Error, head: Head) -> Failure {
+fn body_failure(error: &(dyn Error + 'static), head: Head) -> Failure {
     if is_of_connection(error) {
         return Failure {
             head: None,
@@ -486,7 +486,7 @@ fn body_failure(error: &reqwest::Error, head: Head) -> Failure {
     Failure::invalid_response(format!("the response could not be decoded: {}", innermost(error)), head, None)
 }
 
-fn stream_failure(error: &reqwest::Error, head: Head) -> Failure {
+fn stream_failure(error: &(dyn Error + 'static), head: Head) -> Failure {
     if !is_of_connection(error) {
         return Failure::invalid_response(format!("the stream could not be decoded: {}", innermost(error)), head, None);
     }
@@ -494,12 +494,12 @@ fn stream_failure(error: &reqwest::Error, head: Head) -> Failure {
     Failure { head: Some(Box::new(head)), ..failure }
 }
 
-fn is_of_connection(error: &reqwest::Error) -> bool {
+fn is_of_connection(error: &(dyn Error + 'static)) -> bool {
     find::<hyper::Error>(error).is_some()
 }
 
 /// The low-level reason by the name that Node.js gives it.
-fn code(error: &reqwest::Error) -> Option<String> {
+fn code(error: &(dyn Error + 'static)) -> Option<String> {
     use std::io::ErrorKind as Io;
     if find::<DnsError>(error).is_some() {
         return Some("ENOTFOUND".into());
@@ -522,7 +522,9 @@ fn code(error: &reqwest::Error) -> Option<String> {
             Io::NetworkUnreachable => Some("ENETUNREACH"),
             Io::AddrNotAvailable => Some("EADDRNOTAVAIL"),
             // Within a handshake Node.js calls it a reset; later, when a body is cut, undici names it so.
-            Io::UnexpectedEof if error.is_connect() => Some("ECONNRESET"),
+            Io::UnexpectedEof if find::<reqwest::Error>(error).is_some_and(reqwest::Error::is_connect) => {
+                Some("ECONNRESET")
+            }
             Io::UnexpectedEof => Some("UND_ERR_SOCKET"),
             _ => None,
         })?;
