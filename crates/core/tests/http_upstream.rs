@@ -1217,6 +1217,58 @@ async fn a_proxy_is_asked_for_what_it_is_for() {
 }
 
 #[tokio::test]
+async fn a_proxy_is_asked_for_what_no_exception_names() {
+    let proxy = Server::repeating(json(COMPLETION)).await;
+    let direct = Server::repeating(json(COMPLETION)).await;
+    let port = direct.address().port();
+    for (no_proxy, is_asked) in [
+        ("".to_owned(), true),
+        (format!("other.invalid 127.0.0.1:{port}"), false),
+        ("127.0.0.1:9".to_owned(), true),
+        ("*".to_owned(), false),
+    ] {
+        let settings = TransportSettings {
+            http_proxy: Some(format!("http://{}", proxy.address())),
+            no_proxy: Some(no_proxy.clone()),
+            ..TransportSettings::default()
+        };
+        let before = proxy.requests().len();
+        ask(&at(&format!("http://127.0.0.1:{port}/v1"), settings)).await.unwrap();
+        assert_eq!(proxy.requests().len() - before, usize::from(is_asked), "{no_proxy:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_may_need_a_password_and_no_scheme() {
+    let proxy = Server::repeating(json(COMPLETION)).await;
+    for (url, authorization) in [
+        (format!("http://user:secret@{}", proxy.address()), Some("proxy-authorization: Basic dXNlcjpzZWNyZXQ=")),
+        (proxy.address().to_string(), None),
+    ] {
+        let settings = TransportSettings { http_proxy: Some(url), ..TransportSettings::default() };
+        ask(&at("http://upstream.invalid/v1", settings)).await.unwrap();
+        let request = proxy.requests().pop().unwrap();
+        assert_eq!(request.lines().find(|line| line.starts_with("proxy-authorization")), authorization);
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_of_another_sort_is_a_connection_failure() {
+    let direct = Server::repeating(json(COMPLETION)).await;
+    let settings =
+        TransportSettings { http_proxy: Some(format!("socks5://{}", nobody().await)), ..TransportSettings::default() };
+    let failure = refused(&at(&format!("http://{}/v1", direct.address()), settings)).await;
+    assert_eq!((failure.kind, direct.connections()), (Kind::Connection, 0), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_no_url_is_a_connection_failure_that_does_not_repeat_it() {
+    let settings = TransportSettings { http_proxy: Some("http://user:secret@".into()), ..TransportSettings::default() };
+    let failure = refused(&at("http://upstream.invalid/v1", settings)).await;
+    assert_eq!(failure.message, "the proxy of the environment is not a valid URL");
+}
+
+#[tokio::test]
 async fn a_proxy_that_is_down_is_a_connection_failure() {
     let settings =
         TransportSettings { http_proxy: Some(format!("http://{}", nobody().await)), ..TransportSettings::default() };

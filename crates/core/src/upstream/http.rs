@@ -13,14 +13,14 @@ use std::time::{Duration, Instant};
 
 use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Certificate, Client, Method, NoProxy, Proxy, Url, redirect};
+use reqwest::{Certificate, Client, Method, Url, redirect};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
 use super::decoding::{self, Body};
-use super::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, refuse_completion};
+use super::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, proxies, refuse_completion};
 use crate::failure::{Failure, Head};
 use crate::headers::Secrets;
 use crate::json;
@@ -52,7 +52,7 @@ pub struct TransportSettings {
     pub http_proxy: Option<String>,
     /// Proxy for `https:` URLs.
     pub https_proxy: Option<String>,
-    /// Hosts that are reached without a proxy, separated by commas.
+    /// Hosts that are reached without a proxy, separated by commas or blanks.
     pub no_proxy: Option<String>,
     /// `NODE_EXTRA_CA_CERTS`: a PEM file of further roots.
     pub extra_ca_certs: Option<PathBuf>,
@@ -211,7 +211,7 @@ fn client(settings: &TransportSettings, reuse: bool) -> Result<Client, String> {
     if !reuse {
         builder = builder.pool_max_idle_per_host(0);
     }
-    for proxy in proxies(settings)? {
+    for proxy in proxies::of(settings)? {
         builder = builder.proxy(proxy);
     }
     if settings.accept_invalid_certs {
@@ -222,19 +222,6 @@ fn client(settings: &TransportSettings, reuse: bool) -> Result<Client, String> {
         builder = builder.tls_certs_merge(bundled.chain(extra_roots(settings)));
     }
     builder.build().map_err(|error| format!("no HTTP client could be made: {}", innermost(&error)))
-}
-
-fn proxies(settings: &TransportSettings) -> Result<Vec<Proxy>, String> {
-    let none = || settings.no_proxy.as_deref().and_then(NoProxy::from_string);
-    let proxy = |url: &Option<String>, make: fn(&str) -> reqwest::Result<Proxy>| -> Result<Option<Proxy>, String> {
-        let Some(url) = url.as_deref().filter(|url| !url.is_empty()) else { return Ok(None) };
-        // The URL may hold a password, so it is not repeated.
-        let proxy = make(url).map_err(|_| "the proxy of the environment is not a valid URL".to_owned())?;
-        Ok(Some(proxy.no_proxy(none())))
-    };
-    let all =
-        [proxy(&settings.http_proxy, |url| Proxy::http(url))?, proxy(&settings.https_proxy, |url| Proxy::https(url))?];
-    Ok(all.into_iter().flatten().collect())
 }
 
 /// Node.js warns of a file that it cannot read or make sense of, and goes on without it; the warning is Node's.

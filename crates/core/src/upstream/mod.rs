@@ -3,6 +3,7 @@
 
 mod decoding;
 pub mod http;
+mod proxies;
 
 use std::future::Future;
 use std::pin::Pin;
