@@ -764,12 +764,62 @@ async fn json_or_html_in_place_of_a_stream_is_an_invalid_response() {
         ("Application/JSON; charset=utf-8", COMPLETION, None),
         ("application/problem+json", error, Some(error)),
         ("text/html", "<html>", None),
+        ("text/html", "\u{feff}\r\n <html>", None),
+        ("text/html", "Bad gateway", None),
+        ("application/json", " \n[1]", None),
+        ("application/json", "null", None),
+        ("text/html", " \n", None),
+        ("text/html", "", None),
     ] {
         let server = Server::saying(response("200 OK", &format!("content-type: {media_type}\r\n"), body)).await;
         let failure = open(&upstream(server.address())).await.map(|_| ()).unwrap_err();
         is_invalid(&failure, "no event stream");
         assert_eq!(failure.body.as_deref(), kept, "{media_type}");
     }
+}
+
+#[tokio::test]
+async fn an_event_stream_under_another_name_is_read() {
+    for media_type in ["text/html; charset=utf-8", "application/json", "application/stream+json", "text/plain"] {
+        for start in ["", "\r\n \n", "\u{feff}", ": hello\n\n", "event: x\n", "id: 1\n", "retry: 9\n"] {
+            let body = format!("{start}data: {EVENT}\n\ndata: [DONE]\n\n");
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {media_type}\r\ntransfer-encoding: chunked\r\n\r\n");
+            for size in [1, 1000] {
+                let (all, end) = streamed([head.as_bytes(), &chunked(body.as_bytes(), size)].concat()).await;
+                end.unwrap();
+                assert_eq!(all, [EVENT, "[DONE]"], "{media_type} {start:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_event_stream_under_another_name_is_known_by_its_first_byte() {
+    let server = Server::start(|mut connection| async move {
+        connection.request().await;
+        connection.send("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n\nd").await;
+        connection.closed().await;
+    })
+    .await;
+    open(&upstream(server.address())).await.map(|_| ()).unwrap();
+}
+
+#[tokio::test]
+async fn an_event_over_the_size_limit_is_one_under_another_name_too() {
+    let bytes = format!("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\ndata: a\n\ndata: {}\n\n", "x".repeat(500));
+    let server = Server::saying(bytes).await;
+    let Ok(Response::Stream { mut source, .. }) = send(&upstream(server.address()), true, 100).await else {
+        panic!("a stream")
+    };
+    let (all, end) = read(&mut *source).await;
+    assert_eq!((all.len(), end.unwrap_err().kind), (1, Kind::InvalidResponse));
+}
+
+#[tokio::test]
+async fn what_breaks_off_before_it_is_known_to_be_a_stream_is_a_connection_failure() {
+    let server = Server::saying("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 9\r\n\r\n \n").await;
+    let failure = open(&upstream(server.address())).await.map(|_| ()).unwrap_err();
+    is_connection(&failure, Some("UND_ERR_SOCKET"));
 }
 
 #[tokio::test]

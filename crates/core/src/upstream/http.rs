@@ -289,7 +289,7 @@ impl Upstream for HttpUpstream {
             }
             let (head, body) = parts(self.pool.exchange(&Method::POST, &self.url, &headers, request.body).await?);
             let answered = if !(200..300).contains(&head.status) {
-                Err(Failure::status(head, error_body(body).await))
+                Err(Failure::status(head, error_body(Vec::new(), body).await))
             } else if request.stream {
                 stream(head, body, headers, request.max_response_bytes).await
             } else {
@@ -344,23 +344,47 @@ async fn read(mut body: Body, head: &Head, max_bytes: u64) -> Result<String, Fai
     Ok(json::text(bytes))
 }
 
-async fn stream(mut head: Head, body: Body, sent: Arc<HeaderMap>, max_bytes: u64) -> Result<Response, Failure> {
+async fn stream(mut head: Head, mut body: Body, sent: Arc<HeaderMap>, max_bytes: u64) -> Result<Response, Failure> {
     detach(&mut head.headers);
     let media_type =
         head.header(CONTENT_TYPE.as_str()).unwrap_or_default().split(';').next().unwrap_or_default().trim();
     let media_type = media_type.to_ascii_lowercase();
-    if media_type == "application/json" || media_type.ends_with("+json") || media_type == "text/html" {
-        let body = error_body(body).await;
+    let mut start = Vec::new();
+    // What a framework says where nobody told it better, also of an event stream; so it is judged by what it is.
+    if (media_type == "application/json" || media_type.ends_with("+json") || media_type == "text/html")
+        && !is_event_stream(&mut body, &mut start).await.map_err(|error| body_failure(&*error, head.clone()))?
+    {
+        let body = error_body(start, body).await;
         let message = format!("the response is no event stream, but {media_type}");
         return Err(Failure::invalid_response(message, head, error_member(&body)));
     }
     if matches!(head.status, 204 | 205) || body.length() == Some(0) {
         return Err(Failure::invalid_response("the response is empty", head, None));
     }
-    let decoder = Decoder::new(usize::try_from(max_bytes).unwrap_or(usize::MAX));
-    let (is_something, end) = (media_type == "text/event-stream", None);
-    let source = HttpEvents { body, decoder, head: head.clone(), sent, max_bytes, is_something, end };
+    let mut decoder = Decoder::new(usize::try_from(max_bytes).unwrap_or(usize::MAX));
+    let mut ready = Vec::new();
+    let end = decoder.feed(&start, &mut ready).err().map(Err);
+    let is_something = media_type == "text/event-stream" || !start.is_empty();
+    let source = HttpEvents { body, decoder, head: head.clone(), sent, max_bytes, is_something, ready, end };
     Ok(Response::Stream { head, source: Box::new(source), ticket: None })
+}
+
+/// Whether a body begins as an event stream does, with a field or a comment, and not as JSON, HTML or words do. What was read for
+/// that, up to the first byte that is not blank, is added to `start`.
+async fn is_event_stream(body: &mut Body, start: &mut Vec<u8>) -> Result<bool, Box<dyn Error + Send + Sync>> {
+    /// Blanks, and the bytes of a byte order mark.
+    const BLANK: &[u8] = b" \t\r\n\xef\xbb\xbf";
+    while let Some(chunk) = body.chunk().await? {
+        start.extend_from_slice(&chunk);
+        if let Some(first) = chunk.iter().find(|byte| !BLANK.contains(byte)) {
+            // A comment, or `data`, `event`, `id`, `retry`.
+            return Ok(b":deir".contains(first));
+        }
+        if start.len() as u64 > MAX_ERROR_BODY {
+            break;
+        }
+    }
+    Ok(false)
 }
 
 /// The text of a body that tells of an error, where it does so as the API does.
@@ -369,9 +393,8 @@ fn error_member(text: &str) -> Option<String> {
     members.get_non_null("error").map(|_| text.to_owned())
 }
 
-/// The body of an error, as far as it comes in time and within bounds.
-async fn error_body(mut body: Body) -> String {
-    let mut bytes = Vec::new();
+/// The body of an error, of which this has come, as far as it comes in time and within bounds.
+async fn error_body(mut bytes: Vec<u8>, mut body: Body) -> String {
     let read = async {
         while let Ok(Some(chunk)) = body.chunk().await {
             bytes.extend_from_slice(&chunk);
@@ -395,6 +418,8 @@ struct HttpEvents {
     max_bytes: u64,
     /// It was said to be an event stream, or something has come.
     is_something: bool,
+    /// Events that were there before anybody asked.
+    ready: Vec<SseEvent>,
     /// Nothing more is read: the body has ended, or an event was too large.
     end: Option<Result<(), TooLarge>>,
 }
@@ -409,7 +434,7 @@ impl HttpEvents {
 impl EventSource for HttpEvents {
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<SseEvent>>, Failure>> {
         Box::pin(async move {
-            let mut events = Vec::new();
+            let mut events = std::mem::take(&mut self.ready);
             // What came before the end is told first.
             while events.is_empty() {
                 match self.end {
