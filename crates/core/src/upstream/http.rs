@@ -194,11 +194,11 @@ fn client(settings: &TransportSettings, reuse: bool) -> Result<Client, String> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Client::builder()
         .http1_only()
-        // What proxies in front of an API make of a head is read as `fetch` reads it.
+        // What proxies in front of an API make of a head is read as `fetch` reads it. Lines that are no headers are not passed over:
+        // one of them may have been the length.
         .http1_max_headers(MAX_HEADERS)
         .http1_allow_obsolete_multiline_headers_in_responses(true)
         .http1_allow_spaces_after_header_name_in_responses(true)
-        .http1_ignore_invalid_headers_in_responses(true)
         .redirect(redirect::Policy::custom(follow))
         .retry(reqwest::retry::never())
         .referer(false)
