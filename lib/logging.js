@@ -29,7 +29,7 @@ const DEBUG = 500;
 
 /** Headers whose value proves who somebody is: those of the SDK of every version, and what the core knows as such. */
 const SECRET_HEADER =
-  /authorization|cookie|secret|password|credential|session|signature|api[-_]?key$|[-_]token$|[-_]auth$|subscription-key$/i;
+  /authorization|cookie|secret|password|passphrase|credential|bearer|session|signature|jwt|(token|auth|apikey|accesskey|access-code|-vk|-sig)$|(^|(?<!idempotency)[-_])key$/i;
 /** Members of a query that do; compared without `-` and `_`. */
 const SECRET_QUERY =
   /^(x?(apikey|key|accesstoken|refreshtoken|sessiontoken|sessionid|idtoken|authtoken|authorization|token|password|clientsecret|signingsecret|sig|signature|amzsecuritytoken|amzsignature|amzcredential|googsignature|googcredential))$/i;

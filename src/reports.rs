@@ -84,10 +84,7 @@ impl Deliverer {
         conversation.over = true;
         match answer {
             Answer::Response { status, headers } => {
-                let mut head = Head { status, ..Head::default() };
-                // What is no header says nothing.
-                let _ = headers::overlay(&mut head.headers, &headers);
-                Ok(head)
+                Ok(Head { status, headers: headers::of_response(&headers), ..Head::default() })
             }
             Answer::Error(error) => Err(error.classify()),
             _ => Err(Failure::connection("the answer was out of turn", None)),

@@ -381,7 +381,13 @@ describe('the logger', () => {
         }),
       );
       const options = {
-        headers: { 'api-key': OPENPIPE_KEY, 'X-Auth-Token': OPENPIPE_KEY },
+        headers: {
+          'api-key': OPENPIPE_KEY,
+          'X-Auth-Token': OPENPIPE_KEY,
+          'x-functions-key': OPENPIPE_KEY,
+          'x-jwt': OPENPIPE_KEY,
+          token: OPENPIPE_KEY,
+        },
         query: { apiKey: OPENAI_KEY },
       };
       const openpipe = { fallback: [{ model: FALLBACK }, { model: 'openpipe:b' }], apiKey: OPENPIPE_KEY };

@@ -331,10 +331,7 @@ impl ClientError {
         let code = self.codes.iter().find(|code| is_system_code(code)).or(self.codes.first()).cloned();
         let head = self.status.map(|status| {
             let list: headers::HeaderList = self.headers.into_iter().map(|(name, value)| (name, Some(value))).collect();
-            let mut head = Head { status, ..Head::default() };
-            // What is no header says nothing.
-            let _ = headers::overlay(&mut head.headers, &list);
-            Box::new(head)
+            Box::new(Head { status, headers: headers::of_response(&list), ..Head::default() })
         });
         let failure = Failure::new(kind, Surface::Client, self.message);
         Failure { head, body: self.body, code, ticket: Some(self.ticket), ..failure }

@@ -8,12 +8,25 @@ use serde::{Serialize, Serializer};
 /// Headers as JavaScript hands them over; `None` removes one. Of one name the first replaces, the others append.
 pub type HeaderList = Vec<(String, Option<String>)>;
 
-/// Lays a list over a set of headers, as the SDK lays per-call headers over its own.
+/// Lays a list over a request's headers, as the SDK lays per-call headers over its own. What is the transport's own affair
+/// is left out ([`is_transports`]).
 ///
 /// # Errors
 /// Says which header is not allowed in HTTP: a name that is no token, a value with CR, LF or NUL, or with characters
 /// beyond Latin-1. A value is never repeated in the message, as it may be a key.
 pub fn overlay(headers: &mut HeaderMap, list: &HeaderList) -> Result<(), String> {
+    lay(headers, list, is_transports)
+}
+
+/// The headers of a response, as JavaScript tells of them, up to what is no header.
+#[must_use]
+pub fn of_response(list: &HeaderList) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let _ = lay(&mut headers, list, |_, _| false);
+    headers
+}
+
+fn lay(headers: &mut HeaderMap, list: &HeaderList, is_left_out: fn(&str, &str) -> bool) -> Result<(), String> {
     let mut seen: Vec<&str> = Vec::new();
     for (name, value) in list {
         let header: HeaderName =
@@ -22,9 +35,13 @@ pub fn overlay(headers: &mut HeaderMap, list: &HeaderList) -> Result<(), String>
             headers.remove(&header);
             continue;
         };
+        let is_left_out = is_left_out(header.as_str(), value);
         let value = header_value(value).ok_or_else(|| {
             format!("`headers`: the value of {name:?} holds a character that HTTP does not allow (CR, LF, NUL, or one beyond Latin-1)")
         })?;
+        if is_left_out {
+            continue;
+        }
         if seen.iter().any(|earlier| earlier.eq_ignore_ascii_case(name)) {
             headers.append(header, value);
         } else {
@@ -33,6 +50,26 @@ pub fn overlay(headers: &mut HeaderMap, list: &HeaderList) -> Result<(), String>
         }
     }
     Ok(())
+}
+
+/// Whether a request's header is for the transport to set and nobody else, and so is left out wherever the request goes: one
+/// that frames the message or concerns this one connection, as a gateway has them that hands its own request's headers on. Given
+/// to HTTP they would cut the body, leave the server waiting for more of it, or name another host. `fetch` ignores such a header
+/// or refuses the request. `name` is in small letters.
+#[must_use]
+pub fn is_transports(name: &str, value: &str) -> bool {
+    match name {
+        "host" | "content-length" | "transfer-encoding" | "connection" | "keep-alive" | "proxy-connection"
+        | "upgrade" | "http2-settings" | "expect" | "te" | "trailer" => true,
+        // One that asks for what cannot be decoded here.
+        "accept-encoding" => !value.split(',').all(|coding| {
+            let coding = coding.split(';').next().unwrap_or_default().trim();
+            ["gzip", "x-gzip", "deflate", "br", "zstd", "identity", ""]
+                .iter()
+                .any(|known| coding.eq_ignore_ascii_case(known))
+        }),
+        _ => false,
+    }
 }
 
 /// A header's name as a message may repeat it: what is long, or has more than one word, may be a value in the wrong place.
@@ -71,10 +108,58 @@ fn text(value: &HeaderValue) -> Cow<'_, str> {
 /// (contract.md, section 2).
 #[must_use]
 pub fn is_credential(name: &str) -> bool {
+    let name = lower(name);
+    is_lasting(&name) || holds(&name, &["session", "signature", "jwt"]) || name.ends_with("-sig")
+}
+
+/// Whether a header is a credential that stays the same from call to call, so that it tells one account from another.
+#[must_use]
+pub fn is_account(name: &str) -> bool {
+    is_lasting(&lower(name))
+}
+
+fn lower(name: &str) -> Cow<'_, str> {
     let is_lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
-    let name = if is_lower { Cow::Borrowed(name) } else { Cow::Owned(name.to_ascii_lowercase()) };
-    ["authorization", "cookie", "secret", "password", "credential"].iter().any(|part| name.contains(part))
-        || ["api-key", "apikey", "api_key", "-token", "-auth", "subscription-key"].iter().any(|end| name.ends_with(end))
+    if is_lower { Cow::Borrowed(name) } else { Cow::Owned(name.to_ascii_lowercase()) }
+}
+
+fn is_lasting(name: &str) -> bool {
+    const PARTS: [&str; 7] = ["authorization", "cookie", "secret", "password", "passphrase", "credential", "bearer"];
+    // Whole names as well: `token`, `auth`, `x-token`, `accesstoken`.
+    const ENDS: [&str; 6] = ["token", "auth", "apikey", "accesskey", "access-code", "-vk"];
+    holds(name, &PARTS) || ENDS.iter().any(|end| name.ends_with(end)) || is_key(name)
+}
+
+/// Whether a name is that of a key, and of one that opens something: an idempotency key must go along with its request.
+fn is_key(name: &str) -> bool {
+    const OPEN_NOTHING: [&str; 12] = [
+        "idempotency",
+        "idempotence",
+        "cache",
+        "routing",
+        "partition",
+        "shard",
+        "affinity",
+        "dedup",
+        "deduplication",
+        "correlation",
+        "surrogate",
+        "sort",
+    ];
+    match name.strip_suffix("key") {
+        Some("") => true,
+        Some(what) => what
+            .strip_suffix(['-', '_'])
+            .is_some_and(|what| !OPEN_NOTHING.contains(&what.rsplit(['-', '_']).next().unwrap_or_default())),
+        None => false,
+    }
+}
+
+/// Whether a name holds one of these. A search of `str` gets ready for a long text first, which a name is not.
+fn holds(name: &str, parts: &[&str]) -> bool {
+    let name = name.as_bytes();
+    (0..name.len())
+        .any(|at| parts.iter().any(|part| name[at] == part.as_bytes()[0] && name[at..].starts_with(part.as_bytes())))
 }
 
 /// The credentials of a request, to be found in what is told of its failure: some upstreams repeat the key that they refuse.
@@ -99,6 +184,13 @@ impl Secrets {
     pub fn redact(&self, text: String) -> String {
         self.0.iter().fold(text, |text, secret| if text.contains(secret) { text.replace(secret, "***") } else { text })
     }
+}
+
+/// The same list without what the transport sets ([`is_transports`]): what a JavaScript client is handed.
+#[must_use]
+pub fn without_transports(mut list: HeaderList) -> HeaderList {
+    list.retain(|(name, value)| !is_transports(&name.to_ascii_lowercase(), value.as_deref().unwrap_or_default()));
+    list
 }
 
 /// The same list without what is meant for one upstream only.
@@ -164,14 +256,141 @@ mod tests {
     }
 
     #[test]
+    fn what_frames_a_message_or_names_its_host_is_left_out() {
+        let given = [
+            ("Host", "other.example"),
+            ("Content-Length", "5"),
+            ("transfer-encoding", "chunked"),
+            ("Connection", "upgrade"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "keep-alive"),
+            ("Upgrade", "websocket"),
+            ("expect", "100-continue"),
+            ("te", "trailers"),
+            ("trailer", "x"),
+            ("x-kept", "1"),
+        ];
+        let given: HeaderList = given.map(|(name, value)| (name.to_owned(), Some(value.to_owned()))).to_vec();
+        let mut headers = HeaderMap::new();
+        overlay(&mut headers, &given).unwrap();
+        assert_eq!(headers.keys().collect::<Vec<_>>(), ["x-kept"]);
+        assert_eq!(without_transports(given), list(&[("x-kept", Some("1"))]));
+    }
+
+    #[test]
+    fn what_is_left_out_must_be_well_formed_all_the_same() {
+        assert!(overlay(&mut HeaderMap::new(), &list(&[("host", Some("a\r\nx: y"))])).is_err());
+    }
+
+    #[test]
+    fn only_encodings_that_are_decoded_are_asked_for() {
+        for (value, is_kept) in [
+            ("identity", true),
+            ("GZIP;q=0.5, br", true),
+            ("gzip, deflate, br, zstd", true),
+            ("", true),
+            ("compress", false),
+            ("gzip, dcb", false),
+            ("*", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            overlay(&mut headers, &list(&[("Accept-Encoding", Some(value))])).unwrap();
+            assert_eq!(headers.contains_key("accept-encoding"), is_kept, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_headers_of_a_response_are_all_told() {
+        let told = of_response(&list(&[("Connection", Some("close")), ("accept-encoding", Some("*"))]));
+        assert_eq!(told.len(), 2);
+    }
+
+    #[test]
     fn credentials_are_known_by_their_names() {
-        for name in
-            ["Authorization", "api-key", "X-API-Key", "cookie", "Proxy-Authorization", "x-goog-api-key", "x-auth-token"]
-        {
+        for name in [
+            "Authorization",
+            "api-key",
+            "X-API-Key",
+            "x_api_key",
+            "apikey",
+            "cookie",
+            "Proxy-Authorization",
+            "x-goog-api-key",
+            "ocp-apim-subscription-key",
+            "x-auth-token",
+            "x-amz-security-token",
+            "token",
+            "Token",
+            "auth",
+            "x-auth",
+            "key",
+            "x-auth-key",
+            "x-functions-key",
+            "x-portkey-virtual-key",
+            "x-access-key",
+            "x-litellm-key",
+            "x-user-key",
+            "x_user_key",
+            "x-license-key",
+            "x-bf-vk",
+            "access-code",
+            "x-jwt",
+            "cf-access-jwt-assertion",
+            "CF-Access-Client-Secret",
+            "session",
+            "x-session-id",
+            "x-goog-signature",
+            "x-amz-signature",
+            "Signature-Input",
+            "x-hub-signature-256",
+            "x-sig",
+            "helicone-auth",
+        ] {
             assert!(is_credential(name), "{name}");
         }
-        for name in ["idempotency-key", "x-request-id", "openai-organization", "x-trace", "traceparent"] {
+    }
+
+    #[test]
+    fn other_headers_are_no_credentials() {
+        for name in [
+            "idempotency-key",
+            "Idempotency-Key",
+            "x-idempotency-key",
+            "x_idempotency_key",
+            "x-cache-key",
+            "helicone-cache-key",
+            "x-routing-key",
+            "x-partition-key",
+            "x-dedup-key",
+            "x-request-id",
+            "x-client-request-id",
+            "cf-access-client-id",
+            "openai-organization",
+            "openai-project",
+            "openai-beta",
+            "x-stainless-retry-count",
+            "x-trace",
+            "traceparent",
+            "baggage",
+            "content-type",
+            "user-agent",
+            "x-author",
+            "x-max-tokens",
+            "x-keyboard",
+            "x-monkey",
+            "",
+        ] {
             assert!(!is_credential(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_differs_from_call_to_call_tells_no_account_from_another() {
+        for name in ["authorization", "x-api-key", "X-Access-Key", "cookie"] {
+            assert!(is_account(name), "{name}");
+        }
+        for name in ["x-session-id", "x-amz-signature", "x-jwt", "x-request-id"] {
+            assert!(!is_account(name), "{name}");
         }
     }
 }

@@ -378,6 +378,19 @@ mod tests {
     }
 
     #[test]
+    fn a_host_of_the_clients_headers_reaches_nobody() {
+        let config = ClientConfig::from_json(
+            r#"{"openai":{"url":"http://a/","headers":[["Host","gateway.example"],["x","1"]]},"openpipeUrl":"http://b/",
+                "reportUrl":"http://b/report","openpipeKey":"opk"}"#,
+        )
+        .unwrap();
+        for endpoint in [&config.openai, &config.openpipe, config.report.as_ref().unwrap()] {
+            assert_eq!(endpoint.headers.get("host"), None);
+            assert_eq!(endpoint.headers["x"], "1");
+        }
+    }
+
+    #[test]
     fn a_misspelt_name_is_recognized() {
         let known = ["fallback", "tags", "logRequest"].map(str::to_owned);
         assert_eq!(nearest_name("falback", &known).as_deref(), Some("fallback"));

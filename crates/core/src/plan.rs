@@ -132,8 +132,8 @@ impl Target {
             Via::Http { url, headers } => {
                 // A query may differ from call to call.
                 parts.push(url.as_str().split(['?', '#']).next().unwrap_or_default().as_bytes());
-                let credentials = headers.iter().filter(|(name, _)| headers::is_credential(name.as_str()));
-                parts.extend(credentials.map(|(_, value)| value.as_bytes()));
+                let account = headers.iter().filter(|(name, _)| headers::is_account(name.as_str()));
+                parts.extend(account.map(|(_, value)| value.as_bytes()));
             }
             Via::Client { identity, .. } => parts.extend([&b"client"[..], identity.as_bytes()]),
         }
@@ -306,7 +306,7 @@ impl Builder<'_> {
             To::Client(client, identity) => {
                 // Checked all the same: a header that HTTP forbids is refused before anything is sent.
                 headers::overlay(&mut HeaderMap::new(), &own)?;
-                let mut own = own;
+                let mut own = headers::without_transports(own);
                 if service == Service::OpenPipe {
                     own.splice(
                         0..0,

@@ -152,6 +152,21 @@ fn a_calls_headers_go_everywhere_but_its_credentials_to_the_primary_only() {
 }
 
 #[test]
+fn what_frames_a_message_goes_to_no_target() {
+    let call = r#"{"headers":[["Host","gateway.example"],["content-length","5"],["connection","upgrade"],["x-trace","t"]],"openpipe":{"fallback":[{"model":"gpt-4"},{"model":"x","client":7}]}}"#;
+    let plan = planned("", call, OPENPIPE).unwrap();
+    for target in &plan.targets[..2] {
+        let (_, headers) = http(target);
+        assert_eq!(headers["x-trace"], "t");
+        for name in ["host", "content-length", "connection"] {
+            assert!(!headers.contains_key(name), "{name}");
+        }
+    }
+    let Via::Client { headers, .. } = &plan.targets[2].via else { panic!("a client") };
+    assert_eq!(headers, &[("x-trace".to_owned(), Some("t".to_owned()))]);
+}
+
+#[test]
 fn a_header_that_http_forbids_is_a_malformed_argument() {
     let error = planned("", r#"{"headers":[["x","a\r\nb: c"]]}"#, OPENPIPE).unwrap_err();
     assert!(matches!(error, PlanError::Argument(message) if message.contains("\"x\"")));

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_compression::tokio::write::{BrotliEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
+use async_compression::tokio::write::{BrotliEncoder, DeflateEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
 use http::{HeaderMap, HeaderValue};
 use openpipe_core::failure::{Failure, Kind, Surface};
 use openpipe_core::options::{MAX_RESPONSE_BYTES, parse_url};
@@ -116,11 +116,28 @@ fn chunk(bytes: impl AsRef<[u8]>) -> Vec<u8> {
     [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
 }
 
+/// Bytes in a content encoding: `encoded!(GzipEncoder, bytes)`.
+macro_rules! encoded {
+    ($encoder:ident, $bytes:expr) => {{
+        let mut encoder = $encoder::new(Vec::new());
+        encoder.write_all($bytes).await.unwrap();
+        encoder.shutdown().await.unwrap();
+        encoder.into_inner()
+    }};
+}
+
+/// The start of a body in a content encoding, with one event in it.
+macro_rules! flushed {
+    ($encoder:ident) => {{
+        let mut encoder = $encoder::new(Vec::new());
+        encoder.write_all(format!("data: {EVENT}\n\n").as_bytes()).await.unwrap();
+        encoder.flush().await.unwrap();
+        encoder.into_inner()
+    }};
+}
+
 async fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzipEncoder::new(Vec::new());
-    encoder.write_all(bytes).await.unwrap();
-    encoder.shutdown().await.unwrap();
-    encoder.into_inner()
+    encoded!(GzipEncoder, bytes)
 }
 
 /// A name that no resolver can have, and none is asked for: its first label is longer than DNS allows.
@@ -211,23 +228,87 @@ async fn a_chunked_completion_is_put_together() {
 
 #[tokio::test]
 async fn every_content_encoding_that_is_offered_is_decoded() {
-    macro_rules! encoded {
-        ($encoder:ident) => {{
-            let mut encoder = $encoder::new(Vec::new());
-            encoder.write_all(COMPLETION.as_bytes()).await.unwrap();
-            encoder.shutdown().await.unwrap();
-            encoder.into_inner()
-        }};
-    }
+    let completion = COMPLETION.as_bytes();
     for (encoding, body) in [
-        ("gzip", encoded!(GzipEncoder)),
-        ("br", encoded!(BrotliEncoder)),
-        ("zstd", encoded!(ZstdEncoder)),
-        ("deflate", encoded!(ZlibEncoder)),
+        ("gzip", encoded!(GzipEncoder, completion)),
+        ("br", encoded!(BrotliEncoder, completion)),
+        ("zstd", encoded!(ZstdEncoder, completion)),
+        ("deflate", encoded!(ZlibEncoder, completion)),
     ] {
         let bytes = response("200 OK", &format!("content-encoding: {encoding}\r\n"), body);
         assert_eq!(answered(bytes).await.expect(encoding).text, COMPLETION, "{encoding}");
     }
+}
+
+#[tokio::test]
+async fn a_content_encoding_may_have_any_name_and_any_form_that_fetch_reads() {
+    let completion = COMPLETION.as_bytes();
+    let gzipped = gzip(completion).await;
+    let (start, rest) = completion.split_at(9);
+    for (encoding, body) in [
+        ("GZip", gzipped.clone()),
+        ("x-gzip", gzipped.clone()),
+        ("BR", encoded!(BrotliEncoder, completion)),
+        ("deflate", encoded!(DeflateEncoder, completion)),
+        ("gzip, identity", gzipped.clone()),
+        ("gzip, br", encoded!(BrotliEncoder, &gzipped)),
+        ("deflate,gzip , zstd", encoded!(ZstdEncoder, &gzip(&encoded!(ZlibEncoder, completion)).await)),
+        ("gzip, gzip", gzip(&gzipped).await),
+        // Of several members; the first may be empty, and what follows the last may be padding.
+        ("gzip", [gzip(start).await, gzip(rest).await].concat()),
+        ("gzip", [gzip(b"").await, gzipped.clone(), gzip(b"\n").await].concat()),
+        ("gzip", [&gzipped[..], &[0; 16]].concat()),
+        ("zstd", [encoded!(ZstdEncoder, start), encoded!(ZstdEncoder, rest)].concat()),
+    ] {
+        let head = format!("content-encoding: {encoding}\r\n");
+        let text = |completion: Completion| completion.text.trim_end().to_owned();
+        let answer = answered(response("200 OK", &head, &body)).await.map(text);
+        assert_eq!(answer.expect(encoding), COMPLETION, "{encoding}");
+        let head = format!("HTTP/1.1 200 OK\r\n{head}transfer-encoding: chunked\r\n\r\n");
+        let answer = answered([head.as_bytes(), &chunked(&body, 1)].concat()).await.map(text);
+        assert_eq!(answer.expect(encoding), COMPLETION, "{encoding}, byte by byte");
+    }
+}
+
+#[tokio::test]
+async fn a_body_in_an_unknown_content_encoding_is_taken_as_it_came() {
+    for encoding in ["none", "utf-8", "aws-chunked", "gzip, aws-chunked"] {
+        let bytes = response("200 OK", &format!("content-encoding: {encoding}\r\n"), COMPLETION);
+        let completion = answered(bytes).await.expect(encoding);
+        assert_eq!(
+            (completion.text.as_str(), completion.head.header("content-encoding")),
+            (COMPLETION, Some(encoding))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_member_of_a_gzip_that_stops_short_is_an_invalid_response() {
+    let mut body = gzip(COMPLETION.as_bytes()).await;
+    body.extend_from_slice(&gzip(b"  ").await[..10]);
+    is_invalid(&answered(response("200 OK", "content-encoding: gzip\r\n", body)).await.unwrap_err(), "decoded");
+}
+
+#[tokio::test]
+async fn a_connection_serves_again_after_a_compressed_answer() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n";
+    let body = [head.as_bytes(), &chunk(gzip(COMPLETION.as_bytes()).await)].concat();
+    let server = Server::start(move |mut connection| {
+        let body = body.clone();
+        async move {
+            while connection.request().await.is_some() {
+                connection.send(&body).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                connection.send("0\r\n\r\n").await;
+            }
+        }
+    })
+    .await;
+    let upstream = upstream(server.address());
+    for _ in 0..3 {
+        assert_eq!(ask(&upstream).await.unwrap().text, COMPLETION);
+    }
+    assert_eq!(server.connections(), 1);
 }
 
 #[tokio::test]
@@ -377,6 +458,24 @@ async fn informational_responses_are_passed_over() {
 async fn http_1_0_ends_its_body_with_the_connection() {
     let bytes = format!("HTTP/1.0 200 OK\r\ncontent-type: application/json\r\n\r\n{COMPLETION}");
     assert_eq!(answered(bytes).await.unwrap().text, COMPLETION);
+}
+
+#[tokio::test]
+async fn a_head_is_read_as_leniently_as_fetch_reads_it() {
+    let many: String = (0..400).map(|number| format!("x-{number}: 1\r\n")).collect();
+    for (what, headers) in [
+        ("many lines", many.as_str()),
+        ("a line that goes on", "x-folded: one\r\n two\r\n"),
+        ("a blank before the colon", "x-blank : 1\r\n"),
+        ("Latin-1", "x-name: caf\u{e9}\r\n"),
+    ] {
+        let bytes = response("200 OK", &format!("x-request-id: req_1\r\n{headers}"), COMPLETION);
+        let completion = answered(bytes).await.unwrap_or_else(|failure| panic!("{what}: {failure:?}"));
+        assert_eq!((completion.text.as_str(), completion.head.request_id()), (COMPLETION, Some("req_1")), "{what}");
+        if let Some(folded) = completion.head.headers.get("x-folded") {
+            assert_eq!(folded.to_str().unwrap().split_whitespace().collect::<Vec<_>>(), ["one", "two"]);
+        }
+    }
 }
 
 // === Broken responses ===
@@ -571,23 +670,86 @@ async fn a_last_event_without_its_blank_line_is_given_at_a_clean_end_only() {
 
 #[tokio::test]
 async fn an_event_comes_as_soon_as_it_was_sent_compressed_or_not() {
-    for compressed in [false, true] {
-        let server = Server::start(move |mut connection| async move {
-            connection.request().await;
-            let encoding = if compressed { "content-encoding: gzip\r\n" } else { "" };
-            connection.send(format!("{SSE}{encoding}transfer-encoding: chunked\r\n\r\n")).await;
-            let text = format!("data: {EVENT}\n\n");
-            let mut encoder = GzipEncoder::new(Vec::new());
-            encoder.write_all(text.as_bytes()).await.unwrap();
-            encoder.flush().await.unwrap();
-            connection.send(chunk(if compressed { encoder.get_ref().clone() } else { text.into_bytes() })).await;
-            connection.closed().await;
+    for (encoding, bytes) in [
+        ("identity", format!("data: {EVENT}\n\n").into_bytes()),
+        ("gzip", flushed!(GzipEncoder)),
+        ("deflate", flushed!(ZlibEncoder)),
+        ("deflate", flushed!(DeflateEncoder)),
+        ("br", flushed!(BrotliEncoder)),
+        ("zstd", flushed!(ZstdEncoder)),
+        // A member for each event.
+        ("gzip", gzip(format!("data: {EVENT}\n\n").as_bytes()).await),
+    ] {
+        let server = Server::start(move |mut connection| {
+            let bytes = bytes.clone();
+            async move {
+                connection.request().await;
+                connection
+                    .send(format!("{SSE}content-encoding: {encoding}\r\ntransfer-encoding: chunked\r\n\r\n"))
+                    .await;
+                connection.send(chunk(bytes)).await;
+                connection.closed().await;
+            }
         })
         .await;
         let mut source = open(&upstream(server.address())).await.unwrap();
         let events = soon(source.next()).await.unwrap().unwrap();
-        assert_eq!(events[0].data, EVENT, "compressed: {compressed}");
+        assert_eq!(events[0].data, EVENT, "{encoding}");
     }
+}
+
+#[tokio::test]
+async fn a_stream_of_a_gzip_member_for_each_event_is_read_to_its_end() {
+    let mut body = Vec::new();
+    for text in [format!("data: {EVENT}\n\n"), "data: b".to_owned(), "\n\ndata: [DONE]\n\n".to_owned()] {
+        body.extend_from_slice(&gzip(text.as_bytes()).await);
+    }
+    for size in [1, 7, body.len()] {
+        let head = format!("{SSE}content-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n");
+        let (all, end) = streamed([head.as_bytes(), &chunked(&body, size)].concat()).await;
+        end.unwrap();
+        assert_eq!(all, [EVENT, "b", "[DONE]"]);
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_stream_that_is_cut_gives_what_came_and_then_fails() {
+    for (encoding, body) in [("gzip", flushed!(GzipEncoder)), ("br", flushed!(BrotliEncoder))] {
+        let head = format!("{SSE}content-encoding: {encoding}\r\ntransfer-encoding: chunked\r\n\r\n");
+        let (all, end) = streamed([head.as_bytes(), &chunk(body)].concat()).await;
+        let failure = end.unwrap_err();
+        assert_eq!(all, [EVENT], "{encoding}");
+        assert_eq!((failure.kind, failure.code.as_deref()), (Kind::Stream, Some("UND_ERR_SOCKET")), "{encoding}");
+    }
+}
+
+#[tokio::test]
+async fn a_wait_for_events_of_a_compressed_stream_that_is_given_up_loses_none() {
+    let go = Arc::new(Notify::new());
+    let may_go = Arc::clone(&go);
+    let body = gzip(b"data: a\n\ndata: b\n\n").await;
+    let server = Server::start(move |mut connection| {
+        let (body, go) = (body.clone(), Arc::clone(&may_go));
+        async move {
+            connection.request().await;
+            connection.send(format!("{SSE}content-encoding: gzip\r\n\r\n")).await;
+            for byte in body {
+                connection.send([byte]).await;
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            go.notified().await;
+        }
+    })
+    .await;
+    let mut source = open(&upstream(server.address())).await.unwrap();
+    let mut all = Vec::new();
+    while all.len() < 2 {
+        if let Ok(events) = tokio::time::timeout(Duration::from_millis(1), source.next()).await {
+            all.extend(events.unwrap().unwrap().into_iter().map(|event| event.data));
+        }
+    }
+    assert_eq!(all, ["a", "b"]);
+    go.notify_one();
 }
 
 #[tokio::test]
@@ -605,12 +767,62 @@ async fn json_or_html_in_place_of_a_stream_is_an_invalid_response() {
         ("Application/JSON; charset=utf-8", COMPLETION, None),
         ("application/problem+json", error, Some(error)),
         ("text/html", "<html>", None),
+        ("text/html", "\u{feff}\r\n <html>", None),
+        ("text/html", "Bad gateway", None),
+        ("application/json", " \n[1]", None),
+        ("application/json", "null", None),
+        ("text/html", " \n", None),
+        ("text/html", "", None),
     ] {
         let server = Server::saying(response("200 OK", &format!("content-type: {media_type}\r\n"), body)).await;
         let failure = open(&upstream(server.address())).await.map(|_| ()).unwrap_err();
         is_invalid(&failure, "no event stream");
         assert_eq!(failure.body.as_deref(), kept, "{media_type}");
     }
+}
+
+#[tokio::test]
+async fn an_event_stream_under_another_name_is_read() {
+    for media_type in ["text/html; charset=utf-8", "application/json", "application/stream+json", "text/plain"] {
+        for start in ["", "\r\n \n", "\u{feff}", ": hello\n\n", "event: x\n", "id: 1\n", "retry: 9\n"] {
+            let body = format!("{start}data: {EVENT}\n\ndata: [DONE]\n\n");
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {media_type}\r\ntransfer-encoding: chunked\r\n\r\n");
+            for size in [1, 1000] {
+                let (all, end) = streamed([head.as_bytes(), &chunked(body.as_bytes(), size)].concat()).await;
+                end.unwrap();
+                assert_eq!(all, [EVENT, "[DONE]"], "{media_type} {start:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_event_stream_under_another_name_is_known_by_its_first_byte() {
+    let server = Server::start(|mut connection| async move {
+        connection.request().await;
+        connection.send("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n\nd").await;
+        connection.closed().await;
+    })
+    .await;
+    open(&upstream(server.address())).await.map(|_| ()).unwrap();
+}
+
+#[tokio::test]
+async fn an_event_over_the_size_limit_is_one_under_another_name_too() {
+    let bytes = format!("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\ndata: a\n\ndata: {}\n\n", "x".repeat(500));
+    let server = Server::saying(bytes).await;
+    let Ok(Response::Stream { mut source, .. }) = send(&upstream(server.address()), true, 100).await else {
+        panic!("a stream")
+    };
+    let (all, end) = read(&mut *source).await;
+    assert_eq!((all.len(), end.unwrap_err().kind), (1, Kind::InvalidResponse));
+}
+
+#[tokio::test]
+async fn what_breaks_off_before_it_is_known_to_be_a_stream_is_a_connection_failure() {
+    let server = Server::saying("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 9\r\n\r\n \n").await;
+    let failure = open(&upstream(server.address())).await.map(|_| ()).unwrap_err();
+    is_connection(&failure, Some("UND_ERR_SOCKET"));
 }
 
 #[tokio::test]
@@ -886,6 +1098,17 @@ async fn a_connection_that_is_reset_upon_its_second_request_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_used_connection_that_is_closed_after_a_while_of_work_is_not_replaced() {
+    let (server, second) = asked_twice(|mut connection| async move {
+        connection.request().await;
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+    })
+    .await;
+    is_connection(&second.unwrap_err(), Some("UND_ERR_SOCKET"));
+    assert_eq!((server.connections(), server.requests().len()), (1, 2), "nothing was sent twice");
+}
+
+#[tokio::test]
 async fn a_stale_connection_is_replaced_once() {
     let server = Server::start(|mut connection| async move {
         connection.request().await;
@@ -1044,6 +1267,58 @@ async fn a_proxy_is_asked_for_what_it_is_for() {
     let direct = Server::saying(json(COMPLETION)).await;
     ask(&at(&format!("http://{}/v1", direct.address()), settings)).await.unwrap();
     assert_eq!((proxy.requests().len(), direct.requests().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_proxy_is_asked_for_what_no_exception_names() {
+    let proxy = Server::repeating(json(COMPLETION)).await;
+    let direct = Server::repeating(json(COMPLETION)).await;
+    let port = direct.address().port();
+    for (no_proxy, is_asked) in [
+        ("".to_owned(), true),
+        (format!("other.invalid 127.0.0.1:{port}"), false),
+        ("127.0.0.1:9".to_owned(), true),
+        ("*".to_owned(), false),
+    ] {
+        let settings = TransportSettings {
+            http_proxy: Some(format!("http://{}", proxy.address())),
+            no_proxy: Some(no_proxy.clone()),
+            ..TransportSettings::default()
+        };
+        let before = proxy.requests().len();
+        ask(&at(&format!("http://127.0.0.1:{port}/v1"), settings)).await.unwrap();
+        assert_eq!(proxy.requests().len() - before, usize::from(is_asked), "{no_proxy:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_may_need_a_password_and_no_scheme() {
+    let proxy = Server::repeating(json(COMPLETION)).await;
+    for (url, authorization) in [
+        (format!("http://user:secret@{}", proxy.address()), Some("proxy-authorization: Basic dXNlcjpzZWNyZXQ=")),
+        (proxy.address().to_string(), None),
+    ] {
+        let settings = TransportSettings { http_proxy: Some(url), ..TransportSettings::default() };
+        ask(&at("http://upstream.invalid/v1", settings)).await.unwrap();
+        let request = proxy.requests().pop().unwrap();
+        assert_eq!(request.lines().find(|line| line.starts_with("proxy-authorization")), authorization);
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_of_another_sort_is_a_connection_failure() {
+    let direct = Server::repeating(json(COMPLETION)).await;
+    let settings =
+        TransportSettings { http_proxy: Some(format!("socks5://{}", nobody().await)), ..TransportSettings::default() };
+    let failure = refused(&at(&format!("http://{}/v1", direct.address()), settings)).await;
+    assert_eq!((failure.kind, direct.connections()), (Kind::Connection, 0), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_no_url_is_a_connection_failure_that_does_not_repeat_it() {
+    let settings = TransportSettings { http_proxy: Some("http://user:secret@".into()), ..TransportSettings::default() };
+    let failure = refused(&at("http://upstream.invalid/v1", settings)).await;
+    assert_eq!(failure.message, "the proxy of the environment is not a valid URL");
 }
 
 #[tokio::test]

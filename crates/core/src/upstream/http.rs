@@ -9,18 +9,19 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper_util::client::legacy::connect::HttpInfo;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Certificate, Client, Method, NoProxy, Proxy, Url, redirect};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Certificate, Client, Method, Url, redirect};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
+use super::decoding::{self, Body};
 use super::dns::{DnsError, Resolver};
-use super::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, refuse_completion};
+use super::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, proxies, refuse_completion};
 use crate::failure::{Failure, Head};
 use crate::headers::Secrets;
 use crate::json;
@@ -36,6 +37,11 @@ const RETRY_COUNT: &str = "x-stainless-retry-count";
 const MAX_REDIRECTS: usize = 4;
 /// Idle connections are given up after this; most servers and balancers keep theirs for 60 s or more.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(55);
+/// The lines of a response's head. `fetch` bounds their bytes instead, to 16 KiB.
+const MAX_HEADERS: usize = 512;
+/// A connection that has died idle says so about a round trip after something was sent on it, also where the server is on the
+/// other side of the world. One that fails later has worked on the request, which must not be sent twice.
+const STALE_WITHIN: Duration = Duration::from_millis(500);
 /// A peer that vanished without a word is noticed after about a minute.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(15);
 
@@ -47,7 +53,7 @@ pub struct TransportSettings {
     pub http_proxy: Option<String>,
     /// Proxy for `https:` URLs.
     pub https_proxy: Option<String>,
-    /// Hosts that are reached without a proxy, separated by commas.
+    /// Hosts that are reached without a proxy, separated by commas or blanks.
     pub no_proxy: Option<String>,
     /// `NODE_EXTRA_CA_CERTS`: a PEM file of further roots.
     pub extra_ca_certs: Option<PathBuf>,
@@ -119,15 +125,14 @@ impl HttpPool {
         body: bytes::Bytes,
         max_bytes: u64,
     ) -> Result<(Head, String), Failure> {
-        let mut response = self.exchange(&method, url, &headers, body).await?;
-        let head = head(&mut response);
-        let text = read(response, &head, max_bytes).await?;
+        let (head, body) = parts(self.exchange(&method, url, &headers, body).await?);
+        let text = read(body, &head, max_bytes).await?;
         let is_failure = !(200..300).contains(&head.status);
         Ok((head, if is_failure { Secrets::of(&headers).redact(text) } else { text }))
     }
 
     /// Sends a request. One that went to a connection which had died idle, and of which no byte came back, is sent again
-    /// on a fresh connection: the caller's try has not begun before.
+    /// on a fresh connection: the caller's try has not begun before. That it had died idle is known by how soon it fails.
     async fn exchange(
         &self,
         method: &Method,
@@ -139,13 +144,17 @@ impl HttpPool {
         let request = || {
             let mut request = reqwest::Request::new(method.clone(), url.clone());
             *request.headers_mut() = headers.clone();
+            request.headers_mut().entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static(decoding::ACCEPTED));
             if !body.is_empty() {
                 *request.body_mut() = Some(body.clone().into());
             }
             request
         };
+        let sent_at = Instant::now();
         let result = match clients.pooled.execute(request()).await {
-            Err(error) if self.was_stale(&error) => clients.fresh().await?.execute(request()).await,
+            Err(error) if self.had_served(&error) && sent_at.elapsed() < STALE_WITHIN => {
+                clients.fresh().await?.execute(request()).await
+            }
             result => result,
         };
         let response = result.map_err(|error| failure(&error))?;
@@ -155,8 +164,8 @@ impl HttpPool {
         Ok(response)
     }
 
-    /// Whether a request failed because its connection had served before and was closed since.
-    fn was_stale(&self, error: &reqwest::Error) -> bool {
+    /// Whether a request failed because its connection, which had served before, was closed without a byte of an answer.
+    fn had_served(&self, error: &reqwest::Error) -> bool {
         let Some(client_error) = find::<hyper_util::client::legacy::Error>(error) else { return false };
         if client_error.is_connect() || find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {
             return false;
@@ -186,6 +195,11 @@ fn client(settings: &TransportSettings, reuse: bool) -> Result<Client, String> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Client::builder()
         .http1_only()
+        // What proxies in front of an API make of a head is read as `fetch` reads it. Lines that are no headers are not passed over:
+        // one of them may have been the length.
+        .http1_max_headers(MAX_HEADERS)
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
+        .http1_allow_spaces_after_header_name_in_responses(true)
         .redirect(redirect::Policy::custom(follow))
         .retry(reqwest::retry::never())
         .referer(false)
@@ -198,7 +212,7 @@ fn client(settings: &TransportSettings, reuse: bool) -> Result<Client, String> {
     if !reuse {
         builder = builder.pool_max_idle_per_host(0);
     }
-    for proxy in proxies(settings)? {
+    for proxy in proxies::of(settings)? {
         builder = builder.proxy(proxy);
     }
     if settings.accept_invalid_certs {
@@ -209,19 +223,6 @@ fn client(settings: &TransportSettings, reuse: bool) -> Result<Client, String> {
         builder = builder.tls_certs_merge(bundled.chain(extra_roots(settings)));
     }
     builder.build().map_err(|error| format!("no HTTP client could be made: {}", innermost(&error)))
-}
-
-fn proxies(settings: &TransportSettings) -> Result<Vec<Proxy>, String> {
-    let none = || settings.no_proxy.as_deref().and_then(NoProxy::from_string);
-    let proxy = |url: &Option<String>, make: fn(&str) -> reqwest::Result<Proxy>| -> Result<Option<Proxy>, String> {
-        let Some(url) = url.as_deref().filter(|url| !url.is_empty()) else { return Ok(None) };
-        // The URL may hold a password, so it is not repeated.
-        let proxy = make(url).map_err(|_| "the proxy of the environment is not a valid URL".to_owned())?;
-        Ok(Some(proxy.no_proxy(none())))
-    };
-    let all =
-        [proxy(&settings.http_proxy, |url| Proxy::http(url))?, proxy(&settings.https_proxy, |url| Proxy::https(url))?];
-    Ok(all.into_iter().flatten().collect())
 }
 
 /// Node.js warns of a file that it cannot read or make sense of, and goes on without it; the warning is Node's.
@@ -263,24 +264,25 @@ impl Upstream for HttpUpstream {
             if request.retries > 0 && headers.contains_key(RETRY_COUNT) {
                 Arc::make_mut(&mut headers).insert(RETRY_COUNT, HeaderValue::from(request.retries));
             }
-            let mut response = self.pool.exchange(&Method::POST, &self.url, &headers, request.body).await?;
-            let answered = if !response.status().is_success() {
-                let head = head(&mut response);
-                Err(Failure::status(head, error_body(response).await))
+            let (head, body) = parts(self.pool.exchange(&Method::POST, &self.url, &headers, request.body).await?);
+            let answered = if !(200..300).contains(&head.status) {
+                Err(Failure::status(head, error_body(Vec::new(), body).await))
             } else if request.stream {
-                stream(response, headers, request.max_response_bytes).await
+                stream(head, body, headers, request.max_response_bytes).await
             } else {
-                completion(response, request.max_response_bytes).await
+                completion(head, body, request.max_response_bytes).await
             };
             answered.map_err(|failure| failure.redacted(&Secrets::of(&self.headers)))
         })
     }
 }
 
-/// Takes the head of a response.
-fn head(response: &mut reqwest::Response) -> Head {
-    let headers = std::mem::take(response.headers_mut());
-    Head { status: response.status().as_u16(), headers, url: response.url().to_string() }
+/// The head of a response, and its body.
+fn parts(mut response: reqwest::Response) -> (Head, Body) {
+    let mut headers = std::mem::take(response.headers_mut());
+    let (status, url) = (response.status().as_u16(), response.url().to_string());
+    let body = Body::of(response, &mut headers);
+    (Head { status, headers, url }, body)
 }
 
 /// The values of headers are slices of the buffer that they were read into. A stream that kept them so would hold the whole
@@ -293,9 +295,8 @@ fn detach(headers: &mut HeaderMap) {
     }
 }
 
-async fn completion(mut response: reqwest::Response, max_bytes: u64) -> Result<Response, Failure> {
-    let head = head(&mut response);
-    let text = read(response, &head, max_bytes).await?;
+async fn completion(head: Head, body: Body, max_bytes: u64) -> Result<Response, Failure> {
+    let text = read(body, &head, max_bytes).await?;
     match refuse_completion(&text) {
         None => Ok(Response::Completion(Completion { head, text, ticket: None })),
         Some(why) => Err(Failure::invalid_response(why, head, error_member(&text))),
@@ -303,14 +304,14 @@ async fn completion(mut response: reqwest::Response, max_bytes: u64) -> Result<R
 }
 
 /// A body's text, within bounds.
-async fn read(mut response: reqwest::Response, head: &Head, max_bytes: u64) -> Result<String, Failure> {
-    let capacity = response.content_length().unwrap_or(0).min(64 * 1024);
+async fn read(mut body: Body, head: &Head, max_bytes: u64) -> Result<String, Failure> {
+    let capacity = body.length().unwrap_or(0).min(64 * 1024);
     let mut bytes = Vec::with_capacity(usize::try_from(capacity).unwrap_or(0));
     loop {
-        match response.chunk().await {
+        match body.chunk().await {
             Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
             Ok(None) => break,
-            Err(error) => return Err(body_failure(&error, head.clone())),
+            Err(error) => return Err(body_failure(&*error, head.clone())),
         }
         if bytes.len() as u64 > max_bytes {
             let message = format!("the response is larger than `openpipe.maxResponseBytes` ({max_bytes})");
@@ -320,24 +321,47 @@ async fn read(mut response: reqwest::Response, head: &Head, max_bytes: u64) -> R
     Ok(json::text(bytes))
 }
 
-async fn stream(mut response: reqwest::Response, sent: Arc<HeaderMap>, max_bytes: u64) -> Result<Response, Failure> {
-    let mut head = head(&mut response);
+async fn stream(mut head: Head, mut body: Body, sent: Arc<HeaderMap>, max_bytes: u64) -> Result<Response, Failure> {
     detach(&mut head.headers);
     let media_type =
         head.header(CONTENT_TYPE.as_str()).unwrap_or_default().split(';').next().unwrap_or_default().trim();
     let media_type = media_type.to_ascii_lowercase();
-    if media_type == "application/json" || media_type.ends_with("+json") || media_type == "text/html" {
-        let body = error_body(response).await;
+    let mut start = Vec::new();
+    // What a framework says where nobody told it better, also of an event stream; so it is judged by what it is.
+    if (media_type == "application/json" || media_type.ends_with("+json") || media_type == "text/html")
+        && !is_event_stream(&mut body, &mut start).await.map_err(|error| body_failure(&*error, head.clone()))?
+    {
+        let body = error_body(start, body).await;
         let message = format!("the response is no event stream, but {media_type}");
         return Err(Failure::invalid_response(message, head, error_member(&body)));
     }
-    if matches!(head.status, 204 | 205) || response.content_length() == Some(0) {
+    if matches!(head.status, 204 | 205) || body.length() == Some(0) {
         return Err(Failure::invalid_response("the response is empty", head, None));
     }
-    let decoder = Decoder::new(usize::try_from(max_bytes).unwrap_or(usize::MAX));
-    let (is_something, end) = (media_type == "text/event-stream", None);
-    let source = HttpEvents { response, decoder, head: head.clone(), sent, max_bytes, is_something, end };
+    let mut decoder = Decoder::new(usize::try_from(max_bytes).unwrap_or(usize::MAX));
+    let mut ready = Vec::new();
+    let end = decoder.feed(&start, &mut ready).err().map(Err);
+    let is_something = media_type == "text/event-stream" || !start.is_empty();
+    let source = HttpEvents { body, decoder, head: head.clone(), sent, max_bytes, is_something, ready, end };
     Ok(Response::Stream { head, source: Box::new(source), ticket: None })
+}
+
+/// Whether a body begins as an event stream does, with a field or a comment, and not as JSON, HTML or words do. What was read for
+/// that, up to the first byte that is not blank, is added to `start`.
+async fn is_event_stream(body: &mut Body, start: &mut Vec<u8>) -> Result<bool, Box<dyn Error + Send + Sync>> {
+    /// Blanks, and the bytes of a byte order mark.
+    const BLANK: &[u8] = b" \t\r\n\xef\xbb\xbf";
+    while let Some(chunk) = body.chunk().await? {
+        start.extend_from_slice(&chunk);
+        if let Some(first) = chunk.iter().find(|byte| !BLANK.contains(byte)) {
+            // A comment, or `data`, `event`, `id`, `retry`.
+            return Ok(b":deir".contains(first));
+        }
+        if start.len() as u64 > MAX_ERROR_BODY {
+            break;
+        }
+    }
+    Ok(false)
 }
 
 /// The text of a body that tells of an error, where it does so as the API does.
@@ -346,11 +370,10 @@ fn error_member(text: &str) -> Option<String> {
     members.get_non_null("error").map(|_| text.to_owned())
 }
 
-/// The body of an error, as far as it comes in time and within bounds.
-async fn error_body(mut response: reqwest::Response) -> String {
-    let mut bytes = Vec::new();
+/// The body of an error, of which this has come, as far as it comes in time and within bounds.
+async fn error_body(mut bytes: Vec<u8>, mut body: Body) -> String {
     let read = async {
-        while let Ok(Some(chunk)) = response.chunk().await {
+        while let Ok(Some(chunk)) = body.chunk().await {
             bytes.extend_from_slice(&chunk);
             if bytes.len() as u64 > MAX_ERROR_BODY {
                 break;
@@ -364,7 +387,7 @@ async fn error_body(mut response: reqwest::Response) -> String {
 
 /// The events of a response.
 struct HttpEvents {
-    response: reqwest::Response,
+    body: Body,
     decoder: Decoder,
     head: Head,
     /// The request's headers.
@@ -372,6 +395,8 @@ struct HttpEvents {
     max_bytes: u64,
     /// It was said to be an event stream, or something has come.
     is_something: bool,
+    /// Events that were there before anybody asked.
+    ready: Vec<SseEvent>,
     /// Nothing more is read: the body has ended, or an event was too large.
     end: Option<Result<(), TooLarge>>,
 }
@@ -386,7 +411,7 @@ impl HttpEvents {
 impl EventSource for HttpEvents {
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<SseEvent>>, Failure>> {
         Box::pin(async move {
-            let mut events = Vec::new();
+            let mut events = std::mem::take(&mut self.ready);
             // What came before the end is told first.
             while events.is_empty() {
                 match self.end {
@@ -395,7 +420,7 @@ impl EventSource for HttpEvents {
                     None => {}
                 }
                 // Cancel-safe: `chunk` holds no bytes of its own, and what it returned is decoded before the next await.
-                let decoded = match self.response.chunk().await {
+                let decoded = match self.body.chunk().await {
                     Ok(Some(chunk)) => {
                         self.is_something |= !chunk.is_empty();
                         self.decoder.feed(&chunk, &mut events)
@@ -407,7 +432,7 @@ impl EventSource for HttpEvents {
                         self.end = Some(Ok(()));
                         self.decoder.finish(&mut events)
                     }
-                    Err(error) => return Err(stream_failure(&error, self.head.clone())),
+                    Err(error) => return Err(stream_failure(&*error, self.head.clone())),
                 };
                 if let Err(too_large) = decoded {
                     self.end = Some(Err(too_large));
@@ -424,7 +449,7 @@ impl EventSource for HttpEvents {
     fn drain(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let mut left: usize = 64 * 1024;
-            while let Ok(Some(chunk)) = self.response.chunk().await {
+            while let Ok(Some(chunk)) = self.body.chunk().await {
                 left = left.saturating_sub(chunk.len());
                 if left == 0 {
                     return;
@@ -440,7 +465,7 @@ fn failure(error: &reqwest::Error) -> Failure {
 }
 
 /// A failure within a body: the connection's, or that of a content encoding which lies.
-fn body_failure(error: &reqwest::Error, head: Head) -> Failure {
+fn body_failure(error: &(dyn Error + 'static), head: Head) -> Failure {
     if is_of_connection(error) {
         return Failure {
             head: None,
@@ -450,7 +475,7 @@ fn body_failure(error: &reqwest::Error, head: Head) -> Failure {
     Failure::invalid_response(format!("the response could not be decoded: {}", innermost(error)), head, None)
 }
 
-fn stream_failure(error: &reqwest::Error, head: Head) -> Failure {
+fn stream_failure(error: &(dyn Error + 'static), head: Head) -> Failure {
     if !is_of_connection(error) {
         return Failure::invalid_response(format!("the stream could not be decoded: {}", innermost(error)), head, None);
     }
@@ -458,12 +483,12 @@ fn stream_failure(error: &reqwest::Error, head: Head) -> Failure {
     Failure { head: Some(Box::new(head)), ..failure }
 }
 
-fn is_of_connection(error: &reqwest::Error) -> bool {
+fn is_of_connection(error: &(dyn Error + 'static)) -> bool {
     find::<hyper::Error>(error).is_some()
 }
 
 /// The low-level reason by the name that Node.js gives it.
-fn code(error: &reqwest::Error) -> Option<String> {
+fn code(error: &(dyn Error + 'static)) -> Option<String> {
     use std::io::ErrorKind as Io;
     if let Some(error) = find::<DnsError>(error) {
         return Some(error.code().into());
@@ -486,7 +511,9 @@ fn code(error: &reqwest::Error) -> Option<String> {
             Io::NetworkUnreachable => Some("ENETUNREACH"),
             Io::AddrNotAvailable => Some("EADDRNOTAVAIL"),
             // Within a handshake Node.js calls it a reset; later, when a body is cut, undici names it so.
-            Io::UnexpectedEof if error.is_connect() => Some("ECONNRESET"),
+            Io::UnexpectedEof if find::<reqwest::Error>(error).is_some_and(reqwest::Error::is_connect) => {
+                Some("ECONNRESET")
+            }
             Io::UnexpectedEof => Some("UND_ERR_SOCKET"),
             _ => None,
         })?;

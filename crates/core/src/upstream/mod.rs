@@ -1,8 +1,10 @@
 //! What the engine asks of an upstream. Natively over HTTP ([`http`]), or a JavaScript client (in the binding):
 //! the engine does not know which it has.
 
+mod decoding;
 mod dns;
 pub mod http;
+mod proxies;
 
 use std::future::Future;
 use std::pin::Pin;
