@@ -260,7 +260,7 @@ class State {
     }
     const foreign = /** @type {ForeignClient} */ (calls[number]);
     // One of our own is asked not to log what this one logs (contract.md, section 7), where this one has a key to do so.
-    const ours = states.has(foreign) && this.apiKey !== undefined;
+    const ours = this.apiKey !== undefined && isOurs(foreign);
     return (body, options) =>
       foreign.chat.completions.create(ours ? { ...body, openpipe: { logRequest: false } } : body, options);
   }
@@ -372,10 +372,7 @@ function declaresKey(headers) {
  * @param {any} client @returns {State}
  */
 function stateOf(client) {
-  const state =
-    states.get(client) ??
-    states.get(client?.chat?.completions?._client) ??
-    states.get(Object.getPrototypeOf(client ?? {}));
+  const state = findState(client);
   if (!state) throw new TypeError('this was called on an object that is not a client of openpipe-native');
   return state;
 }
@@ -383,3 +380,22 @@ function stateOf(client) {
 /** @typedef {{ create(body: string, options: string | null): number }} NativeCompletions */
 
 module.exports = { MISSING_KEY, SDK_OPENAI, SDK_OPENPIPE, State, stateOf, states, urlOf };
+/** @param {any} client @returns {State | undefined} */
+function findState(client) {
+  return (
+    states.get(client) ??
+    states.get(client?.chat?.completions?._client) ??
+    states.get(Object.getPrototypeOf(client ?? {}))
+  );
+}
+
+/** Whether a foreign client is one of this package, or stands for one. @param {any} foreign */
+function isOurs(foreign) {
+  try {
+    return findState(foreign) !== undefined;
+  } catch {
+    // It is not to be looked at, only to be called.
+    return false;
+  }
+}
+
