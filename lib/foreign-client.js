@@ -21,7 +21,7 @@ const TELLING_HEADERS = ['retry-after', 'retry-after-ms', 'x-should-retry', 'x-r
  * @property {boolean} stream
  * @property {[string, string | null][]} headers
  * @property {number} [maxRetries]
- * @property {number} [timeout]
+ * @property {number} timeout
  */
 
 /** One request to a client, from the question to its last chunk. */
@@ -62,9 +62,8 @@ class ForeignRequest {
   start(create, question, bodyText, key) {
     this.key = key;
     /** @type {Record<string, unknown>} */
-    const options = { signal: this.controller.signal };
+    const options = { signal: this.controller.signal, timeout: question.timeout };
     // A key whose value is `undefined` fails the checks of some SDKs, so what is not given is left out.
-    if (question.timeout !== undefined) options.timeout = question.timeout;
     if (question.maxRetries !== undefined) options.maxRetries = question.maxRetries;
     if (question.headers.length > 0) options.headers = headersOf(question.headers);
     let returned;

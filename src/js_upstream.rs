@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use openpipe_core::failure::{ClientError, Failure, Head};
 use openpipe_core::headers::HeaderList;
@@ -63,8 +64,7 @@ struct Question<'a> {
     headers: &'a HeaderList,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_retries: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    timeout: Option<u32>,
+    timeout: u32,
 }
 
 /// What JavaScript says of what its client did.
@@ -103,10 +103,7 @@ impl Upstream for JsUpstream {
                 stream: request.stream,
                 headers: &self.headers,
                 max_retries: self.max_retries,
-                // The SDKs' timers hold no more than 31 bits, and refuse 0.
-                timeout: request
-                    .time
-                    .map(|time| u32::try_from(time.as_millis()).unwrap_or(u32::MAX).clamp(1, i32::MAX as u32)),
+                timeout: timeout(request.time),
             };
             let body = json::text(request.body.to_vec());
             let answer = conversation.ask("ask", &[&to_json(&question)], Some(body)).await?;
@@ -125,6 +122,13 @@ impl Upstream for JsUpstream {
             }
         })
     }
+}
+
+/// As the SDKs take it: their timers hold no more than 31 bits, and refuse 0. No limit is told as well, because a client may
+/// have a shorter one of its own.
+fn timeout(time: Option<Duration>) -> u32 {
+    const LONGEST: u32 = i32::MAX as u32;
+    time.map_or(LONGEST, |time| u32::try_from(time.as_millis()).unwrap_or(LONGEST).clamp(1, LONGEST))
 }
 
 fn completion(

@@ -361,6 +361,18 @@ describe("`transport: 'fetch'`", () => {
     expect(told.info.attempts.map(({ upstream }) => upstream)).toEqual(['openpipe', 'openai', 'openpipe', 'openai']);
   });
 
+  test('has no limit with Infinity, of the client or of the call', async ({ stage }) => {
+    const answer = /** @type {const} */ ({ kind: 'answer', delayMs: 200 });
+    const staging = { primary: answer, fallback: answer, openpipe: /** @type {const} */ ({ transport: 'fetch' }) };
+    for (const [timeout, options] of /** @type {const} */ ([
+      [Infinity, {}],
+      [50, { timeout: Infinity }],
+    ])) {
+      const { openai } = await stage({ ...staging, timeout, maxRetries: 0 });
+      for (const model of [PRIMARY, DIRECT]) expect((await ask(openai, { model, options })).error).toBeUndefined();
+    }
+  });
+
   test('streams', async () => {
     const { fetch, calls } = fakeFetch();
     vi.stubGlobal('fetch', fetch);
