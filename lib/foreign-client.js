@@ -80,6 +80,18 @@ class ForeignRequest {
       .catch((error) => this.#answerError(error));
   }
 
+  /**
+   * Rust sends the request itself, and wants to know with which headers.
+   * @param {() => Promise<[string, string][]>} tell @param {() => unknown} key As for `start`.
+   */
+  tellHeaders(tell, key) {
+    this.key = key;
+    tell().then(
+      (headers) => this.#answer({ headers }),
+      (error) => this.#answerError(error),
+    );
+  }
+
   /** Rust wants the next chunk. */
   pull() {
     try {
@@ -194,7 +206,7 @@ class ForeignRequest {
   }
 }
 
-/** Numbers of clients that show nothing to know them by. @type {WeakMap<object, string>} */
+/** Numbers of clients, or functions, that show nothing to know them by. @type {WeakMap<object, string>} */
 const numbers = new WeakMap();
 let nextNumber = 0;
 
@@ -204,12 +216,22 @@ let nextNumber = 0;
  * @param {object} client
  */
 function identityOf(client) {
-  const shown = read(() => [/** @type {any} */ (client).baseURL, /** @type {any} */ (client).apiKey]);
-  if (shown?.every((part) => typeof part === 'string')) return wellFormed(JSON.stringify(shown));
-  let number = numbers.get(client);
+  const shown = read(() => [/** @type {any} */ (client).baseURL, keyOf(client)]);
+  return shown?.every((part) => typeof part === 'string') ? wellFormed(JSON.stringify(shown)) : numberOf(client);
+}
+
+/** A client's key; where a function gives another one each time, that function. @param {any} client */
+function keyOf(client) {
+  const given = read(() => client._options.apiKey);
+  return typeof given === 'function' && !given.openpipeMissing ? numberOf(given) : client.apiKey;
+}
+
+/** @param {object} object */
+function numberOf(object) {
+  let number = numbers.get(object);
   if (number === undefined) {
     number = `${require('node:worker_threads').threadId}:${nextNumber++}`;
-    numbers.set(client, number);
+    numbers.set(object, number);
   }
   return number;
 }

@@ -26,6 +26,11 @@ const HOOKS = [
   'makeRequest', 'request', 'post', 'methodRequest', 'fetchWithTimeout', 'fetchWithAuth', 'shouldRetry',
 ]; // prettier-ignore
 
+/** What else the SDK asks for each request. A subclass's own may give another answer each time. */
+const ANSWERS = ['getUserAgent', 'defaultQuery', 'buildURL', 'stringifyQuery', 'validateHeaders'];
+
+const FUNCTIONS = [...HOOKS, ...ANSWERS];
+
 /** @type {WeakMap<object, State>} */
 const states = new WeakMap();
 
@@ -53,12 +58,11 @@ class State {
     this.initialMaxRetries = client.maxRetries;
     this.initialFetch = client.fetch;
     this.transport = options.transport ?? (readEnv('OPENPIPE_TRANSPORT') === 'fetch' ? 'fetch' : 'native');
-    /** @type {unknown} */
-    this.keyError = undefined;
     /** Where the client's own upstream was last, and the headers that go there. @type {{ url: string, headers: [string, string][] }} */
     this.endpoint = { url: '', headers: [] };
     /** The client's properties as the native sides have them. @type {any} */
     this.seen = undefined;
+    /** A function gives the key: the native side asks for it when it is needed. */
     this.asksForKey = false;
     this.needsSdk = false;
     /** @type {Record<'native' | 'sdk', NativeCompletions | Promise<NativeCompletions> | undefined>} */
@@ -90,12 +94,17 @@ class State {
       given.httpAgent ||
       client.fetch !== this.initialFetch ||
       Boolean(client._provider ?? client._workloadIdentityAuth) ||
-      HOOKS.some((hook) => client[hook] !== this.sdk.OpenAI.prototype[hook])
+      HOOKS.some((hook) => this.#isOwn(hook))
     );
   }
 
+  /** Whether a function is not the SDK's. @param {string} name */
+  #isOwn(name) {
+    return this.client[name] !== this.sdk.OpenAI.prototype[name];
+  }
+
   /**
-   * The native side for the client as it is now; a promise where a key has to be asked for first.
+   * The native side for the client as it is now; a promise where it has to be made first.
    * @param {boolean} throughSdk This call has options that only the SDK's transport can honour.
    * @returns {NativeCompletions | Promise<NativeCompletions>}
    */
@@ -130,7 +139,8 @@ class State {
     const options = client._options;
     if (
       seen !== undefined &&
-      seen.apiKey === client.apiKey &&
+      // What a function gave last is nobody's but its asker's.
+      (this.asksForKey || seen.apiKey === client.apiKey) &&
       seen.baseURL === client.baseURL &&
       seen.timeout === client.timeout &&
       seen.maxRetries === client.maxRetries &&
@@ -138,22 +148,27 @@ class State {
       seen.project === client.project &&
       seen.adminAPIKey === client.adminAPIKey &&
       seen.fetch === client.fetch &&
-      seen.prepareOptions === client.prepareOptions &&
-      seen.prepareRequest === client.prepareRequest &&
       seen.defaultHeaders === options.defaultHeaders &&
       seen.defaultQuery === options.defaultQuery &&
-      // A function is asked for the key before each call.
-      !this.asksForKey
+      hasFunctions(client, seen.functions) &&
+      hasMembers(options.defaultHeaders, seen.headers) &&
+      hasMembers(options.defaultQuery, seen.query)
     ) {
       return true;
     }
     const { apiKey, baseURL, timeout, maxRetries, organization, project, adminAPIKey, fetch } = client;
-    const { prepareOptions, prepareRequest } = client;
     const { defaultHeaders, defaultQuery } = options;
     milliseconds('timeout', timeout);
     retries('maxRetries', maxRetries);
-    const now = { apiKey, baseURL, timeout, maxRetries, organization, project, adminAPIKey, fetch };
-    this.seen = { ...now, prepareOptions, prepareRequest, defaultHeaders, defaultQuery };
+    this.seen = {
+      ...{ apiKey, baseURL, timeout, maxRetries, organization, project, adminAPIKey, fetch },
+      ...{ defaultHeaders, defaultQuery },
+      functions: ANSWERS.some((name) => this.#isOwn(name))
+        ? undefined
+        : Object.fromEntries(FUNCTIONS.map((name) => [name, client[name]])),
+      headers: membersOf(defaultHeaders),
+      query: membersOf(defaultQuery),
+    };
     this.asksForKey = typeof options.apiKey === 'function' && !options.apiKey.openpipeMissing;
     this.natives = { native: undefined, sdk: undefined };
     this.needsSdk = this.#needsSdk();
@@ -173,11 +188,7 @@ class State {
         openpipeUrl: `${this.baseUrl}/chat/completions`,
         reportUrl: apiKey ? `${this.baseUrl}/report` : undefined,
         openpipeKey: apiKey,
-        openpipeMissingKey: apiKey
-          ? undefined
-          : isRefused
-            ? `\`openpipe.baseUrl\` ${HAS_PASSWORD}`
-            : MISSING_OPENPIPE_KEY,
+        openpipeMissingKey: apiKey ? undefined : isRefused ? `\`openpipe.baseUrl\` ${PASSWORD}` : MISSING_OPENPIPE_KEY,
         openpipeClient: this.transport === 'fetch' ? SDK_OPENPIPE : undefined,
         fallbackClient: options.fallbackClient,
         fallbackClientIdentity:
@@ -200,37 +211,31 @@ class State {
       toldBySdk: (service) => (service === 'openpipe' ? this.transport === 'fetch' : throughSdk || this.needsSdk),
       showsBodies: (this.sdk.major ?? 0) < 7,
       cached: this.options.defaults.cache !== undefined,
-      secrets: [client.apiKey, client.adminAPIKey, this.apiKey].filter((key) => typeof key === 'string' && key !== ''),
+      secrets: () =>
+        [client.apiKey, client.adminAPIKey, this.apiKey].filter((key) => typeof key === 'string' && key !== ''),
     };
   }
 
   /** Where the client's own upstream is, and every header that the SDK in use would send there. @param {boolean} sdk */
   async #openaiEndpoint(sdk) {
-    const { client } = this;
-    this.keyError = undefined;
-    let missingKey = hasKey(client) ? undefined : MISSING_KEY;
+    const { client, asksForKey } = this;
+    const missingKey = hasKey(client) ? undefined : MISSING_KEY;
     if (sdk) {
       const url = urlOf(client, '/chat/completions');
-      if (!this.given.fetch && hasPassword(url)) {
-        this.keyError = new TypeError(`\`baseURL\` ${HAS_PASSWORD}`);
-        missingKey = HAS_PASSWORD;
-      }
-      return { url, headers: [], missingKey, client: SDK_OPENAI, identity: identityOf(client) };
+      const isRefused = !this.given.fetch && hasPassword(url);
+      const identity = identityOf(client);
+      return { url, headers: [], missingKey: isRefused ? HAS_PASSWORD : missingKey, client: SDK_OPENAI, identity };
     }
-    const request = { method: 'post', path: '/chat/completions', body: {}, __security: { bearerAuth: true } };
-    if (!missingKey) {
-      try {
-        return await this.#build(request);
-      } catch (error) {
-        if (typeof client._options.apiKey !== 'function') throw error;
-        // Only the client's own upstream is out of reach; another one may serve the call.
-        this.keyError = error;
-        missingKey = 'the `apiKey` function failed';
-      }
-    }
-    // Without a key the SDK would refuse to build a request at all.
-    const keyless = { ...request, __security: {}, headers: { authorization: null } };
-    return { ...(await this.#build(keyless)), missingKey };
+    if (!missingKey && !asksForKey) return this.#build(keyed());
+    // Only who needs the key waits for the function that gives it; without one the SDK would refuse to build a request at all.
+    const keyless = { ...keyed(), __security: {}, headers: { authorization: null } };
+    const endpoint = await this.#build(keyless);
+    return asksForKey ? { ...endpoint, asked: true, identity: identityOf(client) } : { ...endpoint, missingKey };
+  }
+
+  /** The headers that go to the client's own upstream, with the key that a function gives now. */
+  async ownHeaders() {
+    return (await this.#build(keyed())).headers;
   }
 
   /** Where the SDK would send a request, and with which headers. @param {any} request */
@@ -298,7 +303,86 @@ const MISSING_OPENPIPE_KEY =
   'there is no OpenPipe key: set the environment variable OPENPIPE_API_KEY, or the option `openpipe.apiKey`';
 
 /** `fetch` would say so too, with the password in its message. */
-const HAS_PASSWORD = 'holds a user or a password, which `fetch` does not take';
+const PASSWORD = 'holds a user or a password, which `fetch` does not take';
+const HAS_PASSWORD = `\`baseURL\` ${PASSWORD}`;
+
+/** What the SDK is asked to build. */
+function keyed() {
+  return { method: 'post', path: '/chat/completions', body: {}, __security: { bearerAuth: true } };
+}
+
+/**
+ * Whether a client has these functions still, every one of `FUNCTIONS`. Asked for each call: by their names, one by one, it
+ * takes a fortieth of the time.
+ * @param {any} client @param {Record<string, unknown> | undefined} seen
+ */
+function hasFunctions(client, seen) {
+  return (
+    seen !== undefined &&
+    seen.prepareOptions === client.prepareOptions &&
+    seen.prepareRequest === client.prepareRequest &&
+    seen.buildRequest === client.buildRequest &&
+    seen.buildHeaders === client.buildHeaders &&
+    seen.buildBody === client.buildBody &&
+    seen.authHeaders === client.authHeaders &&
+    seen.bearerAuth === client.bearerAuth &&
+    seen.makeRequest === client.makeRequest &&
+    seen.request === client.request &&
+    seen.post === client.post &&
+    seen.methodRequest === client.methodRequest &&
+    seen.fetchWithTimeout === client.fetchWithTimeout &&
+    seen.fetchWithAuth === client.fetchWithAuth &&
+    seen.shouldRetry === client.shouldRetry &&
+    seen.getUserAgent === client.getUserAgent &&
+    seen.defaultQuery === client.defaultQuery &&
+    seen.buildURL === client.buildURL &&
+    seen.stringifyQuery === client.stringifyQuery &&
+    seen.validateHeaders === client.validateHeaders
+  );
+}
+
+/** An option that was not given. @type {unknown[]} */
+const NO_MEMBERS = [];
+
+/**
+ * The names and values in `defaultHeaders` or `defaultQuery`, which the SDK reads for each request; `undefined` where they
+ * have to be read anew each time, because there is no telling whether they have changed.
+ * @param {any} option @returns {unknown[] | undefined}
+ */
+function membersOf(option) {
+  if (option === undefined || option === null) return NO_MEMBERS;
+  if (typeof option !== 'object') return undefined;
+  // As the SDK keeps what came from several places.
+  const isNullable = option.values instanceof Headers && option.nulls instanceof Set;
+  if (isNullable) return [...option.values].flat().concat(...option.nulls);
+  if (option instanceof Headers) return [...option].flat();
+  const prototype = Object.getPrototypeOf(option);
+  const members = Object.getOwnPropertyDescriptors(option);
+  const isPlain = prototype === Object.prototype || prototype === null;
+  if (!isPlain || Object.values(members).some((member) => member.get ?? isObject(member.value))) return undefined;
+  return Object.entries(option).flat();
+}
+
+/** Whether an option has these members still. @param {any} option @param {unknown[] | undefined} seen */
+function hasMembers(option, seen) {
+  if (option === undefined || option === null) return true;
+  if (seen === undefined) return false;
+  if (Object.getPrototypeOf(option) === Headers.prototype || typeof option.values === 'object') {
+    const now = membersOf(option);
+    return now?.length === seen.length && now.every((member, index) => member === seen[index]);
+  }
+  let index = 0;
+  for (const name of Object.keys(option)) {
+    if (seen[index] !== name || seen[index + 1] !== option[name]) return false;
+    index += 2;
+  }
+  return index === seen.length;
+}
+
+/** @param {unknown} value */
+function isObject(value) {
+  return typeof value === 'object' && value !== null;
+}
 
 /** @param {string} url */
 function hasPassword(url) {
@@ -377,9 +461,6 @@ function stateOf(client) {
   return state;
 }
 
-/** @typedef {{ create(body: string, options: string | null): number }} NativeCompletions */
-
-module.exports = { MISSING_KEY, SDK_OPENAI, SDK_OPENPIPE, State, stateOf, states, urlOf };
 /** @param {any} client @returns {State | undefined} */
 function findState(client) {
   return (
@@ -399,3 +480,6 @@ function isOurs(foreign) {
   }
 }
 
+/** @typedef {{ create(body: string, options: string | null): number }} NativeCompletions */
+
+module.exports = { HAS_PASSWORD, MISSING_KEY, SDK_OPENAI, SDK_OPENPIPE, State, stateOf, states, urlOf };

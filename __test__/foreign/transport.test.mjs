@@ -520,6 +520,23 @@ describe('a subclass that has a hook of the SDK', () => {
 
     expect(chats(direct).map(({ headers }) => headers['x-hook'])).toEqual([undefined, 'late']);
   });
+
+  test('of one instance, set later, has it honoured too, whichever it is', async ({ stage }) => {
+    const { openai } = await stage();
+    const client = /** @type {any} */ (openai);
+    const asked = { authHeaders: 0, fetchWithTimeout: 0, shouldRetry: 0, buildHeaders: 0 };
+    for (const hook of /** @type {(keyof typeof asked)[]} */ (Object.keys(asked))) {
+      await ask(openai, { model: DIRECT });
+      const theirs = client[hook];
+      client[hook] = function (/** @type {any[]} */ ...given) {
+        asked[hook] += 1;
+        return theirs.apply(this, given);
+      };
+      await ask(openai, { model: DIRECT });
+      if (hook !== 'shouldRetry') expect(asked[hook], hook).toBe(1);
+      delete client[hook];
+    }
+  });
 });
 
 describe('a mocked global `fetch`', () => {
