@@ -313,7 +313,10 @@ class Call {
     const { setup } = this;
     const { client } = question;
     const request = this.#newRequest(ask);
-    this.#inScope(() => request.start(setup.clientFunction(client), question, body, () => setup.clientKey(client)));
+    // What making the client's function throws is the client's failure like any other.
+    const create = (/** @type {any} */ given, /** @type {any} */ options) =>
+      setup.clientFunction(client)(given, options);
+    this.#inScope(() => request.start(create, question, body, () => setup.clientKey(client)));
   }
 
   /** @param {number} ask */

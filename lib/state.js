@@ -9,7 +9,7 @@ const native = require('./native.js');
 const { OPENPIPE_URL } = require('./openpipe.js');
 const reports = require('./reports.js');
 const { isHeaderRefusal } = require('./errors.js');
-const { milliseconds, retries } = require('./arguments.js');
+const { milliseconds, readHeaders, retries } = require('./arguments.js');
 const { readEnv } = require('./environment.js');
 const { warnOnce } = require('./warnings.js');
 
@@ -171,6 +171,7 @@ class State {
     };
     this.asksForKey = typeof options.apiKey === 'function' && !options.apiKey.openpipeMissing;
     this.natives = { native: undefined, sdk: undefined };
+    this.openpipeSdkClient = undefined;
     this.needsSdk = this.#needsSdk();
     return false;
   }
@@ -224,7 +225,9 @@ class State {
       const url = urlOf(client, '/chat/completions');
       const isRefused = !this.given.fetch && hasPassword(url);
       const identity = identityOf(client);
-      return { url, headers: [], missingKey: isRefused ? HAS_PASSWORD : missingKey, client: SDK_OPENAI, identity };
+      // OpenPipe is called natively all the same, but where everything goes through `fetch`.
+      const headers = this.apiKey && this.transport !== 'fetch' ? await this.#openpipeHeaders() : [];
+      return { url, headers, missingKey: isRefused ? HAS_PASSWORD : missingKey, client: SDK_OPENAI, identity };
     }
     if (!missingKey && !asksForKey) return this.#build(keyed());
     // Only who needs the key waits for the function that gives it; without one the SDK would refuse to build a request at all.
@@ -281,18 +284,43 @@ class State {
 
   /** The SDK's own client of OpenPipe, where everything goes through `fetch`. */
   #openpipeClient() {
+    this.openpipeSdkClient ??= this.#newOpenpipeClient();
+    return this.openpipeSdkClient;
+  }
+
+  /** What the SDK tells OpenPipe beside the key, where the client's own hooks are not to be asked for it. */
+  async #openpipeHeaders() {
+    const made = this.#newOpenpipeClient();
+    // The core sets the key, and says so where it is none.
+    made.apiKey = 'none';
+    try {
+      return [...(await made.buildRequest(keyed(), { retryCount: 0 })).req.headers.entries()];
+    } catch (error) {
+      throw withoutSecret(error, this.client);
+    }
+  }
+
+  #newOpenpipeClient() {
     const { client } = this;
-    this.openpipeSdkClient ??= new this.sdk.OpenAI({
+    const made = new this.sdk.OpenAI({
       baseURL: this.baseUrl,
       apiKey: this.apiKey,
-      organization: client.organization,
-      project: client.project,
+      // What is not given, the SDK takes from the environment, where it is meant for OpenAI.
+      adminAPIKey: null,
+      webhookSecret: null,
+      organization: client.organization ?? null,
+      project: client.project ?? null,
       logger: client.logger,
       logLevel: client.logLevel,
+      dangerouslyAllowBrowser: client._options.dangerouslyAllowBrowser,
       ...(this.given.fetch ? { fetch: client.fetch } : {}),
       ...(this.given.fetchOptions ? { fetchOptions: client.fetchOptions } : {}),
     });
-    return this.openpipeSdkClient;
+    // The same goes for OPENAI_CUSTOM_HEADERS. As natively, what proves who the caller is to OpenAI stays there.
+    const headers = readHeaders(client._options.defaultHeaders) ?? [];
+    made._options.defaultHeaders = headers.filter(([name]) => !native.isCredential(name));
+    made.getUserAgent = () => client.getUserAgent();
+    return made;
   }
 }
 
