@@ -18,7 +18,7 @@ export type UpstreamKind = 'openpipe' | 'openai' | 'client';
  * | `connection` | DNS, refused, reset, TLS, proxy, a response that ends early or breaks HTTP |
  * | `rate_limit` | 429 |
  * | `server_error` | 5xx, 408, 409 |
- * | `auth` | 401, 403 |
+ * | `auth` | 401, 403; natively, also an `apiKey` function that gives no key |
  * | `not_found` | 404 |
  * | `bad_request` | any other 4xx |
  * | `context_length` | 4xx whose error code is `context_length_exceeded` |

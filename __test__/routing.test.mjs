@@ -1,5 +1,7 @@
 /** Where a request goes, with which key, and what of it goes over the wire (contract.md, section 2). */
 
+import { AsyncLocalStorage } from 'node:async_hooks';
+
 import OpenAI from 'openpipe-native';
 import { describe, expect, vi } from 'vitest';
 
@@ -345,6 +347,68 @@ describe('headers and query', () => {
 
     expect(second?.headers).not.toHaveProperty('x-once');
     expect(second?.headers.authorization).toBe(`Bearer ${OPENPIPE_KEY}`);
+  });
+
+  test('of the client are those that its options have by now', async ({ stage }) => {
+    const defaultHeaders = { 'x-trace': '1', authorization: 'Bearer 1' };
+    const defaultQuery = { q: '1' };
+    const { openai, primary, fallback } = await stage({ primary: FAILING, defaultHeaders, defaultQuery });
+    for (const number of ['1', '2']) {
+      Object.assign(defaultHeaders, { 'x-trace': number, authorization: `Bearer ${number}` });
+      defaultQuery.q = number;
+      await ask(openai, { openpipe: WITH_FALLBACK });
+    }
+    const sent = chats(fallback).map(({ headers, path }) => [headers['x-trace'], headers.authorization, path]);
+
+    expect(sent).toEqual([
+      ['1', 'Bearer 1', '/v1/chat/completions?q=1'],
+      ['2', 'Bearer 2', '/v1/chat/completions?q=2'],
+    ]);
+    expect(chats(primary).map(({ headers }) => headers['x-trace'])).toEqual(['1', '2']);
+  });
+
+  test('of the client are those that a `Headers` has by now', async ({ stage }) => {
+    const defaultHeaders = new Headers({ 'x-trace': '1' });
+    const { openai, fallback } = await stage({ defaultHeaders });
+    await ask(openai, { model: 'gpt-4o' });
+    defaultHeaders.set('x-trace', '2');
+    await ask(openai, { model: 'gpt-4o' });
+    expect(chats(fallback).map(({ headers }) => headers['x-trace'])).toEqual(['1', '2']);
+  });
+
+  test('of the client that a getter gives are asked for once for each call', async ({ stage }) => {
+    let token = 0;
+    const defaultHeaders = {
+      get authorization() {
+        return `Bearer fresh-${++token}`;
+      },
+    };
+    const { openai, fallback } = await stage({ defaultHeaders });
+    token = 0;
+    for (let call = 0; call < 3; call += 1) await ask(openai, { model: 'gpt-4o' });
+    const keys = chats(fallback).map(({ headers }) => headers.authorization);
+    expect(keys).toEqual(['Bearer fresh-1', 'Bearer fresh-2', 'Bearer fresh-3']);
+  });
+
+  test('of a subclass that makes them for each request are made for each call', async ({ stage }) => {
+    const { options, fallback } = await stage();
+    class Counting extends /** @type {any} */ (OpenAI) {
+      asked = 0;
+
+      defaultQuery() {
+        return { n: String(++this.asked) };
+      }
+
+      getUserAgent() {
+        return `mine/${this.asked}`;
+      }
+    }
+    const openai = /** @type {any} */ (new /** @type {any} */ (Counting)(options));
+    for (let call = 0; call < 2; call += 1) await ask(openai, { model: 'gpt-4o' });
+    expect(chats(fallback).map(({ headers, path }) => [path, headers['user-agent']])).toEqual([
+      ['/v1/chat/completions?n=1', 'mine/1'],
+      ['/v1/chat/completions?n=2', 'mine/2'],
+    ]);
   });
 });
 
@@ -718,6 +782,116 @@ describe('an async `apiKey` function', () => {
     expect(error === mine || error.cause === mine).toBe(true);
     expect(error.message).toContain('the vault is closed');
     expect(fallback.totalConnections).toBe(0);
+  });
+
+  test('that fails is left for the fallback, and its error kept', async ({ stage }) => {
+    const mine = new Error('the vault is closed');
+    const { openai, fallback } = await stage({ apiKey: () => Promise.reject(mine), logLevel: 'off' });
+    const openpipe = { fallback: [{ model: 'also-direct' }, { model: PRIMARY }] };
+    const { info } = await ask(openai, { model: 'gpt-4o', openpipe });
+
+    expect(info.attempts).toMatchObject([
+      { upstream: 'openai', outcome: 'auth', tries: 1, message: expect.stringContaining('the vault is closed') },
+      { upstream: 'openai', outcome: 'auth' },
+      { upstream: 'openpipe', outcome: 'ok' },
+    ]);
+    expect(fallback.totalConnections).toBe(0);
+  });
+
+  test('is not asked for a model that does not need its key', async ({ stage }) => {
+    let asked = 0;
+    const { openai } = await stage({ apiKey: () => new Promise(() => void (asked += 1)) });
+    expect((await ask(openai)).info.servedBy).toBe('primary');
+    expect(asked).toBe(0);
+  });
+
+  test('that hangs has the time of its target', async ({ stage }) => {
+    const { openai, fallback } = await stage({ apiKey: () => new Promise(() => {}), timeout: 100, maxRetries: 0 });
+    const { error, ms } = await ask(openai, { model: 'gpt-4o' });
+
+    expect(error.constructor).toBe(OpenAI.APIConnectionTimeoutError);
+    expect(error.openpipe.attempts).toMatchObject([{ upstream: 'openai', outcome: 'timeout', tries: 1 }]);
+    expect(ms).toBeLessThan(1_500);
+    expect(fallback.totalConnections).toBe(0);
+  });
+
+  test('that hangs has no more than the deadline of the call', async ({ stage }) => {
+    const { openai } = await stage({ apiKey: () => new Promise(() => {}), openpipe: { deadline: 100 } });
+    const { error, ms } = await ask(openai, { model: 'gpt-4o' });
+    expect(error.constructor).toBe(OpenAI.APIConnectionTimeoutError);
+    expect(ms).toBeLessThan(1_500);
+  });
+
+  test('that hangs is left for the fallback', async ({ stage }) => {
+    const { openai } = await stage({ apiKey: () => new Promise(() => {}), timeout: 100 });
+    const { info, ms } = await ask(openai, { model: 'gpt-4o', openpipe: { fallback: { model: PRIMARY } } });
+    expect(info.attempts).toMatchObject([{ outcome: 'timeout' }, { upstream: 'openpipe', outcome: 'ok' }]);
+    expect(ms).toBeLessThan(1_500);
+  });
+
+  test('is asked again at each try', async ({ serve }) => {
+    let asked = 0;
+    const upstream = await serve({ kind: 'status', status: 500, headers: { 'retry-after-ms': '1' } });
+    const apiKey = async () => `sk-${++asked}`;
+    const openai = new OpenAI(clientOptions(upstream.url, upstream.url, { apiKey, maxRetries: 1 }));
+    const { error } = await ask(openai, { model: 'gpt-4o' });
+
+    expect(error.status).toBe(500);
+    const sent = chats(upstream).map(({ headers }) => [headers.authorization, headers['x-stainless-retry-count']]);
+    expect(sent).toEqual([
+      ['Bearer sk-1', '0'],
+      ['Bearer sk-2', '1'],
+    ]);
+  });
+
+  test('is asked in the async context of its call', async ({ stage }) => {
+    const context = new AsyncLocalStorage();
+    const { openai, fallback } = await stage({ apiKey: async () => `sk-${context.getStore()}` });
+    await ask(openai, { model: 'warm-up' });
+    for (const who of ['a', 'b']) await context.run(who, () => ask(openai, { model: who }));
+    const keys = chats(fallback).map(({ body, headers }) => [body.model, headers.authorization]);
+    expect(Object.fromEntries(keys)).toMatchObject({ a: 'Bearer sk-a', b: 'Bearer sk-b' });
+  });
+
+  test('gives each of several calls at once its own error', async ({ stage }) => {
+    let asked = 0;
+    const { openai } = await stage({
+      apiKey: async () => {
+        throw new Error(`the vault is closed to ${++asked}`);
+      },
+    });
+    const told = await Promise.all(Array.from({ length: 5 }, () => ask(openai, { model: 'gpt-4o' })));
+    expect(new Set(told.map(({ error }) => error)).size).toBe(5);
+    expect(new Set(told.map(({ error }) => error.message)).size).toBe(5);
+  });
+
+  test('gives keys that an upstream repeats, and nobody else sees', async ({ serve }) => {
+    let asked = 0;
+    const upstream = await serve(({ headers }) => ({
+      kind: 'status',
+      status: 401,
+      body: { json: { error: { message: `no such key: ${headers.authorization}` } } },
+    }));
+    const apiKey = async () => `sk-fresh-${++asked}-0123456789`;
+    const openai = new OpenAI(clientOptions(upstream.url, upstream.url, { apiKey }));
+    for (let call = 0; call < 2; call += 1) {
+      const { error } = await ask(openai, { model: 'gpt-4o' });
+      expect(error.status).toBe(401);
+      expect(`${error.message} ${JSON.stringify(error.error)}`).not.toContain('0123456789');
+    }
+    expect(asked).toBe(2);
+  });
+
+  test('has one circuit for all its keys', async ({ serve }) => {
+    let asked = 0;
+    const upstream = await serve({ kind: 'status', status: 500 });
+    const apiKey = async () => `sk-${++asked}`;
+    const openpipe = { fallback: { model: 'openpipe:y' }, breaker: { failures: 2 } };
+    const openai = new OpenAI(clientOptions(upstream.url, upstream.url, { apiKey, openpipe, maxRetries: 0 }));
+    for (let call = 0; call < 3; call += 1) await ask(openai, { model: 'gpt-4o' });
+    const { error } = await ask(openai, { model: 'gpt-4o' });
+    expect(error.openpipe.attempts[0]).toMatchObject({ upstream: 'openai', outcome: 'circuit_open' });
+    expect(asked).toBe(2);
   });
 
   test('that fails keeps nobody from OpenPipe', async ({ stage }) => {

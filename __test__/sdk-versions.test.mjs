@@ -2,7 +2,7 @@
 
 import { createRequire } from 'node:module';
 
-import { describe, expect } from 'vitest';
+import { afterEach, describe, expect, vi } from 'vitest';
 import { z } from 'zod';
 
 import { MESSAGES, readAll, rejection, textOf } from './support/calls.mjs';
@@ -22,6 +22,10 @@ const WITH_FALLBACK = { openpipe: { fallback: { model: FALLBACK } } };
 
 /** What `fetch` adds by itself, and where a request goes: no business of the SDK's. */
 const NOT_THE_SDKS = ['accept-encoding', 'accept-language', 'connection', 'host', 'sec-fetch-mode'];
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
 
 for (const name of ['openai5', 'openai', 'openai7']) {
   const sdk = require(name);
@@ -170,6 +174,25 @@ for (const name of ['openai5', 'openai', 'openai7']) {
       const error = await rejection(openai.chat.completions.create({ ...REQUEST, model: 'm' }));
       expect(error.constructor).toBe(sdk.OpenAIError);
       expect(error.message).toContain('OPENAI_API_KEY');
+    });
+
+    test("sends nothing to OpenPipe by `fetch` that is OpenAI's alone", async ({ stage }) => {
+      const staged = await stage();
+      vi.stubEnv('OPENAI_ADMIN_KEY', 'secret-admin');
+      vi.stubEnv('OPENAI_CUSTOM_HEADERS', 'x-gateway-token: secret-gateway\nauthorization: Bearer secret-custom');
+      vi.stubEnv('OPENAI_BASE_URL', 'http://127.0.0.1:9/v1');
+      const openai = clientFor(staged, {
+        organization: null,
+        defaultHeaders: { 'x-default': 'd', 'x-api-key': 'secret-default' },
+        openpipe: { transport: 'fetch' },
+      });
+      // When OpenPipe's own client is made.
+      vi.stubEnv('OPENAI_ORG_ID', 'secret-organization');
+      expect((await openai.chat.completions.create(REQUEST)).openpipe.servedBy).toBe('primary');
+
+      const { headers, rawHeaders } = onlyChat(staged.primary);
+      expect(headers).toMatchObject({ authorization: `Bearer ${OPENPIPE_KEY}`, 'x-default': 'd' });
+      expect(String(rawHeaders)).not.toContain('secret');
     });
 
     describe('sends what the plain SDK sends', () => {

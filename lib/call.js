@@ -10,6 +10,7 @@ const { CompletionAnswer, defineOpenpipe, openpipeOf, responseOf } = require('./
 const { abortErrorOf, addCause, errorOf } = require('./errors.js');
 const { ForeignRequest, isSdkStream } = require('./foreign-client.js');
 const { EventReader, Seat, forgetDropped, newStream, opener, whenDropped, wireBody } = require('./stream.js');
+const { HAS_PASSWORD, SDK_OPENAI } = require('./state.js');
 const { warn, warnOnce } = require('./warnings.js');
 
 const fallbackChannel = diagnostics.channel('openpipe:fallback');
@@ -134,6 +135,9 @@ class Call {
         break;
       case 'ask':
         this.#ask(message[2], message[3], text);
+        break;
+      case 'headers':
+        this.#askHeaders(message[2]);
         break;
       case 'pull':
         this.#inScope(() => this.asks?.get(message[2])?.pull());
@@ -271,7 +275,7 @@ class Call {
   /** @param {string} why @param {string} message */
   #refusal(why, message) {
     if (why === 'argument') return new TypeError(message);
-    if (why === 'missing_key') return this.setup.missingKeyError ?? new this.setup.sdk.OpenAIError(message);
+    if (message === HAS_PASSWORD) return new TypeError(message);
     return new this.setup.sdk.OpenAIError(message);
   }
 
@@ -310,15 +314,35 @@ class Call {
 
   /** @param {number} ask @param {Question} question @param {string} body */
   #ask(ask, question, body) {
+    const { setup } = this;
+    const { client } = question;
+    const request = this.#newRequest(ask);
+    // What making the client's function throws is the client's failure like any other.
+    const create = (/** @type {any} */ given, /** @type {any} */ options) =>
+      setup.clientFunction(client)(given, options);
+    this.#inScope(() => request.start(create, question, body, () => setup.clientKey(client)));
+  }
+
+  /** @param {number} ask */
+  #askHeaders(ask) {
+    const { setup } = this;
+    const request = this.#newRequest(ask);
+    this.#inScope(() =>
+      request.tellHeaders(
+        () => setup.ownHeaders(),
+        () => setup.clientKey(SDK_OPENAI),
+      ),
+    );
+  }
+
+  /** @param {number} ask */
+  #newRequest(ask) {
     this.kept ??= [];
     this.asks ??= new Map();
     const kept = this.kept;
     const request = new ForeignRequest(this.id, ask, (value) => kept.push(value) - 1);
     this.asks.set(ask, request);
-    const { client } = question;
-    this.#inScope(() =>
-      request.start(this.setup.clientFunction(client), question, body, () => this.setup.clientKey(client)),
-    );
+    return request;
   }
 
   #dropAsks() {

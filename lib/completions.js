@@ -80,7 +80,7 @@ function start(state, request, options, resolve, reject) {
     call.start(side, request.text, given);
     return;
   }
-  // Whoever is asked for the key may take its time; an abort does not wait for that.
+  // An abort does not wait for what is still being made.
   const abort = () => reject(abortErrorOf(sdk, client, signal));
   onAbort(signal, abort);
   side
@@ -115,7 +115,8 @@ class CallSetup {
     /** What the client's logger is told; `undefined` where it wants nothing. */
     this.log = log;
     /** Functions of the caller may have to be called in the caller's async context. */
-    this.mayCallBack = Boolean(onFallback ?? log) || clients.length > 2 || throughSdk || state.needsSdk;
+    const isOwnAsked = throughSdk || state.needsSdk || state.asksForKey;
+    this.mayCallBack = Boolean(onFallback ?? log) || clients.length > 2 || isOwnAsked;
   }
 
   /** `create` of a JavaScript client, by its number. @param {number} number @returns {(body: any, options: any) => unknown} */
@@ -128,9 +129,9 @@ class CallSetup {
     return this.#state.clientKey(number, this.#clients);
   }
 
-  /** What to throw for the want of a key, where the client knows better than the core. */
-  get missingKeyError() {
-    return /** @type {Error | undefined} */ (this.#state.keyError);
+  /** The headers that go to the client's own upstream, where they have to be asked for. */
+  ownHeaders() {
+    return this.#state.ownHeaders();
   }
 }
 

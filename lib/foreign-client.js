@@ -22,7 +22,7 @@ const TELLING_HEADERS = ['retry-after', 'retry-after-ms', 'x-should-retry', 'x-r
  * @property {boolean} stream
  * @property {[string, string | null][]} headers
  * @property {number} [maxRetries]
- * @property {number} [timeout]
+ * @property {number} timeout
  */
 
 /** One request to a client, from the question to its last chunk. */
@@ -65,9 +65,8 @@ class ForeignRequest {
   start(create, question, bodyText, key) {
     this.key = key;
     /** @type {Record<string, unknown>} */
-    const options = { signal: this.controller.signal };
+    const options = { signal: this.controller.signal, timeout: question.timeout };
     // A key whose value is `undefined` fails the checks of some SDKs, so what is not given is left out.
-    if (question.timeout !== undefined) options.timeout = question.timeout;
     if (question.maxRetries !== undefined) options.maxRetries = question.maxRetries;
     if (question.headers.length > 0) options.headers = headersOf(question.headers);
     let returned;
@@ -82,6 +81,18 @@ class ForeignRequest {
     Promise.resolve(returned)
       .then((value) => this.#returned(value, question.stream))
       .catch((error) => this.#answerError(error));
+  }
+
+  /**
+   * Rust sends the request itself, and wants to know with which headers.
+   * @param {() => Promise<[string, string][]>} tell @param {() => unknown} key As for `start`.
+   */
+  tellHeaders(tell, key) {
+    this.key = key;
+    tell().then(
+      (headers) => this.#answer({ headers }),
+      (error) => this.#answerError(error),
+    );
   }
 
   /** Rust wants the next chunk. */
@@ -205,7 +216,7 @@ class ForeignRequest {
   }
 }
 
-/** Numbers of clients that show nothing to know them by. @type {WeakMap<object, string>} */
+/** Numbers of clients, or functions, that show nothing to know them by. @type {WeakMap<object, string>} */
 const numbers = new WeakMap();
 let nextNumber = 0;
 
@@ -215,12 +226,22 @@ let nextNumber = 0;
  * @param {object} client
  */
 function identityOf(client) {
-  const shown = read(() => [/** @type {any} */ (client).baseURL, /** @type {any} */ (client).apiKey]);
-  if (shown?.every((part) => typeof part === 'string')) return wellFormed(JSON.stringify(shown));
-  let number = numbers.get(client);
+  const shown = read(() => [/** @type {any} */ (client).baseURL, keyOf(client)]);
+  return shown?.every((part) => typeof part === 'string') ? wellFormed(JSON.stringify(shown)) : numberOf(client);
+}
+
+/** A client's key; where a function gives another one each time, that function. @param {any} client */
+function keyOf(client) {
+  const given = read(() => client._options.apiKey);
+  return typeof given === 'function' && !given.openpipeMissing ? numberOf(given) : client.apiKey;
+}
+
+/** @param {object} object */
+function numberOf(object) {
+  let number = numbers.get(object);
   if (number === undefined) {
     number = `${require('node:worker_threads').threadId}:${nextNumber++}`;
-    numbers.set(client, number);
+    numbers.set(object, number);
   }
   return number;
 }

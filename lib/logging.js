@@ -18,7 +18,7 @@ const native = require('./native.js');
  * @property {(service: string) => [string, string][]} headers
  * @property {(service: string) => boolean} toldBySdk Whether it is called through the SDK's transport.
  * @property {boolean} cached The client asks for OpenPipe's cache by default.
- * @property {string[]} secrets
+ * @property {() => string[]} secrets As they are by now: a function may have given another key.
  * @property {boolean} showsBodies Up to openai 6 bodies are told, in 7 their length.
  */
 
@@ -215,7 +215,7 @@ class CallLog {
 
   /** @param {string | undefined} message */
   #clean(message) {
-    return this.places.secrets.reduce((text, secret) => text?.replaceAll(secret, '***'), message);
+    return this.places.secrets().reduce((text, secret) => text?.replaceAll(secret, '***'), message);
   }
 
   /** @param {string} line */

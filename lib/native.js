@@ -156,6 +156,7 @@ module.exports = {
   nativeCompletions,
   nearestName: binding.nearestName,
   primaryService: binding.primaryService,
+  isCredential: binding.isCredential,
   version: binding.version,
   register,
   unregister,

@@ -9,7 +9,7 @@ const native = require('./native.js');
 const { OPENPIPE_URL } = require('./openpipe.js');
 const reports = require('./reports.js');
 const { isHeaderRefusal } = require('./errors.js');
-const { milliseconds, retries } = require('./arguments.js');
+const { milliseconds, readHeaders, retries } = require('./arguments.js');
 const { readEnv } = require('./environment.js');
 const { warnOnce } = require('./warnings.js');
 
@@ -25,6 +25,11 @@ const HOOKS = [
   'prepareOptions', 'prepareRequest', 'buildRequest', 'buildHeaders', 'buildBody', 'authHeaders', 'bearerAuth',
   'makeRequest', 'request', 'post', 'methodRequest', 'fetchWithTimeout', 'fetchWithAuth', 'shouldRetry',
 ]; // prettier-ignore
+
+/** What else the SDK asks for each request. A subclass's own may give another answer each time. */
+const ANSWERS = ['getUserAgent', 'defaultQuery', 'buildURL', 'stringifyQuery', 'validateHeaders'];
+
+const FUNCTIONS = [...HOOKS, ...ANSWERS];
 
 /** @type {WeakMap<object, State>} */
 const states = new WeakMap();
@@ -53,12 +58,11 @@ class State {
     this.initialMaxRetries = client.maxRetries;
     this.initialFetch = client.fetch;
     this.transport = options.transport ?? (readEnv('OPENPIPE_TRANSPORT') === 'fetch' ? 'fetch' : 'native');
-    /** @type {unknown} */
-    this.keyError = undefined;
     /** Where the client's own upstream was last, and the headers that go there. @type {{ url: string, headers: [string, string][] }} */
     this.endpoint = { url: '', headers: [] };
     /** The client's properties as the native sides have them. @type {any} */
     this.seen = undefined;
+    /** A function gives the key: the native side asks for it when it is needed. */
     this.asksForKey = false;
     this.needsSdk = false;
     /** @type {Record<'native' | 'sdk', NativeCompletions | Promise<NativeCompletions> | undefined>} */
@@ -90,12 +94,17 @@ class State {
       given.httpAgent ||
       client.fetch !== this.initialFetch ||
       Boolean(client._provider ?? client._workloadIdentityAuth) ||
-      HOOKS.some((hook) => client[hook] !== this.sdk.OpenAI.prototype[hook])
+      HOOKS.some((hook) => this.#isOwn(hook))
     );
   }
 
+  /** Whether a function is not the SDK's. @param {string} name */
+  #isOwn(name) {
+    return this.client[name] !== this.sdk.OpenAI.prototype[name];
+  }
+
   /**
-   * The native side for the client as it is now; a promise where a key has to be asked for first.
+   * The native side for the client as it is now; a promise where it has to be made first.
    * @param {boolean} throughSdk This call has options that only the SDK's transport can honour.
    * @returns {NativeCompletions | Promise<NativeCompletions>}
    */
@@ -130,7 +139,8 @@ class State {
     const options = client._options;
     if (
       seen !== undefined &&
-      seen.apiKey === client.apiKey &&
+      // What a function gave last is nobody's but its asker's.
+      (this.asksForKey || seen.apiKey === client.apiKey) &&
       seen.baseURL === client.baseURL &&
       seen.timeout === client.timeout &&
       seen.maxRetries === client.maxRetries &&
@@ -138,24 +148,30 @@ class State {
       seen.project === client.project &&
       seen.adminAPIKey === client.adminAPIKey &&
       seen.fetch === client.fetch &&
-      seen.prepareOptions === client.prepareOptions &&
-      seen.prepareRequest === client.prepareRequest &&
       seen.defaultHeaders === options.defaultHeaders &&
       seen.defaultQuery === options.defaultQuery &&
-      // A function is asked for the key before each call.
-      !this.asksForKey
+      hasFunctions(client, seen.functions) &&
+      hasMembers(options.defaultHeaders, seen.headers) &&
+      hasMembers(options.defaultQuery, seen.query)
     ) {
       return true;
     }
     const { apiKey, baseURL, timeout, maxRetries, organization, project, adminAPIKey, fetch } = client;
-    const { prepareOptions, prepareRequest } = client;
     const { defaultHeaders, defaultQuery } = options;
     milliseconds('timeout', timeout);
     retries('maxRetries', maxRetries);
-    const now = { apiKey, baseURL, timeout, maxRetries, organization, project, adminAPIKey, fetch };
-    this.seen = { ...now, prepareOptions, prepareRequest, defaultHeaders, defaultQuery };
+    this.seen = {
+      ...{ apiKey, baseURL, timeout, maxRetries, organization, project, adminAPIKey, fetch },
+      ...{ defaultHeaders, defaultQuery },
+      functions: ANSWERS.some((name) => this.#isOwn(name))
+        ? undefined
+        : Object.fromEntries(FUNCTIONS.map((name) => [name, client[name]])),
+      headers: membersOf(defaultHeaders),
+      query: membersOf(defaultQuery),
+    };
     this.asksForKey = typeof options.apiKey === 'function' && !options.apiKey.openpipeMissing;
     this.natives = { native: undefined, sdk: undefined };
+    this.openpipeSdkClient = undefined;
     this.needsSdk = this.#needsSdk();
     return false;
   }
@@ -173,11 +189,7 @@ class State {
         openpipeUrl: `${this.baseUrl}/chat/completions`,
         reportUrl: apiKey ? `${this.baseUrl}/report` : undefined,
         openpipeKey: apiKey,
-        openpipeMissingKey: apiKey
-          ? undefined
-          : isRefused
-            ? `\`openpipe.baseUrl\` ${HAS_PASSWORD}`
-            : MISSING_OPENPIPE_KEY,
+        openpipeMissingKey: apiKey ? undefined : isRefused ? `\`openpipe.baseUrl\` ${PASSWORD}` : MISSING_OPENPIPE_KEY,
         openpipeClient: this.transport === 'fetch' ? SDK_OPENPIPE : undefined,
         fallbackClient: options.fallbackClient,
         fallbackClientIdentity:
@@ -200,37 +212,33 @@ class State {
       toldBySdk: (service) => (service === 'openpipe' ? this.transport === 'fetch' : throughSdk || this.needsSdk),
       showsBodies: (this.sdk.major ?? 0) < 7,
       cached: this.options.defaults.cache !== undefined,
-      secrets: [client.apiKey, client.adminAPIKey, this.apiKey].filter((key) => typeof key === 'string' && key !== ''),
+      secrets: () =>
+        [client.apiKey, client.adminAPIKey, this.apiKey].filter((key) => typeof key === 'string' && key !== ''),
     };
   }
 
   /** Where the client's own upstream is, and every header that the SDK in use would send there. @param {boolean} sdk */
   async #openaiEndpoint(sdk) {
-    const { client } = this;
-    this.keyError = undefined;
-    let missingKey = hasKey(client) ? undefined : MISSING_KEY;
+    const { client, asksForKey } = this;
+    const missingKey = hasKey(client) ? undefined : MISSING_KEY;
     if (sdk) {
       const url = urlOf(client, '/chat/completions');
-      if (!this.given.fetch && hasPassword(url)) {
-        this.keyError = new TypeError(`\`baseURL\` ${HAS_PASSWORD}`);
-        missingKey = HAS_PASSWORD;
-      }
-      return { url, headers: [], missingKey, client: SDK_OPENAI, identity: identityOf(client) };
+      const isRefused = !this.given.fetch && hasPassword(url);
+      const identity = identityOf(client);
+      // OpenPipe is called natively all the same, but where everything goes through `fetch`.
+      const headers = this.apiKey && this.transport !== 'fetch' ? await this.#openpipeHeaders() : [];
+      return { url, headers, missingKey: isRefused ? HAS_PASSWORD : missingKey, client: SDK_OPENAI, identity };
     }
-    const request = { method: 'post', path: '/chat/completions', body: {}, __security: { bearerAuth: true } };
-    if (!missingKey) {
-      try {
-        return await this.#build(request);
-      } catch (error) {
-        if (typeof client._options.apiKey !== 'function') throw error;
-        // Only the client's own upstream is out of reach; another one may serve the call.
-        this.keyError = error;
-        missingKey = 'the `apiKey` function failed';
-      }
-    }
-    // Without a key the SDK would refuse to build a request at all.
-    const keyless = { ...request, __security: {}, headers: { authorization: null } };
-    return { ...(await this.#build(keyless)), missingKey };
+    if (!missingKey && !asksForKey) return this.#build(keyed());
+    // Only who needs the key waits for the function that gives it; without one the SDK would refuse to build a request at all.
+    const keyless = { ...keyed(), __security: {}, headers: { authorization: null } };
+    const endpoint = await this.#build(keyless);
+    return asksForKey ? { ...endpoint, asked: true, identity: identityOf(client) } : { ...endpoint, missingKey };
+  }
+
+  /** The headers that go to the client's own upstream, with the key that a function gives now. */
+  async ownHeaders() {
+    return (await this.#build(keyed())).headers;
   }
 
   /** Where the SDK would send a request, and with which headers. @param {any} request */
@@ -260,7 +268,7 @@ class State {
     }
     const foreign = /** @type {ForeignClient} */ (calls[number]);
     // One of our own is asked not to log what this one logs (contract.md, section 7), where this one has a key to do so.
-    const ours = states.has(foreign) && this.apiKey !== undefined;
+    const ours = this.apiKey !== undefined && isOurs(foreign);
     return (body, options) =>
       foreign.chat.completions.create(ours ? { ...body, openpipe: { logRequest: false } } : body, options);
   }
@@ -276,18 +284,43 @@ class State {
 
   /** The SDK's own client of OpenPipe, where everything goes through `fetch`. */
   #openpipeClient() {
+    this.openpipeSdkClient ??= this.#newOpenpipeClient();
+    return this.openpipeSdkClient;
+  }
+
+  /** What the SDK tells OpenPipe beside the key, where the client's own hooks are not to be asked for it. */
+  async #openpipeHeaders() {
+    const made = this.#newOpenpipeClient();
+    // The core sets the key, and says so where it is none.
+    made.apiKey = 'none';
+    try {
+      return [...(await made.buildRequest(keyed(), { retryCount: 0 })).req.headers.entries()];
+    } catch (error) {
+      throw withoutSecret(error, this.client);
+    }
+  }
+
+  #newOpenpipeClient() {
     const { client } = this;
-    this.openpipeSdkClient ??= new this.sdk.OpenAI({
+    const made = new this.sdk.OpenAI({
       baseURL: this.baseUrl,
       apiKey: this.apiKey,
-      organization: client.organization,
-      project: client.project,
+      // What is not given, the SDK takes from the environment, where it is meant for OpenAI.
+      adminAPIKey: null,
+      webhookSecret: null,
+      organization: client.organization ?? null,
+      project: client.project ?? null,
       logger: client.logger,
       logLevel: client.logLevel,
+      dangerouslyAllowBrowser: client._options.dangerouslyAllowBrowser,
       ...(this.given.fetch ? { fetch: client.fetch } : {}),
       ...(this.given.fetchOptions ? { fetchOptions: client.fetchOptions } : {}),
     });
-    return this.openpipeSdkClient;
+    // The same goes for OPENAI_CUSTOM_HEADERS. As natively, what proves who the caller is to OpenAI stays there.
+    const headers = readHeaders(client._options.defaultHeaders) ?? [];
+    made._options.defaultHeaders = headers.filter(([name]) => !native.isCredential(name));
+    made.getUserAgent = () => client.getUserAgent();
+    return made;
   }
 }
 
@@ -298,7 +331,86 @@ const MISSING_OPENPIPE_KEY =
   'there is no OpenPipe key: set the environment variable OPENPIPE_API_KEY, or the option `openpipe.apiKey`';
 
 /** `fetch` would say so too, with the password in its message. */
-const HAS_PASSWORD = 'holds a user or a password, which `fetch` does not take';
+const PASSWORD = 'holds a user or a password, which `fetch` does not take';
+const HAS_PASSWORD = `\`baseURL\` ${PASSWORD}`;
+
+/** What the SDK is asked to build. */
+function keyed() {
+  return { method: 'post', path: '/chat/completions', body: {}, __security: { bearerAuth: true } };
+}
+
+/**
+ * Whether a client has these functions still, every one of `FUNCTIONS`. Asked for each call: by their names, one by one, it
+ * takes a fortieth of the time.
+ * @param {any} client @param {Record<string, unknown> | undefined} seen
+ */
+function hasFunctions(client, seen) {
+  return (
+    seen !== undefined &&
+    seen.prepareOptions === client.prepareOptions &&
+    seen.prepareRequest === client.prepareRequest &&
+    seen.buildRequest === client.buildRequest &&
+    seen.buildHeaders === client.buildHeaders &&
+    seen.buildBody === client.buildBody &&
+    seen.authHeaders === client.authHeaders &&
+    seen.bearerAuth === client.bearerAuth &&
+    seen.makeRequest === client.makeRequest &&
+    seen.request === client.request &&
+    seen.post === client.post &&
+    seen.methodRequest === client.methodRequest &&
+    seen.fetchWithTimeout === client.fetchWithTimeout &&
+    seen.fetchWithAuth === client.fetchWithAuth &&
+    seen.shouldRetry === client.shouldRetry &&
+    seen.getUserAgent === client.getUserAgent &&
+    seen.defaultQuery === client.defaultQuery &&
+    seen.buildURL === client.buildURL &&
+    seen.stringifyQuery === client.stringifyQuery &&
+    seen.validateHeaders === client.validateHeaders
+  );
+}
+
+/** An option that was not given. @type {unknown[]} */
+const NO_MEMBERS = [];
+
+/**
+ * The names and values in `defaultHeaders` or `defaultQuery`, which the SDK reads for each request; `undefined` where they
+ * have to be read anew each time, because there is no telling whether they have changed.
+ * @param {any} option @returns {unknown[] | undefined}
+ */
+function membersOf(option) {
+  if (option === undefined || option === null) return NO_MEMBERS;
+  if (typeof option !== 'object') return undefined;
+  // As the SDK keeps what came from several places.
+  const isNullable = option.values instanceof Headers && option.nulls instanceof Set;
+  if (isNullable) return [...option.values].flat().concat(...option.nulls);
+  if (option instanceof Headers) return [...option].flat();
+  const prototype = Object.getPrototypeOf(option);
+  const members = Object.getOwnPropertyDescriptors(option);
+  const isPlain = prototype === Object.prototype || prototype === null;
+  if (!isPlain || Object.values(members).some((member) => member.get ?? isObject(member.value))) return undefined;
+  return Object.entries(option).flat();
+}
+
+/** Whether an option has these members still. @param {any} option @param {unknown[] | undefined} seen */
+function hasMembers(option, seen) {
+  if (option === undefined || option === null) return true;
+  if (seen === undefined) return false;
+  if (Object.getPrototypeOf(option) === Headers.prototype || typeof option.values === 'object') {
+    const now = membersOf(option);
+    return now?.length === seen.length && now.every((member, index) => member === seen[index]);
+  }
+  let index = 0;
+  for (const name of Object.keys(option)) {
+    if (seen[index] !== name || seen[index + 1] !== option[name]) return false;
+    index += 2;
+  }
+  return index === seen.length;
+}
+
+/** @param {unknown} value */
+function isObject(value) {
+  return typeof value === 'object' && value !== null;
+}
 
 /** @param {string} url */
 function hasPassword(url) {
@@ -372,14 +484,30 @@ function declaresKey(headers) {
  * @param {any} client @returns {State}
  */
 function stateOf(client) {
-  const state =
-    states.get(client) ??
-    states.get(client?.chat?.completions?._client) ??
-    states.get(Object.getPrototypeOf(client ?? {}));
+  const state = findState(client);
   if (!state) throw new TypeError('this was called on an object that is not a client of openpipe-native');
   return state;
 }
 
+/** @param {any} client @returns {State | undefined} */
+function findState(client) {
+  return (
+    states.get(client) ??
+    states.get(client?.chat?.completions?._client) ??
+    states.get(Object.getPrototypeOf(client ?? {}))
+  );
+}
+
+/** Whether a foreign client is one of this package, or stands for one. @param {any} foreign */
+function isOurs(foreign) {
+  try {
+    return findState(foreign) !== undefined;
+  } catch {
+    // It is not to be looked at, only to be called.
+    return false;
+  }
+}
+
 /** @typedef {{ create(body: string, options: string | null): number }} NativeCompletions */
 
-module.exports = { MISSING_KEY, SDK_OPENAI, SDK_OPENPIPE, State, stateOf, states, urlOf };
+module.exports = { HAS_PASSWORD, MISSING_KEY, SDK_OPENAI, SDK_OPENPIPE, State, stateOf, states, urlOf };

@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::Shared;
-use crate::js_upstream::{Asks, JsUpstream};
+use crate::js_upstream::{AskedUpstream, Asks, JsUpstream};
 use crate::mailbox::json;
 use crate::runtime;
 
@@ -301,6 +301,14 @@ impl Upstreams for Task {
                 pool: Arc::clone(&self.shared.pool),
                 url: Arc::clone(url),
                 headers: Arc::clone(headers),
+            }),
+            Via::Asked { url, overlay, .. } => Arc::new(AskedUpstream {
+                call: self.call,
+                handle: Arc::clone(&self.handle),
+                post: Arc::clone(&self.shared.post),
+                pool: Arc::clone(&self.shared.pool),
+                url: Arc::clone(url),
+                overlay: overlay.clone(),
             }),
             Via::Client { client, headers, max_retries, .. } => Arc::new(JsUpstream {
                 call: self.call,

@@ -1,4 +1,5 @@
-//! A JavaScript client as an upstream: `openpipe.fallbackClient`, a target's `client`, or the SDK's own transport.
+//! A JavaScript client as an upstream: `openpipe.fallbackClient`, a target's `client`, or the SDK's own transport. And an
+//! upstream of this side whose headers only JavaScript knows.
 //!
 //! The call itself is made in JavaScript (lib/foreign-client.js), where what it returns or throws stays. Here is only what
 //! the engine needs to decide: a short summary of each. Time is kept here: a client that never settles, or ignores its
@@ -7,13 +8,18 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use http::HeaderMap;
 use openpipe_core::failure::{ClientError, Failure, Head};
-use openpipe_core::headers::HeaderList;
+use openpipe_core::headers::{self, HeaderList};
 use openpipe_core::json;
+use openpipe_core::plan::Overlay;
+use openpipe_core::upstream::http::{HttpPool, HttpUpstream};
 use openpipe_core::upstream::{
     BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, refuse_completion,
 };
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -63,8 +69,7 @@ struct Question<'a> {
     headers: &'a HeaderList,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_retries: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    timeout: Option<u32>,
+    timeout: u32,
 }
 
 /// What JavaScript says of what its client did.
@@ -90,6 +95,8 @@ pub(crate) enum Answer {
     Done(bool),
     /// `fetch` had a response.
     Response { status: u16, headers: HeaderList },
+    /// The headers that go to the client's own upstream.
+    Headers(HeaderList),
     /// It threw or rejected.
     Error(ClientError),
 }
@@ -103,10 +110,7 @@ impl Upstream for JsUpstream {
                 stream: request.stream,
                 headers: &self.headers,
                 max_retries: self.max_retries,
-                // The SDKs' timers hold no more than 31 bits, and refuse 0.
-                timeout: request
-                    .time
-                    .map(|time| u32::try_from(time.as_millis()).unwrap_or(u32::MAX).clamp(1, i32::MAX as u32)),
+                timeout: timeout(request.time),
             };
             let body = json::text(request.body.to_vec());
             let answer = conversation.ask("ask", &[&to_json(&question)], Some(body)).await?;
@@ -119,10 +123,54 @@ impl Upstream for JsUpstream {
                 }
                 Answer::Stream { .. } => Err(invalid("the client returned a stream where a completion was asked for")),
                 Answer::Error(error) => Err(error.classify()),
-                Answer::Chunk(_) | Answer::Done(_) | Answer::Response { .. } => {
-                    Err(invalid("the client's answer was out of turn"))
-                }
+                Answer::Chunk(_) | Answer::Done(_) | Answer::Response { .. } | Answer::Headers(_) => Err(out_of_turn()),
             }
+        })
+    }
+}
+
+/// As the SDKs take it: their timers hold no more than 31 bits, and refuse 0. No limit is told as well, because a client may
+/// have a shorter one of its own.
+fn timeout(time: Option<Duration>) -> u32 {
+    const LONGEST: u32 = i32::MAX as u32;
+    time.map_or(LONGEST, |time| u32::try_from(time.as_millis()).unwrap_or(LONGEST).clamp(1, LONGEST))
+}
+
+/// The client's own upstream over HTTP from here, where a function of the user's gives the key: JavaScript asks it at each
+/// try, as the SDK does, and only the target that needs the key waits for it.
+pub(crate) struct AskedUpstream {
+    pub(crate) call: u32,
+    pub(crate) handle: Arc<CallHandle>,
+    pub(crate) post: Arc<Post>,
+    pub(crate) pool: Arc<HttpPool>,
+    pub(crate) url: Arc<Url>,
+    pub(crate) overlay: Overlay,
+}
+
+impl AskedUpstream {
+    async fn headers(&self) -> Result<Arc<HeaderMap>, Failure> {
+        let mut conversation = Conversation::new(self.call, &self.handle, &self.post);
+        let answer = conversation.ask("headers", &[], None).await?;
+        conversation.over = true;
+        let told = match answer {
+            Answer::Headers(told) => told,
+            Answer::Error(error) => return Err(error.without_key()),
+            _ => return Err(out_of_turn()),
+        };
+        let mut headers = HeaderMap::new();
+        headers::overlay(&mut headers, &told).map_err(|why| invalid(&why))?;
+        let mut headers = Arc::new(headers);
+        self.overlay.lay(&mut headers).map_err(|why| invalid(&why))?;
+        Ok(headers)
+    }
+}
+
+impl Upstream for AskedUpstream {
+    fn send<'a>(&'a self, request: Request<'a>) -> BoxFuture<'a, Result<Response, Failure>> {
+        Box::pin(async move {
+            let headers = self.headers().await?;
+            let upstream = HttpUpstream { pool: Arc::clone(&self.pool), url: Arc::clone(&self.url), headers };
+            upstream.send(request).await
         })
     }
 }
@@ -156,6 +204,10 @@ fn invalid(message: &str) -> Failure {
     Failure { head: None, ..Failure::invalid_response(message, Head::default(), None) }
 }
 
+fn out_of_turn() -> Failure {
+    invalid("the client's answer was out of turn")
+}
+
 /// A stream that a JavaScript client returned: JavaScript keeps its chunks, and sends the text of each once.
 struct JsEvents {
     conversation: Conversation,
@@ -180,8 +232,8 @@ impl EventSource for JsEvents {
                     // Within a stream every failure is the stream's; how it is shown to the caller stays the client's own error.
                     Err(Failure { kind: openpipe_core::failure::Kind::Stream, ..failure })
                 }
-                Answer::Completion { .. } | Answer::Stream { .. } | Answer::Response { .. } => {
-                    Err(invalid("the client's answer was out of turn"))
+                Answer::Completion { .. } | Answer::Stream { .. } | Answer::Response { .. } | Answer::Headers(_) => {
+                    Err(out_of_turn())
                 }
             }
         })

@@ -30,6 +30,13 @@ pub fn primary_service(model: String, cached: bool) -> &'static str {
     }
 }
 
+/// Whether a header proves who somebody is, so that it goes to the upstream it was written for and nowhere else.
+#[napi]
+#[must_use]
+pub fn is_credential(name: String) -> bool {
+    openpipe_core::headers::is_credential(&name)
+}
+
 /// The version of the addon, which is that of the package.
 #[napi]
 #[must_use]

@@ -20,6 +20,7 @@
 //! | `end` | what the call came to | |
 //! | `failure` | the failure | |
 //! | `ask` | ask, `{ client, … }` | body |
+//! | `headers` | ask | |
 //! | `pull`, `drop` | ask | |
 //! | `reported` | | |
 //!

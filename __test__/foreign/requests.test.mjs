@@ -1,5 +1,6 @@
 /** What a JavaScript client is asked with: the body and the options (contract.md, sections 2 and 4; issue 3). */
 
+import SdkOpenAI from 'openai';
 import OpenAI from 'openpipe-native';
 import { describe, expect } from 'vitest';
 
@@ -217,6 +218,7 @@ describe('the time', () => {
     ['no more than a timer holds', fallbackWith({ timeout: MAX_TIMER + 1 }), {}, MAX_TIMER],
     ['all that a timer holds', fallbackWith({ timeout: MAX_TIMER }), {}, MAX_TIMER],
     ['no more than a timer holds, however long', fallbackWith({ timeout: 1e15 }), {}, MAX_TIMER],
+    ['all that a timer holds where there is no limit', fallbackWith({ timeout: Infinity }), {}, MAX_TIMER],
   ];
   for (const [name, asking, staging, expected] of cases) {
     for (const stream of [false, true]) {
@@ -272,11 +274,11 @@ describe('the time', () => {
     expect(onlyAsked(asked).options.timeout).toBe(9_000);
   });
 
-  test('is no number that a timer would take for none where there is no limit', async ({ stage }) => {
-    const { asked } = await askClient(stage, fallbackWith({ timeout: Infinity }));
-    const { options } = onlyAsked(asked);
-    // Left out, or the longest: never `undefined` under its key, Infinity, or 0.
-    if ('timeout' in options) expect(options.timeout).toBe(MAX_TIMER);
+  test('is none where there is no limit, whatever the client has of its own', async ({ stage, serve }) => {
+    const slow = await serve({ kind: 'answer', delayMs: 300 });
+    const client = new SdkOpenAI({ apiKey: 'k', baseURL: slow.url, timeout: 50, maxRetries: 0 });
+    const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
+    expect((await ask(openai, fallbackWith({ timeout: Infinity }))).error).toBeUndefined();
   });
 });
 

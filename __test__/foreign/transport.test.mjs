@@ -250,6 +250,22 @@ describe('a custom `fetch`', () => {
     expect(told).toMatchObject({ text: 'Fetched.', error: undefined });
   });
 
+  test('is for the own upstream alone: OpenPipe is told natively what it always is', async ({ stage }) => {
+    const { fetch, calls } = fakeFetch();
+    const defaultHeaders = { 'x-default': 'd', 'x-api-key': 'secret' };
+    const heard = [];
+    for (const more of [{}, { fetch }]) {
+      const { openai, primary } = await stage({ ...more, defaultHeaders, organization: 'org' });
+      await ask(openai, { options: { headers: { 'x-call': 'c' } } });
+      const { host: _, ...headers } = onlyChat(primary).headers;
+      heard.push(headers);
+    }
+
+    expect(heard[1]).toEqual(heard[0]);
+    expect(heard[1]).toMatchObject({ 'content-type': 'application/json', 'x-default': 'd', 'x-call': 'c' });
+    expect(calls).toEqual([]);
+  });
+
   test('that was set later is used as well', async () => {
     const { fetch, calls } = fakeFetch();
     const openai = clientWith();
@@ -383,6 +399,46 @@ describe("`transport: 'fetch'`", () => {
       [`${NOWHERE}/chat/completions`, 'last', `Bearer ${OPENAI_KEY}`],
     ]);
     expect(told.info.attempts.map(({ upstream }) => upstream)).toEqual(['openpipe', 'openai', 'openpipe', 'openai']);
+  });
+
+  test('has no limit with Infinity, of the client or of the call', async ({ stage }) => {
+    const answer = /** @type {const} */ ({ kind: 'answer', delayMs: 200 });
+    const staging = { primary: answer, fallback: answer, openpipe: /** @type {const} */ ({ transport: 'fetch' }) };
+    for (const [timeout, options] of /** @type {const} */ ([
+      [Infinity, {}],
+      [50, { timeout: Infinity }],
+    ])) {
+      const { openai } = await stage({ ...staging, timeout, maxRetries: 0 });
+      for (const model of [PRIMARY, DIRECT]) expect((await ask(openai, { model, options })).error).toBeUndefined();
+    }
+  });
+
+  test('has the default headers as they are by now', async ({ stage }) => {
+    const defaultHeaders = { 'x-trace': '1' };
+    const { openai, primary } = await stage({ defaultHeaders, openpipe: { transport: 'fetch' } });
+    await ask(openai);
+    defaultHeaders['x-trace'] = '2';
+    await ask(openai);
+    expect(chats(primary).map(({ headers }) => headers['x-trace'])).toEqual(['1', '2']);
+  });
+
+  test('works where a browser is played, as in jsdom', async ({ stage }) => {
+    playBrowser();
+    const { openai } = await stage({ dangerouslyAllowBrowser: true, openpipe: { transport: 'fetch' } });
+    expect((await ask(openai)).info.servedBy).toBe('primary');
+  });
+
+  test('that cannot be had for OpenPipe is a failure of that target', async ({ stage }) => {
+    const { openai } = await stage({ openpipe: { transport: 'fetch', fallback: { model: FALLBACK } } });
+    playBrowser();
+    // The SDK refuses to make the client of OpenPipe.
+    const told = await ask(openai);
+
+    expect(told.text).toBe(`Answered by the fallback, with the model ${FALLBACK}.`);
+    expect(told.info.attempts).toMatchObject([
+      { upstream: 'openpipe', outcome: 'invalid_response' },
+      { outcome: 'ok' },
+    ]);
   });
 
   test('streams', async () => {
@@ -532,6 +588,23 @@ describe('a subclass that has a hook of the SDK', () => {
 
     expect(chats(direct).map(({ headers }) => headers['x-hook'])).toEqual([undefined, 'late']);
   });
+
+  test('of one instance, set later, has it honoured too, whichever it is', async ({ stage }) => {
+    const { openai } = await stage();
+    const client = /** @type {any} */ (openai);
+    const asked = { authHeaders: 0, fetchWithTimeout: 0, shouldRetry: 0, buildHeaders: 0 };
+    for (const hook of /** @type {(keyof typeof asked)[]} */ (Object.keys(asked))) {
+      await ask(openai, { model: DIRECT });
+      const theirs = client[hook];
+      client[hook] = function (/** @type {any[]} */ ...given) {
+        asked[hook] += 1;
+        return theirs.apply(this, given);
+      };
+      await ask(openai, { model: DIRECT });
+      if (hook !== 'shouldRetry') expect(asked[hook], hook).toBe(1);
+      delete client[hook];
+    }
+  });
 });
 
 describe('a mocked global `fetch`', () => {
@@ -645,6 +718,12 @@ describe('`withOptions`', () => {
  */
 function clientWith(more, openpipe) {
   return new OpenAI(clientOptions(`${NOWHERE}/openpipe`, NOWHERE, { ...more, openpipe }));
+}
+
+/** What the SDK knows a browser by. */
+function playBrowser() {
+  vi.stubGlobal('window', { document: {} });
+  vi.stubGlobal('navigator', { userAgent: 'jsdom' });
 }
 
 /** @param {OpenAI} openai @param {boolean} stream @returns {any} */

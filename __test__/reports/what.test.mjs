@@ -346,6 +346,41 @@ describe('a client of this package that is the fallback of another', () => {
     }
   }
 
+  for (const [how, standIn] of /** @type {[string, (inner: any) => any][]} */ ([
+    ['a proxy around it', (inner) => new Proxy(inner, {})],
+    ['an object with its `chat`', (inner) => ({ chat: inner.chat })],
+    ['an object made from it', (inner) => Object.create(inner)],
+  ])) {
+    test(`leaves the report to that one, also by ${how}`, async ({ stageReports, serve }) => {
+      const [elsewhere, otherProject] = [await serve(), await serve()];
+      const stage = await stageReports({ openpipeCalls: { kind: 'status', status: 500 } });
+      const inner = new OpenAI(clientOptions(otherProject.url, elsewhere.url, { openpipe: { logRequest: true } }));
+      const openpipe = { fallback: { model: 'inner', client: standIn(inner) } };
+      await stage.only({ body: { model: PRIMARY, openpipe } });
+
+      await inner.flush();
+      expect(reportsAt(otherProject)).toEqual([]);
+    });
+  }
+
+  test('that cannot be looked at is called all the same', async ({ stageReports }) => {
+    const stage = await stageReports({ openpipeCalls: { kind: 'status', status: 500 } });
+    const create = async () => ({ id: 'c', model: 'm', choices: [] });
+    const client = {
+      get chat() {
+        return {
+          completions: new Proxy(
+            { create },
+            { get: (target, name) => (name !== 'create' ? refuse() : Reflect.get(target, name)) },
+          ),
+        };
+      },
+    };
+    expect(
+      await stage.only({ body: { model: PRIMARY, openpipe: { fallback: { model: 'inner', client } } } }),
+    ).toMatchObject({ statusCode: 200 });
+  });
+
   test('reports its own calls as before', async ({ stageReports }) => {
     const inner = await stageReports();
     const outer = await stageReports({ openpipe: { fallbackClient: inner.openai } });
@@ -373,6 +408,11 @@ describe('a report holds no key', () => {
     }
   });
 });
+
+/** @returns {never} */
+function refuse() {
+  throw new Error('no such member');
+}
 
 /** @param {(body: any, options: any) => Promise<any>} create */
 function clientThat(create) {

@@ -337,6 +337,13 @@ impl ClientError {
         Failure { head, body: self.body, code, ticket: Some(self.ticket), ..failure }
     }
 
+    /// The failure of a target whose key a function was to give, and did not. What marks the error has are not the
+    /// upstream's, which was not asked.
+    #[must_use]
+    pub fn without_key(self) -> Failure {
+        Failure { ticket: Some(self.ticket), ..Failure::new(Kind::Auth, Surface::Client, self.message) }
+    }
+
     fn kind(&self) -> Kind {
         if let Some(status) = self.status {
             let code = self.codes.iter().find(|code| {
@@ -460,6 +467,14 @@ mod tests {
         ] {
             assert_eq!(with(marks), kind, "{marks}");
         }
+    }
+
+    #[test]
+    fn an_error_that_a_key_was_refused_with_says_nothing_of_the_upstream() {
+        let marks = r#"{"status":500,"codes":["ECONNREFUSED"],"message":"the vault is closed","ticket":3}"#;
+        let failure = serde_json::from_str::<ClientError>(marks).unwrap().without_key();
+        assert_eq!((failure.kind, failure.surface, failure.ticket), (Kind::Auth, Surface::Client, Some(3)));
+        assert_eq!((failure.status_code(), failure.code), (None, None));
     }
 
     #[test]

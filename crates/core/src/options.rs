@@ -205,6 +205,8 @@ pub struct Endpoint {
     pub headers: Arc<HeaderMap>,
     /// Says how to give the key, where there is none.
     pub missing_key: Option<String>,
+    /// JavaScript has to be asked for the headers at each try, because a function gives the key: those here lack it.
+    pub asked: bool,
     /// The number of the JavaScript client that is called instead of HTTP from here.
     pub client: Option<u32>,
     /// Who that client is.
@@ -238,6 +240,8 @@ struct WireEndpoint {
     url: String,
     headers: HeaderList,
     missing_key: Option<String>,
+    #[serde(default)]
+    asked: bool,
     client: Option<u32>,
     #[serde(default)]
     identity: Identity,
@@ -285,6 +289,7 @@ impl ClientConfig {
             url: Arc::new(parse_url("openpipe.baseUrl", &wire.openpipe_url)?),
             headers: Arc::new(headers),
             missing_key: wire.openpipe_missing_key,
+            asked: false,
             client: wire.openpipe_client,
             identity: Identity(wire.openpipe_key.unwrap_or_default()),
         };
@@ -311,8 +316,9 @@ impl ClientConfig {
 fn endpoint(option: &str, wire: WireEndpoint) -> Result<Endpoint, String> {
     let mut headers = HeaderMap::new();
     headers::overlay(&mut headers, &wire.headers)?;
-    let WireEndpoint { url, missing_key, client, identity, .. } = wire;
-    Ok(Endpoint { url: Arc::new(parse_url(option, &url)?), headers: Arc::new(headers), missing_key, client, identity })
+    let WireEndpoint { url, missing_key, asked, client, identity, .. } = wire;
+    let url = Arc::new(parse_url(option, &url)?);
+    Ok(Endpoint { url, headers: Arc::new(headers), missing_key, asked, client, identity })
 }
 
 /// A URL that HTTP can go to.

@@ -82,6 +82,15 @@ pub enum Via {
         /// With which headers.
         headers: Arc<HeaderMap>,
     },
+    /// HTTP from here as well, but JavaScript is asked for the headers at each try, within its time.
+    Asked {
+        /// Where to.
+        url: Arc<Url>,
+        /// Who asks there: the key may be another one each time.
+        identity: Identity,
+        /// What the call lays over those headers.
+        overlay: Overlay,
+    },
     /// A JavaScript client, by its number, with those of the caller's headers that are safe to hand on.
     Client {
         /// The number by which the JavaScript side knows it.
@@ -93,6 +102,30 @@ pub enum Via {
         /// The retries that the client is to make by itself, within the target's time; `None` leaves it its default.
         max_retries: Option<u32>,
     },
+}
+
+/// What a call changes in the headers of an endpoint.
+#[derive(Debug, Clone)]
+pub struct Overlay {
+    /// In whole seconds.
+    timeout: Option<u64>,
+    own: headers::HeaderList,
+}
+
+impl Overlay {
+    /// Lays it over these; copies them where there is something to change.
+    ///
+    /// # Errors
+    /// Says which header is not allowed in HTTP.
+    pub fn lay(&self, over: &mut Arc<HeaderMap>) -> Result<(), String> {
+        if let Some(timeout) = self.timeout {
+            Arc::make_mut(over).insert("x-stainless-timeout", HeaderValue::from(timeout));
+        }
+        if !self.own.is_empty() {
+            headers::overlay(Arc::make_mut(over), &self.own)?;
+        }
+        Ok(())
+    }
 }
 
 /// The time of a target (contract.md, section 4).
@@ -114,6 +147,11 @@ impl Budget {
     }
 }
 
+/// Where a request goes, whatever its query, which may differ from call to call.
+fn place(url: &Url) -> &[u8] {
+    url.as_str().split(['?', '#']).next().unwrap_or_default().as_bytes()
+}
+
 /// What a target changes in the body.
 #[derive(Debug, Default)]
 struct Change {
@@ -130,10 +168,14 @@ impl Target {
         let mut parts = vec![self.model.as_bytes()];
         match &self.via {
             Via::Http { url, headers } => {
-                // A query may differ from call to call.
-                parts.push(url.as_str().split(['?', '#']).next().unwrap_or_default().as_bytes());
+                parts.push(place(url));
                 let account = headers.iter().filter(|(name, _)| headers::is_account(name.as_str()));
                 parts.extend(account.map(|(_, value)| value.as_bytes()));
+            }
+            Via::Asked { url, identity, overlay } => {
+                parts.extend([place(url), identity.as_bytes()]);
+                let account = overlay.own.iter().filter(|(name, _)| headers::is_account(name));
+                parts.extend(account.filter_map(|(_, value)| value.as_deref()).map(str::as_bytes));
             }
             Via::Client { identity, .. } => parts.extend([&b"client"[..], identity.as_bytes()]),
         }
@@ -318,7 +360,6 @@ impl Builder<'_> {
             }
             To::Endpoint(endpoint) => endpoint,
         };
-        // Copied where there is something to change.
         let mut all = Arc::clone(&endpoint.headers);
         if service == Service::OpenPipe {
             for (name, value) in openpipe_headers(self.options) {
@@ -326,17 +367,18 @@ impl Builder<'_> {
                 Arc::make_mut(&mut all).insert(HeaderName::from_static(name), value);
             }
         }
-        // As the SDK does: only a timeout that was given with the call is told to the server, in whole seconds.
-        if let Some(Limit(Some(timeout))) = self.call.timeout {
-            Arc::make_mut(&mut all).insert("x-stainless-timeout", HeaderValue::from(timeout.as_secs()));
-        }
-        if !own.is_empty() {
-            headers::overlay(Arc::make_mut(&mut all), &own)?;
-        }
+        // As the SDK does: only a timeout that was given with the call is told to the server.
+        let timeout = self.call.timeout.and_then(|limit| limit.0).map(|timeout| timeout.as_secs());
+        let overlay = Overlay { timeout, own };
+        // Also where it is going to be laid over others: what HTTP forbids is refused before anything is sent.
+        overlay.lay(&mut all)?;
         let url = match &self.call.url {
             Some(url) if service == Service::OpenAi => Arc::new(parse_url("options.path", url)?),
             _ => Arc::clone(&endpoint.url),
         };
+        if endpoint.asked {
+            return Ok(Via::Asked { url, identity: endpoint.identity.clone(), overlay });
+        }
         Ok(Via::Http { url, headers: all })
     }
 }

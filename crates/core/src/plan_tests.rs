@@ -24,6 +24,37 @@ fn shape(plan: &Plan) -> Vec<(Service, &str, Option<u128>, u32)> {
 const OPENPIPE: &str = r#"{"model":"openpipe:ft"}"#;
 
 #[test]
+fn headers_that_are_asked_for_have_the_calls_laid_over_them() {
+    let config = CONFIG.replacen(r#""headers""#, r#""asked": true, "identity": "me", "headers""#, 1);
+    let client = ClientConfig::from_json(&format!("{config}}}")).unwrap();
+    let via = |call: &str| {
+        let body = RequestBody::parse(r#"{"model":"gpt-4"}"#.to_owned()).unwrap();
+        let plan = plan(&client, &serde_json::from_str(call).unwrap(), &body)?;
+        Ok(plan.targets.into_iter().next().unwrap())
+    };
+    let target: Target = via(r#"{"timeout":2500,"headers":[["x-a","1"],["x-b",null]]}"#).unwrap();
+    let Via::Asked { url, overlay, .. } = &target.via else { panic!("not asked for") };
+    assert_eq!(url.as_str(), "http://openai.test/v1/chat/completions");
+    let mut headers = HeaderMap::new();
+    headers.insert("authorization", HeaderValue::from_static("Bearer fresh"));
+    headers.insert("x-b", HeaderValue::from_static("2"));
+    let mut headers = Arc::new(headers);
+    overlay.lay(&mut headers).unwrap();
+    assert_eq!(headers["authorization"], "Bearer fresh");
+    assert_eq!((headers["x-a"].as_bytes(), headers["x-stainless-timeout"].as_bytes()), (&b"1"[..], &b"2"[..]));
+    assert!(!headers.contains_key("x-b"));
+
+    // Its circuit is that of whoever asks, but for a key of the call's own.
+    let plain = via("{}").unwrap();
+    assert_eq!(target.circuit_parts(), plain.circuit_parts());
+    let other = via(r#"{"headers":[["authorization","Bearer mine"]]}"#).unwrap();
+    assert_ne!(other.circuit_parts(), plain.circuit_parts());
+
+    let refused: Result<Target, PlanError> = via(r#"{"headers":[["x-a","1\n"],["x-b","a\nb"]]}"#);
+    assert!(matches!(refused, Err(PlanError::Argument(_))));
+}
+
+#[test]
 fn without_a_fallback_the_sdks_meaning_of_time_holds() {
     let plan = planned("", "{}", r#"{"model":"gpt-4"}"#).unwrap();
     assert_eq!(shape(&plan), [(Service::OpenAi, "gpt-4", Some(600_000), 2)]);
@@ -79,7 +110,7 @@ fn a_fallback_goes_to_its_client_then_the_constructors_then_by_its_model() {
             .iter()
             .map(|target| match target.via {
                 Via::Client { client, .. } => (target.service, Some(client)),
-                Via::Http { .. } => (target.service, None),
+                Via::Http { .. } | Via::Asked { .. } => (target.service, None),
             })
             .collect::<Vec<_>>()
     };
@@ -105,7 +136,7 @@ fn a_cache_routes_the_primary_to_openpipe_and_no_fallback() {
 fn http(target: &Target) -> (&Url, &HeaderMap) {
     match &target.via {
         Via::Http { url, headers } => (url, headers),
-        Via::Client { .. } => panic!("not called over HTTP"),
+        Via::Asked { .. } | Via::Client { .. } => panic!("not called over HTTP"),
     }
 }
 
