@@ -16,9 +16,9 @@ fn check(failure: &Failure, filter: &Filter) {
     let text = serde_json::to_string(failure).expect("a failure is JSON");
     assert!(serde_json::from_str::<Value>(&text).is_ok_and(|value| value["kind"] == failure.kind.name()));
     let by_kind = Filter { on: Some(vec![Trigger::Kind(failure.kind)]), except: Vec::new() };
-    assert!(by_kind.takes(failure) && Filter::default().takes(failure));
+    assert!(by_kind.takes(failure.cause()) && Filter::default().takes(failure.cause()));
     let neither = Filter { except: by_kind.on.unwrap_or_default(), ..filter.clone() };
-    assert!(!neither.takes(failure));
+    assert!(!neither.takes(failure.cause()));
 
     let attempt = Attempt {
         upstream: Service::OpenAi,
@@ -48,7 +48,7 @@ fuzz_target!(|input: &[u8]| {
     let failure = Failure::status(Head { status, ..Head::default() }, text.clone());
     assert_eq!(failure.status_code(), Some(status));
     assert_eq!(
-        filter.takes(&failure),
+        filter.takes(failure.cause()),
         filters.iter().any(|trigger| match trigger {
             Trigger::Kind(kind) => *kind == failure.kind,
             Trigger::Status(named) => *named == status,
