@@ -63,8 +63,9 @@ fn signs_are_those_of_the_tree(text: &str, tree: &Value) {
     let choices = object.get("choices").and_then(Value::as_array);
     let choices = choices.filter(|choices| choices.iter().all(Value::is_object)).unwrap_or(&none);
     let indices: Vec<u64> = signs.choices.iter().map(|(index, _)| *index).collect();
-    let of_tree: Vec<u64> =
-        choices.iter().map(|choice| choice.get("index").and_then(Value::as_u64).unwrap_or(0)).collect();
+    // One without an index has that of its place.
+    let index_of = |(choice, place): (&Value, u64)| choice.get("index").and_then(Value::as_u64).unwrap_or(place);
+    let of_tree: Vec<u64> = choices.iter().zip(0..).map(index_of).collect();
     assert_eq!(indices, of_tree);
     for ((_, finished), choice) in signs.choices.iter().zip(choices) {
         let expected = choice.get("finish_reason").map_or(Some(false), holds_something);

@@ -69,7 +69,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 #[must_use]
 pub fn is_quoted(quoted: &str, name: &str) -> bool {
     let Some(inner) = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return false };
-    if inner == name {
+    // Where it has an escape, the same letters are another name.
+    if inner == name && !name.contains('\\') {
         return true;
     }
     // Only a name with an escape needs decoding; JSON.stringify never escapes the names that matter here.
@@ -157,6 +158,13 @@ mod tests {
         assert_eq!(members.get("a").unwrap().get(), "2");
         assert_eq!(members.get("ab").unwrap().get(), "3");
         assert_eq!(members.get_quoted(r#""a\u0062""#).unwrap().get(), "3");
+    }
+
+    #[test]
+    fn a_name_with_an_escape_is_what_it_spells() {
+        assert!(is_quoted(r#""\u0078""#, "x"));
+        assert!(!is_quoted(r#""\u0078""#, r"\u0078"));
+        assert!(is_quoted(r#""\\u0078""#, r"\u0078"));
     }
 
     #[test]
