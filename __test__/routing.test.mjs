@@ -367,6 +367,16 @@ describe('headers and query', () => {
     expect(chats(primary).map(({ headers }) => headers['x-trace'])).toEqual(['1', '2']);
   });
 
+  test('of the client have a query as its options have it by now', async ({ stage }) => {
+    const defaultQuery = { q: '1' };
+    const { openai, fallback } = await stage({ defaultQuery });
+    for (const number of ['1', '2']) {
+      defaultQuery.q = number;
+      await ask(openai, { model: 'gpt-4o' });
+    }
+    expect(chats(fallback).map(({ path }) => path)).toEqual(['/v1/chat/completions?q=1', '/v1/chat/completions?q=2']);
+  });
+
   test('of the client are those that a `Headers` has by now', async ({ stage }) => {
     const defaultHeaders = new Headers({ 'x-trace': '1' });
     const { openai, fallback } = await stage({ defaultHeaders });

@@ -518,6 +518,7 @@ describe('the response', () => {
 
     expect(response).toBeInstanceOf(Response);
     expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toBe('text/event-stream');
     expect(lines).toEqual([...items.map((item) => `data: ${JSON.stringify(item)}`), 'data: [DONE]']);
   });
 
@@ -552,13 +553,15 @@ describe('the response', () => {
 
     expect(response).toBeInstanceOf(Response);
     expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toBe('application/json');
     expect(await call.asResponse()).toBe(response);
     expect(await response.json()).toEqual(JSON.parse(JSON.stringify(await onlyAsked(asked).returned)));
     expect(data).toBe(await onlyAsked(asked).returned);
   });
 
-  test('is made where the one of the client fails', async ({ stage }) => {
+  test('is made where the one of the client fails, or has headers that are none', async ({ stage }) => {
     for (const asResponse of [
+      async () => ({ status: 200, headers: { 'no name': 'x' } }),
       () => Promise.reject(new Error('no response')),
       () => {
         throw new Error('not even a promise');

@@ -103,6 +103,21 @@ for (const [what, stream] of /** @type {const} */ ([
       expect(told.info.attempts).toMatchObject([{ upstream: 'openai', model: DIRECT, outcome: 'ok', tries: 1 }]);
     });
 
+    test('gives a response that says nothing of how its body came', async () => {
+      const { fetch } = fakeFetch((call) => {
+        const response = good(call);
+        response.headers.set('content-encoding', 'gzip');
+        response.headers.set('transfer-encoding', 'chunked');
+        response.headers.set('x-kept', 'yes');
+        return response;
+      });
+      const { headers } = await create(clientWith({ fetch }), stream).asResponse();
+
+      expect(headers.get('x-kept')).toBe('yes');
+      expect(headers.has('content-encoding')).toBe(false);
+      expect(headers.has('transfer-encoding')).toBe(false);
+    });
+
     test('gives a response with the head of its own', async () => {
       /** @type {Response | undefined} */
       let response;

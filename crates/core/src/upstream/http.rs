@@ -551,3 +551,20 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn detached_headers_hold_nothing_of_the_buffer_that_they_were_read_into() {
+        let buffer = bytes::Bytes::from(vec![b'v'; 8192]);
+        let mut headers = HeaderMap::new();
+        for name in ["x-a", "x-b"] {
+            headers.append(name, HeaderValue::from_maybe_shared(buffer.slice(..4)).unwrap());
+        }
+        detach(&mut headers);
+        assert!(headers.values().all(|value| value == "vvvv"));
+        assert!(buffer.is_unique());
+    }
+}
