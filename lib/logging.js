@@ -27,9 +27,6 @@ const LEVELS = { off: 0, error: 200, warn: 300, info: 400, debug: 500 };
 const INFO = 400;
 const DEBUG = 500;
 
-/** Headers whose value proves who somebody is: those of the SDK of every version, and what the core knows as such. */
-const SECRET_HEADER =
-  /authorization|cookie|secret|password|passphrase|credential|bearer|session|signature|jwt|(token|auth|apikey|accesskey|access-code|-vk|-sig)$|(^|(?<!idempotency)[-_])key$/i;
 /** Members of a query that do; compared without `-` and `_`. */
 const SECRET_QUERY =
   /^(x?(apikey|key|accesstoken|refreshtoken|sessiontoken|sessionid|idtoken|authtoken|authorization|token|password|clientsecret|signingsecret|sig|signature|amzsecuritytoken|amzsignature|amzcredential|googsignature|googcredential))$/i;
@@ -141,7 +138,7 @@ class CallLog {
 
   /** @param {string} service @param {any} given */
   #headersOf(service, given) {
-    const headers = new Headers(this.places.headers(service).filter(([name]) => !SECRET_HEADER.test(name)));
+    const headers = new Headers(this.places.headers(service).filter(([name]) => !native.isCredential(name)));
     // Every upstream has a key of its own, which is nobody's business.
     headers.set('authorization', '***');
     if (typeof given.timeout === 'number') headers.set('x-stainless-timeout', String(Math.trunc(given.timeout / 1000)));
@@ -150,7 +147,7 @@ class CallLog {
     for (const [name] of own) if (isHeader(name, '')) headers.delete(name);
     for (const [name, value] of own) {
       // One that HTTP does not allow is the core's to refuse, and `Headers` would repeat it, which may be a key.
-      if (value !== null && isHeader(name, value)) headers.append(name, SECRET_HEADER.test(name) ? '***' : value);
+      if (value !== null && isHeader(name, value)) headers.append(name, native.isCredential(name) ? '***' : value);
     }
     return redactHeaders([...headers]);
   }
@@ -260,7 +257,7 @@ function isHeader(name, value) {
 
 /** @param {[string, string][]} headers */
 function redactHeaders(headers) {
-  return Object.fromEntries(headers.map(([name, value]) => [name, SECRET_HEADER.test(name) ? '***' : value]));
+  return Object.fromEntries(headers.map(([name, value]) => [name, native.isCredential(name) ? '***' : value]));
 }
 
 /** @param {string} name */
