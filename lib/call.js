@@ -190,7 +190,7 @@ class Call {
     this.onAbort = signal && aborterOf(controller);
     const close = closerOf(id, foreign, signal, this.onAbort);
     this.seat = new Seat();
-    const reader = new EventReader(id, this.seat, controller, close);
+    const reader = new EventReader(id, this.seat, !foreign, controller, close);
     whenDropped(reader, close);
 
     const open = opener(sdk, reader);

@@ -2,6 +2,7 @@
 /** The reader's side of a stream: events that came, and the iterator that hands them out. */
 
 const native = require('./native.js');
+const { Chunks } = require('./template.js');
 
 /** Bytes that are given back to the window at once, so that not every event costs a call. */
 const GIVE_BACK_BYTES = 64 * 1024;
@@ -32,17 +33,21 @@ class EventReader {
   /**
    * @param {number} call
    * @param {Seat} seat
+   * @param {boolean} isOwn Not of a JavaScript client, whose chunks are here already.
    * @param {AbortController} controller The stream's. The caller's signal aborts it as long as somebody holds it, and who
    *   iterates may have nothing but the reader.
    * @param {() => void} onClose Called when the reader leaves before the end.
    */
-  constructor(call, seat, controller, onClose) {
+  constructor(call, seat, isOwn, controller, onClose) {
     this.call = call;
     this.seat = seat;
     seat.weak = new WeakRef(this);
     this.controller = controller;
     this.onClose = onClose;
-    /** @type {T[]} */
+    this.chunks = isOwn ? new Chunks() : undefined;
+    /** Set where each chunk's choices are to have a `finish_reason`. */
+    this.completes = false;
+    /** What was told of events that nobody has taken yet. @type {any[]} */
     this.events = [];
     this.head = 0;
     /** The batches in `events`: where each ends, and its bytes. @type {{ end: number, bytes: number }[]} */
@@ -59,7 +64,7 @@ class EventReader {
     this.failure = undefined;
   }
 
-  /** @param {T[]} events @param {number} bytes */
+  /** @param {any[]} events @param {number} bytes */
   push(events, bytes) {
     if (this.ended) return;
     this.arrived += events.length;
@@ -69,7 +74,7 @@ class EventReader {
       if (waiter) {
         this.#settled();
         this.#took();
-        waiter.resolve({ value: event, done: false });
+        waiter.resolve({ value: this.#chunkOf(event), done: false });
       } else {
         this.events.push(event);
       }
@@ -106,7 +111,7 @@ class EventReader {
   /** @returns {Promise<IteratorResult<T>>} */
   next() {
     if (this.head < this.events.length) {
-      const value = /** @type {T} */ (this.events[this.head++]);
+      const value = this.#chunkOf(this.events[this.head++]);
       if (this.head === this.events.length) {
         this.events = [];
         this.head = 0;
@@ -144,6 +149,12 @@ class EventReader {
 
   [Symbol.asyncIterator]() {
     return this;
+  }
+
+  /** @param {any} event @returns {T} */
+  #chunkOf(event) {
+    const chunk = this.chunks ? this.chunks.chunkOf(event) : event;
+    return this.completes ? withFinishReasons(chunk) : chunk;
   }
 
   #settled() {
@@ -208,9 +219,10 @@ function opener(sdk, reader) {
 function newStream(sdk, open, controller, client, isOwn) {
   const stream = new sdk.Stream(open, controller, client);
   if (!isOwn || (sdk.major ?? 0) < 7) return stream;
-  const iterate = stream[Symbol.asyncIterator].bind(stream);
-  stream[Symbol.asyncIterator] = async function* normalizedChunks() {
-    for await (const chunk of { [Symbol.asyncIterator]: iterate }) yield withFinishReasons(chunk);
+  stream[Symbol.asyncIterator] = () => {
+    const reader = open();
+    reader.completes = true;
+    return reader;
   };
   return stream;
 }
@@ -218,6 +230,7 @@ function newStream(sdk, open, controller, client, isOwn) {
 /** @param {any} chunk */
 function withFinishReasons(chunk) {
   if (!Array.isArray(chunk?.choices)) return chunk;
+  if (chunk.choices.every((/** @type {any} */ choice) => choice?.finish_reason !== undefined)) return chunk;
   const choices = chunk.choices.map((/** @type {any} */ choice) => ({
     ...choice,
     finish_reason: choice.finish_reason ?? null,

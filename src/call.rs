@@ -241,9 +241,9 @@ impl Task {
             match stream.next().await {
                 Ok(Some(events)) => {
                     if let Some(merge) = &mut record.merge {
-                        events.iter().for_each(|event| merge.add(event));
+                        events.iter().for_each(|event| merge.add(&event.data));
                     }
-                    let bytes = events.iter().map(String::len).sum();
+                    let bytes = events.iter().map(|event| event.data.len()).sum();
                     self.handle.window.take(bytes);
                     if is_clients {
                         self.shared.post.send(

@@ -16,7 +16,7 @@
 //! | `fallback` | `{ from, to }` | |
 //! | `completion` | request id, ticket | body, meta |
 //! | `stream` | ticket | meta |
-//! | `events` | bytes, an array of events or (a client's) their number | |
+//! | `events` | bytes, an array of events (see `openpipe_core::template`) or, a client's, their number | |
 //! | `end` | what the call came to | |
 //! | `failure` | the failure | |
 //! | `ask` | ask, `{ client, … }` | body |
@@ -44,6 +44,7 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Error, Result, Status};
 use napi_derive::napi;
 use openpipe_core::report::Reporter;
+use openpipe_core::template::Event;
 use openpipe_core::upstream::http::{HttpPool, TransportSettings};
 use serde::Serialize;
 use tokio::runtime::Handle;
@@ -276,20 +277,19 @@ impl Post {
         });
     }
 
-    /// Sends events of a stream, which are JSON texts.
-    pub(crate) fn send_events(self: &Arc<Self>, call: u32, bytes: usize, events: &[String]) {
+    /// Sends events of a stream.
+    pub(crate) fn send_events(self: &Arc<Self>, call: u32, bytes: usize, events: &[Event]) {
         let mut state = self.lock();
         if !state.calls.contains_key(&call) {
             return;
         }
         state.append(|messages, _| {
-            messages.reserve(bytes + events.len() + 32);
             let _ = write!(messages, "[{call},\"events\",{bytes},[");
             for (index, event) in events.iter().enumerate() {
                 if index > 0 {
                     messages.push(',');
                 }
-                messages.push_str(event);
+                event.tell(messages);
             }
             messages.push_str("]]");
         });

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::json::{self, Members};
 
 /// The members of a delta that are content to a reader (contract.md, section 5): a role alone is not.
-const CONTENT_MEMBERS: [&str; 9] = [
+pub(crate) const CONTENT_MEMBERS: [&str; 9] = [
     "content",
     "refusal",
     "reasoning",

@@ -23,4 +23,5 @@ pub mod report;
 pub mod route;
 pub mod sse;
 pub mod stream;
+pub mod template;
 pub mod upstream;

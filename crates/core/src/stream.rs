@@ -10,6 +10,7 @@ use crate::breaker::Permit;
 use crate::chunk;
 use crate::failure::{Failure, Head, Kind, Surface};
 use crate::options::HoldUntil;
+use crate::template::{Event, News, Templates};
 use crate::upstream::{EventSource, SseEvent};
 
 /// Before the first content at most so many events are held back …
@@ -40,7 +41,7 @@ pub struct EventStream {
     times: Times,
     judge: Judge,
     /// Events that came and were not read yet.
-    held: VecDeque<String>,
+    held: VecDeque<Event>,
     held_bytes: u64,
     /// The stream is over: with a failure that is still to be told, or well.
     end: Option<Result<(), Failure>>,
@@ -130,11 +131,11 @@ impl EventStream {
         }
     }
 
-    /// The next events, as JSON texts; `None` when the stream has ended well.
+    /// The next events; `None` when the stream has ended well.
     ///
     /// # Errors
     /// What ended it otherwise; told after the events that came before.
-    pub async fn next(&mut self) -> Result<Option<Vec<String>>, Failure> {
+    pub async fn next(&mut self) -> Result<Option<Vec<Event>>, Failure> {
         loop {
             if !self.held.is_empty() {
                 self.held_bytes = 0;
@@ -201,7 +202,7 @@ impl EventStream {
     fn take(&mut self, events: Vec<SseEvent>) {
         for event in events {
             match self.judge.observe(&event) {
-                Verdict::Event { alive } => {
+                Verdict::Event { alive, news } => {
                     if alive {
                         self.alive_at = Instant::now();
                         self.first_content_at.get_or_insert(self.alive_at);
@@ -210,7 +211,7 @@ impl EventStream {
                         }
                     }
                     self.held_bytes += event.data.len() as u64;
-                    self.held.push_back(event.data);
+                    self.held.push_back(Event { data: event.data, news });
                 }
                 Verdict::End(end) => return self.end_with(end),
             }
@@ -242,11 +243,12 @@ struct Judge {
     /// The choices that were mentioned, and whether each has its finish reason.
     choices: Vec<(u64, bool)>,
     usage: Option<String>,
+    templates: Templates,
 }
 
 enum Verdict {
     /// An event for the reader; alive when it carries content or a finish reason.
-    Event { alive: bool },
+    Event { alive: bool, news: News },
     /// The stream is over.
     End(Result<(), Failure>),
 }
@@ -262,6 +264,11 @@ impl Judge {
                 Some(event.data.clone()),
             )));
         }
+        if let Some(alike) = self.templates.compare(&event.data) {
+            // The choice that it mentions is that of the template.
+            self.content |= alike.content;
+            return Verdict::Event { alive: alike.content || alike.finishes, news: News::Texts(alike.texts) };
+        }
         let signs = match chunk::signs(&event.data) {
             Ok(signs) => signs,
             Err(error) => {
@@ -273,6 +280,7 @@ impl Judge {
             return Verdict::End(Err(Failure::bad_stream("the stream carried an error", Some(event.data.clone()))));
         }
         let alive = signs.content || signs.finishes();
+        let news = self.templates.learn(&event.data, &signs);
         self.content |= signs.content;
         self.finished |= signs.finishes();
         for (index, finished) in signs.choices {
@@ -285,7 +293,7 @@ impl Judge {
         if signs.usage.is_some() {
             self.usage = signs.usage;
         }
-        Verdict::Event { alive }
+        Verdict::Event { alive, news }
     }
 
     /// `[DONE]` is a good end, unless nothing came before it.
