@@ -173,6 +173,16 @@ describe('what is left over:', () => {
     expect(Number(/^(-?\d+) bytes each, 140 kept/.exec(stdout)?.[1])).toBeLessThan(30_000);
   });
 
+  test('nothing of a completion that is let go, until the next full collection', async ({ serve }) => {
+    const upstream = await serve(() => ({ kind: 'answer', content: 'x'.repeat(10_000) }));
+    const { code, stdout } = await runProgram('life', ['completions that are let go', upstream.url], {
+      flags: ['--expose-gc'],
+    });
+
+    expect(code).toBe(0);
+    expect(Number(/^(-?\d+) bytes each/.exec(stdout)?.[1])).toBeLessThan(5_000);
+  });
+
   test('no memory of many clients, and few connections', async ({ serve }) => {
     const upstream = await serve(byModel);
     const { code, stdout } = await runProgram('life', ['many clients', upstream.url], { flags: ['--expose-gc'] });

@@ -4,31 +4,38 @@
  * signal to all the calls of a request, and Node.js takes the eleventh listener for a leak.
  */
 
-/** @typedef {{ waiting: Set<() => void>, listener: () => void }} Entry */
+/**
+ * Who waits. What is called is taken from it when it waits no more: the set that it was in may live on for a while inside
+ * the engine (see numbered.js), and must not keep a call.
+ * @typedef {{ aborted: (() => void) | undefined }} Waiter
+ */
+/** @typedef {{ waiting: Set<Waiter>, listener: () => void }} Entry */
 /** @type {WeakMap<AbortSignal, Entry>} */
 const entries = new WeakMap();
 
-/** Calls `aborted` when the signal is, once. @param {AbortSignal | undefined} signal @param {() => void} aborted */
-function onAbort(signal, aborted) {
+/** Calls what waits when the signal is aborted, once. @param {AbortSignal | undefined} signal @param {Waiter} waiter */
+function onAbort(signal, waiter) {
   if (!signal) return;
   let entry = entries.get(signal);
   if (!entry) {
+    /** @type {Set<Waiter>} */
     const waiting = new Set();
     const listener = () => {
       entries.delete(signal);
-      for (const each of waiting) each();
+      for (const each of waiting) each.aborted?.();
     };
     entry = { waiting, listener };
     entries.set(signal, entry);
     signal.addEventListener('abort', listener, { once: true });
   }
-  entry.waiting.add(aborted);
+  entry.waiting.add(waiter);
 }
 
-/** Takes back what `onAbort` was given; with the last one the listener goes. @param {AbortSignal | undefined} signal @param {() => void} aborted */
-function offAbort(signal, aborted) {
+/** Takes back what `onAbort` was given; with the last one the listener goes. @param {AbortSignal | undefined} signal @param {Waiter} waiter */
+function offAbort(signal, waiter) {
+  waiter.aborted = undefined;
   const entry = signal && entries.get(signal);
-  if (!entry || !entry.waiting.delete(aborted) || entry.waiting.size > 0) return;
+  if (!entry || !entry.waiting.delete(waiter) || entry.waiting.size > 0) return;
   entries.delete(signal);
   signal.removeEventListener('abort', entry.listener);
 }

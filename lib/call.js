@@ -38,8 +38,8 @@ class Call {
     /** The caller's async context: foreign clients, callbacks and subscribers of the channels are called in it. */
     const isWatched = fallbackChannel.hasSubscribers || callChannel.hasSubscribers;
     this.scope = setup.mayCallBack || isWatched ? new AsyncResource('OPENPIPE_CALL') : undefined;
-    /** @type {(() => void) | undefined} */
-    this.onAbort = undefined;
+    /** What waits for the caller's abort. @type {import('./abort.js').Waiter | undefined} */
+    this.waiter = undefined;
     /** Once the stream is handed over. @type {Seat | undefined} */
     this.seat = undefined;
     /** The process is kept alive for this call. */
@@ -66,8 +66,8 @@ class Call {
     native.holdProcess();
     this.isHolding = true;
     if (signal) {
-      this.onAbort = () => this.abort();
-      onAbort(signal, this.onAbort);
+      this.waiter = { aborted: () => this.abort() };
+      onAbort(signal, this.waiter);
     }
   }
 
@@ -187,8 +187,8 @@ class Call {
     if (ticket !== null) this.foreignStream = /** @type {ForeignRequest} */ (this.kept?.[ticket]);
     const foreign = this.foreignStream;
     const controller = new AbortController();
-    this.onAbort = signal && aborterOf(controller);
-    const close = closerOf(id, foreign, signal, this.onAbort);
+    this.waiter = signal && { aborted: aborterOf(controller) };
+    const close = closerOf(id, foreign, signal, this.waiter);
     this.seat = new Seat();
     const reader = new EventReader(id, this.seat, !foreign, controller, close);
     whenDropped(reader, close);
@@ -196,7 +196,7 @@ class Call {
     const open = opener(sdk, reader);
     const stream = (foreign && adopt(foreign, open, controller)) ?? newStream(sdk, open, controller, client, !foreign);
     controller.signal.addEventListener('abort', () => reader.close(), { once: true });
-    if (this.onAbort) onAbort(signal, this.onAbort);
+    if (this.waiter) onAbort(signal, this.waiter);
     defineOpenpipe(stream, () => openpipeOf(id, () => state.meta));
     /** @type {Response | undefined} */
     let response;
@@ -362,8 +362,8 @@ class Call {
   #release() {
     if (this.isHolding) native.releaseProcess();
     this.isHolding = false;
-    if (this.onAbort) offAbort(this.setup.signal, this.onAbort);
-    this.onAbort = undefined;
+    if (this.waiter) offAbort(this.setup.signal, this.waiter);
+    this.waiter = undefined;
   }
 
   /** @template T @param {() => T} work @returns {T} */
@@ -384,13 +384,13 @@ function messageOf(error) {
 /**
  * Ends a stream that its reader leaves, or drops. Must not hold the reader.
  * @param {number} id @param {ForeignRequest | undefined} foreign @param {AbortSignal | undefined} signal
- * @param {(() => void) | undefined} aborted What was given to `onAbort`.
+ * @param {import('./abort.js').Waiter | undefined} waiter
  */
-function closerOf(id, foreign, signal, aborted) {
+function closerOf(id, foreign, signal, waiter) {
   return () => {
     native.cancel(id);
     foreign?.drop();
-    if (aborted) offAbort(signal, aborted);
+    if (waiter) offAbort(signal, waiter);
   };
 }
 

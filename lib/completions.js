@@ -81,8 +81,8 @@ function start(state, request, options, resolve, reject) {
     return;
   }
   // An abort does not wait for what is still being made.
-  const abort = () => reject(abortErrorOf(sdk, client, signal));
-  onAbort(signal, abort);
+  const waiter = { aborted: () => reject(abortErrorOf(sdk, client, signal)) };
+  onAbort(signal, waiter);
   side
     .then((completions) => {
       if (signal?.aborted) return;
@@ -90,7 +90,7 @@ function start(state, request, options, resolve, reject) {
       call.start(completions, request.text, given);
     })
     .catch((error) => reject(isArgument(error) ? new TypeError(error.message) : error))
-    .finally(() => offAbort(signal, abort));
+    .finally(() => offAbort(signal, waiter));
 }
 
 /** What a call is started with. */

@@ -8,6 +8,7 @@ const { setInterval } = require('node:timers');
 
 const { transportSettings } = require('./environment.js');
 const { loadBinding } = require('./load-binding.js');
+const { Numbered } = require('./numbered.js');
 
 const binding = loadBinding();
 
@@ -25,9 +26,8 @@ const REPORTS = 0xffff_ffff;
 /** Those who wait for a call's reports. @type {Map<number, () => void>} */
 const reported = new Map();
 
-/** The calls that wait for messages, by their number. */
-/** @type {Map<number, Receiver>} */
-const receivers = new Map();
+/** The calls that wait for messages, by their number. @type {Numbered<Receiver>} */
+const receivers = new Numbered();
 
 /** @type {InstanceType<typeof binding.Mailbox> | undefined} */
 let mailbox;

@@ -238,6 +238,25 @@ const scenes = {
     done();
   },
 
+  /** With --expose-gc: what collections of the young generation leave of completions that nobody keeps. */
+  async 'completions that are let go'() {
+    // As that by which a server ends.
+    const { signal } = new AbortController();
+    const call = () => openai.chat.completions.create({ model: 'large', messages }, { signal });
+    const make = async (/** @type {number} */ count) => {
+      for (let made = 0; made < count; made += 4) {
+        await Promise.all([call(), call(), call(), call()]);
+        await pause(0);
+        globalThis.gc?.({ type: 'minor' });
+        globalThis.gc?.({ type: 'minor' });
+      }
+      return process.memoryUsage().heapUsed;
+    };
+    const before = await make(200);
+    console.log(`${Math.round(((await make(200)) - before) / 200)} bytes each`);
+    done();
+  },
+
   /** With --expose-gc: what is left of many clients. */
   async 'many clients'() {
     const make = async (/** @type {number} */ count) => {
