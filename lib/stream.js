@@ -68,7 +68,9 @@ class EventReader {
   push(events, bytes) {
     if (this.ended) return;
     this.arrived += events.length;
-    this.batches.push({ end: this.arrived, bytes });
+    // What is taken at once needs no batch to be counted by. So come nearly all events of a model that takes its time.
+    const isTaken = this.waiters.length >= events.length;
+    if (!isTaken) this.batches.push({ end: this.arrived, bytes });
     for (const event of events) {
       const waiter = this.waiters.shift();
       if (waiter) {
@@ -79,6 +81,7 @@ class EventReader {
         this.events.push(event);
       }
     }
+    if (isTaken) this.#owe(bytes);
   }
 
   /** The stream has ended, well or with an error; what came before is still handed out. @param {{ error: unknown }} [failure] */
@@ -168,10 +171,15 @@ class EventReader {
     this.taken += 1;
     let batch = this.batches[0];
     while (batch && this.taken >= batch.end) {
-      this.owed += batch.bytes;
       this.batches.shift();
+      this.#owe(batch.bytes);
       batch = this.batches[0];
     }
+  }
+
+  /** Bytes whose events were taken are given back to the window, many at once. @param {number} bytes */
+  #owe(bytes) {
+    this.owed += bytes;
     if (this.owed >= GIVE_BACK_BYTES && !this.ended) {
       native.consumed(this.call, this.owed);
       this.owed = 0;

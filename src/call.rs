@@ -9,6 +9,7 @@ use futures_util::FutureExt;
 use openpipe_core::body::RequestBody;
 use openpipe_core::engine::{self, Attempt, Observer, Outcome, Trail};
 use openpipe_core::failure::{Failure, Head};
+use openpipe_core::in_place::in_place;
 use openpipe_core::merge::Merge;
 use openpipe_core::options::CallOptions;
 use openpipe_core::plan::{self, Plan, PlanError, Target, Via};
@@ -215,7 +216,7 @@ impl Task {
             }
             None => CallOptions::default(),
         };
-        let body = RequestBody::parse(body)?;
+        let body = in_place(body.len(), || RequestBody::parse(body))?;
         Ok((plan::plan(&self.shared.config, &options, &body)?, body))
     }
 
@@ -348,7 +349,7 @@ struct Reports<'a> {
 impl Reports<'_> {
     fn report(&self, target: &Target, attempt: &Attempt, came: &Came<'_>) {
         let request = target.reported_body(self.body);
-        let body = report::body(attempt, &request, came, engine::unix_ms(), &self.tags);
+        let body = in_place(request.len(), || report::body(attempt, &request, came, engine::unix_ms(), &self.tags));
         let endpoint = Arc::clone(&self.endpoint);
         self.reporter.queue(Report { endpoint, body, call: self.call, queued_at: tokio::time::Instant::now() });
     }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use openpipe_core::failure::{ClientError, Failure, Head};
 use openpipe_core::headers::{self, HeaderList};
+use openpipe_core::in_place::in_place;
 use openpipe_core::json;
 use openpipe_core::plan::Overlay;
 use openpipe_core::upstream::http::{HttpPool, HttpUpstream};
@@ -185,7 +186,7 @@ fn completion(
         return Err(invalid("the client returned no stream: it cannot be iterated"));
     }
     let Some(text) = text else { return Err(invalid("the client returned no object")) };
-    if let Some(why) = refuse_completion(&text) {
+    if let Some(why) = in_place(text.len(), || refuse_completion(&text)) {
         return Err(invalid(&why.replace("the response", "what the client returned")));
     }
     Ok(Response::Completion(Completion { head: head(request_id), text, ticket: Some(ticket) }))

@@ -10,7 +10,7 @@ use openpipe_core::breaker::Breakers;
 use openpipe_core::upstream::http::{HttpPool, TransportSettings};
 use tokio::runtime::{Builder, Handle};
 
-/// Sockets, TLS, JSON: more threads than these only take turns.
+/// One JavaScript thread cannot keep two of these busy; more are for workers.
 const MAX_THREADS: usize = 8;
 
 /// The circuits of the process. They outlive the runtime: what a worker has found out holds for the next one too.
@@ -36,7 +36,9 @@ impl Runtime {
         if let Some(runtime) = shared.upgrade() {
             return Ok(runtime);
         }
-        let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, MAX_THREADS);
+        // JavaScript has the other half of the cores. More threads than cores would take turns, and wake each other for it: a
+        // call alone took a quarter more of CPU time on two cores with two of them.
+        let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get() / 2).clamp(1, MAX_THREADS);
         let tokio = Builder::new_multi_thread().worker_threads(threads).thread_name("openpipe").enable_all().build()?;
         let runtime = Arc::new(Self { tokio: Some(tokio), pools: Mutex::new(HashMap::new()) });
         *shared = Arc::downgrade(&runtime);

@@ -15,6 +15,7 @@ pub mod chunk;
 pub mod engine;
 pub mod failure;
 pub mod headers;
+pub mod in_place;
 pub mod json;
 pub mod merge;
 pub mod options;

@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::breaker::Permit;
 use crate::chunk;
 use crate::failure::{Failure, Head, Kind, Surface};
+use crate::in_place::in_place;
 use crate::options::HoldUntil;
 use crate::template::{Event, News, Templates};
 use crate::upstream::{EventSource, SseEvent};
@@ -167,14 +168,13 @@ impl EventStream {
         if let Some(left) = self.left_at.take() {
             self.alive_at += now - left;
         }
-        let (deadline, silence) = self.deadline();
-        let batch = match deadline {
+        let batch = match self.deadline() {
             Some(deadline) => match timeout_at(deadline, self.source.next()).await {
                 Ok(batch) => batch,
                 // A JavaScript client shows its `[DONE]` at the end of the body, if at all: one whose upstream leaves the
                 // connection open behind it reads on, though everything has come.
                 Err(_elapsed) if self.ticket.is_some() && self.judge.is_complete() => return self.end_with(Ok(())),
-                Err(_elapsed) => return self.end_with(Err(silence)),
+                Err(_elapsed) => return self.end_with(Err(self.silence())),
             },
             None => self.source.next().await,
         };
@@ -186,22 +186,28 @@ impl EventStream {
         self.left_at = Some(Instant::now());
     }
 
-    /// Until when the next sign of life has to come, and the failure if it does not.
-    fn deadline(&self) -> (Option<Instant>, Failure) {
+    /// Until when the next sign of life has to come.
+    fn deadline(&self) -> Option<Instant> {
+        match self.first_content_at {
+            None => self.times.content_by,
+            Some(_) => self.times.idle.and_then(|idle| self.alive_at.checked_add(idle)),
+        }
+    }
+
+    /// The failure if it does not.
+    fn silence(&self) -> Failure {
         if self.first_content_at.is_none() {
             let wait = self.times.content_wait.unwrap_or_default().as_millis();
             let failure = Failure::timeout(format!("the stream's first content did not come within {wait} ms"));
-            return (self.times.content_by, Failure { by_deadline: self.times.by_deadline, ..failure });
+            return Failure { by_deadline: self.times.by_deadline, ..failure };
         }
         let silence = self.times.idle.unwrap_or_default().as_millis();
-        let message = format!("the stream was silent for {silence} ms");
-        let failure = Failure::new(Kind::Stream, Surface::Timeout, message);
-        (self.times.idle.and_then(|idle| self.alive_at.checked_add(idle)), failure)
+        Failure::new(Kind::Stream, Surface::Timeout, format!("the stream was silent for {silence} ms"))
     }
 
     fn take(&mut self, events: Vec<SseEvent>) {
         for event in events {
-            match self.judge.observe(&event) {
+            match in_place(event.data.len(), || self.judge.observe(&event)) {
                 Verdict::Event { alive, news } => {
                     if alive {
                         self.alive_at = Instant::now();

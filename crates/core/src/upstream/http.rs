@@ -24,6 +24,7 @@ use super::dns::{DnsError, Resolver};
 use super::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, proxies, refuse_completion};
 use crate::failure::{Failure, Head};
 use crate::headers::Secrets;
+use crate::in_place::in_place;
 use crate::json;
 use crate::sse::{Decoder, TooLarge};
 
@@ -297,7 +298,7 @@ fn detach(headers: &mut HeaderMap) {
 
 async fn completion(head: Head, body: Body, max_bytes: u64) -> Result<Response, Failure> {
     let text = read(body, &head, max_bytes).await?;
-    match refuse_completion(&text) {
+    match in_place(text.len(), || refuse_completion(&text)) {
         None => Ok(Response::Completion(Completion { head, text, ticket: None })),
         Some(why) => Err(Failure::invalid_response(why, head, error_member(&text))),
     }
