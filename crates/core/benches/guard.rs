@@ -13,7 +13,7 @@ mod inputs;
 /// A case: makes its input once, and gives what is counted.
 type Case = fn() -> Box<dyn Fn()>;
 
-const CASES: [(&str, Case); 9] = [
+const CASES: [(&str, Case); 10] = [
     ("body scan, 1 KB", || scan(1024)),
     ("body scan, 32 KB", || scan(32 * 1024)),
     ("body splice, 32 KB", splice),
@@ -25,6 +25,10 @@ const CASES: [(&str, Case); 9] = [
         Box::new(move || {
             black_box(inputs::signs(black_box(&chunks)));
         })
+    }),
+    ("telling 200 chunks", || {
+        let chunks = inputs::chunks(200);
+        Box::new(move || drop(black_box(inputs::told(black_box(chunks.clone())))))
     }),
     ("merge of 200 chunks", || {
         let chunks = inputs::chunks(200);

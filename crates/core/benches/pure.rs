@@ -69,6 +69,17 @@ mod chunks {
     }
 
     #[divan::bench]
+    fn told_200(bencher: Bencher<'_, '_>) {
+        let chunks = inputs::chunks(200);
+        let count = size(&chunks);
+        bencher
+            .counter(count)
+            .counter(ItemsCount::new(200_usize))
+            .with_inputs(|| chunks.clone())
+            .bench_values(|chunks| inputs::told(black_box(chunks)));
+    }
+
+    #[divan::bench]
     fn merge_200(bencher: Bencher<'_, '_>) {
         let chunks = inputs::chunks(200);
         bencher.counter(size(&chunks)).counter(ItemsCount::new(200_usize)).bench(|| inputs::merged(black_box(&chunks)));

@@ -1,6 +1,7 @@
 //! What is measured, by `cargo bench` and by the guard: the shapes and sizes of real traffic, the same in every run.
 
 use openpipe_core::sse::{Decoder, SseEvent};
+use openpipe_core::template::{Event, News, Templates};
 use openpipe_core::{chunk, json, merge};
 use serde_json::{Value, json};
 
@@ -80,6 +81,20 @@ pub(crate) fn decode(stream: &[u8], piece: usize) -> Vec<SseEvent> {
 #[must_use]
 pub(crate) fn signs(chunks: &[String]) -> usize {
     chunks.iter().filter(|chunk| chunk::signs(chunk).is_ok_and(|signs| signs.content)).count()
+}
+
+/// Finds what is new in every chunk, or reads its signs, and writes what JavaScript is told of it.
+#[must_use]
+pub(crate) fn told(chunks: Vec<String>) -> String {
+    let (mut templates, mut told) = (Templates::default(), String::new());
+    for data in chunks {
+        let news = match templates.compare(&data) {
+            Some(alike) => News::Texts(alike.texts),
+            None => chunk::signs(&data).map_or(News::All, |signs| templates.learn(&data, &signs)),
+        };
+        Event { data, news }.tell(&mut told);
+    }
+    told
 }
 
 /// Merges a stream's chunks.

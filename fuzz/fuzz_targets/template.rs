@@ -1,0 +1,85 @@
+//! Whatever events a stream has, what is told of them makes the same events, and an event that is like another has the signs
+//! that it would have if it were read.
+//!
+//! Input: events, one a line. Each line is also taken as a text to be put into the places of a template.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use openpipe_core::chunk;
+use openpipe_core::template::{Event, News, Templates};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// What is told of a stream's next event; `None` where the event ends the stream.
+fn told(templates: &mut Templates, data: &str) -> Option<String> {
+    let signs = chunk::signs(data);
+    let news = match templates.compare(data) {
+        Some(alike) => {
+            let signs = signs.as_ref().expect("what is like a chunk is one");
+            assert_eq!((alike.content, alike.finishes), (signs.content, signs.finishes()), "{data}");
+            assert!(signs.error.is_none() && signs.usage.is_none(), "{data}");
+            News::Texts(alike.texts)
+        }
+        None => templates.learn(data, &signs.ok()?),
+    };
+    let mut told = String::new();
+    Event { data: data.into(), news }.tell(&mut told);
+    Some(told)
+}
+
+/// As `lib/template.js`. What a tree cannot hold, as half a surrogate pair, makes no event here.
+#[derive(Default)]
+struct Reader {
+    template: Option<(Value, Vec<Vec<Value>>)>,
+}
+
+impl Reader {
+    fn read(&mut self, told: &str) -> Option<Value> {
+        let texts = match serde_json::from_str(told).ok()? {
+            Value::String(text) => vec![Value::String(text)],
+            Value::Array(texts) if texts[0].is_string() => texts,
+            Value::Array(template) => {
+                let paths = serde_json::from_value(template[1].clone()).expect("paths");
+                self.template = Some((template[0].clone(), paths));
+                return Some(template[0].clone());
+            }
+            whole => return Some(whole),
+        };
+        let (chunk, paths) = self.template.as_ref()?;
+        assert_eq!(texts.len(), paths.len());
+        let mut chunk = chunk.clone();
+        for (path, text) in paths.iter().zip(texts) {
+            let place = path.iter().fold(&mut chunk, |place, step| match step {
+                Value::String(name) => &mut place[name],
+                step => &mut place[step.as_u64().expect("an index") as usize],
+            });
+            assert!(place.is_string());
+            *place = text;
+        }
+        Some(chunk)
+    }
+}
+
+fn same_events<'a>(events: impl IntoIterator<Item = &'a str>) {
+    let (mut templates, mut reader) = (Templates::default(), Reader::default());
+    for event in events {
+        let Some(told) = told(&mut templates, event) else { return };
+        assert!(serde_json::from_str::<&RawValue>(&told).is_ok(), "{told}");
+        let expected = serde_json::from_str::<Value>(event);
+        match (reader.read(&told), expected) {
+            (Some(read), Ok(expected)) => assert_eq!(read.to_string(), expected.to_string()),
+            // A template that a tree cannot hold is none to the reader either.
+            (None, _) if told.starts_with('[') && !told.starts_with("[\"") => reader.template = None,
+            _ => {}
+        }
+    }
+}
+
+fuzz_target!(|input: &str| {
+    same_events(input.lines());
+    let events: Vec<String> = input
+        .lines()
+        .map(|text| format!(r#"{{"choices":[{{"delta":{{"content":"{text}","role":"a"}}}}],"obfuscation":"{text}"}}"#))
+        .collect();
+    same_events(events.iter().map(String::as_str));
+});
