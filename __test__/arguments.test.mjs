@@ -172,6 +172,20 @@ describe('a call is refused by a rejection, before any traffic', () => {
     });
   }
 
+  check('for an `openpipe` that is no plain object of options', async ({ refused }) => {
+    for (const [value, got] of /** @type {[any, string][]} */ ([
+      [new Map([['logRequest', false]]), 'a Map'],
+      [new Set(['logRequest']), 'a Set'],
+      [Promise.resolve({ logRequest: false }), 'a Promise'],
+      [[], 'an array'],
+    ])) {
+      expect((await refused({ model: 'm', openpipe: value })).message).toBe(
+        `\`openpipe\` must be an object, got ${got}`,
+      );
+      expect(() => new OpenAI({ apiKey: 'sk', openpipe: value })).toThrow(`\`openpipe\` must be an object, got ${got}`);
+    }
+  });
+
   for (const option of ['tags', 'fallback.params']) {
     check(`for an \`openpipe.${option}\` whose members cannot be seen`, async ({ refused }) => {
       class Accessors {

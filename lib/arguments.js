@@ -322,9 +322,16 @@ function warnOfUnknown(option, value, known, reading) {
   }
 }
 
-/** A string in its place may be a key, and is not repeated. @param {unknown} got @returns {never} */
-function refuseOpenpipe(got) {
-  throw new TypeError(`\`openpipe\` must be an object, got ${typeof got === 'string' ? 'a string' : shown(got)}`);
+/** What is an object, and cannot have a member that is known here. */
+const NO_OPTIONS = ['Map', 'Set', 'WeakMap', 'WeakSet', 'Promise', 'Date', 'RegExp', 'URLSearchParams', 'Headers'];
+
+/** @param {unknown} value @returns {asserts value is Record<string, any>} */
+function checkOpenpipe(value) {
+  // A string in its place may be a key, and is not repeated.
+  if (typeof value === 'string') throw new TypeError('`openpipe` must be an object, got a string');
+  if (!isObject(value)) refuse('openpipe', 'an object', value);
+  const kind = Object.prototype.toString.call(value).slice('[object '.length, -1);
+  if (NO_OPTIONS.includes(kind)) throw new TypeError(`\`openpipe\` must be an object, got a ${kind}`);
 }
 
 /**
@@ -333,7 +340,7 @@ function refuseOpenpipe(got) {
  */
 function readCallOptions(value, reading) {
   if (value === undefined || value === null) return undefined;
-  if (!isObject(value)) refuseOpenpipe(value);
+  checkOpenpipe(value);
   warnOfUnknown('openpipe', value, CALL_MEMBERS, reading);
   return { options: callMembers(value, reading), onFallback: callback(value.onFallback) };
 }
@@ -345,7 +352,7 @@ function readCallOptions(value, reading) {
 function readClientOptions(value, reading) {
   // An instance of `OpenPipe` stands for what it was made with.
   const given = configOf(value) ?? value ?? {};
-  if (!isObject(given)) refuseOpenpipe(value);
+  checkOpenpipe(given);
   warnOfUnknown('openpipe', given, CLIENT_MEMBERS, reading);
   let fallbackClient;
   if (given.fallbackClient !== undefined && given.fallbackClient !== null) {

@@ -1312,13 +1312,30 @@ async fn a_proxy_of_another_sort_is_a_connection_failure() {
         TransportSettings { http_proxy: Some(format!("socks5://{}", nobody().await)), ..TransportSettings::default() };
     let failure = refused(&at(&format!("http://{}/v1", direct.address()), settings)).await;
     assert_eq!((failure.kind, direct.connections()), (Kind::Connection, 0), "{failure:?}");
+    assert_eq!(failure.message, "`HTTP_PROXY` must be the URL of an HTTP proxy, got one with the scheme `socks5`");
+}
+
+#[tokio::test]
+async fn a_proxy_of_another_sort_is_none_to_those_who_do_not_need_it() {
+    let direct = Server::repeating(json(COMPLETION)).await;
+    for settings in [
+        TransportSettings { https_proxy: Some("gopher://proxy.invalid".into()), ..TransportSettings::default() },
+        TransportSettings {
+            http_proxy: Some("gopher://proxy.invalid".into()),
+            no_proxy: Some("127.0.0.1".into()),
+            ..TransportSettings::default()
+        },
+    ] {
+        ask(&at(&format!("http://{}/v1", direct.address()), settings)).await.unwrap();
+    }
+    assert_eq!(direct.requests().len(), 2);
 }
 
 #[tokio::test]
 async fn a_proxy_that_is_no_url_is_a_connection_failure_that_does_not_repeat_it() {
     let settings = TransportSettings { http_proxy: Some("http://user:secret@".into()), ..TransportSettings::default() };
     let failure = refused(&at("http://upstream.invalid/v1", settings)).await;
-    assert_eq!(failure.message, "the proxy of the environment is not a valid URL");
+    assert_eq!(failure.message, "`HTTP_PROXY` must be the URL of an HTTP proxy, got no valid URL");
 }
 
 #[tokio::test]

@@ -21,7 +21,8 @@ use tokio::sync::OnceCell;
 
 use super::decoding::{self, Body};
 use super::dns::{DnsError, Resolver};
-use super::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, proxies, refuse_completion};
+use super::proxies::Proxies;
+use super::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, refuse_completion};
 use crate::failure::{Failure, Head};
 use crate::headers::Secrets;
 use crate::in_place::in_place;
@@ -74,6 +75,7 @@ pub struct HttpPool {
 #[derive(Debug)]
 struct Clients {
     settings: TransportSettings,
+    proxies: Proxies,
     pooled: Client,
     /// Never reuses a connection. Rarely needed, and as dear to make as the other one.
     fresh: OnceCell<Client>,
@@ -103,7 +105,8 @@ impl HttpPool {
         self.clients
             .get_or_try_init(|| async {
                 let pooled = made(&self.settings, true).await?;
-                Ok(Clients { settings: self.settings.clone(), pooled, fresh: OnceCell::new() })
+                let proxies = Proxies::of(&self.settings);
+                Ok(Clients { settings: self.settings.clone(), proxies, pooled, fresh: OnceCell::new() })
             })
             .await
     }
@@ -142,6 +145,9 @@ impl HttpPool {
         body: bytes::Bytes,
     ) -> Result<reqwest::Response, Failure> {
         let clients = self.clients().await?;
+        if let Some(why) = clients.proxies.refusal(url) {
+            return Err(Failure::connection(why, None));
+        }
         let request = || {
             let mut request = reqwest::Request::new(method.clone(), url.clone());
             *request.headers_mut() = headers.clone();
@@ -213,7 +219,7 @@ fn client(settings: &TransportSettings, reuse: bool) -> Result<Client, String> {
     if !reuse {
         builder = builder.pool_max_idle_per_host(0);
     }
-    for proxy in proxies::of(settings)? {
+    for proxy in Proxies::of(settings).all() {
         builder = builder.proxy(proxy);
     }
     if settings.accept_invalid_certs {

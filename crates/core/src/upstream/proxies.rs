@@ -5,21 +5,56 @@ use reqwest::{Proxy, Url};
 use super::http::TransportSettings;
 
 /// The proxies of the environment.
-///
-/// # Errors
-/// Where one of them is no URL.
-pub(super) fn of(settings: &TransportSettings) -> Result<Vec<Proxy>, String> {
-    let exceptions = settings.no_proxy.as_deref().map(Exceptions::parse).unwrap_or_default();
-    let proxy = |scheme: &'static str, url: &Option<String>| -> Result<Option<Proxy>, String> {
-        let Some(url) = url.clone().filter(|url| !url.is_empty()) else { return Ok(None) };
-        // Made to know that it can be: what the closure gives is looked at when there is a request. The URL may hold a
-        // password, so it is not repeated.
-        Proxy::all(url.as_str()).map_err(|_| "the proxy of the environment is not a valid URL".to_owned())?;
-        let exceptions = exceptions.clone();
-        Ok(Some(Proxy::custom(move |to| (to.scheme() == scheme && !exceptions.name(to)).then(|| url.clone()))))
-    };
-    let all = [proxy("http", &settings.http_proxy)?, proxy("https", &settings.https_proxy)?];
-    Ok(all.into_iter().flatten().collect())
+#[derive(Debug)]
+pub(super) struct Proxies {
+    exceptions: Exceptions,
+    /// Those of `http:` and of `https:` URLs: why one cannot be one.
+    by_scheme: Vec<(&'static str, Result<String, String>)>,
+}
+
+impl Proxies {
+    pub(super) fn of(settings: &TransportSettings) -> Self {
+        let exceptions = settings.no_proxy.as_deref().map(Exceptions::parse).unwrap_or_default();
+        let urls = [
+            ("http", "HTTP_PROXY", settings.http_proxy.as_ref()),
+            ("https", "HTTPS_PROXY", settings.https_proxy.as_ref()),
+        ];
+        let given = urls
+            .into_iter()
+            .filter_map(|(scheme, variable, url)| Some((scheme, variable, url.filter(|url| !url.is_empty())?)));
+        let by_scheme = given.map(|(scheme, variable, url)| (scheme, checked(variable, url))).collect();
+        Self { exceptions, by_scheme }
+    }
+
+    /// As reqwest asks for them.
+    pub(super) fn all(&self) -> impl Iterator<Item = Proxy> + '_ {
+        let usable = self.by_scheme.iter().filter_map(|(scheme, url)| Some((*scheme, url.as_ref().ok()?.clone())));
+        usable.map(|(scheme, url)| {
+            let exceptions = self.exceptions.clone();
+            Proxy::custom(move |to| (to.scheme() == scheme && !exceptions.name(to)).then(|| url.clone()))
+        })
+    }
+
+    /// Why a request cannot be sent by the proxy that it is to go by.
+    pub(super) fn refusal(&self, to: &Url) -> Option<&str> {
+        let (_, proxy) = self.by_scheme.iter().find(|(scheme, _)| to.scheme() == *scheme)?;
+        let why = proxy.as_ref().err()?;
+        (!self.exceptions.name(to)).then_some(why)
+    }
+}
+
+/// The URL of an HTTP proxy. What it is instead is not repeated but for its scheme: it may hold a password.
+fn checked(variable: &str, url: &str) -> Result<String, String> {
+    let refuse = |got: &str| Err(format!("`{variable}` must be the URL of an HTTP proxy, got {got}"));
+    match url.split_once("://") {
+        Some((scheme, _)) if !is_http(scheme) => refuse(&format!("one with the scheme `{scheme}`")),
+        _ if Proxy::all(url).is_err() => refuse("no valid URL"),
+        _ => Ok(url.to_owned()),
+    }
+}
+
+fn is_http(scheme: &str) -> bool {
+    ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
 }
 
 /// `NO_PROXY`: hosts, with or without a port, separated by commas or blanks; each stands for those below it as well. `*` alone is
