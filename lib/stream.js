@@ -6,6 +6,8 @@ const { Chunks } = require('./template.js');
 
 /** Bytes that are given back to the window at once, so that not every event costs a call. */
 const GIVE_BACK_BYTES = 64 * 1024;
+/** Events that were taken are let go at once when they are so many, and not fewer than those that wait. */
+const LET_GO_EVENTS = 64;
 
 /**
  * Where the call of a stream finds its reader. Nothing but a reader who waits is held by it, so that a stream which is dropped
@@ -115,8 +117,9 @@ class EventReader {
   next() {
     if (this.head < this.events.length) {
       const value = this.#chunkOf(this.events[this.head++]);
-      if (this.head === this.events.length) {
-        this.events = [];
+      // A reader who is always behind never takes the last one.
+      if (this.head === this.events.length || (this.head >= LET_GO_EVENTS && this.head * 2 >= this.events.length)) {
+        this.events = this.events.slice(this.head);
         this.head = 0;
       }
       this.#took();
