@@ -20,6 +20,8 @@ const REQUEST = { model: PRIMARY, messages: MESSAGES };
 const REQUEST_OF_OPENAI = { ...REQUEST, model: 'gpt-4o' };
 const WITH_FALLBACK = { openpipe: { fallback: { model: FALLBACK } } };
 
+const LAST = '{"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}';
+
 /** What `fetch` adds by itself, and where a request goes: no business of the SDK's. */
 const NOT_THE_SDKS = ['accept-encoding', 'accept-language', 'connection', 'host', 'sec-fetch-mode'];
 
@@ -76,6 +78,23 @@ for (const name of ['openai5', 'openai', 'openai7']) {
       const lines = (await create()).toReadableStream();
       expect((await readAll(Stream.fromReadableStream(lines, new AbortController()))).chunks).toHaveLength(6);
       expect((await readAll(read)).error).toBeInstanceOf(sdk.OpenAIError);
+    });
+
+    test('reads a stream whose choices are not what they should be to its end', async ({ stage }) => {
+      const odd = [null, [null], ['x', 1], [{ index: 0, finish_reason: 'stop' }, null]];
+      const events = [...odd.map((choices) => JSON.stringify({ choices })), LAST, '[DONE]'];
+      // One event after the other, to a reader who waits, and all of them at once.
+      for (const paceMs of [5, 0]) {
+        const sse = events.map((event) => `data: ${event}\n\n`);
+        const staged = await stage({ primary: { kind: 'sse', sse, paceMs } });
+        const { chunks, error } = await readAll(
+          await clientFor(staged).chat.completions.create({ ...REQUEST, stream: true }),
+        );
+        expect(error).toBeUndefined();
+        expect(chunks).toHaveLength(5);
+        expect(chunks[0]).toEqual({ choices: null });
+        expect(chunks[4]).toEqual(JSON.parse(LAST));
+      }
     });
 
     test('closes a stream that is aborted, and its loop ends quietly', async ({ stage }) => {

@@ -244,7 +244,8 @@ function withFinishReasons(chunk) {
   if (chunk.choices.every((/** @type {any} */ choice) => choice?.finish_reason !== undefined)) return chunk;
   const choices = chunk.choices.map((/** @type {any} */ choice) => ({
     ...choice,
-    finish_reason: choice.finish_reason ?? null,
+    // One that is no object must not fail the reader in the middle of a batch.
+    finish_reason: choice?.finish_reason ?? null,
   }));
   return { ...chunk, choices };
 }
