@@ -97,6 +97,36 @@ for (const name of ['openai5', 'openai', 'openai7']) {
       }
     });
 
+    test('iterates a stream once, and says when it was left, as the plain SDK does', async ({ serve }) => {
+      const { url } = await serve({ kind: 'sse', sse: [`data: ${LAST}\n\n`, `data: ${LAST}\n\n`, 'data: [DONE]\n\n'] });
+      const basics = { apiKey: OPENAI_KEY, baseURL: url };
+      /** @param {AsyncIterator<unknown>} iterator */
+      const nextOf = (iterator) => iterator.next().catch((error) => error.message);
+      const told = [];
+      for (const openai of [new sdk.OpenAI(basics), new Client({ ...basics, openpipe: { logRequest: false } })]) {
+        for (const leave of ['return', 'throw', 'next']) {
+          const stream = await openai.chat.completions.create({ ...REQUEST_OF_OPENAI, stream: true });
+          const iterator = stream[Symbol.asyncIterator]();
+          await iterator.next();
+          const again = stream[Symbol.asyncIterator]();
+          told.push(await nextOf(again), await nextOf(again));
+          const [left] = stream.tee();
+          told.push(await nextOf(left[Symbol.asyncIterator]()));
+          // All of it has come meanwhile.
+          await new Promise((resolve) => setTimeout(resolve, 50));
+          told.push(
+            await iterator[leave]().catch((/** @type {unknown} */ error) => error),
+            stream.controller.signal.aborted,
+          );
+          for (let turn = 0; turn < 2; turn += 1) told.push(await iterator.next());
+          await iterator.return();
+          told.push(stream.controller.signal.aborted);
+        }
+      }
+      const [theirs, ours] = [told.slice(0, told.length / 2), told.slice(told.length / 2)];
+      expect(ours).toEqual(theirs);
+    });
+
     test('closes a stream that is aborted, and its loop ends quietly', async ({ stage }) => {
       const staged = await stage({ primary: { kind: 'answer', fault: { after: 2, how: 'stall' } } });
       const stream = await clientFor(staged).chat.completions.create({ ...REQUEST, stream: true });

@@ -402,7 +402,7 @@ function aborterOf(controller) {
 
 /**
  * Hands the very stream of a client through: its chunks come by way of the reader, because some were read already.
- * @param {ForeignRequest} foreign @param {() => EventReader<any>} open @param {AbortController} controller
+ * @param {ForeignRequest} foreign @param {() => AsyncIterator<any>} open @param {AbortController} controller
  * @returns {any} `undefined` where the stream does not let itself be changed.
  */
 function adopt(foreign, open, controller) {

@@ -60,6 +60,8 @@ class EventReader {
     /** @type {{ resolve: (result: IteratorResult<T>) => void, reject: (error: unknown) => void }[]} */
     this.waiters = [];
     this.ended = false;
+    /** The reader was told of the end. */
+    this.isOver = false;
     /** The reader left before the end. */
     this.left = false;
     /** @type {{ error: unknown } | undefined} */
@@ -92,6 +94,7 @@ class EventReader {
     this.ended = true;
     this.failure = failure;
     for (const waiter of this.waiters.splice(0)) {
+      this.isOver = true;
       if (this.failure) {
         waiter.reject(this.failure.error);
         this.failure = undefined;
@@ -128,9 +131,13 @@ class EventReader {
     if (this.failure) {
       const { error } = this.failure;
       this.failure = undefined;
+      this.isOver = true;
       return Promise.reject(error);
     }
-    if (this.ended) return Promise.resolve({ value: undefined, done: true });
+    if (this.ended) {
+      this.isOver = true;
+      return Promise.resolve({ value: undefined, done: true });
+    }
     return new Promise((resolve, reject) => {
       this.waiters.push({ resolve, reject });
       if (this.seat.waiting) return;
@@ -141,20 +148,24 @@ class EventReader {
 
   /** @param {any} [value] @returns {Promise<IteratorResult<T>>} */
   return(value) {
-    // As in the SDK, whose iterator says to all that listen that it was left.
-    if (!this.ended) this.controller.abort();
-    this.close();
+    this.#leave();
     return Promise.resolve({ value, done: true });
   }
 
   /** @param {unknown} error @returns {Promise<IteratorResult<T>>} */
   throw(error) {
-    this.close();
+    this.#leave();
     return Promise.reject(error);
   }
 
   [Symbol.asyncIterator]() {
     return this;
+  }
+
+  /** As in the SDK, whose iterator says to all that listen that it was left, also where everything has come by then. */
+  #leave() {
+    if (!this.isOver) this.controller.abort();
+    this.close();
   }
 
   /** @param {any} event @returns {T} */
@@ -214,27 +225,32 @@ function forgetDropped(reader) {
  */
 function opener(sdk, reader) {
   let opened = false;
-  return () => {
-    if (opened) throw new sdk.OpenAIError('Cannot iterate over a consumed stream, use `.tee()` to split the stream.');
+  return (completes = false) => {
+    if (opened) return refused(sdk);
     opened = true;
+    reader.completes = completes;
     return reader;
   };
 }
 
 /**
+ * What a stream that was opened before is iterated by: who reads it is told so, as in the SDK.
+ * @param {import('./sdk.js').Sdk} sdk @returns {AsyncGenerator<never>}
+ */
+async function* refused(sdk) {
+  throw new sdk.OpenAIError('Cannot iterate over a consumed stream, use `.tee()` to split the stream.');
+}
+
+/**
  * The SDK's stream of a reader's events. openai 7 gives each chunk's choices a `finish_reason`, `null` where the server left
  * it out, by an iterator on the stream itself, which `tee()` goes around: so does this.
- * @param {import('./sdk.js').Sdk} sdk @param {() => EventReader<any>} open @param {AbortController} controller
+ * @param {import('./sdk.js').Sdk} sdk @param {(completes?: boolean) => AsyncIterator<any>} open @param {AbortController} controller
  * @param {any} client @param {boolean} isOwn Not that of a JavaScript client, which has its say about its own chunks.
  */
 function newStream(sdk, open, controller, client, isOwn) {
   const stream = new sdk.Stream(open, controller, client);
   if (!isOwn || (sdk.major ?? 0) < 7) return stream;
-  stream[Symbol.asyncIterator] = () => {
-    const reader = open();
-    reader.completes = true;
-    return reader;
-  };
+  stream[Symbol.asyncIterator] = () => open(true);
   return stream;
 }
 
