@@ -11,6 +11,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http_body::Body as _;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, BufReader, ReadBuf};
+use tokio::task::coop::consume_budget;
 
 /// What a request says of the encodings that are decoded here.
 pub(super) const ACCEPTED: &str = "zstd,gzip,deflate,br";
@@ -62,6 +63,8 @@ impl Body {
         match self {
             Self::Plain(response) => Ok(response.chunk().await?),
             Self::Coded(coded) => {
+                // A little may be decoded to so much that others would wait for their turn.
+                consume_budget().await;
                 coded.buffer.reserve(PIECE);
                 let count = coded.layer.read_buf(&mut coded.buffer).await?;
                 Ok((count > 0).then(|| coded.buffer.split().freeze()))
@@ -242,6 +245,8 @@ impl AsyncRead for Frames {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use reqwest::header::HeaderValue;
 
     use super::*;
@@ -299,5 +304,21 @@ mod tests {
         for values in [&[][..], &["identity"], &[""], &["utf-8"], &["gzip, aws-chunked"], &["br,br,br,br,br,br"]] {
             assert_eq!(of(values), [], "{values:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn while_much_is_decoded_others_have_their_turn() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&vec![b'x'; 8 * 1024 * 1024]).unwrap();
+        let mut headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static("gzip"))]);
+        let mut body = Body::of(http::Response::new(encoder.finish().unwrap()).into(), &mut headers);
+
+        let other = tokio::spawn(async {});
+        let mut length = 0;
+        while let Some(chunk) = body.chunk().await.unwrap() {
+            length += chunk.len();
+        }
+        assert_eq!(length, 8 * 1024 * 1024);
+        assert!(other.is_finished());
     }
 }
