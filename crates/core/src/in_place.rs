@@ -3,7 +3,7 @@
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// From here on a text takes a millisecond or more to be read.
-const LARGE_BYTES: usize = 1024 * 1024;
+pub const LARGE_BYTES: usize = 1024 * 1024;
 
 /// Does some work on so many bytes. Where they are many, another thread meanwhile takes over what else this one has to do.
 pub fn in_place<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
@@ -11,6 +11,14 @@ pub fn in_place<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
     let can_move_on =
         || Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
     if bytes >= LARGE_BYTES && can_move_on() { tokio::task::block_in_place(work) } else { work() }
+}
+
+/// To be awaited after [`in_place`], before anything else is. The runtime may have been shut down by whoever took over, and
+/// its timers panic then; a task that gives way is not run again, but let go of. So is a call that was cancelled meanwhile.
+pub async fn give_way(bytes: usize) {
+    if bytes >= LARGE_BYTES {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[cfg(test)]
@@ -42,6 +50,30 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn what_is_quickly_done_is_done_at_once() {
         assert!(!timers_run(LARGE_BYTES - 1, Duration::from_millis(100)).await);
+    }
+
+    #[test]
+    fn a_runtime_may_be_shut_down_meanwhile() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (begun, has_begun) = std::sync::mpsc::channel();
+        let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+        let task = runtime.spawn(async move {
+            in_place(LARGE_BYTES, || {
+                begun.send(()).unwrap();
+                may_go_on.recv().unwrap();
+            });
+            give_way(LARGE_BYTES).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        });
+        has_begun.recv().unwrap();
+        runtime.shutdown_background();
+        // Time for the other thread to shut everything down.
+        std::thread::sleep(Duration::from_millis(100));
+        go_on.send(()).unwrap();
+
+        let waiting = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let error = waiting.block_on(task).unwrap_err();
+        assert!(error.is_cancelled(), "{error}");
     }
 
     #[tokio::test]

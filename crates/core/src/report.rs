@@ -27,6 +27,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use crate::backoff::{Failed, RetryPolicy};
 use crate::engine::Attempt;
 use crate::failure::{Failure, Head};
+use crate::in_place::LARGE_BYTES;
 use crate::json::{self, Members};
 use crate::upstream::BoxFuture;
 
@@ -394,7 +395,7 @@ impl Shared {
         let until = Instant::now() + self.limits.retry_time;
         let policy = RetryPolicy { max_retries: u32::MAX, another_waits: false };
         for tries in 1_u32.. {
-            let (headers, body) = encoded(endpoint, &report.body);
+            let (headers, body) = encoded(endpoint, &report.body).await;
             let sent = delivery.deliver(&endpoint.url, headers, body, endpoint.through_fetch);
             let head = match timeout(self.limits.try_time, sent).await {
                 Ok(Ok(head)) => Ok(head),
@@ -501,13 +502,24 @@ fn is_refusal(status: u16) -> bool {
 const GZIP_FROM: usize = 16 * 1024;
 
 /// The body as the endpoint takes it, and its headers.
-fn encoded(endpoint: &ReportEndpoint, body: &Bytes) -> (HeaderMap, Bytes) {
+async fn encoded(endpoint: &ReportEndpoint, body: &Bytes) -> (HeaderMap, Bytes) {
     let mut headers = endpoint.headers.clone();
     if body.len() < GZIP_FROM || !endpoint.takes_gzip.load(Ordering::Relaxed) {
         return (headers, body.clone());
     }
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    match encoder.write_all(body).and_then(|()| encoder.finish()) {
+    let plain = body.clone();
+    let compress = move || {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&plain)?;
+        encoder.finish()
+    };
+    let compressed = if body.len() < LARGE_BYTES {
+        compress()
+    } else {
+        // Not in place: the other reports that are on their way are of the same task.
+        tokio::task::spawn_blocking(compress).await.unwrap_or_else(|error| Err(error.into()))
+    };
+    match compressed {
         Ok(compressed) => {
             headers.insert(http::header::CONTENT_ENCODING, http::HeaderValue::from_static("gzip"));
             (headers, Bytes::from(compressed))

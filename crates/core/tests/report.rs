@@ -8,7 +8,7 @@ mod reporting;
 
 use std::collections::HashSet;
 use std::io::Read as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use flate2::read::GzDecoder;
@@ -831,6 +831,38 @@ async fn a_body_that_is_tried_again_is_compressed_when_the_endpoint_has_said_so_
     let gzip: Vec<_> = stage.tries().iter().map(is_gzip).collect();
     assert_eq!((gzip, stage.taken().len()), (vec![false, false, true], 2));
     assert_eq!(unzipped(&stage.tries()[2]), large);
+}
+
+/// While a report of many megabytes is compressed, which takes long, the only thread has other things to do as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn timers_run_while_a_large_body_is_compressed() {
+    let mut stage = Stage::new(|_| answers(0, 200, OFFER));
+    stage.report(1, "{}");
+    stage.settled().await;
+    // Numbers do not repeat themselves, so that there is something to be done.
+    let large: String = (0..2_000_000_u32).map(|number| number.wrapping_mul(2_654_435_761).to_string()).collect();
+    let latest = Arc::new(Mutex::new(Duration::ZERO));
+    let ticker = {
+        let latest = Arc::clone(&latest);
+        async move {
+            loop {
+                let began = Instant::now();
+                sleep(ms(1)).await;
+                let mut latest = latest.lock().expect("no test panics here");
+                *latest = began.elapsed().max(*latest);
+            }
+        }
+    };
+    let ticker = stage.spawn(ticker);
+    let began = Instant::now();
+    stage.report(2, large);
+    stage.settled().await;
+    let took = began.elapsed();
+    ticker.abort();
+
+    assert!(stage.tries().last().is_some_and(is_gzip));
+    let latest = *latest.lock().expect("no test panics here");
+    assert!(latest < took / 3, "a timer of 1 ms took {latest:?}, of {took:?}");
 }
 
 // === What a report says ===
