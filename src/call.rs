@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use openpipe_core::body::RequestBody;
 use openpipe_core::engine::{self, Attempt, Observer, Outcome, Trail};
 use openpipe_core::failure::{Failure, Head};
-use openpipe_core::in_place::in_place;
+use openpipe_core::in_place::{give_way, in_place};
 use openpipe_core::merge::Merge;
 use openpipe_core::options::CallOptions;
 use openpipe_core::plan::{self, Plan, PlanError, Target, Via};
@@ -165,7 +165,7 @@ struct FailedMeta<'a> {
 impl Task {
     /// Returns a stream that has ended and whose connection may serve again.
     async fn run(&self, body: String, options: Option<String>) -> Option<EventStream> {
-        let (plan, body) = match self.plan(body, options) {
+        let (plan, body) = match self.plan(body, options).await {
             Ok(planned) => planned,
             Err(PlanError::Argument(message)) => return self.refuse("argument", &message),
             Err(PlanError::MissingKey(message)) => return self.refuse("missing_key", &message),
@@ -209,14 +209,17 @@ impl Task {
         Some(Reports { call: self.call, endpoint, reporter, body, tags, _scope: scope })
     }
 
-    fn plan(&self, body: String, options: Option<String>) -> Result<(Plan, RequestBody), PlanError> {
+    async fn plan(&self, body: String, options: Option<String>) -> Result<(Plan, RequestBody), PlanError> {
         let options: CallOptions = match options {
             Some(json) => {
                 serde_json::from_str(&json).map_err(|error| PlanError::Argument(format!("options: {error}")))?
             }
             None => CallOptions::default(),
         };
-        let body = in_place(body.len(), || RequestBody::parse(body))?;
+        let bytes = body.len();
+        let body = in_place(bytes, || RequestBody::parse(body));
+        give_way(bytes).await;
+        let body = body?;
         Ok((plan::plan(&self.shared.config, &options, &body)?, body))
     }
 
@@ -241,21 +244,21 @@ impl Task {
             self.handle.window.until_open().await;
             match stream.next().await {
                 Ok(Some(events)) => {
-                    if let Some(merge) = &mut record.merge {
-                        events.iter().for_each(|event| merge.add(&event.data));
-                    }
                     let bytes = events.iter().map(|event| event.data.len()).sum();
                     self.handle.window.take(bytes);
-                    if is_clients {
-                        self.shared.post.send(
-                            self.call,
-                            "events",
-                            &[&bytes.to_string(), &events.len().to_string()],
-                            [],
-                        );
-                    } else {
-                        self.shared.post.send_events(self.call, bytes, &events);
-                    }
+                    // All events of a stream that was held until its end come at once.
+                    in_place(bytes, || {
+                        if let Some(merge) = &mut record.merge {
+                            events.iter().for_each(|event| merge.add(&event.data));
+                        }
+                        if is_clients {
+                            let count = events.len().to_string();
+                            self.shared.post.send(self.call, "events", &[&bytes.to_string(), &count], []);
+                        } else {
+                            self.shared.post.send_events(self.call, bytes, &events);
+                        }
+                    });
+                    give_way(bytes).await;
                 }
                 Ok(None) => break None,
                 Err(failure) => break Some(failure),
@@ -349,7 +352,7 @@ struct Reports<'a> {
 impl Reports<'_> {
     fn report(&self, target: &Target, attempt: &Attempt, came: &Came<'_>) {
         let request = target.reported_body(self.body);
-        let body = in_place(request.len(), || report::body(attempt, &request, came, engine::unix_ms(), &self.tags));
+        let body = report::body(attempt, &request, came, engine::unix_ms(), &self.tags);
         let endpoint = Arc::clone(&self.endpoint);
         self.reporter.queue(Report { endpoint, body, call: self.call, queued_at: tokio::time::Instant::now() });
     }

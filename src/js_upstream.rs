@@ -13,7 +13,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use openpipe_core::failure::{ClientError, Failure, Head};
 use openpipe_core::headers::{self, HeaderList};
-use openpipe_core::in_place::in_place;
+use openpipe_core::in_place::{give_way, in_place};
 use openpipe_core::json;
 use openpipe_core::plan::Overlay;
 use openpipe_core::upstream::http::{HttpPool, HttpUpstream};
@@ -117,7 +117,9 @@ impl Upstream for JsUpstream {
             let answer = conversation.ask("ask", &[&to_json(&question)], Some(body)).await?;
             conversation.over = matches!(answer, Answer::Error(_)) || matches!(answer, Answer::Completion { .. });
             match answer {
-                Answer::Completion { ticket, text, request_id } => completion(ticket, text, request_id, request.stream),
+                Answer::Completion { ticket, text, request_id } => {
+                    completion(ticket, text, request_id, request.stream).await
+                }
                 Answer::Stream { ticket, request_id } if request.stream => {
                     let head = head(request_id);
                     Ok(Response::Stream { head, source: Box::new(JsEvents { conversation }), ticket: Some(ticket) })
@@ -176,7 +178,7 @@ impl Upstream for AskedUpstream {
     }
 }
 
-fn completion(
+async fn completion(
     ticket: u32,
     text: Option<String>,
     request_id: Option<String>,
@@ -186,7 +188,9 @@ fn completion(
         return Err(invalid("the client returned no stream: it cannot be iterated"));
     }
     let Some(text) = text else { return Err(invalid("the client returned no object")) };
-    if let Some(why) = in_place(text.len(), || refuse_completion(&text)) {
+    let refusal = in_place(text.len(), || refuse_completion(&text));
+    give_way(text.len()).await;
+    if let Some(why) = refusal {
         return Err(invalid(&why.replace("the response", "what the client returned")));
     }
     Ok(Response::Completion(Completion { head: head(request_id), text, ticket: Some(ticket) }))

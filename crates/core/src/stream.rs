@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::breaker::Permit;
 use crate::chunk;
 use crate::failure::{Failure, Head, Kind, Surface};
-use crate::in_place::in_place;
+use crate::in_place::{give_way, in_place};
 use crate::options::HoldUntil;
 use crate::template::{Event, News, Templates};
 use crate::upstream::{EventSource, SseEvent};
@@ -178,12 +178,17 @@ impl EventStream {
             },
             None => self.source.next().await,
         };
+        let mut largest = 0;
         match batch {
-            Ok(Some(events)) => self.take(events),
+            Ok(Some(events)) => {
+                largest = events.iter().map(|event| event.data.len()).max().unwrap_or_default();
+                self.take(events);
+            }
             Ok(None) => self.end_with(self.judge.clean_end()),
             Err(failure) => self.end_with(Err(failure)),
         }
         self.left_at = Some(Instant::now());
+        give_way(largest).await;
     }
 
     /// Until when the next sign of life has to come.

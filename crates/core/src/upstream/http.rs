@@ -25,7 +25,7 @@ use super::proxies::Proxies;
 use super::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, refuse_completion};
 use crate::failure::{Failure, Head};
 use crate::headers::Secrets;
-use crate::in_place::in_place;
+use crate::in_place::{give_way, in_place};
 use crate::json;
 use crate::sse::{Decoder, TooLarge};
 
@@ -304,7 +304,9 @@ fn detach(headers: &mut HeaderMap) {
 
 async fn completion(head: Head, body: Body, max_bytes: u64) -> Result<Response, Failure> {
     let text = read(body, &head, max_bytes).await?;
-    match in_place(text.len(), || refuse_completion(&text)) {
+    let refusal = in_place(text.len(), || refuse_completion(&text));
+    give_way(text.len()).await;
+    match refusal {
         None => Ok(Response::Completion(Completion { head, text, ticket: None })),
         Some(why) => Err(Failure::invalid_response(why, head, error_member(&text))),
     }
