@@ -25,7 +25,7 @@ use super::proxies::Proxies;
 use super::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, refuse_completion};
 use crate::failure::{Failure, Head};
 use crate::headers::Secrets;
-use crate::in_place::{give_way, in_place};
+use crate::in_place::LARGE_BYTES;
 use crate::json;
 use crate::sse::{Decoder, TooLarge};
 
@@ -304,8 +304,13 @@ fn detach(headers: &mut HeaderMap) {
 
 async fn completion(head: Head, body: Body, max_bytes: u64) -> Result<Response, Failure> {
     let text = read(body, &head, max_bytes).await?;
-    let refusal = in_place(text.len(), || refuse_completion(&text));
-    give_way(text.len()).await;
+    let (refusal, text) = if text.len() < LARGE_BYTES {
+        (refuse_completion(&text), text)
+    } else {
+        // Not in place: where the runtime is shut down meanwhile, the timer of the target around this would panic.
+        let judged = tokio::task::spawn_blocking(move || (refuse_completion(&text), text)).await;
+        judged.map_err(|_shut_down| Failure::connection("the response could not be read to its end", None))?
+    };
     match refusal {
         None => Ok(Response::Completion(Completion { head, text, ticket: None })),
         Some(why) => Err(Failure::invalid_response(why, head, error_member(&text))),
