@@ -97,7 +97,7 @@ const rest = {};
 const measuresRest = !options.only || options.only === 'import';
 if (measuresRest) {
   const modules = { openai: 'openai', 'openpipe-native': 'openpipe-native' };
-  const times = Array.from({ length: isQuick ? 5 : 11 }, () => [
+  const times = Array.from({ length: isQuick ? 5 : 31 }, () => [
     importTime(modules.openai),
     importTime(modules['openpipe-native']),
   ]);
