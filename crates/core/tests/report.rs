@@ -8,7 +8,8 @@ mod reporting;
 
 use std::collections::HashSet;
 use std::io::Read as _;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use flate2::read::GzDecoder;
@@ -841,28 +842,25 @@ async fn timers_run_while_a_large_body_is_compressed() {
     stage.settled().await;
     // Numbers do not repeat themselves, so that there is something to be done.
     let large: String = (0..2_000_000_u32).map(|number| number.wrapping_mul(2_654_435_761).to_string()).collect();
-    let latest = Arc::new(Mutex::new(Duration::ZERO));
+    let ticks = Arc::new(AtomicUsize::new(0));
     let ticker = {
-        let latest = Arc::clone(&latest);
+        let ticks = Arc::clone(&ticks);
         async move {
             loop {
-                let began = Instant::now();
                 sleep(ms(1)).await;
-                let mut latest = latest.lock().expect("no test panics here");
-                *latest = began.elapsed().max(*latest);
+                ticks.fetch_add(1, Ordering::Relaxed);
             }
         }
     };
     let ticker = stage.spawn(ticker);
-    let began = Instant::now();
     stage.report(2, large);
     stage.settled().await;
-    let took = began.elapsed();
     ticker.abort();
 
     assert!(stage.tries().last().is_some_and(is_gzip));
-    let latest = *latest.lock().expect("no test panics here");
-    assert!(latest < took / 3, "a timer of 1 ms took {latest:?}, of {took:?}");
+    // It takes a tenth of a second at the least; a thread that did it itself would have ticked before and after.
+    let ticks = ticks.load(Ordering::Relaxed);
+    assert!(ticks >= 20, "{ticks}");
 }
 
 // === What a report says ===
