@@ -3,8 +3,8 @@
 import * as sdk from 'openai';
 import { Stream } from 'openai/core/streaming';
 
-import client from './lib/client.js';
+import library from './lib/for-esm.js';
 
-export const OpenAI = client.defineClient({ ...sdk, OpenAI: sdk.OpenAI, Stream });
+export const OpenAI = library.defineClient({ ...sdk, OpenAI: sdk.OpenAI, Stream });
 export default OpenAI;
 export * from 'openai';

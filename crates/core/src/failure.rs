@@ -198,11 +198,11 @@ impl Failure {
         Self { head: Some(Box::new(head)), body: Some(body), ..Self::new(kind, Surface::Status, message) }
     }
 
-    /// A response with a good status that is no chat completion.
+    /// A response with a good status that is no chat completion. A source of events leaves the head to the stream, which adds it.
     #[must_use]
-    pub fn invalid_response(message: impl Into<String>, head: Head, body: Option<String>) -> Self {
+    pub fn invalid_response(message: impl Into<String>, head: impl Into<Option<Head>>, body: Option<String>) -> Self {
         let failure = Self::new(Kind::InvalidResponse, Surface::Protocol, message);
-        Self { head: Some(Box::new(head)), body, ..failure }
+        Self { head: head.into().map(Box::new), body, ..failure }
     }
 
     /// A stream that broke off: its connection failed before its end.

@@ -292,14 +292,16 @@ fn parts(mut response: reqwest::Response) -> (Head, Body) {
     (Head { status, headers, url }, body)
 }
 
-/// The values of headers are slices of the buffer that they were read into. A stream that kept them so would hold the whole
-/// buffer, 8 KB, for as long as it lasts.
+/// The values of headers are slices of the buffer that they were read into, and their table is that of the request, which hyper
+/// uses again. A stream that kept them so would hold the whole buffer, 8 KB, and twice the table that it needs for as long as it lasts.
 fn detach(headers: &mut HeaderMap) {
     for value in headers.values_mut() {
         if let Ok(own) = HeaderValue::from_bytes(value.as_bytes()) {
             *value = own;
         }
     }
+    // A clone has room for what is there.
+    *headers = headers.clone();
 }
 
 async fn completion(head: Head, body: Body, max_bytes: u64) -> Result<Response, Failure> {
@@ -356,7 +358,7 @@ async fn stream(mut head: Head, mut body: Body, sent: Arc<HeaderMap>, max_bytes:
     let mut ready = Vec::new();
     let end = decoder.feed(&start, &mut ready).err().map(Err);
     let is_something = media_type == "text/event-stream" || !start.is_empty();
-    let source = HttpEvents { body, decoder, head: head.clone(), sent, max_bytes, is_something, ready, end };
+    let source = HttpEvents { body, decoder, sent, max_bytes, is_something, ready, end };
     Ok(Response::Stream { head, source: Box::new(source), ticket: None })
 }
 
@@ -399,11 +401,10 @@ async fn error_body(mut bytes: Vec<u8>, mut body: Body) -> String {
     json::text(bytes)
 }
 
-/// The events of a response.
+/// The events of a response. Who reads them has its head, and adds it to what fails.
 struct HttpEvents {
     body: Body,
     decoder: Decoder,
-    head: Head,
     /// The request's headers.
     sent: Arc<HeaderMap>,
     max_bytes: u64,
@@ -418,7 +419,7 @@ struct HttpEvents {
 impl HttpEvents {
     fn too_large(&self) -> Failure {
         let message = format!("an event is larger than `openpipe.maxResponseBytes` ({})", self.max_bytes);
-        Failure::invalid_response(message, self.head.clone(), None)
+        Failure::invalid_response(message, None, None)
     }
 }
 
@@ -440,13 +441,13 @@ impl EventSource for HttpEvents {
                         self.decoder.feed(&chunk, &mut events)
                     }
                     Ok(None) if !self.is_something => {
-                        return Err(Failure::invalid_response("the response is empty", self.head.clone(), None));
+                        return Err(Failure::invalid_response("the response is empty", None, None));
                     }
                     Ok(None) => {
                         self.end = Some(Ok(()));
                         self.decoder.finish(&mut events)
                     }
-                    Err(error) => return Err(stream_failure(&*error, self.head.clone())),
+                    Err(error) => return Err(stream_failure(&*error)),
                 };
                 if let Err(too_large) = decoded {
                     self.end = Some(Err(too_large));
@@ -489,12 +490,11 @@ fn body_failure(error: &(dyn Error + 'static), head: Head) -> Failure {
     Failure::invalid_response(format!("the response could not be decoded: {}", innermost(error)), head, None)
 }
 
-fn stream_failure(error: &(dyn Error + 'static), head: Head) -> Failure {
+fn stream_failure(error: &(dyn Error + 'static)) -> Failure {
     if !is_of_connection(error) {
-        return Failure::invalid_response(format!("the stream could not be decoded: {}", innermost(error)), head, None);
+        return Failure::invalid_response(format!("the stream could not be decoded: {}", innermost(error)), None, None);
     }
-    let failure = Failure::broken_stream(format!("the stream broke off: {}", innermost(error)), code(error));
-    Failure { head: Some(Box::new(head)), ..failure }
+    Failure::broken_stream(format!("the stream broke off: {}", innermost(error)), code(error))
 }
 
 fn is_of_connection(error: &(dyn Error + 'static)) -> bool {

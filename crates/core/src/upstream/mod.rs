@@ -81,7 +81,8 @@ pub struct Completion {
 
 /// The events of a stream, in batches as they come.
 pub trait EventSource: Send {
-    /// The next events; `None` at a clean end of the body. Cancel-safe: a dropped future loses no event.
+    /// The next events; `None` at a clean end of the body. Cancel-safe: a dropped future loses no event. A failure needs no head:
+    /// the stream adds that of the response.
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<SseEvent>>, Failure>>;
 
     /// A failure as it may be told: without the credentials of the request.
