@@ -57,7 +57,11 @@ export const SITUATIONS = [
   },
   streams(300, 20, 'streams, 300 at a time, an event each 20 ms'),
   streams(16, 20, 'streams, 16 at a time, an event each 20 ms'),
-  streams(16, 0, 'streams at full speed, 16 at a time'),
+  // What a report costs its stream: the events are merged while they go by.
+  {
+    ...streams(16, 0, 'streams at full speed, 16 at a time'),
+    peers: [OURS, ...CLIENTS, 'openpipe-native, reporting'],
+  },
   streams(1, 0, 'streams at full speed, one at a time'),
   { name: 'primary answers 500', work: 'failOver', peers: [OURS, 'openpipe 1.0.0', 'undici'] },
   { name: 'primary is silent', work: 'lateness', peers: [OURS, 'openpipe 1.0.0'] },

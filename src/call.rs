@@ -249,7 +249,7 @@ impl Task {
                     // All events of a stream that was held until its end come at once.
                     in_place(bytes, || {
                         if let Some(merge) = &mut record.merge {
-                            events.iter().for_each(|event| merge.add(&event.data));
+                            events.iter().for_each(|event| merge.add_event(event));
                         }
                         if is_clients {
                             let count = events.len().to_string();

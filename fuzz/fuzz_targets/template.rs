@@ -1,17 +1,18 @@
 //! Whatever events a stream has, what is told of them makes the same events, and an event that is like another has the signs
-//! that it would have if it were read.
+//! that it would have if it were read. Merged by what is new in them, the events come to what they come to as a whole.
 //!
 //! Input: events, one a line. Each line is also taken as a text to be put into the places of a template.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use openpipe_core::chunk;
+use openpipe_core::merge::Merge;
 use openpipe_core::template::{Event, News, Templates};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// What is told of a stream's next event; `None` where the event ends the stream.
-fn told(templates: &mut Templates, data: &str) -> Option<String> {
+/// A stream's next event; `None` where it ends the stream.
+fn event(templates: &mut Templates, data: &str) -> Option<Event> {
     let signs = chunk::signs(data);
     let news = match templates.compare(data) {
         Some(alike) => {
@@ -22,9 +23,7 @@ fn told(templates: &mut Templates, data: &str) -> Option<String> {
         }
         None => templates.learn(data, &signs.ok()?),
     };
-    let mut told = String::new();
-    Event { data: data.into(), news }.tell(&mut told);
-    Some(told)
+    Some(Event { data: data.into(), news })
 }
 
 /// As `lib/template.js`. What a tree cannot hold, as half a surrogate pair, makes no event here.
@@ -62,10 +61,15 @@ impl Reader {
 
 fn same_events<'a>(events: impl IntoIterator<Item = &'a str>) {
     let (mut templates, mut reader) = (Templates::default(), Reader::default());
-    for event in events {
-        let Some(told) = told(&mut templates, event) else { return };
+    let (mut whole, mut by_news) = (Merge::default(), Merge::default());
+    for data in events {
+        let Some(event) = event(&mut templates, data) else { break };
+        whole.add(data);
+        by_news.add_event(&event);
+        let mut told = String::new();
+        event.tell(&mut told);
         assert!(serde_json::from_str::<&RawValue>(&told).is_ok(), "{told}");
-        let expected = serde_json::from_str::<Value>(event);
+        let expected = serde_json::from_str::<Value>(data);
         match (reader.read(&told), expected) {
             (Some(read), Ok(expected)) => assert_eq!(read.to_string(), expected.to_string()),
             // A template that a tree cannot hold is none to the reader either.
@@ -73,6 +77,7 @@ fn same_events<'a>(events: impl IntoIterator<Item = &'a str>) {
             _ => {}
         }
     }
+    assert_eq!(whole.finish(), by_news.finish());
 }
 
 fuzz_target!(|input: &str| {

@@ -13,7 +13,7 @@ mod inputs;
 /// A case: makes its input once, and gives what is counted.
 type Case = fn() -> Box<dyn Fn()>;
 
-const CASES: [(&str, Case); 10] = [
+const CASES: [(&str, Case); 11] = [
     ("body scan, 1 KB", || scan(1024)),
     ("body scan, 32 KB", || scan(32 * 1024)),
     ("body splice, 32 KB", splice),
@@ -33,6 +33,10 @@ const CASES: [(&str, Case); 10] = [
     ("merge of 200 chunks", || {
         let chunks = inputs::chunks(200);
         Box::new(move || drop(black_box(inputs::merged(black_box(&chunks)))))
+    }),
+    ("merge of 200 events", || {
+        let events = inputs::events(inputs::chunks(200));
+        Box::new(move || drop(black_box(inputs::merged_events(black_box(&events)))))
     }),
     ("op-tags", || {
         let tags = inputs::tags();

@@ -84,6 +84,14 @@ mod chunks {
         let chunks = inputs::chunks(200);
         bencher.counter(size(&chunks)).counter(ItemsCount::new(200_usize)).bench(|| inputs::merged(black_box(&chunks)));
     }
+
+    #[divan::bench]
+    fn merge_200_events(bencher: Bencher<'_, '_>) {
+        let chunks = inputs::chunks(200);
+        let count = size(&chunks);
+        let events = inputs::events(chunks);
+        bencher.counter(count).counter(ItemsCount::new(200_usize)).bench(|| inputs::merged_events(black_box(&events)));
+    }
 }
 
 mod headers {

@@ -13,6 +13,7 @@ use std::fmt::Write as _;
 use serde_json::value::RawValue;
 
 use crate::json::{self, Members};
+use crate::template::{Event, News, Texts};
 
 /// Members whose strings come in pieces.
 const PIECES: [&str; 9] =
@@ -30,6 +31,27 @@ const MAX_BYTES: usize = 32 * 1024 * 1024;
 pub struct Merge {
     completion: Object,
     bytes: usize,
+    /// Where the texts of the last event went, in their order, if those of another like it would go there and nowhere else.
+    ways: Option<Vec<Way>>,
+}
+
+/// The way to a text: the places of members and elements, from the completion on.
+#[derive(Debug)]
+struct Way {
+    steps: Vec<usize>,
+    /// The text is joined to what is there, and does not take its place.
+    joins: bool,
+}
+
+/// What merging one chunk did.
+#[derive(Debug, Default)]
+struct Trace {
+    /// The way to what is merged now.
+    steps: Vec<usize>,
+    /// The strings that were merged, by the addresses of their text, where somebody asks for them.
+    strings: Option<Vec<(*const u8, Way)>>,
+    /// Something was added, or became a text. What another chunk like it does may be something else.
+    grew: bool,
 }
 
 /// A member's value.
@@ -57,13 +79,45 @@ struct Object(Vec<(String, Node)>);
 impl Merge {
     /// Adds a chunk, given as JSON text. What is no object adds nothing.
     pub fn add(&mut self, chunk: &str) {
-        self.bytes = self.bytes.saturating_add(chunk.len());
-        if self.bytes > MAX_BYTES {
+        self.ways = None;
+        self.merge(chunk, &mut Trace::default());
+    }
+
+    /// Adds a stream's next event. One that is like the last differs from it by its texts alone: where those go is known from
+    /// merging the last, and nothing else of it is read.
+    pub fn add_event(&mut self, event: &Event) {
+        match (&event.news, self.ways.take()) {
+            (News::Texts(texts), Some(ways)) => {
+                if self.has_room(&event.data) {
+                    for (way, text) in ways.iter().zip(texts.of(&event.data)) {
+                        if let Some(node) = self.completion.at(&way.steps) {
+                            node.take_text(inner(text), way.joins);
+                        }
+                    }
+                }
+                self.ways = Some(ways);
+            }
+            (News::Texts(texts), None) => {
+                let mut trace = Trace { strings: Some(Vec::new()), ..Trace::default() };
+                self.merge(&event.data, &mut trace);
+                self.ways = trace.ways(texts, &event.data);
+            }
+            (News::All | News::Template(_), _) => self.add(&event.data),
+        }
+    }
+
+    fn merge(&mut self, chunk: &str, trace: &mut Trace) {
+        if !self.has_room(chunk) {
             return;
         }
         if let Ok(members) = serde_json::from_str::<Members<'_>>(chunk) {
-            self.completion.merge(&members, 0);
+            self.completion.merge(&members, 0, trace);
         }
+    }
+
+    fn has_room(&mut self, chunk: &str) -> bool {
+        self.bytes = self.bytes.saturating_add(chunk.len());
+        self.bytes <= MAX_BYTES
     }
 
     /// Whether so much came that the end is missing.
@@ -96,23 +150,53 @@ impl Merge {
     }
 }
 
+impl Trace {
+    fn string(&mut self, text: &str, joins: bool) {
+        if let Some(strings) = &mut self.strings {
+            strings.push((text.as_ptr(), Way { steps: self.steps.clone(), joins }));
+        }
+    }
+
+    /// The ways of an event's texts, if merging another event like it is no more than to take its texts there.
+    fn ways(self, texts: &Texts, data: &str) -> Option<Vec<Way>> {
+        let is_of = |text: &str, string: *const u8| inner(text).as_ptr() == string;
+        let mut strings = self.strings.filter(|_| !self.grew)?;
+        if strings.iter().any(|(string, way)| way.joins && !texts.of(data).any(|text| is_of(text, *string))) {
+            return None;
+        }
+        let way = |text| Some(strings.swap_remove(strings.iter().position(|(string, _)| is_of(text, *string))?).1);
+        texts.of(data).map(way).collect()
+    }
+}
+
 impl Object {
+    /// What a way leads to.
+    fn at(&mut self, steps: &[usize]) -> Option<&mut Node> {
+        let (first, rest) = steps.split_first()?;
+        rest.iter().try_fold(&mut self.0.get_mut(*first)?.1, |node, step| match node {
+            Node::Object(object) => Some(&mut object.0.get_mut(*step)?.1),
+            Node::Array(array) => Some(&mut array.get_mut(*step)?.node),
+            Node::Raw(_) | Node::Text(_) => None,
+        })
+    }
+
     fn get_mut(&mut self, quoted: &str) -> Option<&mut Node> {
         self.0.iter_mut().find(|(name, _)| name == quoted).map(|(_, node)| node)
     }
 
-    /// The member of this name, which is `null` where it was not there.
-    fn entry(&mut self, quoted: &str) -> &mut Node {
-        let index = self.0.iter().take(MAX_SEARCHED).position(|(name, _)| name == quoted).unwrap_or_else(|| {
-            self.0.push((quoted.to_owned(), Node::null()));
-            self.0.len() - 1
-        });
-        &mut self.0[index].1
-    }
-
-    fn merge(&mut self, members: &Members<'_>, depth: usize) {
+    fn merge(&mut self, members: &Members<'_>, depth: usize, trace: &mut Trace) {
         for (name, value) in members.iter() {
-            self.entry(name.get()).merge(name, value, depth);
+            let known = self.0.iter().take(MAX_SEARCHED).position(|(known, _)| known == name.get());
+            let place = known.unwrap_or_else(|| {
+                trace.grew = true;
+                self.0.push((name.get().to_owned(), Node::null()));
+                self.0.len() - 1
+            });
+            if let Some((_, node)) = self.0.get_mut(place) {
+                trace.steps.push(place);
+                node.merge(name, value, depth, trace);
+                trace.steps.pop();
+            }
         }
     }
 
@@ -160,38 +244,43 @@ impl Node {
         Self::Raw("null".into())
     }
 
-    fn merge(&mut self, name: &RawValue, value: &RawValue, depth: usize) {
+    fn merge(&mut self, name: &RawValue, value: &RawValue, depth: usize, trace: &mut Trace) {
         let text = value.get();
         match text.as_bytes().first() {
             Some(b'n') => {}
             Some(b'{') if depth < MAX_DEPTH => {
                 if let Ok(members) = serde_json::from_str::<Members<'_>>(text) {
-                    self.as_object().merge(&members, depth + 1);
+                    self.as_object().merge(&members, depth + 1, trace);
                 }
             }
             Some(b'[') if depth < MAX_DEPTH => {
                 if let Ok(elements) = serde_json::from_str::<Vec<&RawValue>>(text) {
                     // Tool calls without an index come whole, each once; choices come in every chunk (see chunk.rs).
                     let is_placed = depth == 0 && json::is_quoted(name.get(), "choices");
-                    self.append(&elements, is_placed, depth + 1);
+                    self.append(&elements, is_placed, depth + 1, trace);
                 }
             }
             Some(b'"') => {
-                let piece = text.get(1..text.len() - 1).unwrap_or_default();
-                let is_piece = || PIECES.iter().any(|piece| json::is_quoted(name.get(), piece));
-                match self {
-                    // A name or an id is not taken back by an empty one in a later chunk.
-                    Self::Text(_) if piece.is_empty() => {}
-                    Self::Text(whole) if is_piece() => whole.push_str(piece),
-                    // Most members say the same in every chunk.
-                    Self::Text(whole) => piece.clone_into(whole),
-                    other => *other = Self::Text(piece.to_owned()),
-                }
+                let joins = PIECES.iter().any(|piece| json::is_quoted(name.get(), piece));
+                trace.grew |= !matches!(self, Self::Text(_));
+                trace.string(inner(text), joins);
+                self.take_text(inner(text), joins);
             }
             _ => match self {
                 Self::Raw(whole) => text.clone_into(whole),
                 other => *other = Self::Raw(text.to_owned()),
             },
+        }
+    }
+
+    fn take_text(&mut self, text: &str, joins: bool) {
+        match self {
+            // A name or an id is not taken back by an empty one in a later chunk.
+            Self::Text(_) if text.is_empty() => {}
+            Self::Text(whole) if joins => whole.push_str(text),
+            // Most members say the same in every chunk.
+            Self::Text(whole) => text.clone_into(whole),
+            other => *other = Self::Text(text.to_owned()),
         }
     }
 
@@ -203,7 +292,7 @@ impl Node {
         object
     }
 
-    fn append(&mut self, elements: &[&RawValue], is_placed: bool, depth: usize) {
+    fn append(&mut self, elements: &[&RawValue], is_placed: bool, depth: usize, trace: &mut Trace) {
         if !matches!(self, Self::Array(_)) {
             *self = Self::Array(Vec::new());
         }
@@ -213,16 +302,20 @@ impl Node {
             let index = members.as_ref().and_then(|members| members.get("index")?.get().parse::<u64>().ok());
             let index = index.or(is_placed.then_some(place));
             let Some((members, index)) = members.zip(index) else {
+                trace.grew = true;
                 array.push(Element { index: None, node: Self::Raw(element.get().to_owned()) });
                 continue;
             };
             let known = array.iter().take(MAX_SEARCHED).position(|element| element.index == Some(index));
             let known = known.unwrap_or_else(|| {
+                trace.grew = true;
                 array.push(Element { index: Some(index), node: Self::null() });
                 array.len() - 1
             });
-            if let Some(known) = array.get_mut(known) {
-                known.node.as_object().merge(&members, depth);
+            if let Some(element) = array.get_mut(known) {
+                trace.steps.push(known);
+                element.node.as_object().merge(&members, depth, trace);
+                trace.steps.pop();
             }
         }
     }
@@ -248,6 +341,11 @@ impl Node {
             }
         }
     }
+}
+
+/// What is between the quotes of a JSON string.
+fn inner(quoted: &str) -> &str {
+    quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default()
 }
 
 #[cfg(test)]

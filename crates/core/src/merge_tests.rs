@@ -2,6 +2,88 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::chunk;
+use crate::template::Templates;
+
+/// The chunks as a stream has them: of each it is known what is new in it.
+fn events(chunks: &[String]) -> Vec<Event> {
+    let mut templates = Templates::default();
+    let news = |data: &str| match templates.compare(data) {
+        Some(alike) => News::Texts(alike.texts),
+        None => chunk::signs(data).map_or(News::All, |signs| templates.learn(data, &signs)),
+    };
+    let news: Vec<News> = chunks.iter().map(String::as_str).map(news).collect();
+    chunks.iter().zip(news).map(|(data, news)| Event { data: data.clone(), news }).collect()
+}
+
+/// Merges the chunks one by one, and as the events of a stream; whether the last one was merged by its texts alone.
+fn merged_both_ways(chunks: &[String]) -> (Option<String>, Option<String>, bool) {
+    let (mut whole, mut by_texts) = (Merge::default(), Merge::default());
+    chunks.iter().for_each(|chunk| whole.add(chunk));
+    events(chunks).iter().for_each(|event| by_texts.add_event(event));
+    let knows_ways = by_texts.ways.is_some();
+    (whole.finish(), by_texts.finish(), knows_ways)
+}
+
+/// Chunks that differ by their content, with more in the chunk, the choice and the delta.
+fn alike(chunk: &str, choice: &str, delta: &str) -> Vec<String> {
+    ["a", "", "b\\\"", "c"]
+        .iter()
+        .map(|text| {
+            format!(r#"{{"id":"c","choices":[{{"index":0,"delta":{{"content":"{text}"{delta}}}{choice}}}]{chunk}}}"#)
+        })
+        .collect()
+}
+
+#[test]
+fn chunks_that_are_alike_are_merged_by_their_texts() {
+    for chunks in [
+        alike("", "", ""),
+        alike(
+            r#","obfuscation":"xyz","usage":null"#,
+            r#","finish_reason":null,"logprobs":null"#,
+            r#","role":"assistant""#,
+        ),
+        alike("", r#","content_filter_results":{"hate":{"filtered":false}}"#, r#","refusal":"no","tool_calls":[]"#),
+        alike("", "", r#","tool_calls":[{"index":2,"function":{"arguments":"x"}}]"#),
+        // Padding, by a name that is not left out of the completion.
+        alike(r#","obfuscatio\u006e":"x""#, "", ""),
+    ] {
+        let (whole, by_texts, knows_ways) = merged_both_ways(&chunks);
+        assert_eq!(whole, by_texts);
+        assert!(knows_ways, "{chunks:?}");
+    }
+}
+
+#[test]
+fn chunks_that_are_alike_but_add_more_than_their_texts_are_merged_whole() {
+    for chunks in [
+        alike("", r#","logprobs":{"content":[{"token":"t"}]}"#, ""),
+        alike("", "", r#","audio":{"data":"QUJD"}"#),
+        alike("", "", r#","tool_calls":[{"function":{"arguments":"x"}}]"#),
+        alike(
+            "",
+            "",
+            r#","tool_calls":[{"index":0,"function":{"arguments":"x"}},{"index":1,"function":{"arguments":"y"}}]"#,
+        ),
+        alike("", "", r#","content":"twice""#),
+        ["a", "b", "c"].map(|text| format!(r#"{{"choices":[{{"delta":{{"content":1,"content":"{text}"}}}}]}}"#)).into(),
+    ] {
+        let (whole, by_texts, knows_ways) = merged_both_ways(&chunks);
+        assert_eq!(whole, by_texts);
+        assert!(!knows_ways, "{chunks:?}");
+    }
+}
+
+#[test]
+fn a_chunk_between_those_that_are_alike_has_its_say() {
+    let mut chunks = alike(r#","model":"m""#, "", "");
+    let last = chunks.clone();
+    chunks.push(r#"{"id":"d","model":"n","choices":[{"index":0,"delta":{"content":5}}]}"#.into());
+    chunks.extend(last);
+    let (whole, by_texts, _) = merged_both_ways(&chunks);
+    assert_eq!(whole, by_texts);
+}
 
 fn merged(chunks: &[Value]) -> Value {
     serde_json::from_str(&merged_text(&chunks.iter().map(ToString::to_string).collect::<Vec<_>>())).unwrap()
@@ -211,6 +293,22 @@ proptest! {
             }
         }
         prop_assert_eq!(merged(&chunks), completion);
+    }
+
+    #[test]
+    fn events_come_to_the_same_as_chunks(chunks in prop::collection::vec(
+        (0..2_usize, "[a-c]{0,2}", "(,\"content\":(\"[a-c]?\"|1|null))?(,\"refusal\":(\"[a-c]?\"|null))?(,\"tool_calls\":\\[(\\{\"index\":[01],\"function\":\\{\"arguments\":\"[a-c]?\"\\}\\})?\\])?",
+            "(,\"obfuscation\":(\"[a-c]?\"|1))?(,\"obfuscation\":\"[a-c]?\")?(,\"data\":\"[a-c]\")?"),
+        0..12,
+    ), again in 1..4_usize) {
+        let chunks: Vec<String> = chunks.iter().flat_map(|(index, text, delta, chunk)| {
+            (0..again).map(move |time| {
+                let text = text.repeat(time);
+                format!(r#"{{"choices":[{{"index":{index},"delta":{{"content":"{text}"{delta}}}}}]{chunk}}}"#)
+            })
+        }).collect();
+        let (whole, by_texts, _) = merged_both_ways(&chunks);
+        prop_assert_eq!(whole, by_texts);
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Event {
                 out.push_str("]]");
             }
             News::Texts(texts) => {
-                let texts = texts.ranges().filter_map(|at| self.data.get(at));
+                let texts = texts.of(&self.data);
                 let is_one = matches!(&self.news, News::Texts(texts) if texts.count == 1);
                 out.push_str(if is_one { "" } else { "[" });
                 for (index, text) in texts.enumerate() {
@@ -128,8 +128,9 @@ impl Place {
 }
 
 impl Texts {
-    fn ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
-        self.at.iter().take(self.count).map(|(start, end)| *start..*end)
+    /// The texts themselves, of the data that they are of.
+    pub fn of<'a>(&'a self, data: &'a str) -> impl Iterator<Item = &'a str> + 'a {
+        self.at.iter().take(self.count).filter_map(|(start, end)| data.get(*start..*end))
     }
 }
 

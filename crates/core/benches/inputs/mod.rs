@@ -83,17 +83,25 @@ pub(crate) fn signs(chunks: &[String]) -> usize {
     chunks.iter().filter(|chunk| chunk::signs(chunk).is_ok_and(|signs| signs.content)).count()
 }
 
-/// Finds what is new in every chunk, or reads its signs, and writes what JavaScript is told of it.
+/// Finds what is new in every chunk, or reads its signs.
 #[must_use]
-pub(crate) fn told(chunks: Vec<String>) -> String {
-    let (mut templates, mut told) = (Templates::default(), String::new());
-    for data in chunks {
+pub(crate) fn events(chunks: Vec<String>) -> Vec<Event> {
+    let mut templates = Templates::default();
+    let event = |data: String| {
         let news = match templates.compare(&data) {
             Some(alike) => News::Texts(alike.texts),
             None => chunk::signs(&data).map_or(News::All, |signs| templates.learn(&data, &signs)),
         };
-        Event { data, news }.tell(&mut told);
-    }
+        Event { data, news }
+    };
+    chunks.into_iter().map(event).collect()
+}
+
+/// Finds what is new in every chunk, and writes what JavaScript is told of it.
+#[must_use]
+pub(crate) fn told(chunks: Vec<String>) -> String {
+    let mut told = String::new();
+    events(chunks).iter().for_each(|event| event.tell(&mut told));
     told
 }
 
@@ -102,6 +110,14 @@ pub(crate) fn told(chunks: Vec<String>) -> String {
 pub(crate) fn merged(chunks: &[String]) -> Option<String> {
     let mut merge = merge::Merge::default();
     chunks.iter().for_each(|chunk| merge.add(chunk));
+    merge.finish()
+}
+
+/// Merges a stream's chunks, of which it is known what is new in them.
+#[must_use]
+pub(crate) fn merged_events(events: &[Event]) -> Option<String> {
+    let mut merge = merge::Merge::default();
+    events.iter().for_each(|event| merge.add_event(event));
     merge.finish()
 }
 
