@@ -13,7 +13,7 @@ const { Numbered } = require('./numbered.js');
 const binding = loadBinding();
 
 /**
- * Who gets the messages of a call. A message is `[call, name, …]`; some bring texts along.
+ * Who gets the messages of a call. A message is `[call, name, and more]`; some bring texts along.
  * @typedef {{ onMessage(message: any[], text: string, more: string): void, fail(error: unknown): void }} Receiver
  */
 
