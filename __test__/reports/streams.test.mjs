@@ -15,6 +15,8 @@ const LEFT = 'the caller left before the end';
 /** So slow that no test waits for its end. @type {Behaviour} */
 const ENDLESS = { kind: 'answer', content: 'word '.repeat(500), deltas: 500, paceMs: 20 };
 
+const WORDS = ['The ', 'quick ', '"brown" ', '', 'fox\n', '🦊', '\\ jumps'];
+
 /** @param {any} delta @param {any} [more] @param {number} [index] */
 const piece = (delta, more, index = 0) => ({
   ...chunk(MODEL, {}, null, 'chatcmpl-1'),
@@ -66,6 +68,27 @@ for (const way of ways) {
               reasoning_content: 'Let me think.',
             },
             finish_reason: 'stop',
+          },
+        ],
+      ],
+      [
+        'words and arguments, by which alone most chunks differ',
+        [
+          piece({ role: 'assistant', content: '' }),
+          ...WORDS.map((content) => piece({ content })),
+          piece({ tool_calls: [toolCall(0, 'a', 'f', '')] }),
+          ...WORDS.map((word) => piece({ tool_calls: [args(0, word)] })),
+          piece({}, { finish_reason: 'tool_calls' }),
+        ],
+        [
+          {
+            index: 0,
+            message: {
+              role: 'assistant',
+              content: WORDS.join(''),
+              tool_calls: [{ id: 'a', type: 'function', function: { name: 'f', arguments: WORDS.join('') } }],
+            },
+            finish_reason: 'tool_calls',
           },
         ],
       ],
