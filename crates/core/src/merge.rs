@@ -43,13 +43,14 @@ struct Way {
     joins: bool,
 }
 
-/// What merging one chunk did.
+/// What merging one chunk did, where somebody asks.
 #[derive(Debug, Default)]
 struct Trace {
+    is_asked_for: bool,
     /// The way to what is merged now.
     steps: Vec<usize>,
-    /// The strings that were merged, by the addresses of their text, where somebody asks for them.
-    strings: Option<Vec<(*const u8, Way)>>,
+    /// The strings that were merged, by the addresses of their text.
+    strings: Vec<(*const u8, Way)>,
     /// Something was added, or became a text. What another chunk like it does may be something else.
     grew: bool,
 }
@@ -98,7 +99,7 @@ impl Merge {
                 self.ways = Some(ways);
             }
             (News::Texts(texts), None) => {
-                let mut trace = Trace { strings: Some(Vec::new()), ..Trace::default() };
+                let mut trace = Trace { is_asked_for: true, ..Trace::default() };
                 self.merge(&event.data, &mut trace);
                 self.ways = trace.ways(texts, &event.data);
             }
@@ -151,17 +152,29 @@ impl Merge {
 }
 
 impl Trace {
+    fn enter(&mut self, place: usize) {
+        if self.is_asked_for {
+            self.steps.push(place);
+        }
+    }
+
+    fn leave(&mut self) {
+        self.steps.pop();
+    }
+
     fn string(&mut self, text: &str, joins: bool) {
-        if let Some(strings) = &mut self.strings {
-            strings.push((text.as_ptr(), Way { steps: self.steps.clone(), joins }));
+        if self.is_asked_for {
+            self.strings.push((text.as_ptr(), Way { steps: self.steps.clone(), joins }));
         }
     }
 
     /// The ways of an event's texts, if merging another event like it is no more than to take its texts there.
     fn ways(self, texts: &Texts, data: &str) -> Option<Vec<Way>> {
         let is_of = |text: &str, string: *const u8| inner(text).as_ptr() == string;
-        let mut strings = self.strings.filter(|_| !self.grew)?;
-        if strings.iter().any(|(string, way)| way.joins && !texts.of(data).any(|text| is_of(text, *string))) {
+        let mut strings = self.strings;
+        let joins_more =
+            strings.iter().any(|(string, way)| way.joins && !texts.of(data).any(|text| is_of(text, *string)));
+        if self.grew || joins_more {
             return None;
         }
         let way = |text| Some(strings.swap_remove(strings.iter().position(|(string, _)| is_of(text, *string))?).1);
@@ -193,9 +206,9 @@ impl Object {
                 self.0.len() - 1
             });
             if let Some((_, node)) = self.0.get_mut(place) {
-                trace.steps.push(place);
+                trace.enter(place);
                 node.merge(name, value, depth, trace);
-                trace.steps.pop();
+                trace.leave();
             }
         }
     }
@@ -313,9 +326,9 @@ impl Node {
                 array.len() - 1
             });
             if let Some(element) = array.get_mut(known) {
-                trace.steps.push(known);
+                trace.enter(known);
                 element.node.as_object().merge(&members, depth, trace);
-                trace.steps.pop();
+                trace.leave();
             }
         }
     }

@@ -18,6 +18,7 @@ use async_compression::tokio::write::{BrotliEncoder, DeflateEncoder, GzipEncoder
 use http::{HeaderMap, HeaderValue};
 use openpipe_core::failure::{Failure, Kind, Surface};
 use openpipe_core::options::{MAX_RESPONSE_BYTES, parse_url};
+use openpipe_core::stream::{EventStream, Times};
 use openpipe_core::upstream::http::{HttpPool, HttpUpstream, TransportSettings};
 use openpipe_core::upstream::{Completion, EventSource, Request, Response, Upstream};
 use planning::planned;
@@ -828,11 +829,18 @@ async fn what_breaks_off_before_it_is_known_to_be_a_stream_is_a_connection_failu
 #[tokio::test]
 async fn a_stream_that_is_cut_gives_what_came_and_then_fails() {
     let head = format!("{SSE}transfer-encoding: chunked\r\n\r\n");
-    let (all, end) = streamed([head.as_bytes(), &chunk(format!("data: {EVENT}\n\n"))].concat()).await;
-    let failure = end.unwrap_err();
-    assert_eq!(all, [EVENT]);
+    let server = Server::saying([head.as_bytes(), &chunk(format!("data: {EVENT}\n\n"))].concat()).await;
+    let Ok(Response::Stream { head, source, ticket }) =
+        send(&upstream(server.address()), true, MAX_RESPONSE_BYTES).await
+    else {
+        panic!("a stream")
+    };
+    let mut stream = EventStream::new(head, source, ticket, Times::default());
+    let events = soon(stream.next()).await.unwrap().unwrap();
+    let failure = soon(stream.next()).await.unwrap_err();
+    assert_eq!(events.into_iter().map(|event| event.data).collect::<Vec<_>>(), [EVENT]);
     assert_eq!((failure.kind, failure.surface), (Kind::Stream, Surface::Connection));
-    assert_eq!(failure.code.as_deref(), Some("UND_ERR_SOCKET"));
+    assert_eq!((failure.code.as_deref(), failure.status_code()), (Some("UND_ERR_SOCKET"), Some(200)));
 }
 
 #[tokio::test]

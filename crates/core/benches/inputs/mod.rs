@@ -83,25 +83,31 @@ pub(crate) fn signs(chunks: &[String]) -> usize {
     chunks.iter().filter(|chunk| chunk::signs(chunk).is_ok_and(|signs| signs.content)).count()
 }
 
-/// Finds what is new in every chunk, or reads its signs.
-#[must_use]
-pub(crate) fn events(chunks: Vec<String>) -> Vec<Event> {
+/// Finds what is new in every chunk, or reads its signs. Not generic, so that it is compiled once for all that is counted.
+fn each_event(chunks: Vec<String>, take: &mut dyn FnMut(Event)) {
     let mut templates = Templates::default();
-    let event = |data: String| {
+    for data in chunks {
         let news = match templates.compare(&data) {
             Some(alike) => News::Texts(alike.texts),
             None => chunk::signs(&data).map_or(News::All, |signs| templates.learn(&data, &signs)),
         };
-        Event { data, news }
-    };
-    chunks.into_iter().map(event).collect()
+        take(Event { data, news });
+    }
+}
+
+/// The chunks as events of which it is known what is new in them.
+#[must_use]
+pub(crate) fn events(chunks: Vec<String>) -> Vec<Event> {
+    let mut events = Vec::new();
+    each_event(chunks, &mut |event| events.push(event));
+    events
 }
 
 /// Finds what is new in every chunk, and writes what JavaScript is told of it.
 #[must_use]
 pub(crate) fn told(chunks: Vec<String>) -> String {
     let mut told = String::new();
-    events(chunks).iter().for_each(|event| event.tell(&mut told));
+    each_event(chunks, &mut |event| event.tell(&mut told));
     told
 }
 
