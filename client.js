@@ -2,7 +2,7 @@
 // The CommonJS entry of OpenPipe's own API, with the errors of the CommonJS copy of `openai`.
 
 const sdk = require('openai');
-const { defineOpenPipe } = require('./lib/openpipe.js');
+const { defineOpenPipe } = require('./lib/openpipe-client/openpipe-client.js');
 
 const OpenPipe = defineOpenPipe({ ...sdk, Stream: undefined });
 

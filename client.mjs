@@ -2,7 +2,7 @@
 
 import * as sdk from 'openai';
 
-import openpipe from './lib/openpipe.js';
+import openpipe from './lib/openpipe-client/openpipe-client.js';
 
 export const OpenPipe = openpipe.defineOpenPipe({ ...sdk, Stream: undefined });
 export default OpenPipe;

@@ -3,7 +3,7 @@
 
 const sdk = require('openai');
 const { Stream } = require('openai/core/streaming');
-const { defineClient } = require('./lib/client.js');
+const { defineClient } = require('./lib/sdk/client.js');
 
 const OpenAI = defineClient({ ...sdk, OpenAI: sdk.OpenAI, Stream });
 

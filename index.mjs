@@ -3,7 +3,7 @@
 import * as sdk from 'openai';
 import { Stream } from 'openai/core/streaming';
 
-import library from './lib/for-esm.js';
+import library from './lib/sdk/for-esm.js';
 
 export const OpenAI = library.defineClient({ ...sdk, OpenAI: sdk.OpenAI, Stream });
 export default OpenAI;

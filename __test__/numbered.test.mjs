@@ -1,10 +1,10 @@
-/** What is kept by numbers that are given out in a row (lib/numbered.js). */
+/** What is kept by numbers that are given out in a row (lib/native/numbered.js). */
 
 import { createRequire } from 'node:module';
 
 import { expect, test } from 'vitest';
 
-const { Numbered } = createRequire(import.meta.url)('../lib/numbered.js');
+const { Numbered } = createRequire(import.meta.url)('../lib/native/numbered.js');
 
 test('each thing is found by its number, until it is deleted', () => {
   const things = new Numbered();

@@ -1,10 +1,10 @@
-/** The reader of a stream, by itself (lib/stream.js). */
+/** The reader of a stream, by itself (lib/call/stream.js). */
 
 import { createRequire } from 'node:module';
 
 import { expect, test } from 'vitest';
 
-const { EventReader, Seat } = createRequire(import.meta.url)('../lib/stream.js');
+const { EventReader, Seat } = createRequire(import.meta.url)('../lib/call/stream.js');
 
 /** A reader of a stream of a JavaScript client, whose chunks are what it is given. */
 const newReader = () => new EventReader(-1, new Seat(), false, new AbortController(), () => {});

@@ -13,8 +13,8 @@ import { chats, clientOptions, FALLBACK, onlyChat, PRIMARY, test } from './suppo
 /** @import { LoggedRequest, Upstream } from '../demo/upstream.mjs' */
 
 const require = createRequire(import.meta.url);
-/** @type {typeof import('../lib/client.js')} */
-const { defineClient } = require('../lib/client.js');
+/** @type {typeof import('../lib/sdk/client.js')} */
+const { defineClient } = require('../lib/sdk/client.js');
 
 const REQUEST = { model: PRIMARY, messages: MESSAGES };
 const REQUEST_OF_OPENAI = { ...REQUEST, model: 'gpt-4o' };

@@ -91,7 +91,7 @@ export const PEERS = {
 
   // The addon without the facade: text in, text out, parsed.
   floor(url, paths) {
-    const native = require('../lib/native.js');
+    const native = require('../lib/native/native.js');
     const { APIPromise } = require('openai');
     const completions = native.nativeCompletions(
       JSON.stringify({

@@ -31,7 +31,7 @@ pub struct OpenAi {
 
 #[napi]
 impl OpenAi {
-    /// Makes a client that answers into a mailbox. `config` is the JSON that lib/native-client.js writes. Throws an
+    /// Makes a client that answers into a mailbox. `config` is the JSON that lib/sdk/state.js writes. Throws an
     /// `InvalidArg` error that names the option which is wrong.
     #[napi(constructor, catch_unwind)]
     pub fn new(mailbox: &Mailbox, config: String) -> Result<Self> {
@@ -85,7 +85,7 @@ impl Completions {
     /// Starts a call, and returns its number at once: what becomes of it comes through the mailbox.
     ///
     /// `body` is the request as JSON text, and goes out as it is but for what a target changes in it. `options` is the
-    /// JSON that lib/arguments.js writes, or `null`.
+    /// JSON that lib/sdk/arguments.js writes, or `null`.
     #[napi(catch_unwind)]
     pub fn create(&self, body: String, options: Option<String>) -> u32 {
         let handle = Arc::new(CallHandle::default());

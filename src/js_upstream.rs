@@ -1,7 +1,7 @@
 //! A JavaScript client as an upstream: `openpipe.fallbackClient`, a target's `client`, or the SDK's own transport. And an
 //! upstream of this side whose headers only JavaScript knows.
 //!
-//! The call itself is made in JavaScript (lib/foreign-client.js), where what it returns or throws stays. Here is only what
+//! The call itself is made in JavaScript (lib/host-client/host-client.js), where what it returns or throws stays. Here is only what
 //! the engine needs to decide: a short summary of each. Time is kept here: a client that never settles, or ignores its
 //! signal, is dropped like a silent socket.
 
@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use openpipe_core::failure::{ClientError, Failure, Head};
-use openpipe_core::headers::{self, HeaderList};
 use openpipe_core::in_place::{give_way, in_place};
-use openpipe_core::json;
 use openpipe_core::plan::Overlay;
+use openpipe_core::text::headers::{self, HeaderList};
+use openpipe_core::text::json;
 use openpipe_core::upstream::http::{HttpPool, HttpUpstream};
 use openpipe_core::upstream::{
     BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, refuse_completion,

@@ -12,7 +12,7 @@ mod reports;
 mod runtime;
 
 use napi_derive::napi;
-use openpipe_core::route::Service;
+use openpipe_core::plan::route::Service;
 
 /// Of the known names the one that an unknown one was probably meant to be, for a warning; `null` where none is near.
 #[napi]
@@ -24,7 +24,7 @@ pub fn nearest_name(unknown: String, known: Vec<String>) -> Option<String> {
 #[napi(ts_return_type = "'openpipe' | 'openai'")]
 #[must_use]
 pub fn primary_service(model: String, cached: bool) -> &'static str {
-    match openpipe_core::route::primary(&model, cached) {
+    match openpipe_core::plan::route::primary(&model, cached) {
         Service::OpenPipe => "openpipe",
         Service::OpenAi | Service::Client => "openai",
     }
@@ -34,7 +34,7 @@ pub fn primary_service(model: String, cached: bool) -> &'static str {
 #[napi]
 #[must_use]
 pub fn is_credential(name: String) -> bool {
-    openpipe_core::headers::is_credential(&name)
+    openpipe_core::text::headers::is_credential(&name)
 }
 
 /// The version of the addon, which is that of the package.

@@ -16,7 +16,7 @@
 //! | `fallback` | `{ from, to }` | |
 //! | `completion` | request id, ticket | body, meta |
 //! | `stream` | ticket | meta |
-//! | `events` | bytes, an array of events (see `openpipe_core::template`) or, a client's, their number | |
+//! | `events` | bytes, an array of events (see `openpipe_core::stream::delta`) or, a client's, their number | |
 //! | `end` | what the call came to | |
 //! | `failure` | the failure | |
 //! | `ask` | ask, `{ client, … }` | body |
@@ -44,7 +44,7 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Error, Result, Status};
 use napi_derive::napi;
 use openpipe_core::report::Reporter;
-use openpipe_core::template::Event;
+use openpipe_core::stream::delta::Event;
 use openpipe_core::upstream::http::{HttpPool, TransportSettings};
 use serde::Serialize;
 use tokio::runtime::Handle;
@@ -397,7 +397,7 @@ pub(crate) fn json(value: &impl Serialize) -> String {
     // What is told of an answer, which is most of it, has about this size.
     let mut text = Vec::with_capacity(1024);
     match serde_json::to_writer(&mut text, value) {
-        Ok(()) => openpipe_core::json::text(text),
-        Err(error) => openpipe_core::json::string(&error.to_string()),
+        Ok(()) => openpipe_core::text::json::text(text),
+        Err(error) => openpipe_core::text::json::string(&error.to_string()),
     }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use openpipe_core::failure::{Failure, Head};
-use openpipe_core::headers::{self, HeaderList, Pairs};
 use openpipe_core::options::{MAX_RESPONSE_BYTES, parse_url};
 use openpipe_core::report::{Delivery, Limits, Listener, Reporter};
+use openpipe_core::text::headers::{self, HeaderList, Pairs};
 use openpipe_core::upstream::BoxFuture;
 use openpipe_core::upstream::http::HttpPool;
 use reqwest::{Method, Url};
@@ -79,7 +79,7 @@ impl Deliverer {
         let mut conversation = Conversation::new(REPORTS, &self.handle, &post);
         drop(post);
         let envelope = json(&Envelope { url: url.as_str(), headers: Pairs(headers) });
-        let body = openpipe_core::json::text(body.to_vec());
+        let body = openpipe_core::text::json::text(body.to_vec());
         let answer = conversation.ask("deliver", &[&envelope], Some(body)).await?;
         conversation.over = true;
         match answer {

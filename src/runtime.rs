@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
-use openpipe_core::breaker::Breakers;
+use openpipe_core::policy::breaker::Breakers;
 use openpipe_core::upstream::http::{HttpPool, TransportSettings};
 use tokio::runtime::{Builder, Handle};
 

@@ -200,7 +200,7 @@ describe('without the package of this platform', () => {
 
 test('the error knows the same platforms as the release', () => {
   const { napi } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  const { PREBUILT } = require('../../lib/load-binding.js');
+  const { PREBUILT } = require('../../lib/native/load-binding.js');
   expect([...PREBUILT].sort()).toEqual(
     napi.targets.map((/** @type {string} */ triple) => parseTriple(triple).platformArchABI).sort(),
   );

@@ -4,8 +4,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use openpipe_core::body::{Edit, RequestBody};
-use openpipe_core::json::Members;
+use openpipe_core::text::body::{Edit, RequestBody};
+use openpipe_core::text::json::Members;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 

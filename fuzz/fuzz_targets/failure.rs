@@ -6,9 +6,9 @@
 use libfuzzer_sys::fuzz_target;
 use openpipe_core::engine::Attempt;
 use openpipe_core::failure::{ClientError, Failure, Filter, Head, Kind, Trigger};
-use openpipe_core::json;
+use openpipe_core::text::json;
 use openpipe_core::report::{self, Came};
-use openpipe_core::route::Service;
+use openpipe_core::plan::route::Service;
 use serde_json::Value;
 
 fn check(failure: &Failure, filter: &Filter) {

@@ -5,8 +5,8 @@
 
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
-use openpipe_core::headers::{self, HeaderList};
-use openpipe_core::json;
+use openpipe_core::text::headers::{self, HeaderList};
+use openpipe_core::text::json;
 use openpipe_core::plan::tags_with_sdk;
 use serde_json::{Map, Value};
 

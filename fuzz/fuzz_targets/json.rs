@@ -4,8 +4,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use openpipe_core::chunk;
-use openpipe_core::json::{self, Members};
+use openpipe_core::endpoint::chat;
+use openpipe_core::text::json::{self, Members};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -50,7 +50,7 @@ fn members_are_those_of_the_tree(text: &str, tree: &Value) {
 }
 
 fn signs_are_those_of_the_tree(text: &str, tree: &Value) {
-    let signs = chunk::signs(text);
+    let signs = chat::signs(text);
     assert_eq!(signs.is_ok(), tree.is_object(), "{signs:?}");
     let (Ok(signs), Some(object)) = (signs, tree.as_object()) else { return };
     assert_eq!(signs.error.is_some(), object.get("error").is_some_and(|error| !error.is_null()));
@@ -82,12 +82,12 @@ fn signs_are_those_of_the_tree(text: &str, tree: &Value) {
 }
 
 fuzz_target!(|input: &str| {
-    let _ = chunk::signs(input);
+    let _ = chat::signs(input);
     if let Ok(tree) = serde_json::from_str::<Value>(input) {
         members_are_those_of_the_tree(input, &tree);
         signs_are_those_of_the_tree(input, &tree);
     } else if serde_json::from_str::<&RawValue>(input).is_err() {
         assert!(serde_json::from_str::<Members<'_>>(input).is_err());
-        assert!(chunk::signs(input).is_err());
+        assert!(chat::signs(input).is_err());
     }
 });

@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use openpipe_core::merge::Merge;
+use openpipe_core::stream::merge::Merge;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 

@@ -5,8 +5,8 @@
 
 use http::HeaderValue;
 use libfuzzer_sys::fuzz_target;
-use openpipe_core::body::RequestBody;
-use openpipe_core::json::Members;
+use openpipe_core::text::body::RequestBody;
+use openpipe_core::text::json::Members;
 use openpipe_core::options::{CallOptions, ClientConfig, nearest_name};
 use openpipe_core::plan::{Plan, Via, plan};
 

@@ -12,8 +12,8 @@ import { OPENAI_KEY, OPENPIPE_KEY } from '../../support/keys.mjs';
 /** @import { LoggedRequest, Upstream } from '../../../demo/upstream.mjs' */
 
 const require = createRequire(import.meta.url);
-/** @type {typeof import('../../../lib/client.js')} */
-const { defineClient } = require('../../../lib/client.js');
+/** @type {typeof import('../../../lib/sdk/client.js')} */
+const { defineClient } = require('../../../lib/sdk/client.js');
 
 /**
  * @typedef {object} Version

@@ -6,7 +6,7 @@
 
 use std::hint::black_box;
 
-use openpipe_core::body::{Edit, RequestBody};
+use openpipe_core::text::body::{Edit, RequestBody};
 
 mod inputs;
 

@@ -2,7 +2,7 @@
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use openpipe_core::body::{Edit, RequestBody};
+use openpipe_core::text::body::{Edit, RequestBody};
 
 mod inputs;
 

@@ -7,13 +7,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::backoff::Failed;
-use crate::body::RequestBody;
-use crate::breaker::{Admission, Breakers, Permit};
 use crate::failure::{Cause, Failure};
+use crate::plan::route::Service;
 use crate::plan::{Budget, Plan, Target};
-use crate::route::Service;
+use crate::policy::backoff::Failed;
+use crate::policy::breaker::{Admission, Breakers, Permit};
 use crate::stream::{EventStream, Times};
+use crate::text::body::RequestBody;
 use crate::upstream::{Completion, Request, Response, Upstreams};
 
 /// The outcome of a target that was not asked, because its circuit breaker said so.

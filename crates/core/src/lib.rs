@@ -1,6 +1,6 @@
 //! The logic of openpipe-native: where a request goes, when another target takes over, and what a stream is worth.
 //!
-//! The way of a call: [`body`] finds what matters in the caller's text, [`plan`] makes an ordered list of targets of it
+//! The way of a call: [`text::body`] finds what matters in the caller's text, [`plan`] makes an ordered list of targets of it
 //! and of the [`options`], and [`engine`] runs the list, asking one [`upstream`] after the other. What goes wrong is a
 //! [`failure`], classified once. [`stream`] watches what was handed over.
 //!
@@ -8,21 +8,14 @@
 
 #![forbid(unsafe_code)]
 
-pub mod backoff;
-pub mod body;
-pub mod breaker;
-pub mod chunk;
+pub mod endpoint;
 pub mod engine;
 pub mod failure;
-pub mod headers;
 pub mod in_place;
-pub mod json;
-pub mod merge;
 pub mod options;
 pub mod plan;
+pub mod policy;
 pub mod report;
-pub mod route;
-pub mod sse;
 pub mod stream;
-pub mod template;
+pub mod text;
 pub mod upstream;

@@ -1,8 +1,10 @@
 //! What is measured, by `cargo bench` and by the guard: the shapes and sizes of real traffic, the same in every run.
 
-use openpipe_core::sse::{Decoder, SseEvent};
-use openpipe_core::template::{Event, News, Templates};
-use openpipe_core::{chunk, json, merge};
+use openpipe_core::endpoint::chat;
+use openpipe_core::stream::delta::{Event, News, Templates};
+use openpipe_core::stream::merge;
+use openpipe_core::stream::sse::{Decoder, SseEvent};
+use openpipe_core::text::json;
 use serde_json::{Value, json};
 
 /// Text as a model writes it: words, an escape now and then, and a little that is not ASCII.
@@ -80,7 +82,7 @@ pub(crate) fn decode(stream: &[u8], piece: usize) -> Vec<SseEvent> {
 /// Reads the signs of every chunk.
 #[must_use]
 pub(crate) fn signs(chunks: &[String]) -> usize {
-    chunks.iter().filter(|chunk| chunk::signs(chunk).is_ok_and(|signs| signs.content)).count()
+    chunks.iter().filter(|chunk| chat::signs(chunk).is_ok_and(|signs| signs.content)).count()
 }
 
 /// Finds what is new in every chunk, or reads its signs. Not generic, so that it is compiled once for all that is counted.
@@ -89,7 +91,7 @@ fn each_event(chunks: Vec<String>, take: &mut dyn FnMut(Event)) {
     for data in chunks {
         let news = match templates.compare(&data) {
             Some(alike) => News::Texts(alike.texts),
-            None => chunk::signs(&data).map_or(News::All, |signs| templates.learn(&data, &signs)),
+            None => chat::signs(&data).map_or(News::All, |signs| templates.learn(&data, &signs)),
         };
         take(Event { data, news });
     }

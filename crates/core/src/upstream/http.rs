@@ -24,10 +24,10 @@ use super::dns::{DnsError, Resolver};
 use super::proxies::Proxies;
 use super::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, refuse_completion};
 use crate::failure::{Failure, Head};
-use crate::headers::Secrets;
 use crate::in_place::LARGE_BYTES;
-use crate::json;
-use crate::sse::{Decoder, TooLarge};
+use crate::stream::sse::{Decoder, TooLarge};
+use crate::text::headers::Secrets;
+use crate::text::json;
 
 /// What is kept of an error's body.
 const MAX_ERROR_BODY: u64 = 1024 * 1024;

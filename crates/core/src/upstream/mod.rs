@@ -16,7 +16,7 @@ use bytes::Bytes;
 use crate::failure::{Failure, Head};
 use crate::plan::{Target, Via};
 
-pub use crate::sse::SseEvent;
+pub use crate::stream::sse::SseEvent;
 
 /// A future that owns what it needs, or borrows it for `'a`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -102,7 +102,7 @@ pub fn refuse_completion(text: &str) -> Option<&'static str> {
     if text.trim_ascii().is_empty() {
         return Some("the response is empty");
     }
-    let Ok(members) = serde_json::from_str::<crate::json::Members<'_>>(text) else {
+    let Ok(members) = serde_json::from_str::<crate::text::json::Members<'_>>(text) else {
         let is_json = serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok();
         return Some(if is_json { "the response is JSON, but no object" } else { "the response is not JSON" });
     };

@@ -1,8 +1,8 @@
 //! Plans from JSON, as the binding makes them.
 
-use openpipe_core::body::RequestBody;
 use openpipe_core::options::ClientConfig;
 use openpipe_core::plan::{Plan, plan};
+use openpipe_core::text::body::RequestBody;
 
 const CONFIG: &str = r#"{
     "openai": {"url": "http://openai.test/v1/chat/completions", "headers": []},

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use openpipe_core::breaker::Breakers;
 use openpipe_core::engine::{Attempt, Observer};
 use openpipe_core::failure::{Failure, Head, Kind};
 use openpipe_core::plan::{Target, Via};
+use openpipe_core::policy::breaker::Breakers;
 use openpipe_core::upstream::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, Upstreams};
 use tokio::time::{Instant, sleep, sleep_until};
 

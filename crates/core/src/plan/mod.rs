@@ -1,0 +1,422 @@
+//! From a call to its plan: an ordered list of targets, each with its upstream, model, time and retry budget.
+//! Pure: the same call gives the same plan (contract.md, sections 2 to 4).
+
+pub mod route;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::Url;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::failure::Filter;
+use crate::options::{
+    BreakerOption, CallOptions, ClientConfig, DEFAULT_TIMEOUT, Endpoint, FallbackTarget, HoldUntil, Identity, Limit,
+    MAX_RESPONSE_BYTES, OpenPipeOptions, parse_url,
+};
+use crate::policy::backoff::RetryPolicy;
+use crate::policy::breaker::BreakerPolicy;
+use crate::text::body::{BodyError, Edit, RequestBody};
+use crate::text::headers;
+use crate::text::json;
+use route::Service;
+
+/// The default of `openpipe.idleTimeout`.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// The SDK's default of `maxRetries`.
+const DEFAULT_MAX_RETRIES: u32 = 2;
+
+/// How a call is going to run.
+#[derive(Debug)]
+pub struct Plan {
+    /// The targets in their order; at least one.
+    pub targets: Vec<Target>,
+    /// The caller asked for a stream.
+    pub stream: bool,
+    /// The bound on the whole call.
+    pub deadline: Option<Duration>,
+    /// When a stream that has a follower is committed.
+    pub hold_until: HoldUntil,
+    /// The bound on a response's decompressed size, in bytes.
+    pub max_response_bytes: u64,
+    /// When a target that keeps failing is left out; `None`, never.
+    pub breaker: Option<BreakerPolicy>,
+    /// Whether what OpenPipe did not serve is reported.
+    pub log_request: bool,
+    /// The caller's tags.
+    pub tags: Map<String, Value>,
+    /// What the caller should know, though the call can run.
+    pub warnings: Vec<String>,
+}
+
+/// One upstream with one model.
+#[derive(Debug)]
+pub struct Target {
+    /// Which service it is.
+    pub service: Service,
+    /// How it is called.
+    pub via: Via,
+    /// The model it is asked for.
+    pub model: String,
+    /// Its time.
+    pub budget: Budget,
+    /// How it is retried.
+    pub retry: RetryPolicy,
+    /// The wait for a stream's first content, where shorter.
+    pub first_token_timeout: Option<Duration>,
+    /// The longest silence of a stream after its first content.
+    pub idle_timeout: Option<Duration>,
+    /// The failures that move on to it. The primary's is never asked.
+    pub filter: Filter,
+    change: Change,
+}
+
+/// How a target is called.
+#[derive(Debug, Clone)]
+pub enum Via {
+    /// HTTP from here.
+    Http {
+        /// Where to.
+        url: Arc<Url>,
+        /// With which headers.
+        headers: Arc<HeaderMap>,
+    },
+    /// HTTP from here as well, but JavaScript is asked for the headers at each try, within its time.
+    Asked {
+        /// Where to.
+        url: Arc<Url>,
+        /// Who asks there: the key may be another one each time.
+        identity: Identity,
+        /// What the call lays over those headers.
+        overlay: Overlay,
+    },
+    /// A JavaScript client, by its number, with those of the caller's headers that are safe to hand on.
+    Client {
+        /// The number by which the JavaScript side knows it.
+        client: u32,
+        /// Who it is.
+        identity: Identity,
+        /// The caller's own headers.
+        headers: headers::HeaderList,
+        /// The retries that the client is to make by itself, within the target's time; `None` leaves it its default.
+        max_retries: Option<u32>,
+    },
+}
+
+/// What a call changes in the headers of an endpoint.
+#[derive(Debug, Clone)]
+pub struct Overlay {
+    /// In whole seconds.
+    timeout: Option<u64>,
+    own: headers::HeaderList,
+}
+
+impl Overlay {
+    /// Lays it over these; copies them where there is something to change.
+    ///
+    /// # Errors
+    /// Says which header is not allowed in HTTP.
+    pub fn lay(&self, over: &mut Arc<HeaderMap>) -> Result<(), String> {
+        if let Some(timeout) = self.timeout {
+            Arc::make_mut(over).insert("x-stainless-timeout", HeaderValue::from(timeout));
+        }
+        if !self.own.is_empty() {
+            headers::overlay(Arc::make_mut(over), &self.own)?;
+        }
+        Ok(())
+    }
+}
+
+/// The time of a target (contract.md, section 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Budget {
+    /// For everything: connecting, retries, pauses, headers and body. Where there is a fallback.
+    Total(Option<Duration>),
+    /// For each try, as in the SDK. Where there is none.
+    PerTry(Option<Duration>),
+}
+
+impl Budget {
+    /// The duration, whatever it covers.
+    #[must_use]
+    pub fn limit(self) -> Option<Duration> {
+        match self {
+            Self::Total(limit) | Self::PerTry(limit) => limit,
+        }
+    }
+}
+
+/// Where a request goes, whatever its query, which may differ from call to call.
+fn place(url: &Url) -> &[u8] {
+    url.as_str().split(['?', '#']).next().unwrap_or_default().as_bytes()
+}
+
+/// What a target changes in the body.
+#[derive(Debug, Default)]
+struct Change {
+    model: Option<String>,
+    params: Option<Box<RawValue>>,
+    omit: Vec<String>,
+    drop_unstored_metadata: bool,
+}
+
+impl Target {
+    /// What a circuit is for: where the request goes, as whom, and to which model.
+    #[must_use]
+    pub fn circuit_parts(&self) -> Vec<&[u8]> {
+        let mut parts = vec![self.model.as_bytes()];
+        match &self.via {
+            Via::Http { url, headers } => {
+                parts.push(place(url));
+                let account = headers.iter().filter(|(name, _)| headers::is_account(name.as_str()));
+                parts.extend(account.map(|(_, value)| value.as_bytes()));
+            }
+            Via::Asked { url, identity, overlay } => {
+                parts.extend([place(url), identity.as_bytes()]);
+                let account = overlay.own.iter().filter(|(name, _)| headers::is_account(name));
+                parts.extend(account.filter_map(|(_, value)| value.as_deref()).map(str::as_bytes));
+            }
+            Via::Client { identity, .. } => parts.extend([&b"client"[..], identity.as_bytes()]),
+        }
+        parts
+    }
+
+    /// The text that this target is sent.
+    #[must_use]
+    pub fn body(&self, body: &RequestBody) -> Bytes {
+        self.edited(body, self.change.drop_unstored_metadata)
+    }
+
+    /// The text that is reported for this target: `metadata` stays in it.
+    #[must_use]
+    pub fn reported_body(&self, body: &RequestBody) -> Bytes {
+        self.edited(body, false)
+    }
+
+    fn edited(&self, body: &RequestBody, drop_unstored_metadata: bool) -> Bytes {
+        let Change { model, params, omit, .. } = &self.change;
+        body.edited(&Edit { model: model.as_deref(), params: params.as_deref(), omit, drop_unstored_metadata })
+    }
+}
+
+/// Why there is no plan. Nothing was sent.
+#[derive(Debug, PartialEq, Eq)]
+pub enum PlanError {
+    /// A malformed argument: a `TypeError`.
+    Argument(String),
+    /// The primary needs a key that is missing: an `OpenAIError`.
+    MissingKey(String),
+}
+
+/// Plans a call.
+///
+/// # Errors
+/// [`PlanError`], before any traffic.
+pub fn plan(client: &ClientConfig, call: &CallOptions, body: &RequestBody) -> Result<Plan, PlanError> {
+    let options = call.openpipe.clone().over(&client.defaults);
+    let mut warnings = Vec::new();
+    let fallbacks: Vec<Destination<'_>> = options
+        .fallback
+        .iter()
+        .flatten()
+        .filter_map(|target| match destination_of_fallback(client, target) {
+            Ok(destination) => Some(destination),
+            Err(missing) => {
+                warnings.push(format!("the fallback {:?} cannot run: {missing}", target.model));
+                None
+            }
+        })
+        .collect();
+
+    let primary = destination_of_primary(client, body.model(), options.cache.is_some())?;
+    let builder = Builder { client, call, options: &options, count: 1 + fallbacks.len() };
+    let targets = std::iter::once(primary)
+        .chain(fallbacks)
+        .enumerate()
+        .map(|(index, destination)| builder.target(index, destination, body.model()))
+        .collect::<Result<_, _>>()
+        .map_err(PlanError::Argument)?;
+
+    Ok(Plan {
+        targets,
+        stream: body.stream(),
+        deadline: options.deadline.and_then(|limit| limit.0),
+        hold_until: options.hold_until.unwrap_or_default(),
+        max_response_bytes: options.max_response_bytes.unwrap_or(MAX_RESPONSE_BYTES),
+        breaker: options.breaker.and_then(BreakerOption::policy),
+        log_request: options.log_request.unwrap_or(true),
+        tags: options.tags.unwrap_or_default(),
+        warnings,
+    })
+}
+
+/// A target before its time is known.
+struct Destination<'a> {
+    service: Service,
+    to: To<'a>,
+    fallback: Option<&'a FallbackTarget>,
+}
+
+enum To<'a> {
+    Endpoint(&'a Endpoint),
+    Client(u32, &'a Identity),
+}
+
+impl<'a> Destination<'a> {
+    fn endpoint(service: Service, client: &'a ClientConfig) -> Result<Self, &'a str> {
+        let endpoint = if service == Service::OpenPipe { &client.openpipe } else { &client.openai };
+        if let Some(missing) = &endpoint.missing_key {
+            return Err(missing);
+        }
+        let to = endpoint.client.map_or(To::Endpoint(endpoint), |number| To::Client(number, &endpoint.identity));
+        Ok(Self { service, to, fallback: None })
+    }
+}
+
+fn destination_of_primary<'a>(
+    client: &'a ClientConfig,
+    model: &str,
+    cached: bool,
+) -> Result<Destination<'a>, PlanError> {
+    Destination::endpoint(route::primary(model, cached), client)
+        .map_err(|missing| PlanError::MissingKey(missing.to_owned()))
+}
+
+fn destination_of_fallback<'a>(
+    client: &'a ClientConfig,
+    target: &'a FallbackTarget,
+) -> Result<Destination<'a>, &'a str> {
+    let destination = match route::fallback_client(target.client, client.fallback_client) {
+        Some(number) => {
+            let own = target.client.map(|_| &target.client_identity);
+            let identity = own.unwrap_or(&client.fallback_client_identity);
+            Destination { service: Service::Client, to: To::Client(number, identity), fallback: None }
+        }
+        None => Destination::endpoint(route::by_model(&target.model), client)?,
+    };
+    Ok(Destination { fallback: Some(target), ..destination })
+}
+
+struct Builder<'a> {
+    client: &'a ClientConfig,
+    call: &'a CallOptions,
+    options: &'a OpenPipeOptions,
+    count: usize,
+}
+
+impl Builder<'_> {
+    fn target(&self, index: usize, destination: Destination<'_>, primary_model: &str) -> Result<Target, String> {
+        let Destination { service, to, fallback } = destination;
+        let another_waits = index + 1 < self.count;
+        let limit = fallback
+            .and_then(|target| target.timeout)
+            .or(self.call.timeout)
+            .or(self.client.timeout)
+            .unwrap_or(Limit(Some(DEFAULT_TIMEOUT)))
+            .0;
+        let max_retries_given = self.call.max_retries.or(self.client.max_retries);
+        let default_retries = if another_waits { 0 } else { DEFAULT_MAX_RETRIES };
+        Ok(Target {
+            service,
+            via: self.via(index, service, to, max_retries_given.or(another_waits.then_some(0)))?,
+            model: fallback.map_or(primary_model, |target| &target.model).to_owned(),
+            budget: if self.count > 1 { Budget::Total(limit) } else { Budget::PerTry(limit) },
+            retry: RetryPolicy {
+                // A user's own client retries by itself; the SDK as a transport leaves it to the engine.
+                max_retries: if service == Service::Client { 0 } else { max_retries_given.unwrap_or(default_retries) },
+                another_waits,
+            },
+            first_token_timeout: self.options.first_token_timeout.and_then(|wait| wait.0).filter(|_| another_waits),
+            idle_timeout: match self.options.idle_timeout {
+                Some(Limit(given)) => given,
+                None => limit.map(|limit| limit.max(IDLE_TIMEOUT)),
+            },
+            filter: fallback.map(FallbackTarget::filter).unwrap_or_default(),
+            change: Change {
+                model: fallback.map(|target| target.model.clone()).filter(|model| model != primary_model),
+                params: fallback.and_then(|target| target.params.clone()),
+                omit: fallback.map(|target| target.omit.clone()).unwrap_or_default(),
+                drop_unstored_metadata: service != Service::OpenPipe,
+            },
+        })
+    }
+
+    fn via(&self, index: usize, service: Service, to: To<'_>, client_retries: Option<u32>) -> Result<Via, String> {
+        let own = if index == 0 { self.call.headers.clone() } else { headers::without_credentials(&self.call.headers) };
+        let endpoint = match to {
+            To::Client(client, identity) => {
+                // Checked all the same: a header that HTTP forbids is refused before anything is sent.
+                headers::overlay(&mut HeaderMap::new(), &own)?;
+                let mut own = headers::without_transports(own);
+                if service == Service::OpenPipe {
+                    own.splice(
+                        0..0,
+                        openpipe_headers(self.options).into_iter().map(|(name, value)| (name.to_owned(), Some(value))),
+                    );
+                }
+                let max_retries = if service == Service::Client { client_retries } else { Some(0) };
+                return Ok(Via::Client { client, identity: identity.clone(), headers: own, max_retries });
+            }
+            To::Endpoint(endpoint) => endpoint,
+        };
+        let mut all = Arc::clone(&endpoint.headers);
+        if service == Service::OpenPipe {
+            for (name, value) in openpipe_headers(self.options) {
+                let value = HeaderValue::from_str(&value).map_err(|_| format!("{name}: not a valid header value"))?;
+                Arc::make_mut(&mut all).insert(HeaderName::from_static(name), value);
+            }
+        }
+        // As the SDK does: only a timeout that was given with the call is told to the server.
+        let timeout = self.call.timeout.and_then(|limit| limit.0).map(|timeout| timeout.as_secs());
+        let overlay = Overlay { timeout, own };
+        // Also where it is going to be laid over others: what HTTP forbids is refused before anything is sent.
+        overlay.lay(&mut all)?;
+        let url = match &self.call.url {
+            Some(url) if service == Service::OpenAi => Arc::new(parse_url("options.path", url)?),
+            _ => Arc::clone(&endpoint.url),
+        };
+        if endpoint.asked {
+            return Ok(Via::Asked { url, identity: endpoint.identity.clone(), overlay });
+        }
+        Ok(Via::Http { url, headers: all })
+    }
+}
+
+/// What OpenPipe is told of a call: `op-log-request`, `op-cache`, `op-tags`, `op-criteria`, in ASCII.
+fn openpipe_headers(options: &OpenPipeOptions) -> Vec<(&'static str, String)> {
+    let log = options.log_request.unwrap_or(true).to_string();
+    let mut headers = vec![("op-log-request", log), ("op-tags", json::ascii(&tags_with_sdk(options.tags.as_ref())))];
+    if let Some(cache) = &options.cache {
+        headers.push(("op-cache", cache.clone()));
+    }
+    if let Some(criteria) = &options.criteria {
+        headers.push(("op-criteria", json::ascii(criteria.get())));
+    }
+    headers
+}
+
+/// The caller's tags and those that say which SDK it was, as JSON.
+#[must_use]
+pub fn tags_with_sdk(tags: Option<&Map<String, Value>>) -> String {
+    let mut all = tags.cloned().unwrap_or_default();
+    all.insert("$sdk".into(), "openpipe-native".into());
+    all.insert("$sdk.version".into(), env!("CARGO_PKG_VERSION").into());
+    Value::Object(all).to_string()
+}
+
+impl From<BodyError> for PlanError {
+    fn from(error: BodyError) -> Self {
+        Self::Argument(match error {
+            BodyError::NotAnObject => "the request body must be an object".into(),
+            BodyError::Model(None) => "`model` is missing: it must be a non-empty string".into(),
+            BodyError::Model(Some(got)) => format!("`model` must be a non-empty string, got {got}"),
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,4 @@
+//! What is decided between two requests: whether to try again, and whether a target is worth asking.
+
+pub mod backoff;
+pub mod breaker;

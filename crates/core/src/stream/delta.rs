@@ -1,0 +1,270 @@
+//! Most events of a stream are alike: the same text, but for a word. Such ones are told by what is new in them.
+//!
+//! An event may become the template of those that follow: its text, and where in it the texts stand that vary (the
+//! content, a piece of arguments, padding). A later event that is the same text around other such texts is told by these
+//! alone: nothing else of it is read again, here or in JavaScript. Whatever does not match is told as it is.
+//!
+//! What is told of an event, as JSON:
+//!
+//! | event | told as |
+//! | --- | --- |
+//! | one that is told as it is | the object |
+//! | one that is the template of what follows | `[object, [path, …]]`: the ways to the texts that vary |
+//! | one like the last template | its text, or the array of its texts in the order of the paths |
+
+use std::ops::Range;
+
+use serde_json::value::RawValue;
+
+use crate::endpoint::chat::{self, Signs};
+use crate::text::json::{self, Members};
+
+/// A larger event is no template: it is kept as long as its stream, and what is nested in it is copied for each event.
+const MAX_TEMPLATE_BYTES: usize = 2048;
+/// After so many templates in a row that no event was like, no more are made: these events have nothing in common.
+const MAX_IN_VAIN: u32 = 4;
+/// More texts than these do not vary in any API.
+const MAX_TEXTS: usize = 4;
+
+/// The members of a delta whose text varies.
+const DELTA_TEXTS: [&str; 5] = ["content", "reasoning_content", "reasoning", "refusal", "thinking"];
+/// OpenAI pads its events by this member of the chunk, so that their length does not give away what they say.
+const PADDING: &str = "obfuscation";
+
+/// An event of a stream, and how it compares with those before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its data, a JSON object.
+    pub data: String,
+    /// What of it is new.
+    pub news: News,
+}
+
+/// What of an event is new.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// All of it.
+    All,
+    /// All of it, and it is the template of what follows.
+    Template(Vec<Place>),
+    /// Texts in the places of the last template.
+    Texts(Texts),
+}
+
+/// Where in a chunk a text stands that varies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// A member of the only choice's delta.
+    Delta(&'static str),
+    /// The arguments of that delta's only tool call.
+    Arguments,
+    /// The padding.
+    Padding,
+}
+
+/// The texts of an event, by where they are in its data; with their quotes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Texts {
+    at: [(usize, usize); MAX_TEXTS],
+    count: usize,
+}
+
+/// What an event says that is like the template.
+#[derive(Debug)]
+pub struct Alike {
+    /// What is new in it.
+    pub texts: Texts,
+    /// It carries content.
+    pub content: bool,
+    /// It gives a finish reason.
+    pub finishes: bool,
+}
+
+impl Event {
+    /// Appends what is told of it, as JSON.
+    pub fn tell(&self, out: &mut String) {
+        match &self.news {
+            News::All => out.push_str(&self.data),
+            News::Template(places) => {
+                out.push('[');
+                out.push_str(&self.data);
+                out.push_str(",[");
+                for (index, place) in places.iter().enumerate() {
+                    out.push_str(if index == 0 { "" } else { "," });
+                    place.tell(out);
+                }
+                out.push_str("]]");
+            }
+            News::Texts(texts) => {
+                let texts = texts.of(&self.data);
+                let is_one = matches!(&self.news, News::Texts(texts) if texts.count == 1);
+                out.push_str(if is_one { "" } else { "[" });
+                for (index, text) in texts.enumerate() {
+                    out.push_str(if index == 0 { "" } else { "," });
+                    out.push_str(text);
+                }
+                out.push_str(if is_one { "" } else { "]" });
+            }
+        }
+    }
+}
+
+impl Place {
+    fn tell(self, out: &mut String) {
+        match self {
+            Self::Delta(name) => {
+                out.push_str(r#"["choices",0,"delta",""#);
+                out.push_str(name);
+                out.push_str("\"]");
+            }
+            Self::Arguments => out.push_str(r#"["choices",0,"delta","tool_calls",0,"function","arguments"]"#),
+            Self::Padding => {
+                out.push_str("[\"");
+                out.push_str(PADDING);
+                out.push_str("\"]");
+            }
+        }
+    }
+}
+
+impl Texts {
+    /// The texts themselves, of the data that they are of.
+    pub fn of<'a>(&'a self, data: &'a str) -> impl Iterator<Item = &'a str> + 'a {
+        self.at.iter().take(self.count).filter_map(|(start, end)| data.get(*start..*end))
+    }
+}
+
+/// The templates of one stream: the last, if any.
+#[derive(Debug, Default)]
+pub struct Templates {
+    last: Option<Template>,
+    in_vain: u32,
+}
+
+impl Templates {
+    /// What an event says, if it is like the last template.
+    pub fn compare(&mut self, data: &str) -> Option<Alike> {
+        let alike = self.last.as_ref()?.compare(data)?;
+        self.in_vain = 0;
+        Some(alike)
+    }
+
+    /// Makes an event, which was not like the last template, that of those that follow, if it may be one. It was found valid.
+    pub fn learn(&mut self, data: &str, signs: &Signs) -> News {
+        if self.in_vain == MAX_IN_VAIN {
+            return News::All;
+        }
+        let Some(template) = Template::new(data, signs) else { return News::All };
+        self.in_vain += 1;
+        News::Template(self.last.insert(template).blanks.iter().map(|blank| blank.place).collect())
+    }
+}
+
+/// An event, with blanks where a text stands that varies.
+#[derive(Debug)]
+struct Template {
+    data: Box<str>,
+    /// In the order of the data.
+    blanks: Vec<Blank>,
+    /// There is content also besides the blanks.
+    content: bool,
+    finishes: bool,
+}
+
+#[derive(Debug)]
+struct Blank {
+    place: Place,
+    /// Where its text is in the data, with the quotes.
+    at: Range<usize>,
+}
+
+impl Template {
+    fn new(data: &str, signs: &Signs) -> Option<Self> {
+        if data.len() > MAX_TEMPLATE_BYTES || signs.error.is_some() || signs.usage.is_some() {
+            return None;
+        }
+        // The last of two members counts, as in `JSON.parse`: the paths lead to the same ones in JavaScript.
+        let chunk: Members<'_> = serde_json::from_str(data).ok()?;
+        let delta: Members<'_> = only(chunk.get("choices")?)?.get("delta").and_then(read)?;
+        let arguments = || {
+            let function: Members<'_> = only(delta.get("tool_calls")?)?.get("function").and_then(read)?;
+            function.get("arguments")
+        };
+        let texts = DELTA_TEXTS.iter().map(|name| (Place::Delta(name), delta.get(name)));
+        let texts = texts.chain([(Place::Arguments, arguments()), (Place::Padding, chunk.get(PADDING))]);
+        let mut blanks: Vec<Blank> = texts
+            .filter_map(|(place, raw)| Some((place, raw.filter(|raw| raw.get().starts_with('"'))?)))
+            .filter_map(|(place, raw)| Some(Blank { place, at: place_of(raw.get(), data)? }))
+            .take(MAX_TEXTS)
+            .collect();
+        if blanks.is_empty() {
+            return None;
+        }
+        blanks.sort_by_key(|blank| blank.at.start);
+        let is_blank = |name| blanks.iter().any(|blank| blank.place == Place::Delta(name));
+        let holds_something = |name| delta.get(name).is_some_and(json::holds_something);
+        let content = chat::CONTENT_MEMBERS.into_iter().any(|name| !is_blank(name) && holds_something(name));
+        Some(Self { data: data.into(), blanks, content, finishes: signs.finishes() })
+    }
+
+    /// The texts in the blanks, if `data` is the same around them.
+    fn compare(&self, data: &str) -> Option<Alike> {
+        let mut texts = Texts { at: [(0, 0); MAX_TEXTS], count: 0 };
+        let mut content = self.content;
+        let (mut rest, mut from) = (data, 0);
+        for (blank, at) in self.blanks.iter().zip(&mut texts.at) {
+            rest = rest.strip_prefix(self.data.get(from..blank.at.start)?)?;
+            let end = string_end(rest)?;
+            let start = data.len() - rest.len();
+            *at = (start, start + end);
+            texts.count += 1;
+            content |= matches!(blank.place, Place::Delta(_)) && end > "\"\"".len();
+            rest = rest.get(end..)?;
+            from = blank.at.end;
+        }
+        (rest == self.data.get(from..)?).then_some(Alike { texts, content, finishes: self.finishes })
+    }
+}
+
+/// The only element of an array of objects.
+fn only(raw: &RawValue) -> Option<Members<'_>> {
+    let [only] = <[_; 1]>::try_from(read::<Vec<Members<'_>>>(raw)?).ok()?;
+    Some(only)
+}
+
+fn read<'a, T: serde::Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+/// Where a part of a text is in it.
+fn place_of(part: &str, whole: &str) -> Option<Range<usize>> {
+    let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
+    let range = start..start + part.len();
+    (whole.get(range.clone()) == Some(part)).then_some(range)
+}
+
+/// The length of the JSON string that a text begins with, quotes included; `None` where it does not begin with a valid one.
+fn string_end(text: &str) -> Option<usize> {
+    let mut bytes = text.bytes().enumerate();
+    let (_, b'"') = bytes.next()? else { return None };
+    loop {
+        match bytes.next()? {
+            (at, b'"') => return Some(at + 1),
+            (_, b'\\') => match bytes.next()?.1 {
+                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
+                b'u' => {
+                    for _ in 0..4 {
+                        let (_, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') = bytes.next()? else { return None };
+                    }
+                }
+                _ => return None,
+            },
+            (_, ..=0x1f) => return None,
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "delta_tests.rs"]
+mod tests;

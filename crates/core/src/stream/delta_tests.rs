@@ -1,0 +1,248 @@
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+
+/// What a stream says of each of its events, and the signs by which it is judged.
+#[derive(Default)]
+struct Teller {
+    templates: Templates,
+}
+
+impl Teller {
+    fn tell(&mut self, data: &str) -> String {
+        let news = match self.templates.compare(data) {
+            Some(alike) => {
+                let signs = chat::signs(data).unwrap();
+                assert_eq!((alike.content, alike.finishes), (signs.content, signs.finishes()), "{data}");
+                assert!(signs.error.is_none() && signs.usage.is_none(), "{data}");
+                News::Texts(alike.texts)
+            }
+            None => match chat::signs(data) {
+                Ok(signs) => self.templates.learn(data, &signs),
+                // The stream ends with an event that is no JSON object.
+                Err(_) => return String::new(),
+            },
+        };
+        let mut told = String::new();
+        Event { data: data.into(), news }.tell(&mut told);
+        told
+    }
+}
+
+/// Makes the events of what is told, as JavaScript does.
+#[derive(Default)]
+struct Reader {
+    chunk: Value,
+    paths: Vec<Vec<Value>>,
+}
+
+impl Reader {
+    fn read(&mut self, told: &str) -> Value {
+        match serde_json::from_str(told).unwrap() {
+            Value::String(text) => self.with(vec![Value::String(text)]),
+            Value::Array(told) if told[0].is_string() => self.with(told),
+            Value::Array(told) => {
+                self.chunk = told[0].clone();
+                self.paths = serde_json::from_value(told[1].clone()).unwrap();
+                assert!(!self.paths.is_empty());
+                self.chunk.clone()
+            }
+            whole => whole,
+        }
+    }
+
+    fn with(&self, texts: Vec<Value>) -> Value {
+        assert_eq!(texts.len(), self.paths.len());
+        let mut chunk = self.chunk.clone();
+        for (path, text) in self.paths.iter().zip(texts) {
+            let mut place = &mut chunk;
+            for step in path {
+                place = match step {
+                    Value::String(name) => &mut place[name],
+                    step => &mut place[usize::try_from(step.as_u64().unwrap()).unwrap()],
+                };
+            }
+            assert!(place.is_string());
+            *place = text;
+        }
+        chunk
+    }
+}
+
+fn content(text: &str) -> String {
+    format!(r#"{{"id":"x","choices":[{{"index":0,"delta":{{"content":{text}}},"finish_reason":null}}]}}"#)
+}
+
+fn told<const N: usize>(events: [&str; N]) -> [String; N] {
+    let mut teller = Teller::default();
+    events.map(|event| teller.tell(event))
+}
+
+#[test]
+fn an_event_like_the_one_before_is_told_by_its_text() {
+    let [first, second, third] = told([&content(r#""Hello""#), &content(r#"" \"w\u00e9 ""#), &content(r#""""#)]);
+    assert_eq!(first, format!(r#"[{},[["choices",0,"delta","content"]]]"#, content(r#""Hello""#)));
+    assert_eq!(second, r#"" \"w\u00e9 ""#);
+    assert_eq!(third, r#""""#);
+}
+
+#[test]
+fn an_event_of_another_kind_is_told_whole_and_those_after_it_by_their_text() {
+    let usage = r#"{"id":"x","choices":[],"usage":{"total_tokens":3}}"#;
+    let [_, _, whole, last] = told([&content(r#""a""#), &content(r#""b""#), usage, &content(r#""c""#)]);
+    assert_eq!(whole, usage);
+    assert_eq!(last, r#""c""#);
+}
+
+#[test]
+fn texts_are_told_in_the_order_in_which_they_stand() {
+    let event = |padding: &str, content: &str, reasoning: &str| {
+        format!(
+            r#"{{"obfuscation":"{padding}","choices":[{{"delta":{{"reasoning":"{reasoning}","content":"{content}"}}}}]}}"#
+        )
+    };
+    let [first, second] = told([&event("p", "c", "r"), &event("P", "C", "R")]);
+    let paths = r#"[["obfuscation"],["choices",0,"delta","reasoning"],["choices",0,"delta","content"]]"#;
+    assert!(first.ends_with(&format!(",{paths}]")), "{first}");
+    assert_eq!(second, r#"["P","R","C"]"#);
+}
+
+#[test]
+fn pieces_of_the_arguments_of_a_tool_call_are_texts() {
+    let event = |piece: &str| {
+        format!(r#"{{"choices":[{{"delta":{{"tool_calls":[{{"index":0,"function":{{"arguments":"{piece}"}}}}]}}}}]}}"#)
+    };
+    let [first, second] = told([&event(""), &event(r#"{\"x"#)]);
+    assert!(first.ends_with(r#",[["choices",0,"delta","tool_calls",0,"function","arguments"]]]"#), "{first}");
+    assert_eq!(second, r#""{\"x""#);
+}
+
+#[test]
+fn what_differs_elsewhere_is_no_like_event() {
+    let other = content(r#""b""#).replace("\"x\"", "\"y\"");
+    let [_, second] = told([&content(r#""a""#), &other]);
+    assert!(second.starts_with(&format!("[{other},")), "{second}");
+}
+
+#[test]
+fn a_text_that_is_no_valid_string_is_no_text() {
+    let mut templates = Templates::default();
+    let first = content(r#""a""#);
+    assert!(matches!(templates.learn(&first, &chat::signs(&first).unwrap()), News::Template(_)));
+    for text in [
+        "null",
+        "1",
+        r#"""#,
+        r#""a"b""#,
+        "\"a\nb\"",
+        "\"\u{1f}\"",
+        r#""\x""#,
+        r#""\u00g0""#,
+        r#""\u00""#,
+        r#""\"#,
+        r#""a" "#,
+        r#" "a""#,
+        r#"["a"]"#,
+    ] {
+        assert!(templates.compare(&content(text)).is_none(), "{text}");
+    }
+    for text in [r#""\"\\\/\b\f\n\r\t\u00Ea""#, r#""\ud800""#, "\"\u{7f}é😀\""] {
+        assert!(templates.compare(&content(text)).is_some(), "{text}");
+    }
+}
+
+#[test]
+fn what_has_no_text_that_varies_is_no_template() {
+    for event in [
+        r#"{"choices":[{"delta":{"content":null}}]}"#,
+        r#"{"choices":[{"delta":{"role":"assistant"}}]}"#,
+        r#"{"choices":[{"delta":null}]}"#,
+        r#"{"choices":[]}"#,
+        r#"{"choices":[{"delta":{"content":"a"}},{"delta":{"content":"b"}}]}"#,
+        r#"{"choices":{"0":{"delta":{"content":"a"}}}}"#,
+        r#"{"choices":[{"delta":{"content":"a"}}],"usage":{"total_tokens":1}}"#,
+        r#"{"content":"a"}"#,
+        r#"{}"#,
+    ] {
+        assert_eq!(told([event]), [event]);
+    }
+}
+
+#[test]
+fn a_large_event_is_no_template_and_may_be_like_one() {
+    let large = content(&format!("\"{}\"", "x".repeat(MAX_TEMPLATE_BYTES)));
+    assert_eq!(told([&large]), [large.as_str()]);
+    let [_, second] = told([&content(r#""a""#), &large]);
+    assert_eq!(second.len(), MAX_TEMPLATE_BYTES + 2);
+}
+
+#[test]
+fn of_events_that_have_nothing_in_common_no_more_templates_are_made() {
+    let mut teller = Teller::default();
+    let mut odd = |number: u32| teller.tell(&content(r#""a""#).replace("\"x\"", &format!("\"{number}\"")));
+    let first: Vec<bool> = (0..8).map(|number| odd(number).starts_with('[')).collect();
+    assert_eq!(first, [true, true, true, true, false, false, false, false]);
+    // What is like the last one still is.
+    assert_eq!(odd(3), r#""a""#);
+    assert!(odd(9).starts_with('['));
+}
+
+#[test]
+fn the_last_of_two_members_is_the_one_that_varies() {
+    let event = |first: &str, last: &str| {
+        format!(r#"{{"choices":[{{"delta":{{"content":"{first}","cont\u0065nt":"{last}"}}}}]}}"#)
+    };
+    let [_, second, third] = told([&event("a", "b"), &event("a", "c"), &event("x", "c")]);
+    assert_eq!(second, r#""c""#);
+    assert!(third.starts_with('['), "{third}");
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        3 => "[a-z \u{e9}\u{1f600}]{0,6}".prop_map(|text| Value::from(text).to_string()),
+        1 => any::<String>().prop_map(|text| Value::from(text).to_string()),
+        1 => prop::sample::select(vec!["null", "1", "[]", "{}", "\"\\u00e9\"", "\"\\x\"", "\"", "{\"a\":[\"b\"]}", ""])
+            .prop_map(str::to_owned),
+    ]
+}
+
+/// Events as they may follow each other in a stream: few kinds, and what varies does so at random.
+fn event() -> impl Strategy<Value = String> {
+    let shapes = vec![
+        r#"{"id":"x","choices":[{"index":0,"delta":{"content":A},"finish_reason":null}]}"#,
+        r#"{"id":"x","choices":[{"index":0,"delta":{"content":A},"finish_reason":"stop"}],"obfuscation":B}"#,
+        r#"{"id":"x","obfuscation":B,"choices":[{"index":0,"delta":{"content":A},"finish_reason":null}]}"#,
+        r#"{"choices":[{"delta":{"role":"assistant","content":A,"reasoning":B,"extra":{"a":[1,{}]}}}]}"#,
+        r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":A}}],"content":B}}]}"#,
+        r#"{"choices":[{"delta":{"refusal":A,"thinking":B,"reasoning_content":A,"reasoning":B,"content":A}}]}"#,
+        r#"{"choices":[{"delta":{"content":A,"content":B}}]}"#,
+        r#"{"choices":[{"delta":{"content":A}}],"choices":[{"delta":{"content":B}}]}"#,
+        r#"{"choices":[{"delta":{"content":A}}],"usage":B}"#,
+        r#"{"choices":[{"delta":{"content":A},"delta":B}],"error":null}"#,
+    ];
+    (prop::sample::select(shapes), text(), text())
+        .prop_map(|(shape, a, b)| shape.replace('A', "\u{1}").replace('B', &b).replace('\u{1}', &a))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn what_is_told_makes_the_same_events(events in prop::collection::vec(event(), 0..40)) {
+        let (mut teller, mut reader) = (Teller::default(), Reader::default());
+        for event in &events {
+            let told = teller.tell(event);
+            if told.is_empty() {
+                prop_assert!(serde_json::from_str::<Members<'_>>(event).is_err());
+                continue;
+            }
+            // Not every text that JavaScript can hold can be held by a `Value`.
+            if let Ok(expected) = serde_json::from_str::<Value>(event) {
+                let read = reader.read(&told);
+                prop_assert_eq!(&read, &expected);
+                prop_assert_eq!(read.to_string(), expected.to_string());
+            }
+        }
+    }
+}

@@ -1,0 +1,324 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::endpoint::chat;
+use crate::stream::delta::Templates;
+
+/// The chunks as a stream has them: of each it is known what is new in it.
+fn events(chunks: &[String]) -> Vec<Event> {
+    let mut templates = Templates::default();
+    let news = |data: &str| match templates.compare(data) {
+        Some(alike) => News::Texts(alike.texts),
+        None => chat::signs(data).map_or(News::All, |signs| templates.learn(data, &signs)),
+    };
+    let news: Vec<News> = chunks.iter().map(String::as_str).map(news).collect();
+    chunks.iter().zip(news).map(|(data, news)| Event { data: data.clone(), news }).collect()
+}
+
+/// Merges the chunks one by one, and as the events of a stream; whether the last one was merged by its texts alone.
+fn merged_both_ways(chunks: &[String]) -> (Option<String>, Option<String>, bool) {
+    let (mut whole, mut by_texts) = (Merge::default(), Merge::default());
+    chunks.iter().for_each(|chunk| whole.add(chunk));
+    events(chunks).iter().for_each(|event| by_texts.add_event(event));
+    let knows_ways = by_texts.ways.is_some();
+    (whole.finish(), by_texts.finish(), knows_ways)
+}
+
+/// Chunks that differ by their content, with more in the chunk, the choice and the delta.
+fn alike(chunk: &str, choice: &str, delta: &str) -> Vec<String> {
+    ["a", "", "b\\\"", "c"]
+        .iter()
+        .map(|text| {
+            format!(r#"{{"id":"c","choices":[{{"index":0,"delta":{{"content":"{text}"{delta}}}{choice}}}]{chunk}}}"#)
+        })
+        .collect()
+}
+
+#[test]
+fn chunks_that_are_alike_are_merged_by_their_texts() {
+    for chunks in [
+        alike("", "", ""),
+        alike(
+            r#","obfuscation":"xyz","usage":null"#,
+            r#","finish_reason":null,"logprobs":null"#,
+            r#","role":"assistant""#,
+        ),
+        alike("", r#","content_filter_results":{"hate":{"filtered":false}}"#, r#","refusal":"no","tool_calls":[]"#),
+        alike("", "", r#","tool_calls":[{"index":2,"function":{"arguments":"x"}}]"#),
+        // Padding, by a name that is not left out of the completion.
+        alike(r#","obfuscatio\u006e":"x""#, "", ""),
+    ] {
+        let (whole, by_texts, knows_ways) = merged_both_ways(&chunks);
+        assert_eq!(whole, by_texts);
+        assert!(knows_ways, "{chunks:?}");
+    }
+}
+
+#[test]
+fn chunks_that_are_alike_but_add_more_than_their_texts_are_merged_whole() {
+    for chunks in [
+        alike("", r#","logprobs":{"content":[{"token":"t"}]}"#, ""),
+        alike("", "", r#","audio":{"data":"QUJD"}"#),
+        alike("", "", r#","tool_calls":[{"function":{"arguments":"x"}}]"#),
+        alike(
+            "",
+            "",
+            r#","tool_calls":[{"index":0,"function":{"arguments":"x"}},{"index":1,"function":{"arguments":"y"}}]"#,
+        ),
+        alike("", "", r#","content":"twice""#),
+        ["a", "b", "c"].map(|text| format!(r#"{{"choices":[{{"delta":{{"content":1,"content":"{text}"}}}}]}}"#)).into(),
+    ] {
+        let (whole, by_texts, knows_ways) = merged_both_ways(&chunks);
+        assert_eq!(whole, by_texts);
+        assert!(!knows_ways, "{chunks:?}");
+    }
+}
+
+#[test]
+fn a_chunk_between_those_that_are_alike_has_its_say() {
+    let mut chunks = alike(r#","model":"m""#, "", "");
+    let last = chunks.clone();
+    chunks.push(r#"{"id":"d","model":"n","choices":[{"index":0,"delta":{"content":5}}]}"#.into());
+    chunks.extend(last);
+    let (whole, by_texts, _) = merged_both_ways(&chunks);
+    assert_eq!(whole, by_texts);
+}
+
+fn merged(chunks: &[Value]) -> Value {
+    serde_json::from_str(&merged_text(&chunks.iter().map(ToString::to_string).collect::<Vec<_>>())).unwrap()
+}
+
+fn merged_text(chunks: &[String]) -> String {
+    let mut merge = Merge::default();
+    for chunk in chunks {
+        merge.add(chunk);
+    }
+    merge.finish().unwrap()
+}
+
+fn chunk(choices: Value) -> Value {
+    json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": choices})
+}
+
+#[test]
+fn content_is_joined_and_the_last_finish_reason_counts() {
+    let completion = merged(&[
+        chunk(json!([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": null}])),
+        chunk(json!([{"index": 0, "delta": {"content": "Hel"}, "finish_reason": null}])),
+        chunk(json!([{"index": 0, "delta": {"content": "lo"}, "finish_reason": null}])),
+        chunk(json!([{"index": 0, "delta": {}, "finish_reason": "stop"}])),
+    ]);
+    assert_eq!(
+        completion,
+        json!({"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [
+            {"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}
+        ]})
+    );
+}
+
+#[test]
+fn parallel_tool_calls_are_merged_by_their_index_and_not_by_their_order() {
+    let calls = |calls: Value| chunk(json!([{"index": 0, "delta": {"tool_calls": calls}}]));
+    let completion = merged(&[
+        calls(json!([
+            {"index": 1, "id": "b", "type": "function", "function": {"name": "g", "arguments": ""}},
+            {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": ""}},
+        ])),
+        calls(
+            json!([{"index": 0, "function": {"arguments": "{\"x\""}}, {"index": 1, "function": {"arguments": "[1"}}]),
+        ),
+        calls(json!([{"index": 1, "function": {"arguments": "]"}}, {"index": 0, "function": {"arguments": ":1}"}}])),
+    ]);
+    assert_eq!(
+        completion["choices"][0]["message"]["tool_calls"],
+        json!([
+            {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{\"x\":1}"}},
+            {"id": "b", "type": "function", "function": {"name": "g", "arguments": "[1]"}},
+        ])
+    );
+}
+
+#[test]
+fn several_choices_are_kept_apart_and_sorted() {
+    let completion = merged(&[
+        chunk(json!([{"index": 1, "delta": {"content": "b"}}])),
+        chunk(json!([{"index": 0, "delta": {"content": "a"}}, {"index": 1, "delta": {"content": "b"}}])),
+    ]);
+    assert_eq!(completion["choices"][0]["message"]["content"], "a");
+    assert_eq!(completion["choices"][1]["message"]["content"], "bb");
+}
+
+#[test]
+fn choices_without_an_index_are_known_by_their_place() {
+    let completion = merged(&[
+        chunk(json!([{"delta": {"content": "a"}}, {"delta": {"content": "x"}}])),
+        chunk(json!([{"index": null, "delta": {"content": "b"}}, {"index": 1, "delta": {"content": "y"}}])),
+        chunk(json!([{"delta": {}, "finish_reason": "stop"}])),
+    ]);
+    let choices = completion["choices"].as_array().unwrap();
+    assert_eq!(choices.len(), 2);
+    assert_eq!(choices[0]["message"], json!({"role": "assistant", "content": "ab"}));
+    assert_eq!(choices[0]["finish_reason"], "stop");
+    assert_eq!(choices[1]["message"]["content"], "xy");
+}
+
+#[test]
+fn tool_calls_without_an_index_are_kept_apart() {
+    let call = |id: &str| chunk(json!([{"delta": {"tool_calls": [{"id": id, "function": {"name": "f"}}]}}]));
+    let completion = merged(&[call("a"), call("b")]);
+    let calls = &completion["choices"][0]["message"]["tool_calls"];
+    assert_eq!((&calls[0]["id"], &calls[1]["id"]), (&json!("a"), &json!("b")));
+}
+
+#[test]
+fn usage_may_come_in_a_last_chunk_without_choices() {
+    let mut first = chunk(json!([{"index": 0, "delta": {"content": "x"}}]));
+    first["usage"] = Value::Null;
+    let mut last = chunk(json!([]));
+    last["usage"] = json!({"total_tokens": 3});
+    let completion = merged(&[first, last]);
+    assert_eq!(completion["usage"], json!({"total_tokens": 3}));
+    assert_eq!(completion["choices"][0]["message"]["content"], "x");
+}
+
+#[test]
+fn refusal_reasoning_function_call_logprobs_and_audio_come_together() {
+    let of = |delta: Value, logprobs: Value| chunk(json!([{"index": 0, "delta": delta, "logprobs": logprobs}]));
+    let completion = merged(&[
+        of(
+            json!({"refusal": "I ", "reasoning_content": "hm", "function_call": {"name": "f", "arguments": "{"}}),
+            json!({"content": [{"token": "a"}], "refusal": null}),
+        ),
+        of(
+            json!({"refusal": "can't", "reasoning_content": "m", "function_call": {"arguments": "}"}, "audio": {"id": "au", "data": "QU"}}),
+            json!({"content": [{"token": "b"}]}),
+        ),
+        of(json!({"audio": {"data": "JD", "transcript": "hi", "expires_at": 5}}), Value::Null),
+    ]);
+    let choice = &completion["choices"][0];
+    assert_eq!(
+        choice["message"],
+        json!({"role": "assistant", "refusal": "I can't", "reasoning_content": "hmm",
+            "function_call": {"name": "f", "arguments": "{}"},
+            "audio": {"id": "au", "data": "QUJD", "transcript": "hi", "expires_at": 5}})
+    );
+    assert_eq!(choice["logprobs"]["content"], json!([{"token": "a"}, {"token": "b"}]));
+}
+
+#[test]
+fn unknown_members_are_kept() {
+    let mut first = chunk(json!([{"index": 0, "delta": {"content": "x", "novelty": {"a": 1}}, "extra": "e"}]));
+    first["provider"] = json!("p");
+    let completion = merged(&[first, chunk(json!([{"index": 0, "delta": {"novelty": {"b": [2]}}}]))]);
+    assert_eq!(completion["provider"], "p");
+    assert_eq!(completion["choices"][0]["extra"], "e");
+    assert_eq!(completion["choices"][0]["message"]["novelty"], json!({"a": 1, "b": [2]}));
+}
+
+#[test]
+fn a_surrogate_pair_split_over_two_chunks_comes_together() {
+    let piece = |content: &str| format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"{content}"}}}}]}}"#);
+    let text = merged_text(&[piece(r"\ud83d"), piece(r"\ude00")]);
+    assert!(serde_json::from_str::<Value>(&text).is_ok_and(|value| value["choices"][0]["message"]["content"] == "😀"));
+}
+
+#[test]
+fn what_is_no_chunk_changes_nothing() {
+    let mut merge = Merge::default();
+    for text in ["", "null", "[]", "5", "{"] {
+        merge.add(text);
+    }
+    assert_eq!(merge.finish(), None);
+    let deep = format!(r#"{{"a":{}1{}}}"#, r#"{"a":"#.repeat(50_000), "}".repeat(50_000));
+    assert!(serde_json::from_str::<&RawValue>(&merged_text(&[deep])).is_ok());
+}
+
+#[test]
+fn more_names_and_indices_than_are_searched_are_kept_without_being_merged() {
+    let names: Vec<String> = (0..300).map(|number| format!(r#""n{number}":{number}"#)).collect();
+    let choices: Vec<String> = (0..300).map(|number| format!(r#"{{"index":{number}}}"#)).collect();
+    let chunk = format!(r#"{{"choices":[{}],{}}}"#, choices.join(","), names.join(","));
+    let text = merged_text(&[chunk.clone(), chunk]);
+    // What is searched is merged, what is beyond comes a second time: the work for each name is bounded.
+    assert_eq!(text.matches("\"n").count(), 300 + 45);
+    assert_eq!(text.matches("\"index\"").count(), 300 + 44);
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((value["n0"].clone(), value["n299"].clone()), (json!(0), json!(299)));
+}
+
+/// A text cut into pieces at these places.
+fn pieces(text: &str, cuts: &[prop::sample::Index]) -> Vec<String> {
+    let characters: Vec<char> = text.chars().collect();
+    let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(characters.len() + 1)).collect();
+    at.extend([0, characters.len()]);
+    at.sort_unstable();
+    at.windows(2).map(|range| characters[range[0]..range[1]].iter().collect()).collect()
+}
+
+proptest! {
+    #[test]
+    fn a_completion_cut_into_chunks_comes_back(
+        choices in prop::collection::vec((".{0,12}", prop::collection::vec(("[a-z]{1,5}", ".{0,10}"), 0..4)), 1..4),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+        order in any::<u64>(),
+    ) {
+        let completion = json!({"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices":
+            choices.iter().enumerate().map(|(index, (content, calls))| json!({
+                "index": index,
+                "message": {"role": "assistant", "content": content, "tool_calls": calls.iter().map(|(name, arguments)|
+                    json!({"id": format!("id_{name}"), "type": "function", "function": {"name": name, "arguments": arguments}})).collect::<Vec<_>>()},
+                "finish_reason": "stop",
+            })).collect::<Vec<_>>()});
+
+        // Each choice's pieces keep their order; the choices take turns in an arbitrary one.
+        let mut streams: Vec<std::collections::VecDeque<Value>> = choices.iter().enumerate().map(|(index, (content, calls))| {
+            let of = |delta: Value| chunk(json!([{"index": index, "delta": delta, "finish_reason": null}]));
+            let mut stream = std::collections::VecDeque::from([of(json!({"role": "assistant", "content": "", "tool_calls": []}))]);
+            stream.extend(pieces(content, &cuts).into_iter().map(|piece| of(json!({"content": piece}))));
+            for (number, (name, arguments)) in calls.iter().enumerate() {
+                stream.push_back(of(json!({"tool_calls": [{"index": number, "id": format!("id_{name}"), "type": "function", "function": {"name": name, "arguments": ""}}]})));
+                stream.extend(pieces(arguments, &cuts).into_iter().map(|piece| of(json!({"tool_calls": [{"index": number, "function": {"arguments": piece}}]}))));
+            }
+            stream.push_back(chunk(json!([{"index": index, "delta": {}, "finish_reason": "stop"}])));
+            stream
+        }).collect();
+        let mut chunks = Vec::new();
+        let mut turn = order;
+        while streams.iter().any(|stream| !stream.is_empty()) {
+            turn = turn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let count = streams.len() as u64;
+            if let Some(next) = streams[usize::try_from((turn >> 33) % count).unwrap()].pop_front() {
+                chunks.push(next);
+            }
+        }
+        prop_assert_eq!(merged(&chunks), completion);
+    }
+
+    #[test]
+    fn events_come_to_the_same_as_chunks(chunks in prop::collection::vec(
+        (0..2_usize, "[a-c]{0,2}", "(,\"content\":(\"[a-c]?\"|1|null))?(,\"refusal\":(\"[a-c]?\"|null))?(,\"tool_calls\":\\[(\\{\"index\":[01],\"function\":\\{\"arguments\":\"[a-c]?\"\\}\\})?\\])?",
+            "(,\"obfuscation\":(\"[a-c]?\"|1))?(,\"obfuscation\":\"[a-c]?\")?(,\"data\":\"[a-c]\")?"),
+        0..12,
+    ), again in 1..4_usize) {
+        let chunks: Vec<String> = chunks.iter().flat_map(|(index, text, delta, chunk)| {
+            (0..again).map(move |time| {
+                let text = text.repeat(time);
+                format!(r#"{{"choices":[{{"index":{index},"delta":{{"content":"{text}"{delta}}}}}]{chunk}}}"#)
+            })
+        }).collect();
+        let (whole, by_texts, _) = merged_both_ways(&chunks);
+        prop_assert_eq!(whole, by_texts);
+    }
+
+    #[test]
+    fn no_chunk_makes_it_panic_or_write_what_is_no_json(chunks in prop::collection::vec("[\\{\\}\\[\\]:,\"a0n-]{0,40}|\\{\"choices\":\\[\\{\"index\":[0-2],\"delta\":\\{\"content\":(\"[a-z]\"|null|5|\\[1\\])\\}\\}\\]\\}", 0..8)) {
+        let mut merge = Merge::default();
+        for chunk in &chunks {
+            merge.add(chunk);
+        }
+        if let Some(text) = merge.finish() {
+            prop_assert!(serde_json::from_str::<&RawValue>(&text).is_ok(), "{}", text);
+        }
+    }
+}

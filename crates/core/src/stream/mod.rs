@@ -1,0 +1,344 @@
+//! A stream of events between its upstream and its reader: when it is committed, whether it is alive, and whether it
+//! ended well (contract.md, section 5). The same for native upstreams and for JavaScript clients.
+
+pub mod delta;
+pub mod merge;
+pub mod sse;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::endpoint::chat;
+use crate::failure::{Failure, Head, Kind, Surface};
+use crate::in_place::{give_way, in_place};
+use crate::options::HoldUntil;
+use crate::policy::breaker::Permit;
+use crate::stream::delta::{Event, News, Templates};
+use crate::upstream::{EventSource, SseEvent};
+
+/// Before the first content at most so many events are held back …
+const HELD_EVENTS: usize = 64;
+/// … or so many bytes.
+const HELD_BYTES: u64 = 256 * 1024;
+/// How long, after its end, a stream's connection is watched for the end of its body, so that it can serve again.
+const DRAIN_TIME: Duration = Duration::from_secs(1);
+
+/// The times of a stream.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Times {
+    /// The first content comes until then.
+    pub content_by: Option<Instant>,
+    /// What to say when it does not.
+    pub content_wait: Option<Duration>,
+    /// The longest silence after it.
+    pub idle: Option<Duration>,
+    /// It is the call's own deadline until which the first content comes.
+    pub by_deadline: bool,
+}
+
+/// A stream of events, watched.
+pub struct EventStream {
+    head: Head,
+    ticket: Option<u32>,
+    source: Box<dyn EventSource>,
+    times: Times,
+    judge: Judge,
+    /// Events that came and were not read yet.
+    held: VecDeque<Event>,
+    held_bytes: u64,
+    /// The stream is over: with a failure that is still to be told, or well.
+    end: Option<Result<(), Failure>>,
+    /// The last sign of life: an event with content.
+    alive_at: Instant,
+    /// When the reader last left; the time it takes for itself is no silence of the upstream.
+    left_at: Option<Instant>,
+    first_content_at: Option<Instant>,
+    /// Told to the circuit of its upstream: the first content, and a failure.
+    permit: Option<Permit>,
+}
+
+impl EventStream {
+    /// A stream at its headers.
+    #[must_use]
+    pub fn new(head: Head, source: Box<dyn EventSource>, ticket: Option<u32>, times: Times) -> Self {
+        Self {
+            head,
+            ticket,
+            source,
+            times,
+            judge: Judge::default(),
+            held: VecDeque::new(),
+            held_bytes: 0,
+            end: None,
+            alive_at: Instant::now(),
+            left_at: None,
+            first_content_at: None,
+            permit: None,
+        }
+    }
+
+    /// Has the circuit of its upstream told what becomes of it.
+    pub fn tell(&mut self, mut permit: Permit) {
+        if self.first_content_at.is_some() {
+            permit.succeeded();
+        }
+        if let Some(Err(failure)) = &self.end {
+            permit.failed(failure);
+        }
+        self.permit = Some(permit);
+    }
+
+    /// The response's head.
+    #[must_use]
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// The number by which the JavaScript side keeps a foreign client's stream.
+    #[must_use]
+    pub fn ticket(&self) -> Option<u32> {
+        self.ticket
+    }
+
+    /// When the first content came.
+    #[must_use]
+    pub fn first_content_at(&self) -> Option<Instant> {
+        self.first_content_at
+    }
+
+    /// The `usage` that the stream told, as JSON text.
+    #[must_use]
+    pub fn usage(&self) -> Option<&str> {
+        self.judge.usage.as_deref()
+    }
+
+    /// Holds the stream back until it is committed. Its events are then read with [`EventStream::next`].
+    ///
+    /// # Errors
+    /// What went wrong before the commit: another target may answer, unseen by the reader.
+    pub async fn hold(&mut self, until: HoldUntil, max_bytes: u64) -> Result<(), Failure> {
+        loop {
+            if until == HoldUntil::Content && self.is_committed_by_content() {
+                return Ok(());
+            }
+            match &self.end {
+                Some(Ok(())) => return Ok(()),
+                Some(Err(failure)) => return Err(failure.clone()),
+                None => {}
+            }
+            if self.held_bytes > max_bytes {
+                let message = format!("the stream is larger than `openpipe.maxResponseBytes` ({max_bytes})");
+                return Err(Failure::invalid_response(message, self.head.clone(), None));
+            }
+            self.pull().await;
+        }
+    }
+
+    /// The next events; `None` when the stream has ended well.
+    ///
+    /// # Errors
+    /// What ended it otherwise; told after the events that came before.
+    pub async fn next(&mut self) -> Result<Option<Vec<Event>>, Failure> {
+        loop {
+            if !self.held.is_empty() {
+                self.held_bytes = 0;
+                return Ok(Some(std::mem::take(&mut self.held).into()));
+            }
+            match &self.end {
+                Some(Ok(())) => return Ok(None),
+                Some(Err(failure)) => return Err(failure.clone()),
+                None => self.pull().await,
+            }
+        }
+    }
+
+    /// After the end: lets the connection serve again, if its body ends soon.
+    pub async fn drain(mut self) {
+        if matches!(self.end, Some(Ok(()))) {
+            // Whether the body ended in time or not, there is nothing to be done about it: the connection is dropped.
+            let _ = tokio::time::timeout(DRAIN_TIME, self.source.drain()).await;
+        }
+    }
+
+    fn is_committed_by_content(&self) -> bool {
+        self.judge.content || self.judge.finished || self.held.len() >= HELD_EVENTS || self.held_bytes >= HELD_BYTES
+    }
+
+    /// Reads one batch of events, or learns how the stream ends.
+    async fn pull(&mut self) {
+        let now = Instant::now();
+        if let Some(left) = self.left_at.take() {
+            self.alive_at += now - left;
+        }
+        let batch = match self.deadline() {
+            Some(deadline) => match timeout_at(deadline, self.source.next()).await {
+                Ok(batch) => batch,
+                // A JavaScript client shows its `[DONE]` at the end of the body, if at all: one whose upstream leaves the
+                // connection open behind it reads on, though everything has come.
+                Err(_elapsed) if self.ticket.is_some() && self.judge.is_complete() => return self.end_with(Ok(())),
+                Err(_elapsed) => return self.end_with(Err(self.silence())),
+            },
+            None => self.source.next().await,
+        };
+        let mut largest = 0;
+        match batch {
+            Ok(Some(events)) => {
+                largest = events.iter().map(|event| event.data.len()).max().unwrap_or_default();
+                self.take(events);
+            }
+            Ok(None) => self.end_with(self.judge.clean_end()),
+            Err(failure) => self.end_with(Err(failure)),
+        }
+        self.left_at = Some(Instant::now());
+        give_way(largest).await;
+    }
+
+    /// Until when the next sign of life has to come.
+    fn deadline(&self) -> Option<Instant> {
+        match self.first_content_at {
+            None => self.times.content_by,
+            Some(_) => self.times.idle.and_then(|idle| self.alive_at.checked_add(idle)),
+        }
+    }
+
+    /// The failure if it does not.
+    fn silence(&self) -> Failure {
+        if self.first_content_at.is_none() {
+            let wait = self.times.content_wait.unwrap_or_default().as_millis();
+            let failure = Failure::timeout(format!("the stream's first content did not come within {wait} ms"));
+            return Failure { by_deadline: self.times.by_deadline, ..failure };
+        }
+        let silence = self.times.idle.unwrap_or_default().as_millis();
+        Failure::new(Kind::Stream, Surface::Timeout, format!("the stream was silent for {silence} ms"))
+    }
+
+    fn take(&mut self, events: Vec<SseEvent>) {
+        for event in events {
+            match in_place(event.data.len(), || self.judge.observe(&event)) {
+                Verdict::Event { alive, news } => {
+                    if alive {
+                        self.alive_at = Instant::now();
+                        self.first_content_at.get_or_insert(self.alive_at);
+                        if let Some(permit) = &mut self.permit {
+                            permit.succeeded();
+                        }
+                    }
+                    self.held_bytes += event.data.len() as u64;
+                    self.held.push_back(Event { data: event.data, news });
+                }
+                Verdict::End(end) => return self.end_with(end),
+            }
+        }
+    }
+
+    /// The stream is over. Whatever failed, it was in this response.
+    fn end_with(&mut self, end: Result<(), Failure>) {
+        self.end = Some(end.map_err(|failure| {
+            let head = failure.head.unwrap_or_else(|| Box::new(self.head.clone()));
+            self.source.redact(Failure { head: Some(head), ..failure })
+        }));
+        if let (Some(permit), Some(Err(failure))) = (&mut self.permit, &self.end) {
+            permit.failed(failure);
+        }
+    }
+
+    /// The reader moves its own deadline: a committed stream has no more than its idle timeout.
+    pub fn set_times(&mut self, times: Times) {
+        self.times = times;
+    }
+}
+
+/// What the events said so far.
+#[derive(Debug, Default)]
+struct Judge {
+    content: bool,
+    finished: bool,
+    /// The choices that were mentioned, and whether each has its finish reason.
+    choices: Vec<(u64, bool)>,
+    usage: Option<String>,
+    templates: Templates,
+}
+
+enum Verdict {
+    /// An event for the reader; alive when it carries content or a finish reason.
+    Event { alive: bool, news: News },
+    /// The stream is over.
+    End(Result<(), Failure>),
+}
+
+impl Judge {
+    fn observe(&mut self, event: &SseEvent) -> Verdict {
+        if event.data.trim_ascii() == "[DONE]" {
+            return Verdict::End(self.done());
+        }
+        if event.is_error {
+            return Verdict::End(Err(Failure::bad_stream(
+                "the stream carried an error event",
+                Some(event.data.clone()),
+            )));
+        }
+        if let Some(alike) = self.templates.compare(&event.data) {
+            // The choice that it mentions is that of the template.
+            self.content |= alike.content;
+            return Verdict::Event { alive: alike.content || alike.finishes, news: News::Texts(alike.texts) };
+        }
+        let signs = match chat::signs(&event.data) {
+            Ok(signs) => signs,
+            Err(error) => {
+                let message = format!("the stream carried an event that is no JSON object ({error})");
+                return Verdict::End(Err(Failure::bad_stream(message, None)));
+            }
+        };
+        if signs.error.is_some() {
+            return Verdict::End(Err(Failure::bad_stream("the stream carried an error", Some(event.data.clone()))));
+        }
+        let alive = signs.content || signs.finishes();
+        let news = self.templates.learn(&event.data, &signs);
+        self.content |= signs.content;
+        self.finished |= signs.finishes();
+        for (index, finished) in signs.choices {
+            if let Some(choice) = self.choices.iter_mut().find(|(known, _)| *known == index) {
+                choice.1 |= finished;
+            } else if self.choices.len() < chat::MAX_CHOICES {
+                self.choices.push((index, finished));
+            }
+        }
+        if signs.usage.is_some() {
+            self.usage = signs.usage;
+        }
+        Verdict::Event { alive, news }
+    }
+
+    /// `[DONE]` is a good end, unless nothing came before it.
+    fn done(&self) -> Result<(), Failure> {
+        if self.content || self.finished {
+            return Ok(());
+        }
+        Err(Failure::bad_stream("the stream ended without any content", None))
+    }
+
+    /// Every choice that was mentioned has its finish reason.
+    fn is_complete(&self) -> bool {
+        self.finished && self.choices.iter().all(|(_, finished)| *finished)
+    }
+
+    /// So is the end of the body, where every choice has its finish reason.
+    fn clean_end(&self) -> Result<(), Failure> {
+        if !self.content && !self.finished {
+            return Err(Failure::bad_stream("the stream ended without any content", None));
+        }
+        if !self.choices.iter().all(|(_, finished)| *finished) {
+            return Err(Failure::bad_stream(
+                "the stream ended before it was complete: no finish reason and no [DONE]",
+                None,
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

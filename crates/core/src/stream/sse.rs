@@ -1,0 +1,199 @@
+//! Server-sent events, decoded as the HTML standard says (section 9.2.6, "Interpreting an event stream"): lines end with
+//! CRLF, LF or CR; comments; several `data` lines; split anywhere, also within a line ending or a UTF-8 sequence.
+//!
+//! Two things differ, on purpose. An event that the end of the stream cuts short of its blank line is delivered when
+//! the end was a clean one ([`Decoder::finish`]), because servers leave it out. And an event has a bound on its size.
+
+use memchr::memchr2;
+
+use crate::text::json;
+
+/// One event: its data, and whether it was named `error`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SseEvent {
+    /// The `data` lines, joined by LF.
+    pub data: String,
+    /// The event's type is `error`.
+    pub is_error: bool,
+}
+
+/// An event is larger than the decoder's bound.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TooLarge;
+
+/// Decodes a stream of bytes, incrementally: every byte is searched once for a line end, and those of data are copied
+/// once, to where their event keeps them, also when their line comes in many pieces.
+#[derive(Debug)]
+pub struct Decoder {
+    /// The start of a line whose end has not come yet, unless it is one of data.
+    partial: Vec<u8>,
+    /// The data lines of the event at hand, with a LF between them; the last one may be incomplete.
+    data: Vec<u8>,
+    has_data: bool,
+    /// The line at hand goes on in `data`.
+    in_data: bool,
+    is_error: bool,
+    /// The bytes of the event's complete data lines, as they came.
+    data_bytes: usize,
+    /// The bytes of the line at hand, as they came.
+    line_bytes: usize,
+    /// The last byte was a CR: a LF that follows belongs to the same line ending.
+    after_cr: bool,
+    /// Nothing was decoded yet, so that a byte order mark may come.
+    at_start: bool,
+    max_event_bytes: usize,
+}
+
+impl Decoder {
+    /// A decoder that refuses events of more than `max_event_bytes`: what is kept of an event and the line at hand are
+    /// counted as they came, so that it makes no difference how the bytes were split.
+    #[must_use]
+    pub fn new(max_event_bytes: usize) -> Self {
+        Self {
+            partial: Vec::new(),
+            data: Vec::new(),
+            has_data: false,
+            in_data: false,
+            is_error: false,
+            data_bytes: 0,
+            line_bytes: 0,
+            after_cr: false,
+            at_start: true,
+            max_event_bytes,
+        }
+    }
+
+    /// Decodes the next bytes and appends the events that they complete.
+    ///
+    /// # Errors
+    /// [`TooLarge`], after which the decoder is of no use.
+    pub fn feed(&mut self, mut bytes: &[u8], events: &mut Vec<SseEvent>) -> Result<(), TooLarge> {
+        if self.after_cr && !bytes.is_empty() {
+            self.after_cr = false;
+            bytes = bytes.strip_prefix(b"\n").unwrap_or(bytes);
+        }
+        while let Some(end) = line_end(bytes) {
+            let (line, rest) = bytes.split_at(end);
+            self.count(line)?;
+            self.end_line(line, events);
+            bytes = match rest {
+                [b'\r', b'\n', rest @ ..] => rest,
+                [b'\r'] => {
+                    self.after_cr = true;
+                    &[]
+                }
+                [_, rest @ ..] => rest,
+                [] => &[],
+            };
+        }
+        self.count(bytes)?;
+        self.keep(bytes);
+        Ok(())
+    }
+
+    /// The stream has ended cleanly: delivers the event that was still without its blank line.
+    ///
+    /// # Errors
+    /// None today, as [`Decoder::feed`] counted every byte; its callers treat both alike.
+    pub fn finish(&mut self, events: &mut Vec<SseEvent>) -> Result<(), TooLarge> {
+        if self.line_bytes > 0 {
+            self.end_line(b"", events);
+        }
+        self.dispatch(events);
+        Ok(())
+    }
+
+    fn count(&mut self, more: &[u8]) -> Result<(), TooLarge> {
+        self.line_bytes += more.len();
+        if self.data_bytes + self.line_bytes > self.max_event_bytes { Err(TooLarge) } else { Ok(()) }
+    }
+
+    /// Keeps a part of a line that goes on.
+    fn keep(&mut self, part: &[u8]) {
+        if self.in_data {
+            self.data.extend_from_slice(part);
+            return;
+        }
+        self.partial.extend_from_slice(part);
+        // With the byte behind the colon, which may be a blank, it is known where the value starts.
+        if self.partial.len() > b"\xef\xbb\xbfdata:".len() {
+            let line = std::mem::take(&mut self.partial);
+            match data_value(self.without_mark(&line)) {
+                Some(value) => {
+                    self.push_data(value);
+                    self.in_data = true;
+                }
+                None => self.partial = line,
+            }
+        }
+    }
+
+    /// Takes the last part of a line, or all of it.
+    fn end_line(&mut self, last: &[u8], events: &mut Vec<SseEvent>) {
+        if std::mem::take(&mut self.in_data) {
+            self.data.extend_from_slice(last);
+            self.data_bytes += self.line_bytes;
+        } else if self.partial.is_empty() {
+            self.line(last, events);
+        } else {
+            let mut whole = std::mem::take(&mut self.partial);
+            whole.extend_from_slice(last);
+            self.line(&whole, events);
+            // Its buffer serves again.
+            whole.clear();
+            self.partial = whole;
+        }
+        self.line_bytes = 0;
+        self.at_start = false;
+    }
+
+    fn line(&mut self, line: &[u8], events: &mut Vec<SseEvent>) {
+        let line = self.without_mark(line);
+        if let Some(value) = data_value(line) {
+            self.push_data(value);
+            self.data_bytes += self.line_bytes;
+        } else if line.is_empty() {
+            self.dispatch(events);
+        } else if let Some(value) = line.strip_prefix(b"event").filter(|rest| matches!(rest, [] | [b':', ..])) {
+            self.is_error = matches!(value, b":error" | b": error");
+        }
+    }
+
+    /// A line without the byte order mark that the first one may have.
+    fn without_mark<'a>(&self, line: &'a [u8]) -> &'a [u8] {
+        line.strip_prefix(b"\xef\xbb\xbf").filter(|_| self.at_start).unwrap_or(line)
+    }
+
+    fn push_data(&mut self, value: &[u8]) {
+        if std::mem::replace(&mut self.has_data, true) {
+            self.data.push(b'\n');
+        }
+        self.data.extend_from_slice(value);
+    }
+
+    fn dispatch(&mut self, events: &mut Vec<SseEvent>) {
+        let is_error = std::mem::take(&mut self.is_error);
+        self.data_bytes = 0;
+        if std::mem::take(&mut self.has_data) {
+            events.push(SseEvent { data: json::lossy(std::mem::take(&mut self.data)), is_error });
+        }
+    }
+}
+
+/// Where the first line ends. Every event has a blank line, which needs no search.
+fn line_end(bytes: &[u8]) -> Option<usize> {
+    if matches!(bytes, [b'\n' | b'\r', ..]) { Some(0) } else { memchr2(b'\n', b'\r', bytes) }
+}
+
+/// The value of a `data` line; `None` of any other.
+fn data_value(line: &[u8]) -> Option<&[u8]> {
+    match line.strip_prefix(b"data")? {
+        [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
+        [] => Some(&[]),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "sse_tests.rs"]
+mod tests;

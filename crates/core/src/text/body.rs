@@ -1,0 +1,322 @@
+//! The text of a request body, and what a target changes in it.
+//!
+//! The body was written once, by the caller's `JSON.stringify`, and its text is sacred: large numbers, key order,
+//! escapes and nesting survive, because nothing is parsed into a tree and written again. Only the spans of the
+//! top-level members are found; an edit copies the text around the members it changes (contract.md, section 2).
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use crate::text::json::{self, Members};
+
+/// A chat completion request, as the caller wrote it.
+#[derive(Debug, Clone)]
+pub struct RequestBody {
+    text: Bytes,
+    members: Vec<Member>,
+    model: String,
+    stream: bool,
+}
+
+/// Where one top-level member stands in the text; both spans include their quotes.
+#[derive(Debug, Clone)]
+struct Member {
+    key: Range<usize>,
+    value: Range<usize>,
+}
+
+/// What one target changes in the body.
+#[derive(Debug, Default)]
+pub struct Edit<'a> {
+    /// The target's model, where it is not the body's own.
+    pub model: Option<&'a str>,
+    /// A JSON object that is merged over the body's top-level members.
+    pub params: Option<&'a RawValue>,
+    /// Members that this target does not take.
+    pub omit: &'a [String],
+    /// Take `metadata` out unless `store` is `true` in what is sent: OpenAI rejects the one without the other.
+    pub drop_unstored_metadata: bool,
+}
+
+/// Why a text is no usable request body.
+#[derive(Debug, PartialEq, Eq)]
+pub enum BodyError {
+    /// The text is not a JSON object.
+    NotAnObject,
+    /// `model` is missing, not a string, or empty; holds what stands there.
+    Model(Option<String>),
+}
+
+impl RequestBody {
+    /// Finds the members of a request in its text.
+    ///
+    /// # Errors
+    /// [`BodyError`] where the text is no JSON object, or has no model.
+    pub fn parse(text: String) -> Result<Self, BodyError> {
+        let parsed: Members<'_> = serde_json::from_str(&text).map_err(|_| BodyError::NotAnObject)?;
+        let members = parsed
+            .iter()
+            .map(|(key, value)| Member { key: span_in(&text, key.get()), value: span_in(&text, value.get()) })
+            .collect();
+        let model = match parsed.get("model") {
+            None => return Err(BodyError::Model(None)),
+            Some(value) => serde_json::from_str::<String>(value.get())
+                .ok()
+                .filter(|model| !model.is_empty())
+                .ok_or_else(|| BodyError::Model(Some(value.get().to_owned())))?,
+        };
+        let stream = parsed.get("stream").is_some_and(|value| value.get() == "true");
+        Ok(Self { text: Bytes::from(text), members, model, stream })
+    }
+
+    /// The caller's model.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// Whether the caller asked for a stream.
+    #[must_use]
+    pub fn stream(&self) -> bool {
+        self.stream
+    }
+
+    /// The text that goes to one target. Without a change it is the caller's own, not copied.
+    #[must_use]
+    pub fn edited(&self, edit: &Edit<'_>) -> Bytes {
+        let params =
+            edit.params.and_then(|raw| serde_json::from_str::<Members<'_>>(raw.get()).ok()).unwrap_or_default();
+        let model = edit.model.map(json::string);
+        let omits = |key: &str| edit.omit.iter().any(|name| json::is_quoted(key, name));
+        // What `params` sets is meant for this target, so it outlives `omit`.
+        let store = match params.get("store") {
+            Some(value) => Some(value.get().as_bytes()),
+            None => self.value_of("store").filter(|_| !omits("\"store\"")),
+        };
+        let drop_metadata = edit.drop_unstored_metadata && store != Some(b"true");
+        let is_unstored = |key: &str| drop_metadata && json::is_quoted(key, "metadata");
+
+        let replacement = |key: &str| -> Option<&str> {
+            if json::is_quoted(key, "model") {
+                return model.as_deref();
+            }
+            params.get_quoted(key).map(RawValue::get)
+        };
+
+        let mut keys = self.members.iter().map(|member| self.key(member));
+        if params.is_empty() && !keys.any(|key| replacement(key).is_some() || omits(key) || is_unstored(key)) {
+            return self.text.clone();
+        }
+        let mut out = Vec::with_capacity(self.text.len() + 64);
+        for member in &self.members {
+            let key = self.key(member);
+            let replacement = replacement(key);
+            if (replacement.is_some() || !omits(key)) && !is_unstored(key) {
+                push_member(&mut out, key, replacement.map_or_else(|| self.value(member), str::as_bytes));
+            }
+        }
+        for (key, value) in params.iter() {
+            let is_known = self.members.iter().any(|member| json::same_name(self.key(member), key.get()));
+            if !is_known && !json::is_quoted(key.get(), "model") && !is_unstored(key.get()) {
+                push_member(&mut out, key.get(), value.get().as_bytes());
+            }
+        }
+        out.extend_from_slice(if out.is_empty() { b"{}" } else { b"}" });
+        Bytes::from(out)
+    }
+
+    fn value_of(&self, name: &str) -> Option<&[u8]> {
+        let member = self.members.iter().rev().find(|member| json::is_quoted(self.key(member), name))?;
+        Some(self.value(member))
+    }
+
+    fn key(&self, member: &Member) -> &str {
+        // The spans were taken from this very text, which was a `String`.
+        self.text.get(member.key.clone()).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+    }
+
+    /// A value as bytes: it may be large, and need not be looked at again.
+    fn value(&self, member: &Member) -> &[u8] {
+        self.text.get(member.value.clone()).unwrap_or_default()
+    }
+}
+
+fn push_member(out: &mut Vec<u8>, key: &str, value: &[u8]) {
+    out.push(if out.is_empty() { b'{' } else { b',' });
+    out.extend_from_slice(key.as_bytes());
+    out.push(b':');
+    out.extend_from_slice(value);
+}
+
+/// Where `part`, a slice of `whole`, stands in it.
+fn span_in(whole: &str, part: &str) -> Range<usize> {
+    let start = part.as_ptr() as usize - whole.as_ptr() as usize;
+    start..start + part.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn body(text: &str) -> RequestBody {
+        RequestBody::parse(text.to_owned()).unwrap()
+    }
+
+    fn edited(text: &str, edit: &Edit<'_>) -> String {
+        String::from_utf8(body(text).edited(edit).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn model_and_stream_are_found() {
+        let found = body(r#"{"messages":[{"model":"not this"}],"model":"gpt-4","stream":true}"#);
+        assert_eq!((found.model(), found.stream()), ("gpt-4", true));
+        assert!(!body(r#"{"model":"m","stream":false}"#).stream());
+        assert!(!body(r#"{"model":"m","stream":null}"#).stream());
+    }
+
+    #[test]
+    fn an_unchanged_body_keeps_its_text_and_its_buffer() {
+        let original = body("{ \"model\" : \"m\",\n \"n\": 1e400 }");
+        let same = original.edited(&Edit::default());
+        assert_eq!(same.as_ptr(), original.text.as_ptr());
+    }
+
+    #[test]
+    fn another_model_leaves_every_other_character_alone() {
+        let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+        let text = format!(
+            r#"{{"a":12345678901234567890.0001e400,"model":"old","z":{{"model":"inner"}},"s":"\ud800 \u00e9 é","__proto__":{{}},"-0":-0,"deep":{deep}}}"#
+        );
+        let expected = text.replacen("\"old\"", "\"new \\\"quoted\\\"\"", 1);
+        assert_eq!(edited(&text, &Edit { model: Some("new \"quoted\""), ..Edit::default() }), expected);
+    }
+
+    #[test]
+    fn params_replace_in_place_and_append() {
+        let params: Box<RawValue> = serde_json::from_str(r#"{"temperature":0,"top_k":5,"model":"ignored"}"#).unwrap();
+        let edit = Edit { model: Some("b"), params: Some(&params), ..Edit::default() };
+        assert_eq!(
+            edited(r#"{"model":"a","temperature":1,"n":1}"#, &edit),
+            r#"{"model":"b","temperature":0,"n":1,"top_k":5}"#
+        );
+    }
+
+    #[test]
+    fn omit_takes_members_out_unless_params_set_them() {
+        let params: Box<RawValue> = serde_json::from_str(r#"{"seed":2}"#).unwrap();
+        let omit = ["logprobs".to_owned(), "seed".to_owned(), "absent".to_owned()];
+        let edit = Edit { params: Some(&params), omit: &omit, ..Edit::default() };
+        assert_eq!(edited(r#"{"logprobs":true,"model":"a","seed":1}"#, &edit), r#"{"model":"a","seed":2}"#);
+    }
+
+    #[test]
+    fn a_name_is_the_same_however_it_is_escaped() {
+        let params: Box<RawValue> = serde_json::from_str(r#"{"x":3,"mode\u006c":"ignored","\u0079":4}"#).unwrap();
+        let edit = Edit { model: Some("b"), params: Some(&params), drop_unstored_metadata: true, ..Edit::default() };
+        assert_eq!(
+            edited(r#"{"\u006dodel":"a","\u0078":1,"y":2,"met\u0061data":{}}"#, &edit),
+            r#"{"\u006dodel":"b","\u0078":3,"y":4}"#
+        );
+    }
+
+    #[test]
+    fn metadata_goes_only_where_it_is_stored() {
+        let edit = Edit { drop_unstored_metadata: true, ..Edit::default() };
+        assert_eq!(edited(r#"{"model":"a","metadata":{"k":"v"}}"#, &edit), r#"{"model":"a"}"#);
+        assert_eq!(
+            edited(r#"{"model":"a","metadata":{"k":"v"},"store":false}"#, &edit),
+            r#"{"model":"a","store":false}"#
+        );
+        let stored = r#"{"model":"a","metadata":{"k":"v"},"store":true}"#;
+        assert_eq!(edited(stored, &edit), stored);
+    }
+
+    #[test]
+    fn whether_metadata_is_stored_is_what_the_target_is_told() {
+        let stored = r#"{"model":"a","metadata":{"k":"v"},"store":true}"#;
+        let unstored = r#"{"model":"a","metadata":{"k":"v"}}"#;
+        let sent = |text: &str, params: &str, omit: &[&str]| {
+            let params: Box<RawValue> = serde_json::from_str(params).unwrap();
+            let omit: Vec<String> = omit.iter().map(|name| (*name).to_owned()).collect();
+            edited(text, &Edit { params: Some(&params), omit: &omit, drop_unstored_metadata: true, ..Edit::default() })
+        };
+        assert_eq!(sent(stored, "{}", &["store"]), r#"{"model":"a"}"#);
+        assert_eq!(sent(stored, r#"{"store":false}"#, &[]), r#"{"model":"a","store":false}"#);
+        assert_eq!(sent(unstored, r#"{"store":true}"#, &[]), r#"{"model":"a","metadata":{"k":"v"},"store":true}"#);
+        assert_eq!(sent(stored, r#"{"store":true}"#, &["store"]), stored);
+        assert_eq!(sent(stored, r#"{"metadata":{"k":2}}"#, &[]), r#"{"model":"a","metadata":{"k":2},"store":true}"#);
+    }
+
+    #[test]
+    fn metadata_that_params_set_needs_store_as_well() {
+        let params: Box<RawValue> = serde_json::from_str(r#"{"metadata":{"k":"p"},"n":1}"#).unwrap();
+        let edit = Edit { params: Some(&params), drop_unstored_metadata: true, ..Edit::default() };
+        assert_eq!(edited(r#"{"model":"a"}"#, &edit), r#"{"model":"a","n":1}"#);
+        assert_eq!(edited(r#"{"model":"a","metadata":{}}"#, &edit), r#"{"model":"a","n":1}"#);
+    }
+
+    /// A request's members, by their text; the names of a few are likely.
+    fn some_members() -> impl Strategy<Value = Vec<(String, String)>> {
+        let name = prop_oneof!["(metadata|store|seed|n|model)", "[a-zé\\\"]{0,4}"].prop_map(|name| json::string(&name));
+        let value = prop_oneof![
+            "-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,20})?([eE][0-9]{1,4})?",
+            "(true|false|null|\\[ \\]|\\{ \"model\" : 1 \\})",
+            any::<String>().prop_map(|text| json::string(&text)),
+        ];
+        prop::collection::vec((name, value), 0..8)
+    }
+
+    fn object(members: &[(String, String)], blank: &str) -> String {
+        let members: Vec<String> =
+            members.iter().map(|(name, value)| format!("{name}{blank}:{blank}{value}")).collect();
+        format!("{blank}{{{blank}{}{blank}}}", members.join(&format!("{blank},{blank}")))
+    }
+
+    proptest! {
+        #[test]
+        fn an_edit_leaves_alone_what_it_does_not_name(
+            mut members in some_members(),
+            params in some_members(),
+            omit in prop::collection::vec("(seed|n|[a-z]{0,3})", 0..3),
+            at in any::<prop::sample::Index>(),
+            blank in "[ \n\t]{0,2}",
+        ) {
+            members.retain(|(name, _)| name != "\"model\"");
+            members.insert(at.index(members.len() + 1), ("\"model\"".into(), "\"a\"".into()));
+            let text = object(&members, &blank);
+            prop_assert_eq!(&edited(&text, &Edit::default()), &text);
+
+            let raw = RawValue::from_string(object(&params, "")).unwrap();
+            let edit = Edit { model: Some("b"), params: Some(&raw), omit: &omit, ..Edit::default() };
+            // The same on a list: replaced in place, taken out, appended.
+            let param = |name: &str| params.iter().rev().find(|(param, _)| param == name).map(|(_, value)| value.clone());
+            let kept = members.iter().filter_map(|(name, value)| match param(name) {
+                _ if name == "\"model\"" => Some((name.clone(), "\"b\"".to_owned())),
+                Some(param) => Some((name.clone(), param)),
+                None if omit.iter().any(|omitted| json::string(omitted) == *name) => None,
+                None => Some((name.clone(), value.clone())),
+            });
+            let added = params.iter().filter(|(name, _)| !members.iter().any(|(known, _)| known == name)).cloned();
+            let expected: Vec<_> = kept.chain(added).collect();
+            prop_assert_eq!(edited(&text, &edit), object(&expected, ""));
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused() {
+        for (text, error) in [
+            ("[]", BodyError::NotAnObject),
+            ("null", BodyError::NotAnObject),
+            ("{", BodyError::NotAnObject),
+            ("{}", BodyError::Model(None)),
+            (r#"{"model":5}"#, BodyError::Model(Some("5".into()))),
+            (r#"{"model":""}"#, BodyError::Model(Some("\"\"".into()))),
+        ] {
+            assert_eq!(RequestBody::parse(text.to_owned()).unwrap_err(), error, "{text}");
+        }
+    }
+}

@@ -1,0 +1,425 @@
+'use strict';
+/** One call between its start and its end: what Rust says of it, and what becomes of that for the caller. */
+
+const { AsyncResource } = require('node:async_hooks');
+const diagnostics = require('node:diagnostics_channel');
+
+const { offAbort, onAbort } = require('./abort.js');
+const native = require('../native/native.js');
+const { CompletionAnswer, defineOpenpipe, openpipeOf, responseOf } = require('./answer.js');
+const { abortErrorOf, addCause, errorOf } = require('./errors.js');
+const { ForeignRequest, isSdkStream } = require('../host-client/host-client.js');
+const { EventReader, Seat, forgetDropped, newStream, opener, whenDropped, wireBody } = require('./stream.js');
+const { HAS_PASSWORD, SDK_OPENAI } = require('../sdk/state.js');
+const { warn, warnOnce } = require('../sdk/warnings.js');
+
+const fallbackChannel = diagnostics.channel('openpipe:fallback');
+const callChannel = diagnostics.channel('openpipe:call');
+
+/** @typedef {import('./answer.js').Meta} Meta */
+/** @typedef {import('./errors.js').Failure} Failure */
+/** @typedef {import('../host-client/host-client.js').Question} Question */
+/** @typedef {import('../sdk/completions.js').CallSetup} CallSetup */
+
+/** What there is to do for a promise that is settled. */
+const settled = () => {};
+
+class Call {
+  /**
+   * @param {CallSetup} setup
+   * @param {(answer: any) => void} resolve
+   * @param {(error: unknown) => void} reject
+   */
+  constructor(setup, resolve, reject) {
+    this.setup = setup;
+    this.resolve = resolve;
+    this.reject = reject;
+    this.id = -1;
+    /** The caller's async context: foreign clients, callbacks and subscribers of the channels are called in it. */
+    const isWatched = fallbackChannel.hasSubscribers || callChannel.hasSubscribers;
+    this.scope = setup.mayCallBack || isWatched ? new AsyncResource('OPENPIPE_CALL') : undefined;
+    /** What waits for the caller's abort. @type {import('./abort.js').Waiter | undefined} */
+    this.waiter = undefined;
+    /** Once the stream is handed over. @type {Seat | undefined} */
+    this.seat = undefined;
+    /** The process is kept alive for this call. */
+    this.isHolding = false;
+    /** @type {{ meta: Meta } | undefined} */
+    this.handedOver = undefined;
+    /** @type {ForeignRequest | undefined} */
+    this.foreignStream = undefined;
+    /** @type {Map<number, ForeignRequest> | undefined} */
+    this.asks = undefined;
+    /** What foreign clients returned and threw, by ticket. @type {unknown[] | undefined} */
+    this.kept = undefined;
+  }
+
+  /**
+   * @param {{ create(body: string, options: string | null): number }} completions The native side.
+   * @param {string} body
+   * @param {string | null} options
+   */
+  start(completions, body, options) {
+    const { signal } = this.setup;
+    this.id = completions.create(body, options);
+    native.register(this.id, this);
+    native.holdProcess();
+    this.isHolding = true;
+    if (signal) {
+      this.waiter = { aborted: () => this.abort() };
+      onAbort(signal, this.waiter);
+    }
+  }
+
+  /** The caller aborts before there is an answer. */
+  abort() {
+    const progress = native.cancel(this.id);
+    this.#release();
+    this.#dropAsks();
+    const { sdk, client, signal } = this.setup;
+    const error = abortErrorOf(sdk, client, signal);
+    // `null` where it had no target yet.
+    if (progress) this.#tellOf(error, JSON.parse(progress));
+    this.reject(error);
+  }
+
+  /** Something that the call met on its way to the caller threw. @param {unknown} error */
+  fail(error) {
+    native.cancel(this.id);
+    this.#release();
+    this.#dropAsks();
+    this.reject(error);
+    this.seat?.reader?.end({ error });
+  }
+
+  /** @param {any[]} message @param {string} text @param {string} more */
+  onMessage(message, text, more) {
+    switch (message[1]) {
+      case 'completion':
+        this.#done();
+        this.#publish(
+          () => JSON.parse(more),
+          () => JSON.parse(text).usage,
+        );
+        this.#log((log) => {
+          const { attempts, head } = JSON.parse(more);
+          log.ended(attempts.at(-1), head);
+        });
+        this.resolve(
+          message[3] === null
+            ? new CompletionAnswer(this.id, message[2], text, more, this.setup.log)
+            : this.#foreignAnswer(message[3], more),
+        );
+        break;
+      case 'events':
+        this.#events(message[2], message[3]);
+        break;
+      case 'stream':
+        this.#handOver(message[2], JSON.parse(text));
+        break;
+      case 'end':
+        this.#streamEnd(message[2], undefined);
+        break;
+      case 'failure':
+        this.#failed(message[2]);
+        break;
+      case 'refused':
+        this.#done();
+        this.reject(this.#refusal(message[2], message[3]));
+        break;
+      case 'fallback':
+        this.#inScope(() => this.#movedOn(message[2]));
+        break;
+      case 'warning':
+        warnOnce(this.setup.client, message[2]);
+        break;
+      case 'ask':
+        this.#ask(message[2], message[3], text);
+        break;
+      case 'headers':
+        this.#askHeaders(message[2]);
+        break;
+      case 'pull':
+        this.#inScope(() => this.asks?.get(message[2])?.pull());
+        break;
+      case 'drop':
+        this.asks?.get(message[2])?.drop();
+        this.asks?.delete(message[2]);
+        break;
+    }
+  }
+
+  // === the answer ===
+
+  /** @param {number} ticket @param {string} metaText */
+  #foreignAnswer(ticket, metaText) {
+    const { value, request } = /** @type {{ value: any, request: ForeignRequest }} */ (this.kept?.[ticket]);
+    const { id } = this;
+    /** @type {Response | undefined} */
+    let response;
+    return {
+      value() {
+        const meta = JSON.parse(metaText);
+        defineOpenpipe(value, () => openpipeOf(id, () => meta));
+        return value;
+      },
+      get response() {
+        response ??= responseOf(
+          request.response ?? JSON.parse(metaText).head,
+          JSON.stringify(value),
+          'application/json',
+        );
+        return response;
+      },
+    };
+  }
+
+  /** @param {number | null} ticket @param {Meta} meta */
+  #handOver(ticket, meta) {
+    const { sdk, client, signal } = this.setup;
+    const id = this.id;
+    this.#release();
+    this.#log((log) => log.ended(meta.attempts.at(-1), meta.head));
+    // From here on only a reader who waits keeps anything alive, so nothing that outlives the stream may hold the reader
+    // or the stream. A function holds all that the functions beside it use: such ones are made apart, below.
+    const state = { meta };
+    this.handedOver = state;
+    if (ticket !== null) this.foreignStream = /** @type {ForeignRequest} */ (this.kept?.[ticket]);
+    const foreign = this.foreignStream;
+    const controller = new AbortController();
+    this.waiter = signal && { aborted: aborterOf(controller) };
+    const close = closerOf(id, foreign, signal, this.waiter);
+    this.seat = new Seat();
+    const reader = new EventReader(id, this.seat, !foreign, controller, close);
+    whenDropped(reader, close);
+
+    const open = opener(sdk, reader);
+    const stream = (foreign && adopt(foreign, open, controller)) ?? newStream(sdk, open, controller, client, !foreign);
+    controller.signal.addEventListener('abort', () => reader.close(), { once: true });
+    if (this.waiter) onAbort(signal, this.waiter);
+    defineOpenpipe(stream, () => openpipeOf(id, () => state.meta));
+    /** @type {Response | undefined} */
+    let response;
+    const { resolve } = this;
+    const { log } = this.setup;
+    // A promise's functions hold what it was resolved with.
+    this.resolve = this.reject = settled;
+    resolve({
+      value() {
+        log?.parsed(state.meta.head, { type: 'stream' });
+        return stream;
+      },
+      get response() {
+        response ??= responseOf(foreign?.response ?? state.meta.head, wireBody(reader), 'text/event-stream');
+        return response;
+      },
+    });
+  }
+
+  /** @param {number} bytes @param {any[] | number} events A foreign client's chunks are here already, and only counted. */
+  #events(bytes, events) {
+    const arrived = typeof events === 'number' ? (this.foreignStream?.chunks.splice(0, events) ?? []) : events;
+    this.seat?.reader?.push(arrived, bytes);
+  }
+
+  /** @param {Meta} meta @param {Error | undefined} error */
+  #streamEnd(meta, error) {
+    this.#done();
+    if (this.handedOver) this.handedOver.meta = { ...meta, head: this.handedOver.meta.head };
+    this.#publish(
+      () => meta,
+      () => meta.usage,
+    );
+    // Rust drops what it has of a stream that failed only now, when this call hears of nothing any more.
+    if (error) this.foreignStream?.drop();
+    const reader = this.seat?.reader;
+    if (!reader) return;
+    forgetDropped(reader);
+    reader.end(error && { error });
+  }
+
+  /** @param {Failure[]} failures */
+  #errorsOf(failures) {
+    const { sdk, client } = this.setup;
+    const thrownBy = (/** @type {number} */ ticket) => this.kept?.[ticket];
+    return failures.map((failure) => errorOf(sdk, client, failure, thrownBy));
+  }
+
+  /** How far the call had come when it was aborted. @param {Error} error @param {Meta & { failures: Failure[] }} progress */
+  #tellOf(error, progress) {
+    const errors = this.#errorsOf(progress.failures);
+    defineOpenpipe(error, () => openpipeOf(this.id, () => progress, errors));
+  }
+
+  /** @param {Meta & { failures: Failure[] }} failed */
+  #failed(failed) {
+    const errors = this.#errorsOf(failed.failures);
+    const error = /** @type {Error} */ (errors.at(-1));
+    if (failed.failures.at(-1)?.surface === 'client') addCause(error, errors.at(-2));
+    defineOpenpipe(error, () => openpipeOf(this.id, () => failed, errors));
+    const last = failed.attempts.at(-1);
+    if (this.handedOver) {
+      this.#log((log) => log.brokeOff(last));
+      this.#streamEnd(failed, error);
+      return;
+    }
+    this.#log((log) => log.ended(last, failed.failures.at(-1)?.head));
+    this.#done();
+    this.#publish(
+      () => failed,
+      () => undefined,
+    );
+    this.reject(error);
+  }
+
+  /** @param {string} why @param {string} message */
+  #refusal(why, message) {
+    if (why === 'argument') return new TypeError(message);
+    if (message === HAS_PASSWORD) return new TypeError(message);
+    return new this.setup.sdk.OpenAIError(message);
+  }
+
+  // === who watches ===
+
+  /** @param {{ from: any, to: any }} event */
+  #movedOn(event) {
+    this.#log((log) => log.movedOn(event));
+    if (fallbackChannel.hasSubscribers) fallbackChannel.publish(event);
+    const { onFallback, client } = this.setup;
+    if (!onFallback) return;
+    try {
+      const returned = onFallback(event);
+      Promise.resolve(returned).catch((error) => warn(client, `openpipe.onFallback rejected: ${messageOf(error)}`));
+    } catch (error) {
+      warn(client, `openpipe.onFallback threw: ${messageOf(error)}`);
+    }
+  }
+
+  /** @param {() => Meta} meta @param {() => any} usage */
+  #publish(meta, usage) {
+    if (!callChannel.hasSubscribers) return;
+    const { model, servedBy, attempts, durationMs } = meta();
+    const used = usage();
+    const event = { model, servedBy, attempts, durationMs, ...(used ? { usage: used } : {}) };
+    this.#inScope(() => callChannel.publish(event));
+  }
+
+  /** Tells the client's logger, in the caller's async context. @param {(log: import('../sdk/logging.js').CallLog) => void} tell */
+  #log(tell) {
+    const { log } = this.setup;
+    if (log) this.#inScope(() => tell(log));
+  }
+
+  // === JavaScript clients ===
+
+  /** @param {number} ask @param {Question} question @param {string} body */
+  #ask(ask, question, body) {
+    const { setup } = this;
+    const { client } = question;
+    const request = this.#newRequest(ask);
+    // What making the client's function throws is the client's failure like any other.
+    const create = (/** @type {any} */ given, /** @type {any} */ options) =>
+      setup.clientFunction(client)(given, options);
+    this.#inScope(() => request.start(create, question, body, () => setup.clientKey(client)));
+  }
+
+  /** @param {number} ask */
+  #askHeaders(ask) {
+    const { setup } = this;
+    const request = this.#newRequest(ask);
+    this.#inScope(() =>
+      request.tellHeaders(
+        () => setup.ownHeaders(),
+        () => setup.clientKey(SDK_OPENAI),
+      ),
+    );
+  }
+
+  /** @param {number} ask */
+  #newRequest(ask) {
+    this.kept ??= [];
+    this.asks ??= new Map();
+    const kept = this.kept;
+    const request = new ForeignRequest(this.id, ask, (value) => kept.push(value) - 1);
+    this.asks.set(ask, request);
+    return request;
+  }
+
+  #dropAsks() {
+    for (const request of this.asks?.values() ?? []) request.drop();
+    this.asks?.clear();
+  }
+
+  // === the end ===
+
+  /** Nothing more comes of this call. */
+  #done() {
+    native.unregister(this.id);
+    this.#release();
+  }
+
+  /** Lets go of what keeps the process alive and of the caller's signal. */
+  #release() {
+    if (this.isHolding) native.releaseProcess();
+    this.isHolding = false;
+    if (this.waiter) offAbort(this.setup.signal, this.waiter);
+    this.waiter = undefined;
+  }
+
+  /** @template T @param {() => T} work @returns {T} */
+  #inScope(work) {
+    return this.scope ? this.scope.runInAsyncScope(work) : work();
+  }
+}
+
+/** What was thrown as text; whatever it was, this does not throw in turn. @param {unknown} error */
+function messageOf(error) {
+  try {
+    return String(error instanceof Error ? error.message : error);
+  } catch {
+    return 'something that has no text';
+  }
+}
+
+/**
+ * Ends a stream that its reader leaves, or drops. Must not hold the reader.
+ * @param {number} id @param {ForeignRequest | undefined} foreign @param {AbortSignal | undefined} signal
+ * @param {import('./abort.js').Waiter | undefined} waiter
+ */
+function closerOf(id, foreign, signal, waiter) {
+  return () => {
+    native.cancel(id);
+    foreign?.drop();
+    if (waiter) offAbort(signal, waiter);
+  };
+}
+
+/** What the caller's signal does to a stream. Must not hold it. @param {AbortController} controller */
+function aborterOf(controller) {
+  const weak = new WeakRef(controller);
+  return () => weak.deref()?.abort();
+}
+
+/**
+ * Hands the very stream of a client through: its chunks come by way of the reader, because some were read already.
+ * @param {ForeignRequest} foreign @param {() => AsyncIterator<any>} open @param {AbortController} controller
+ * @returns {any} `undefined` where the stream does not let itself be changed.
+ */
+function adopt(foreign, open, controller) {
+  const stream = foreign.stream;
+  try {
+    if (!isSdkStream(stream)) return undefined;
+    // Its own iterator is open by now.
+    stream.iterator = open;
+    // openai 7 puts an iterator of its own on each stream, others have theirs in a subclass: they have seen the chunks.
+    Object.defineProperty(stream, Symbol.asyncIterator, { value: open, writable: true, configurable: true });
+    // An SDK's iterator aborts its own controller when it fails, before it says so; the reader's is the caller's alone.
+    stream.controller = controller;
+  } catch {
+    return undefined;
+  }
+  foreign.handedThrough();
+  return stream;
+}
+
+module.exports = { Call };

@@ -1,0 +1,98 @@
+'use strict';
+/**
+ * The chunks of a stream, made of what Rust tells of its events (crates/core/src/stream/delta.rs): most are like one before but
+ * for a text, and only that crosses the boundary and is parsed.
+ */
+
+/** @typedef {(string | number)[]} Path */
+
+/** Makes the chunks of one stream. */
+class Chunks {
+  /** @type {Template | undefined} */ #template;
+
+  /**
+   * @param {any} told A chunk; or one that is the template of what follows, and the paths to the texts that vary; or the
+   *   only text, or the texts, of one that is like the last template.
+   */
+  chunkOf(told) {
+    if (typeof told === 'string') return this.#alike([told]);
+    if (!Array.isArray(told)) return told;
+    if (typeof told[0] === 'string') return this.#alike(told);
+    const [chunk, paths] = told;
+    this.#template = new Template(chunk, paths);
+    // Whoever gets a chunk may change it, so the template itself is not given away.
+    return this.#alike(paths.map((/** @type {Path} */ path) => textAt(chunk, path)));
+  }
+
+  /** @param {string[]} texts */
+  #alike(texts) {
+    return /** @type {Template} */ (this.#template).chunkWith(texts);
+  }
+}
+
+/** A chunk that others are like. */
+class Template {
+  /** @param {any} chunk @param {Path[]} paths */
+  constructor(chunk, paths) {
+    const [choice] = chunk.choices;
+    this.chunk = chunk;
+    this.choice = choice;
+    this.delta = choice.delta;
+    this.paths = paths;
+    /** What has to be copied besides, in each of them. */
+    this.inChunk = nestedIn(chunk, 'choices');
+    this.inChoice = nestedIn(choice, 'delta');
+    this.inDelta = nestedIn(choice.delta);
+  }
+
+  /** @param {string[]} texts In the order of the paths. */
+  chunkWith(texts) {
+    // Each level has its own expression: V8 copies an object at one go where it has seen few shapes of them.
+    const delta = { ...this.delta };
+    copyNested(delta, this.inDelta);
+    const choice = { ...this.choice };
+    copyNested(choice, this.inChoice);
+    choice.delta = delta;
+    const chunk = { ...this.chunk };
+    copyNested(chunk, this.inChunk);
+    chunk.choices = [choice];
+    for (let index = 0; index < texts.length; index += 1) {
+      const path = /** @type {Path} */ (this.paths[index]);
+      ownerOf(chunk, path)[/** @type {string} */ (path.at(-1))] = texts[index];
+    }
+    return chunk;
+  }
+}
+
+/** The object that the last name of a path is of. @param {any} chunk @param {Path} path */
+function ownerOf(chunk, path) {
+  let owner = chunk;
+  for (let index = 0; index < path.length - 1; index += 1) owner = owner[/** @type {string} */ (path[index])];
+  return owner;
+}
+
+/** @param {any} chunk @param {Path} path @returns {string} */
+const textAt = (chunk, path) => ownerOf(chunk, path)[/** @type {string} */ (path.at(-1))];
+
+/** The names of an object's members that are objects. @param {any} object @param {string} [but] */
+function nestedIn(object, but) {
+  return Object.keys(object).filter(
+    (name) => name !== but && typeof object[name] === 'object' && object[name] !== null,
+  );
+}
+
+/** @param {any} object @param {string[]} names */
+function copyNested(object, names) {
+  for (const name of names) object[name] = copyOf(object[name]);
+}
+
+/** A copy of what `JSON.parse` made. @param {any} value @returns {any} */
+function copyOf(value) {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(copyOf);
+  const copy = { ...value };
+  copyNested(copy, nestedIn(copy));
+  return copy;
+}
+
+module.exports = { Chunks };

@@ -1,0 +1,290 @@
+'use strict';
+/** The reader's side of a stream: events that came, and the iterator that hands them out. */
+
+const native = require('../native/native.js');
+const { Chunks } = require('./delta.js');
+
+/** Bytes that are given back to the window at once, so that not every event costs a call. */
+const GIVE_BACK_BYTES = 64 * 1024;
+/** Events that were taken are let go at once when they are so many, and not fewer than those that wait. */
+const LET_GO_EVENTS = 64;
+
+/**
+ * Where the call of a stream finds its reader. Nothing but a reader who waits is held by it, so that a stream which is dropped
+ * unread is collected and its connection closed (see `whenDropped`).
+ */
+class Seat {
+  constructor() {
+    /** Who waits for an event. @type {EventReader<any> | undefined} */
+    this.waiting = undefined;
+    /** @type {WeakRef<EventReader<any>> | undefined} */
+    this.weak = undefined;
+  }
+
+  /** @returns {EventReader<any> | undefined} */
+  get reader() {
+    return this.waiting ?? this.weak?.deref();
+  }
+}
+
+/**
+ * The events of one stream on their way to its reader. An async iterator.
+ * @template T
+ */
+class EventReader {
+  /**
+   * @param {number} call
+   * @param {Seat} seat
+   * @param {boolean} isOwn Not of a JavaScript client, whose chunks are here already.
+   * @param {AbortController} controller The stream's. The caller's signal aborts it as long as somebody holds it, and who
+   *   iterates may have nothing but the reader.
+   * @param {() => void} onClose Called when the reader leaves before the end.
+   */
+  constructor(call, seat, isOwn, controller, onClose) {
+    this.call = call;
+    this.seat = seat;
+    seat.weak = new WeakRef(this);
+    this.controller = controller;
+    this.onClose = onClose;
+    this.chunks = isOwn ? new Chunks() : undefined;
+    /** Set where each chunk's choices are to have a `finish_reason`. */
+    this.completes = false;
+    /** What was told of events that nobody has taken yet. @type {any[]} */
+    this.events = [];
+    this.head = 0;
+    /** The batches in `events`: where each ends, and its bytes. @type {{ end: number, bytes: number }[]} */
+    this.batches = [];
+    this.taken = 0;
+    this.arrived = 0;
+    this.owed = 0;
+    /** @type {{ resolve: (result: IteratorResult<T>) => void, reject: (error: unknown) => void }[]} */
+    this.waiters = [];
+    this.ended = false;
+    /** The reader was told of the end. */
+    this.isOver = false;
+    /** The reader left before the end. */
+    this.left = false;
+    /** @type {{ error: unknown } | undefined} */
+    this.failure = undefined;
+  }
+
+  /** @param {any[]} events @param {number} bytes */
+  push(events, bytes) {
+    if (this.ended) return;
+    this.arrived += events.length;
+    // What is taken at once needs no batch to be counted by. So come nearly all events of a model that takes its time.
+    const isTaken = this.waiters.length >= events.length;
+    if (!isTaken) this.batches.push({ end: this.arrived, bytes });
+    for (const event of events) {
+      const waiter = this.waiters.shift();
+      if (waiter) {
+        this.#settled();
+        this.#took();
+        waiter.resolve({ value: this.#chunkOf(event), done: false });
+      } else {
+        this.events.push(event);
+      }
+    }
+    if (isTaken) this.#owe(bytes);
+  }
+
+  /** The stream has ended, well or with an error; what came before is still handed out. @param {{ error: unknown }} [failure] */
+  end(failure) {
+    if (this.ended) return;
+    this.ended = true;
+    this.failure = failure;
+    for (const waiter of this.waiters.splice(0)) {
+      this.isOver = true;
+      if (this.failure) {
+        waiter.reject(this.failure.error);
+        this.failure = undefined;
+      } else {
+        waiter.resolve({ value: undefined, done: true });
+      }
+    }
+    this.#settled();
+  }
+
+  /** The reader leaves: nothing more is handed out, and the connection is closed. */
+  close() {
+    this.events = [];
+    this.head = 0;
+    this.failure = undefined;
+    if (this.ended) return;
+    this.left = true;
+    this.end();
+    this.onClose();
+  }
+
+  /** @returns {Promise<IteratorResult<T>>} */
+  next() {
+    if (this.head < this.events.length) {
+      const value = this.#chunkOf(this.events[this.head++]);
+      // A reader who is always behind never takes the last one.
+      if (this.head === this.events.length || (this.head >= LET_GO_EVENTS && this.head * 2 >= this.events.length)) {
+        this.events = this.events.slice(this.head);
+        this.head = 0;
+      }
+      this.#took();
+      return Promise.resolve({ value, done: false });
+    }
+    if (this.failure) {
+      const { error } = this.failure;
+      this.failure = undefined;
+      this.isOver = true;
+      return Promise.reject(error);
+    }
+    if (this.ended) {
+      this.isOver = true;
+      return Promise.resolve({ value: undefined, done: true });
+    }
+    return new Promise((resolve, reject) => {
+      this.waiters.push({ resolve, reject });
+      if (this.seat.waiting) return;
+      this.seat.waiting = this;
+      native.holdProcess();
+    });
+  }
+
+  /** @param {any} [value] @returns {Promise<IteratorResult<T>>} */
+  return(value) {
+    this.#leave();
+    return Promise.resolve({ value, done: true });
+  }
+
+  /** @param {unknown} error @returns {Promise<IteratorResult<T>>} */
+  throw(error) {
+    this.#leave();
+    return Promise.reject(error);
+  }
+
+  [Symbol.asyncIterator]() {
+    return this;
+  }
+
+  /** As in the SDK, whose iterator says to all that listen that it was left, also where everything has come by then. */
+  #leave() {
+    if (!this.isOver) this.controller.abort();
+    this.close();
+  }
+
+  /** @param {any} event @returns {T} */
+  #chunkOf(event) {
+    const chunk = this.chunks ? this.chunks.chunkOf(event) : event;
+    return this.completes ? withFinishReasons(chunk) : chunk;
+  }
+
+  #settled() {
+    if (this.waiters.length > 0 || !this.seat.waiting) return;
+    this.seat.waiting = undefined;
+    native.releaseProcess();
+  }
+
+  /** An event was taken; when its batch is used up, its bytes are given back to the window. */
+  #took() {
+    this.taken += 1;
+    let batch = this.batches[0];
+    while (batch && this.taken >= batch.end) {
+      this.batches.shift();
+      this.#owe(batch.bytes);
+      batch = this.batches[0];
+    }
+  }
+
+  /** Bytes whose events were taken are given back to the window, many at once. @param {number} bytes */
+  #owe(bytes) {
+    this.owed += bytes;
+    if (this.owed >= GIVE_BACK_BYTES && !this.ended) {
+      native.consumed(this.call, this.owed);
+      this.owed = 0;
+    }
+  }
+}
+
+/** What is left to do for a stream that nobody can read any more. */
+const dropped = new FinalizationRegistry((/** @type {() => void} */ close) => close());
+
+/**
+ * Calls `close` when `reader` has been dropped. `close` must not hold it.
+ * @param {EventReader<any>} reader
+ * @param {() => void} close
+ */
+function whenDropped(reader, close) {
+  dropped.register(reader, close, reader);
+}
+
+/** @param {EventReader<any>} reader */
+function forgetDropped(reader) {
+  dropped.unregister(reader);
+}
+
+/**
+ * The function by which the SDK's `Stream` opens its iterator: once, as there.
+ * @param {import('../sdk/sdk.js').Sdk} sdk
+ * @param {EventReader<any>} reader
+ */
+function opener(sdk, reader) {
+  let opened = false;
+  return (completes = false) => {
+    if (opened) return refused(sdk);
+    opened = true;
+    reader.completes = completes;
+    return reader;
+  };
+}
+
+/**
+ * What a stream that was opened before is iterated by: who reads it is told so, as in the SDK.
+ * @param {import('../sdk/sdk.js').Sdk} sdk @returns {AsyncGenerator<never>}
+ */
+async function* refused(sdk) {
+  throw new sdk.OpenAIError('Cannot iterate over a consumed stream, use `.tee()` to split the stream.');
+}
+
+/**
+ * The SDK's stream of a reader's events. openai 7 gives each chunk's choices a `finish_reason`, `null` where the server left
+ * it out, by an iterator on the stream itself, which `tee()` goes around: so does this.
+ * @param {import('../sdk/sdk.js').Sdk} sdk @param {(completes?: boolean) => AsyncIterator<any>} open @param {AbortController} controller
+ * @param {any} client @param {boolean} isOwn Not that of a JavaScript client, which has its say about its own chunks.
+ */
+function newStream(sdk, open, controller, client, isOwn) {
+  const stream = new sdk.Stream(open, controller, client);
+  if (!isOwn || (sdk.major ?? 0) < 7) return stream;
+  stream[Symbol.asyncIterator] = () => open(true);
+  return stream;
+}
+
+/** @param {any} chunk */
+function withFinishReasons(chunk) {
+  if (!Array.isArray(chunk?.choices)) return chunk;
+  if (chunk.choices.every((/** @type {any} */ choice) => choice?.finish_reason !== undefined)) return chunk;
+  const choices = chunk.choices.map((/** @type {any} */ choice) => ({
+    ...choice,
+    // One that is no object must not fail the reader in the middle of a batch.
+    finish_reason: choice?.finish_reason ?? null,
+  }));
+  return { ...chunk, choices };
+}
+
+/** The events as they came over the wire, for a `Response` that is read by hand. @param {EventReader<any>} reader */
+function wireBody(reader) {
+  const encoder = new TextEncoder();
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        const { value, done } = await reader.next();
+        // As that of `fetch`: what was aborted has no end, and must not look as if it had.
+        if (done && reader.left) throw new DOMException('This operation was aborted', 'AbortError');
+        controller.enqueue(encoder.encode(`data: ${done ? '[DONE]' : JSON.stringify(value)}\n\n`));
+        if (done) controller.close();
+      },
+      cancel() {
+        reader.close();
+      },
+    },
+    // Nothing is read ahead: a response that is only looked at must not take the events from who reads the stream.
+    { highWaterMark: 0 },
+  );
+}
+
+module.exports = { EventReader, Seat, forgetDropped, newStream, opener, whenDropped, wireBody };

@@ -1,0 +1,91 @@
+'use strict';
+/** Loads the addon. Where that fails, the error says for which machine, what was looked for, and how to get it. */
+
+const NAME = 'openpipe-native';
+
+/** The machines with a package of their own: what `napi.targets` in package.json comes to. */
+const PREBUILT = [
+  'linux-x64-gnu',
+  'linux-x64-musl',
+  'linux-arm64-gnu',
+  'linux-arm64-musl',
+  'darwin-x64',
+  'darwin-arm64',
+  'win32-x64-msvc',
+  'win32-arm64-msvc',
+];
+
+/** @returns {typeof import('../../binding.js')} */
+function loadBinding() {
+  try {
+    return require('../../binding.js');
+  } catch (error) {
+    throw explained(error);
+  }
+}
+
+/** @param {unknown} error What binding.js, which the napi CLI generates, threw. */
+function explained(error) {
+  const { platform, arch } = process;
+  const abi = abiOfProcess();
+  const machine = [platform, arch, ...(abi ? [abi] : [])].join('-');
+  const file = `${NAME}.${machine}.node`;
+  const chosen = process.env.NAPI_RS_NATIVE_LIBRARY_PATH;
+  const found = chosen === undefined ? [`../${file}`, `${NAME}-${machine}`].find(isThere) : chosen;
+  const head = `${NAME} has no native addon for this machine: ${platform}, ${arch}${abi ? `, ${abi}` : ''}.`;
+
+  if (found !== undefined) {
+    const reason = failureOf(found);
+    const from = chosen === undefined ? 'is installed' : 'is what NAPI_RS_NATIVE_LIBRARY_PATH names';
+    return new Error(
+      `${head} ${name(found)} ${from}, but cannot be loaded: ${reason instanceof Error ? reason.message : error}\n${HOW_TO_BUILD}`,
+      { cause: reason ?? error },
+    );
+  }
+  const sought = `Looked for the package ${NAME}-${machine}, and for a build of one's own, ${file}.`;
+  const why = PREBUILT.includes(machine)
+    ? `npm installs that package along with ${NAME}. It is missing where optional dependencies are left out ` +
+      `(--omit=optional), and where node_modules or the lock file come from another kind of machine: then remove both ` +
+      `and install again.`
+    : `There is no such package: binaries are published for ${PREBUILT.join(', ')}.`;
+  return new Error(`${head} ${sought}\n${why}\n${HOW_TO_BUILD}`, { cause: error });
+}
+
+const HOW_TO_BUILD =
+  `To build it, with Rust 1.88 or newer and a C compiler: "npm ci && npm run build" in a checkout of ${NAME}. ` +
+  `Then install the checkout, or set NAPI_RS_NATIVE_LIBRARY_PATH to the .node file that was made.`;
+
+/** What comes after the architecture in a package's name: which C library Linux has, which compiler made Windows' Node.js. */
+function abiOfProcess() {
+  if (process.platform === 'win32') return 'msvc';
+  if (process.platform !== 'linux') return undefined;
+  const report = /** @type {any} */ (process.report?.getReport());
+  return report?.header && !report.header.glibcVersionRuntime ? 'musl' : 'gnu';
+}
+
+/** @param {string} specifier */
+function isThere(specifier) {
+  try {
+    require.resolve(specifier);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** binding.js hides its reasons behind one another. @param {string} specifier @returns {unknown} why it cannot be loaded */
+function failureOf(specifier) {
+  try {
+    require(specifier);
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+/** @param {string} specifier */
+function name(specifier) {
+  return specifier.replace(/^\.\.\//, '');
+}
+
+module.exports = { loadBinding, PREBUILT };

@@ -1,0 +1,152 @@
+'use strict';
+/** The class `OpenPipe`: OpenPipe's own API, for what is no chat completion. */
+
+const { readEnv } = require('../native/environment.js');
+const { errorOf } = require('../call/errors.js');
+const native = require('../native/native.js');
+const reports = require('../reports/reports.js');
+
+/** Where OpenPipe is, unless something else is said. */
+const OPENPIPE_URL = 'https://api.openpipe.ai/api/v1';
+/** A request's time, in milliseconds, as in the SDK. */
+const TIMEOUT = 600_000;
+
+/**
+ * Every endpoint: its method, and its path, in which `{}` is an argument that comes before the body.
+ * @type {Record<string, [method: string, path: string]>}
+ */
+const ENDPOINTS = {
+  report: ['POST', '/report'],
+  reportAnthropic: ['POST', '/report-anthropic'],
+  updateLogMetadata: ['POST', '/logs/update-metadata'],
+  updateLogTags: ['POST', '/logs/update-tags'],
+  getCriterionJudgement: ['POST', '/criteria/judge'],
+  createDataset: ['POST', '/datasets'],
+  listDatasets: ['GET', '/datasets'],
+  deleteDataset: ['DELETE', '/datasets/{}'],
+  createDatasetEntries: ['POST', '/datasets/{}/entries'],
+  createModel: ['POST', '/models'],
+  listModels: ['GET', '/models'],
+  getModel: ['GET', '/models/{}'],
+  deleteModel: ['DELETE', '/models/{}'],
+};
+
+/**
+ * What the instances were made with; kept beside them, so that no key can be seen in one.
+ * @type {WeakMap<object, { apiKey: string | undefined, baseUrl: string }>}
+ */
+const configs = new WeakMap();
+
+/** An option that must be a string. @param {string} name @param {unknown} value @returns {string | undefined} */
+function text(name, value) {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== 'string') throw new TypeError(`\`${name}\` must be a string, got a ${typeof value}`);
+  return value.trim() || undefined;
+}
+
+/**
+ * Makes the class on top of one copy of the `openai` package, whose errors it throws.
+ * @param {import('../sdk/sdk.js').Sdk} sdk
+ */
+function defineOpenPipe(sdk) {
+  class OpenPipe {
+    /** @param {{ apiKey?: string, baseUrl?: string }} [config] */
+    constructor(config = {}) {
+      if (typeof config !== 'object' || config === null) {
+        throw new TypeError('the argument of OpenPipe must be an object: { apiKey, baseUrl }');
+      }
+      const { apiKey, baseUrl, baseURL } = /** @type {Record<string, unknown>} */ (config);
+      configs.set(this, {
+        apiKey: text('apiKey', apiKey) ?? readEnv('OPENPIPE_API_KEY'),
+        baseUrl: (text('baseUrl', baseUrl ?? baseURL) ?? readEnv('OPENPIPE_BASE_URL') ?? OPENPIPE_URL).replace(
+          /\/+$/,
+          '',
+        ),
+      });
+    }
+  }
+
+  for (const [name, [method, path]] of Object.entries(ENDPOINTS)) {
+    Object.defineProperty(OpenPipe.prototype, name, {
+      configurable: true,
+      writable: true,
+      /** @this {OpenPipe} @param {unknown[]} args */
+      async value(...args) {
+        const config = configs.get(this);
+        if (!config) throw new TypeError(`${name} was called on an object that is not an OpenPipe client`);
+        return send(sdk, config, name, method, path, args);
+      },
+    });
+  }
+  return OpenPipe;
+}
+
+/**
+ * @param {import('../sdk/sdk.js').Sdk} sdk
+ * @param {{ apiKey: string | undefined, baseUrl: string }} config
+ * @param {string} name @param {string} method @param {string} path @param {unknown[]} args
+ */
+async function send(sdk, config, name, method, path, args) {
+  if (!config.apiKey) {
+    throw new sdk.OpenAIError(
+      'there is no OpenPipe key: set the environment variable OPENPIPE_API_KEY, or the option `apiKey`, as in new OpenPipe({ apiKey })',
+    );
+  }
+  const rest = [...args];
+  const filled = path.replace('{}', () => {
+    const id = rest.shift();
+    if (typeof id !== 'string' || id === '')
+      throw new TypeError(`the first argument of ${name} must be a non-empty string`);
+    return encodeURIComponent(id);
+  });
+  /** @type {[string, string][]} */
+  const headers = [
+    ['authorization', `Bearer ${config.apiKey}`],
+    ['accept', 'application/json'],
+    ['user-agent', `openpipe-native/${native.version()}`],
+  ];
+  let body = '';
+  if (method === 'POST') {
+    if (typeof rest[0] !== 'object' || rest[0] === null) throw new TypeError(`the body of ${name} must be an object`);
+    body = JSON.stringify(rest[0]);
+    headers.push(['content-type', 'application/json']);
+  }
+  reports.start();
+  const url = config.baseUrl + filled;
+  const { head, failure, text: answer } = await reports.request(method, url, headers, body, TIMEOUT).catch(refused);
+  return read(sdk, head, failure, answer);
+}
+
+/** What the addon refuses to send: a URL, or a key, that cannot be one. @param {any} error @returns {never} */
+function refused(error) {
+  if (error?.code !== 'InvalidArg') throw error;
+  // Of the headers only the key is the user's.
+  const isKey = error.message.startsWith('`headers`');
+  throw new TypeError(isKey ? '`apiKey` holds a character that an HTTP header cannot carry' : error.message);
+}
+
+/** @param {import('../sdk/sdk.js').Sdk} sdk @param {any} head @param {any} failure @param {string} answer */
+function read(sdk, head, failure, answer) {
+  if (failure) throw errorOf(sdk, { makeStatusError: sdk.APIError.generate }, failure, () => undefined);
+  let json;
+  try {
+    json = answer === '' ? undefined : JSON.parse(answer);
+  } catch {
+    json = undefined;
+  }
+  const headers = new Headers(head.headers);
+  if (head.status >= 200 && head.status < 300) {
+    if (json !== undefined || answer === '') return json;
+    throw new sdk.APIError(undefined, undefined, 'the response is not JSON', headers);
+  }
+  // OpenPipe's errors are objects with a message of their own; the SDK looks for one under `error`.
+  const error = json && typeof json === 'object' ? { error: json.error ?? json } : undefined;
+  throw sdk.APIError.generate(head.status, error, error ? undefined : answer, headers);
+}
+
+/** What an instance was made with, where it is one of any copy. @param {unknown} value */
+function configOf(value) {
+  return typeof value === 'object' && value !== null ? configs.get(value) : undefined;
+}
+
+module.exports = { OPENPIPE_URL, configOf, defineOpenPipe };

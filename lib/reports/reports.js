@@ -1,0 +1,228 @@
+'use strict';
+/** The JavaScript side of reports: who waits for them, the end of the process, and the way out through `fetch`. */
+
+const native = require('../native/native.js');
+const { warn } = require('../sdk/warnings.js');
+
+/** A process that has nothing else to do stays alive for its reports so long, in milliseconds. */
+const PATIENCE = 5000;
+/** After a `fetch` that came to nothing the next one waits for so many turns of so many milliseconds each. */
+const BREAK = { turns: 10, milliseconds: 50 };
+/** What `fetch` has held the process for is part of the wait at its end, if it is not longer ago, in milliseconds. */
+const JUST_NOW = 1000;
+/** `flush()` waits so long, in milliseconds; what is pending then is still delivered if it can be. */
+const FLUSH_TIME = 30_000;
+
+/** @typedef {{ delivered: number, dropped: number, pending: number }} Counts */
+
+/** @type {Map<number, (counts: Counts) => void>} */
+const flushes = new Map();
+/** @type {Map<number, (answer: { head: any, failure: any, text: string }) => void>} */
+const requests = new Map();
+/** @type {Map<number, AbortController>} */
+const deliveries = new Map();
+let nextFlush = 0;
+/** The client whose logger gets warnings of reports: the last one that was made. @type {WeakRef<object> | undefined} */
+let client;
+
+const receiver = {
+  /** @param {unknown} error */
+  fail(error) {
+    warn(client?.deref(), `reports: ${String(error)}`);
+  },
+
+  /** @param {any[]} message @param {string} text */
+  onMessage(message, text) {
+    switch (message[1]) {
+      case 'flushed':
+        take(
+          flushes,
+          message[2],
+        )?.({ delivered: message[3].delivered, dropped: message[3].dropped, pending: message[3].pending });
+        break;
+      case 'response':
+        take(requests, message[2])?.({ head: message[3], failure: message[4], text });
+        break;
+      case 'warning':
+        warn(client?.deref(), message[2]);
+        break;
+      case 'deliver':
+        deliver(message[2], message[3], text);
+        break;
+      case 'drop':
+        take(deliveries, message[2])?.abort();
+        break;
+    }
+  },
+};
+
+/** @template T @param {Map<number, T>} map @param {number} key @returns {T | undefined} */
+function take(map, key) {
+  const value = map.get(key);
+  map.delete(key);
+  return value;
+}
+
+/** Between what times `fetch` had reports to deliver, without a break; then nothing else may have kept the process alive. */
+const held = { from: 0, to: -Infinity };
+/** The last delivery took all its time. */
+let isHanging = false;
+
+/** How many of them are under way. */
+let underWay = 0;
+
+/**
+ * A `fetch` under way keeps the process alive, whatever there is to say against it. So once one has come to nothing, the next
+ * waits until none is under way, and some turns of the event loop more, in which a process that has nothing else to do finds
+ * its end (see `linger`). Turns, because a busy machine takes its time to close the connections of those that came to nothing.
+ * Then one at a time tries, until an answer comes.
+ */
+async function afterBreak() {
+  for (let turns = 0; isHanging && turns < BREAK.turns; turns = underWay > 0 ? 0 : turns + 1) {
+    await new Promise((resolve) => setTimeout(resolve, BREAK.milliseconds).unref());
+  }
+}
+
+/** @param {{ url: string, headers: [string, string][] }} to @param {string} body @param {AbortSignal} signal */
+async function delivered(to, body, signal) {
+  const response = await fetch(to.url, { method: 'POST', headers: to.headers, body, signal });
+  await response.arrayBuffer();
+  return response;
+}
+
+/** @param {AbortSignal} signal @returns {Promise<never>} */
+function whenAborted(signal) {
+  return new Promise((_, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+  });
+}
+
+/** Delivers a report through `fetch`, as it is by then. @param {number} ask @param {{ url: string, headers: [string, string][] }} to @param {string} body */
+async function deliver(ask, to, body) {
+  const controller = new AbortController();
+  deliveries.set(ask, controller);
+  await afterBreak();
+  if (isEnding) controller.abort();
+  if (underWay === 0) held.from = performance.now();
+  underWay += 1;
+  const timer = setTimeout(() => {
+    isHanging = true;
+    controller.abort();
+  }, PATIENCE);
+  let answer;
+  try {
+    const { signal } = controller;
+    // One that is not Node's own may not listen to its signal.
+    const response = await Promise.race([delivered(to, body, signal), whenAborted(signal)]);
+    isHanging = false;
+    answer = { response: { status: response.status, headers: [...response.headers] } };
+  } catch {
+    // Whatever it was, no response came: to the core that is a connection that failed.
+    answer = { error: { names: ['FetchError'], message: 'fetch failed', ticket: 0 } };
+  }
+  clearTimeout(timer);
+  deliveries.delete(ask);
+  underWay -= 1;
+  held.to = performance.now();
+  native.answer(native.REPORTS, ask, JSON.stringify(answer));
+}
+
+let started = false;
+
+/** Makes ready for reports. @param {object} [of] A client, for its logger. */
+function start(of) {
+  if (of) client = new WeakRef(of);
+  if (started) return;
+  started = true;
+  native.register(native.REPORTS, receiver);
+  lingerers().add(linger);
+}
+
+/** Where the copies of this module that a process has (test runners load it again and again) find each other. */
+const LINGERERS = Symbol.for('openpipe-native.lingerers');
+
+/** Who lingers before the process ends: each copy of this module, with one listener for them all. @returns {Set<() => void>} */
+function lingerers() {
+  const shared = /** @type {any} */ (process);
+  if (!shared[LINGERERS]) {
+    const all = new Set();
+    Object.defineProperty(shared, LINGERERS, { value: all });
+    process.on('beforeExit', () => all.forEach((each) => each()));
+  }
+  return shared[LINGERERS];
+}
+
+let lingered = false;
+/** The process has waited for its reports, and nobody has asked for them since. */
+let isEnding = false;
+
+/** The process has nothing else to do: it waits for its reports, once; and again where that left none, and more came. */
+async function linger() {
+  if (lingered || native.pendingReports() === 0) return;
+  lingered = true;
+  // What `fetch` has held it for until now is part of the wait.
+  const waited = performance.now() - held.to < JUST_NOW ? held.to - held.from : 0;
+  const { pending } = await flush(Math.max(0, PATIENCE - waited));
+  lingered = pending > 0;
+  if (!lingered) return;
+  isEnding = true;
+  for (const controller of deliveries.values()) controller.abort();
+}
+
+/** Who waits for the reports of a call, by its number. @type {Map<number, Promise<void>>} */
+const waits = new Map();
+
+/**
+ * Settles when the reports of a call are delivered or given up, or were waited for long enough.
+ * @param {number} call
+ * @returns {Promise<void>}
+ */
+function whenReported(call) {
+  const waiting = waits.get(call);
+  if (waiting) return waiting;
+  isEnding = false;
+  const reported = new Promise((/** @type {(value: void) => void} */ resolve) => {
+    native.holdProcess();
+    native.watchReports(call, () => {
+      native.releaseProcess();
+      waits.delete(call);
+      resolve();
+    });
+  });
+  waits.set(call, reported);
+  return reported;
+}
+
+/** Delivers what is queued. @param {number} [milliseconds] @returns {Promise<Counts>} */
+function flush(milliseconds = FLUSH_TIME) {
+  isEnding = false;
+  return new Promise((resolve) => {
+    const number = nextFlush++;
+    native.holdProcess();
+    flushes.set(number, (counts) => {
+      native.releaseProcess();
+      resolve(counts);
+    });
+    native.flush(number, milliseconds);
+  });
+}
+
+/**
+ * Sends one request of OpenPipe's API.
+ * @param {string} method @param {string} url @param {[string, string | null][]} headers @param {string} body @param {number} milliseconds
+ * @returns {Promise<{ head: any, failure: any, text: string }>}
+ */
+function request(method, url, headers, body, milliseconds) {
+  return new Promise((resolve) => {
+    const number = native.request(method, url, headers, body, milliseconds);
+    native.holdProcess();
+    requests.set(number, (answer) => {
+      native.releaseProcess();
+      resolve(answer);
+    });
+  });
+}
+
+module.exports = { flush, request, start, whenReported };

@@ -1,0 +1,282 @@
+'use strict';
+/**
+ * What a client's logger is told of our calls, in the form in which the SDK tells of its own (`logger`, `logLevel`,
+ * `OPENAI_LOG`): a line for each target, under an id of its own. Nothing is made where the level is off. What goes through
+ * the SDK's transport, the SDK tells of itself.
+ *
+ * The core tells of a target when it is done, so its retries are a number in its one line.
+ */
+
+const native = require('../native/native.js');
+
+/** @typedef {import('../../types.js').Attempt} Attempt */
+/** @typedef {{ status: number, headers: [string, string][], url: string }} Head */
+/**
+ * Where the services are, as the client knows it.
+ * @typedef {object} Places
+ * @property {(service: string) => string | undefined} url
+ * @property {(service: string) => [string, string][]} headers
+ * @property {(service: string) => boolean} toldBySdk Whether it is called through the SDK's transport.
+ * @property {boolean} cached The client asks for OpenPipe's cache by default.
+ * @property {() => string[]} secrets As they are by now: a function may have given another key.
+ * @property {boolean} showsBodies Up to openai 6 bodies are told, in 7 their length.
+ */
+
+/** As in the SDK. @type {Record<string, number>} */
+const LEVELS = { off: 0, error: 200, warn: 300, info: 400, debug: 500 };
+const INFO = 400;
+const DEBUG = 500;
+
+/** Members of a query that do; compared without `-` and `_`. */
+const SECRET_QUERY =
+  /^(x?(apikey|key|accesstoken|refreshtoken|sessiontoken|sessionid|idtoken|authtoken|authorization|token|password|clientsecret|signingsecret|sig|signature|amzsecuritytoken|amzsignature|amzcredential|googsignature|googcredential))$/i;
+
+/** Failures that the SDK tries again: what is left of them is told as the last try. */
+const RETRYABLE = new Set(['timeout', 'connection', 'rate_limit', 'server_error']);
+
+/** @param {any} client */
+function levelOf(client) {
+  return client.logger ? (LEVELS[client.logLevel] ?? LEVELS.off ?? 0) : 0;
+}
+
+/** The log of one call; `undefined` where nobody wants it. @param {any} client @param {() => Places} places */
+function callLog(client, places) {
+  return levelOf(client) >= INFO ? new CallLog(client, places()) : undefined;
+}
+
+class CallLog {
+  /** @param {any} client @param {Places} places */
+  constructor(client, places) {
+    this.client = client;
+    this.places = places;
+    this.isDebug = levelOf(client) >= DEBUG;
+    this.id = newId();
+    /** The id of the target before this one. @type {string | undefined} */
+    this.before = undefined;
+    this.startedAt = Date.now();
+    /** @type {{ text: string, options: any, given: any } | undefined} */
+    this.request = undefined;
+    /** Where the target at hand is, if the call's own options say so. @type {string | undefined} */
+    this.ownUrl = undefined;
+  }
+
+  /**
+   * The call starts.
+   * @param {string} text The body. @param {any} options The caller's. @param {string | null} given The options for the core.
+   */
+  started(text, options, given) {
+    const read = given === null ? {} : JSON.parse(given);
+    this.ownUrl = read.url;
+    if (!this.isDebug) return;
+    this.request = { text, options, given: read };
+    const body = JSON.parse(text);
+    this.#sending(
+      native.primaryService(String(body?.model), this.places.cached || Boolean(read.openpipe?.cache)),
+      body,
+    );
+  }
+
+  /** The call moves on to another target. @param {{ from: Attempt, to: { upstream: string, model: string } }} event */
+  movedOn({ from, to }) {
+    this.#ended(from, undefined);
+    const [there, here] = [to, from].map(({ upstream, model }) => `${model} (${upstream})`);
+    this.#info(`[${this.id}] falling back from ${here} to ${there} - ${from.outcome}`);
+    this.before = this.id;
+    this.id = newId();
+    this.startedAt = Date.now();
+    if (this.request) this.#sending(to.upstream, { ...JSON.parse(this.request.text), model: to.model });
+  }
+
+  /** The last target has answered, or failed as those before it. @param {Attempt | undefined} attempt @param {Head | null} [head] */
+  ended(attempt, head) {
+    if (attempt) this.#ended(attempt, head ?? undefined);
+  }
+
+  /** A stream that had been handed over broke off. @param {Attempt | undefined} attempt */
+  brokeOff(attempt) {
+    if (!attempt || this.#isToldElsewhere(attempt)) return;
+    this.#info(`[${this.id}] stream failed after ${Math.round(attempt.durationMs)}ms - ${attempt.outcome}`);
+    this.#debug(`[${this.id}] stream failed`, {
+      durationMs: attempt.durationMs,
+      message: this.#clean(attempt.message),
+    });
+  }
+
+  /** The answer was read. @param {Head | null} head @param {unknown} body @param {number} [length] Of its text. */
+  parsed(head, body, length) {
+    const { url, status } = head ?? {};
+    this.#debug(`[${this.id}] response parsed`, {
+      fallbackOf: this.before,
+      url: url && redactUrl(url),
+      status,
+      body: length === undefined || this.places.showsBodies ? body : { type: 'json', length },
+      durationMs: Date.now() - this.startedAt,
+    });
+  }
+
+  /** @param {string} service @param {any} body */
+  #sending(service, body) {
+    const { request } = this;
+    // What goes through the SDK, or to a client, is told by it.
+    if (!request || service === 'client' || this.places.toldBySdk(service)) return;
+    const { headers: _, query, ...options } = request.options;
+    this.#debug(`[${this.id}] sending request`, {
+      fallbackOf: this.before,
+      method: 'post',
+      url: this.#urlOf(service),
+      options: {
+        method: 'post',
+        path: '/chat/completions',
+        body: this.places.showsBodies ? body : { type: 'string', length: request.text.length },
+        ...options,
+        ...(query ? { query: redactQuery(query) } : {}),
+        stream: body?.stream ?? false,
+      },
+      headers: this.#headersOf(service, request.given),
+    });
+  }
+
+  /** @param {string} service @param {any} given */
+  #headersOf(service, given) {
+    const headers = new Headers(this.places.headers(service).filter(([name]) => !native.isCredential(name)));
+    // Every upstream has a key of its own, which is nobody's business.
+    headers.set('authorization', '***');
+    if (typeof given.timeout === 'number') headers.set('x-stainless-timeout', String(Math.trunc(given.timeout / 1000)));
+    /** @type {[string, string | null][]} */
+    const own = given.headers ?? [];
+    for (const [name] of own) if (isHeader(name, '')) headers.delete(name);
+    for (const [name, value] of own) {
+      // One that HTTP does not allow is the core's to refuse, and `Headers` would repeat it, which may be a key.
+      if (value !== null && isHeader(name, value)) headers.append(name, native.isCredential(name) ? '***' : value);
+    }
+    return redactHeaders([...headers]);
+  }
+
+  /** One line, and at the level `debug` one with what there is to know. @param {Attempt} attempt @param {Head} [head] */
+  #ended(attempt, head) {
+    if (this.#isToldElsewhere(attempt)) return;
+    const { outcome, status, requestId, tries } = attempt;
+    const ms = Math.round(attempt.durationMs);
+    const url = head ? redactUrl(head.url) : this.#urlOf(attempt.upstream);
+    const again = tries > 1 ? ` (try ${tries})` : '';
+    const why = RETRYABLE.has(outcome) ? 'error; no more retries left' : 'error; not retryable';
+    const details = {
+      fallbackOf: this.before,
+      url,
+      ...(status === undefined ? {} : { status }),
+      ...(head ? { headers: redactHeaders(head.headers) } : {}),
+      durationMs: ms,
+    };
+    const failed = { ...details, message: this.#clean(attempt.message) };
+    if (tries === 0) {
+      // Left out by its circuit breaker, which the core looks at only when its turn has come.
+      this.#info(`[${this.#tag()}] not sent - ${outcome}`);
+      this.#debug(`[${this.id}] not sent`, failed);
+    } else if (attempt.upstream === 'client') {
+      const result = outcome === 'ok' ? 'succeeded' : 'failed';
+      this.#info(`[${this.#tag()}] client ${attempt.model} ${result} in ${ms}ms${outcome === 'ok' ? '' : ` - ${why}`}`);
+      if (outcome !== 'ok') this.#debug(`[${this.id}] client error (${why})`, failed);
+    } else if (status === undefined) {
+      const what = outcome === 'timeout' ? 'connection timed out' : 'connection failed';
+      this.#info(`[${this.#tag()}] ${what} - ${why}${again}`);
+      this.#debug(`[${this.id}] ${what} (${why})`, failed);
+    } else if (outcome === 'ok') {
+      this.#info(`[${this.#tag(requestId)}] post ${url} succeeded with status ${status} in ${ms}ms${again}`);
+      this.#debug(`[${this.id}] response start`, details);
+    } else {
+      // A good status may be that of a page of HTML, or of a body that never ends.
+      const really = status < 300 ? `${outcome}; ` : '';
+      this.#info(
+        `[${this.#tag(requestId)}] post ${url} failed with status ${status} in ${ms}ms - ${really}${why}${again}`,
+      );
+      this.#debug(`[${this.id}] response error (${why})`, failed);
+    }
+  }
+
+  /** @param {string} [requestId] */
+  #tag(requestId) {
+    const before = this.before === undefined ? '' : `, fallbackOf: ${this.before}`;
+    return this.id + before + (requestId === undefined ? '' : `, x-request-id: ${JSON.stringify(requestId)}`);
+  }
+
+  /** @param {Attempt} attempt */
+  #isToldElsewhere({ upstream }) {
+    return upstream !== 'client' && this.places.toldBySdk(upstream);
+  }
+
+  /** @param {string} service */
+  #urlOf(service) {
+    const url = (service === 'openai' ? this.ownUrl : undefined) ?? this.places.url(service);
+    return url && redactUrl(url);
+  }
+
+  /** @param {string | undefined} message */
+  #clean(message) {
+    return this.places.secrets().reduce((text, secret) => text?.replaceAll(secret, '***'), message);
+  }
+
+  /** @param {string} line */
+  #info(line) {
+    write(this.client, 'info', [line]);
+  }
+
+  /** @param {string} line @param {Record<string, unknown>} details */
+  #debug(line, details) {
+    if (this.isDebug) write(this.client, 'debug', [line, withoutUndefined(details)]);
+  }
+}
+
+/** @param {any} client @param {'info' | 'debug'} level @param {unknown[]} what */
+function write(client, level, what) {
+  try {
+    client.logger[level](...what);
+  } catch {
+    // A logger that throws must not fail a call, and there is no other place to tell of it.
+  }
+}
+
+/** As the SDK makes them: not the API's id of a request, only to tell lines of a log apart. */
+function newId() {
+  return `log_${((Math.random() * (1 << 24)) | 0).toString(16).padStart(6, '0')}`;
+}
+
+/** @param {Record<string, unknown>} details */
+function withoutUndefined(details) {
+  return Object.fromEntries(Object.entries(details).filter(([, value]) => value !== undefined));
+}
+
+/** @param {string} name @param {string} value */
+function isHeader(name, value) {
+  try {
+    new Headers([[name, value]]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @param {[string, string][]} headers */
+function redactHeaders(headers) {
+  return Object.fromEntries(headers.map(([name, value]) => [name, native.isCredential(name) ? '***' : value]));
+}
+
+/** @param {string} name */
+function isSecretQuery(name) {
+  return SECRET_QUERY.test(name.replace(/[-_]/g, ''));
+}
+
+/** @param {Record<string, unknown>} query */
+function redactQuery(query) {
+  return Object.fromEntries(Object.entries(query).map(([name, value]) => [name, isSecretQuery(name) ? '***' : value]));
+}
+
+/** A URL without its user, its password, and what else in it may be a key. @param {string} text */
+function redactUrl(text) {
+  if (!/[?@#]/.test(text) || !URL.canParse(text)) return text;
+  const url = new URL(text);
+  url.username = url.password = url.hash = '';
+  for (const name of [...url.searchParams.keys()]) if (isSecretQuery(name)) url.searchParams.set(name, '***');
+  return url.href;
+}
+
+module.exports = { CallLog, LEVELS, callLog };

@@ -1,0 +1,513 @@
+'use strict';
+/**
+ * What a client of ours knows beyond the SDK's: its `openpipe` options, its JavaScript clients, and its native side. Kept
+ * beside the client and not in it, so that wrappers, proxies and shallow clones of a client or of its parts still find it.
+ */
+
+const { identityOf } = require('../host-client/host-client.js');
+const native = require('../native/native.js');
+const { OPENPIPE_URL } = require('../openpipe-client/openpipe-client.js');
+const reports = require('../reports/reports.js');
+const { isHeaderRefusal } = require('../call/errors.js');
+const { milliseconds, readHeaders, retries } = require('./arguments.js');
+const { readEnv } = require('../native/environment.js');
+const { warnOnce } = require('./warnings.js');
+
+/** @typedef {{ chat: { completions: { create(body: any, options?: any): any } } }} ForeignClient */
+/** @typedef {ReturnType<typeof import('./arguments.js').readClientOptions>} ClientOptions */
+
+/** The numbers of the SDK's own transport, as JavaScript clients. */
+const SDK_OPENAI = 0;
+const SDK_OPENPIPE = 1;
+
+/** The hooks of the SDK by which a subclass can change a request: one that does is called through the SDK. */
+const HOOKS = [
+  'prepareOptions', 'prepareRequest', 'buildRequest', 'buildHeaders', 'buildBody', 'authHeaders', 'bearerAuth',
+  'makeRequest', 'request', 'post', 'methodRequest', 'fetchWithTimeout', 'fetchWithAuth', 'shouldRetry',
+]; // prettier-ignore
+
+/** What else the SDK asks for each request. A subclass's own may give another answer each time. */
+const ANSWERS = ['getUserAgent', 'defaultQuery', 'buildURL', 'stringifyQuery', 'validateHeaders'];
+
+const FUNCTIONS = [...HOOKS, ...ANSWERS];
+
+/** @type {WeakMap<object, State>} */
+const states = new WeakMap();
+
+/** What the user gave to the constructor, as opposed to what the SDK made of it. */
+/** @typedef {{ maxRetries: boolean, fetch: boolean, fetchOptions: boolean, httpAgent: boolean }} Given */
+
+class State {
+  /**
+   * @param {import('./sdk.js').Sdk} sdk
+   * @param {any} client
+   * @param {ClientOptions} options
+   * @param {ForeignClient[]} clients Numbered as `options` refers to them.
+   * @param {unknown} openpipe The `openpipe` option as the user gave it, for `withOptions`.
+   * @param {Given} given
+   */
+  constructor(sdk, client, options, clients, openpipe, given) {
+    this.sdk = sdk;
+    this.client = client;
+    this.options = options;
+    this.clients = clients;
+    this.openpipe = openpipe;
+    this.given = given;
+    this.apiKey = options.apiKey ?? readEnv('OPENPIPE_API_KEY');
+    this.baseUrl = (options.baseUrl ?? readEnv('OPENPIPE_BASE_URL') ?? OPENPIPE_URL).replace(/\/+$/, '');
+    this.initialMaxRetries = client.maxRetries;
+    this.initialFetch = client.fetch;
+    this.transport = options.transport ?? (readEnv('OPENPIPE_TRANSPORT') === 'fetch' ? 'fetch' : 'native');
+    /** Where the client's own upstream was last, and the headers that go there. @type {{ url: string, headers: [string, string][] }} */
+    this.endpoint = { url: '', headers: [] };
+    /** The client's properties as the native sides have them. @type {any} */
+    this.seen = undefined;
+    /** A function gives the key: the native side asks for it when it is needed. */
+    this.asksForKey = false;
+    this.needsSdk = false;
+    /** @type {Record<'native' | 'sdk', NativeCompletions | Promise<NativeCompletions> | undefined>} */
+    this.natives = { native: undefined, sdk: undefined };
+    /** @type {any} */
+    this.openpipeSdkClient = undefined;
+    this.closed = false;
+    reports.start(client);
+    if (!this.apiKey) {
+      warnOnce(client, 'there is no OpenPipe key (OPENPIPE_API_KEY or `openpipe.apiKey`): nothing will be logged');
+    }
+  }
+
+  /** Takes no more calls; those that are running come to their end. */
+  close() {
+    this.closed = true;
+    this.seen = undefined;
+    this.natives = { native: undefined, sdk: undefined };
+    this.openpipeSdkClient = undefined;
+  }
+
+  /** Whether the client's own upstream has to be called through the SDK. */
+  #needsSdk() {
+    const { client, given } = this;
+    return (
+      this.transport === 'fetch' ||
+      given.fetch ||
+      given.fetchOptions ||
+      given.httpAgent ||
+      client.fetch !== this.initialFetch ||
+      Boolean(client._provider ?? client._workloadIdentityAuth) ||
+      HOOKS.some((hook) => this.#isOwn(hook))
+    );
+  }
+
+  /** Whether a function is not the SDK's. @param {string} name */
+  #isOwn(name) {
+    return this.client[name] !== this.sdk.OpenAI.prototype[name];
+  }
+
+  /**
+   * The native side for the client as it is now; a promise where it has to be made first.
+   * @param {boolean} throughSdk This call has options that only the SDK's transport can honour.
+   * @returns {NativeCompletions | Promise<NativeCompletions>}
+   */
+  native(throughSdk) {
+    const isCurrent = this.#isCurrent();
+    const sdk = throughSdk || this.needsSdk;
+    const name = sdk ? 'sdk' : 'native';
+    const known = isCurrent ? this.natives[name] : undefined;
+    return known ?? this.#make(sdk, name);
+  }
+
+  /**
+   * Makes a native side, once for all calls that want it meanwhile.
+   * @param {boolean} sdk @param {'native' | 'sdk'} name @returns {Promise<NativeCompletions>}
+   */
+  #make(sdk, name) {
+    const { natives } = this;
+    const made = this.#nativeSide(sdk).then(
+      (completions) => (natives[name] = completions),
+      (error) => {
+        natives[name] = undefined;
+        throw error;
+      },
+    );
+    natives[name] = made;
+    return made;
+  }
+
+  /** Whether nothing has been set on the client since its native sides were made. Takes note of the present. */
+  #isCurrent() {
+    const { client, seen } = this;
+    const options = client._options;
+    if (
+      seen !== undefined &&
+      // What a function gave last is nobody's but its asker's.
+      (this.asksForKey || seen.apiKey === client.apiKey) &&
+      seen.baseURL === client.baseURL &&
+      seen.timeout === client.timeout &&
+      seen.maxRetries === client.maxRetries &&
+      seen.organization === client.organization &&
+      seen.project === client.project &&
+      seen.adminAPIKey === client.adminAPIKey &&
+      seen.fetch === client.fetch &&
+      seen.defaultHeaders === options.defaultHeaders &&
+      seen.defaultQuery === options.defaultQuery &&
+      hasFunctions(client, seen.functions) &&
+      hasMembers(options.defaultHeaders, seen.headers) &&
+      hasMembers(options.defaultQuery, seen.query)
+    ) {
+      return true;
+    }
+    const { apiKey, baseURL, timeout, maxRetries, organization, project, adminAPIKey, fetch } = client;
+    const { defaultHeaders, defaultQuery } = options;
+    milliseconds('timeout', timeout);
+    retries('maxRetries', maxRetries);
+    this.seen = {
+      ...{ apiKey, baseURL, timeout, maxRetries, organization, project, adminAPIKey, fetch },
+      ...{ defaultHeaders, defaultQuery },
+      functions: ANSWERS.some((name) => this.#isOwn(name))
+        ? undefined
+        : Object.fromEntries(FUNCTIONS.map((name) => [name, client[name]])),
+      headers: membersOf(defaultHeaders),
+      query: membersOf(defaultQuery),
+    };
+    this.asksForKey = typeof options.apiKey === 'function' && !options.apiKey.openpipeMissing;
+    this.natives = { native: undefined, sdk: undefined };
+    this.openpipeSdkClient = undefined;
+    this.needsSdk = this.#needsSdk();
+    return false;
+  }
+
+  /** @param {boolean} sdk @returns {Promise<NativeCompletions>} */
+  async #nativeSide(sdk) {
+    const openai = await this.#openaiEndpoint(sdk);
+    this.endpoint = openai;
+    const { client, options, given } = this;
+    const isRefused = this.transport === 'fetch' && !given.fetch && hasPassword(this.baseUrl);
+    const apiKey = isRefused ? undefined : this.apiKey;
+    return native.nativeCompletions(
+      JSON.stringify({
+        openai,
+        openpipeUrl: `${this.baseUrl}/chat/completions`,
+        reportUrl: apiKey ? `${this.baseUrl}/report` : undefined,
+        openpipeKey: apiKey,
+        openpipeMissingKey: apiKey ? undefined : isRefused ? `\`openpipe.baseUrl\` ${PASSWORD}` : MISSING_OPENPIPE_KEY,
+        openpipeClient: this.transport === 'fetch' ? SDK_OPENPIPE : undefined,
+        fallbackClient: options.fallbackClient,
+        fallbackClientIdentity:
+          options.fallbackClient === undefined
+            ? undefined
+            : identityOf(/** @type {ForeignClient} */ (this.clients[options.fallbackClient])),
+        timeout: client.timeout === Infinity ? 'Infinity' : client.timeout,
+        maxRetries: given.maxRetries || client.maxRetries !== this.initialMaxRetries ? client.maxRetries : undefined,
+        defaults: options.defaults,
+      }),
+    );
+  }
+
+  /** What the log of a call has to know. @param {boolean} throughSdk As for `native`. @returns {import('./logging.js').Places} */
+  places(throughSdk) {
+    const { client } = this;
+    return {
+      url: (service) => (service === 'openpipe' ? `${this.baseUrl}/chat/completions` : this.endpoint.url),
+      headers: () => this.endpoint.headers,
+      toldBySdk: (service) => (service === 'openpipe' ? this.transport === 'fetch' : throughSdk || this.needsSdk),
+      showsBodies: (this.sdk.major ?? 0) < 7,
+      cached: this.options.defaults.cache !== undefined,
+      secrets: () =>
+        [client.apiKey, client.adminAPIKey, this.apiKey].filter((key) => typeof key === 'string' && key !== ''),
+    };
+  }
+
+  /** Where the client's own upstream is, and every header that the SDK in use would send there. @param {boolean} sdk */
+  async #openaiEndpoint(sdk) {
+    const { client, asksForKey } = this;
+    const missingKey = hasKey(client) ? undefined : MISSING_KEY;
+    if (sdk) {
+      const url = urlOf(client, '/chat/completions');
+      const isRefused = !this.given.fetch && hasPassword(url);
+      const identity = identityOf(client);
+      // OpenPipe is called natively all the same, but where everything goes through `fetch`.
+      const headers = this.apiKey && this.transport !== 'fetch' ? await this.#openpipeHeaders() : [];
+      return { url, headers, missingKey: isRefused ? HAS_PASSWORD : missingKey, client: SDK_OPENAI, identity };
+    }
+    if (!missingKey && !asksForKey) return this.#build(keyed());
+    // Only who needs the key waits for the function that gives it; without one the SDK would refuse to build a request at all.
+    const keyless = { ...keyed(), __security: {}, headers: { authorization: null } };
+    const endpoint = await this.#build(keyless);
+    return asksForKey ? { ...endpoint, asked: true, identity: identityOf(client) } : { ...endpoint, missingKey };
+  }
+
+  /** The headers that go to the client's own upstream, with the key that a function gives now. */
+  async ownHeaders() {
+    return (await this.#build(keyed())).headers;
+  }
+
+  /** Where the SDK would send a request, and with which headers. @param {any} request */
+  async #build(request) {
+    const { client } = this;
+    try {
+      // Asks a function for the key in openai 5 and 6; in 7 that is done when the request is built.
+      if (request.__security.bearerAuth) await client.prepareOptions(request);
+      const { req, url } = await client.buildRequest(request, { retryCount: 0 });
+      return { url, headers: /** @type {[string, string][]} */ ([...req.headers.entries()]) };
+    } catch (error) {
+      throw withoutSecret(error, client);
+    }
+  }
+
+  /**
+   * `create` of a JavaScript client, by its number.
+   * @param {number} number
+   * @param {ForeignClient[]} calls The clients of the call at hand, numbered after the constructor's.
+   * @returns {(body: any, options: any) => unknown}
+   */
+  clientFunction(number, calls) {
+    if (number === SDK_OPENAI || number === SDK_OPENPIPE) {
+      const client = number === SDK_OPENAI ? this.client : this.#openpipeClient();
+      const create = this.sdk.OpenAI.Chat.Completions.prototype.create;
+      return (body, options) => keepingSecrets(create.call({ _client: client }, body, options), client);
+    }
+    const foreign = /** @type {ForeignClient} */ (calls[number]);
+    // One of our own is asked not to log what this one logs (contract.md, section 7), where this one has a key to do so.
+    const ours = this.apiKey !== undefined && isOurs(foreign);
+    return (body, options) =>
+      foreign.chat.completions.create(ours ? { ...body, openpipe: { logRequest: false } } : body, options);
+  }
+
+  /**
+   * What proves who a JavaScript client is: some upstreams repeat it in their errors.
+   * @param {number} number @param {ForeignClient[]} calls @returns {unknown}
+   */
+  clientKey(number, calls) {
+    if (number === SDK_OPENPIPE) return this.apiKey;
+    return /** @type {any} */ (number === SDK_OPENAI ? this.client : calls[number])?.apiKey;
+  }
+
+  /** The SDK's own client of OpenPipe, where everything goes through `fetch`. */
+  #openpipeClient() {
+    this.openpipeSdkClient ??= this.#newOpenpipeClient();
+    return this.openpipeSdkClient;
+  }
+
+  /** What the SDK tells OpenPipe beside the key, where the client's own hooks are not to be asked for it. */
+  async #openpipeHeaders() {
+    const made = this.#newOpenpipeClient();
+    // The core sets the key, and says so where it is none.
+    made.apiKey = 'none';
+    try {
+      return [...(await made.buildRequest(keyed(), { retryCount: 0 })).req.headers.entries()];
+    } catch (error) {
+      throw withoutSecret(error, this.client);
+    }
+  }
+
+  #newOpenpipeClient() {
+    const { client } = this;
+    const made = new this.sdk.OpenAI({
+      baseURL: this.baseUrl,
+      apiKey: this.apiKey,
+      // What is not given, the SDK takes from the environment, where it is meant for OpenAI.
+      adminAPIKey: null,
+      webhookSecret: null,
+      organization: client.organization ?? null,
+      project: client.project ?? null,
+      logger: client.logger,
+      logLevel: client.logLevel,
+      dangerouslyAllowBrowser: client._options.dangerouslyAllowBrowser,
+      ...(this.given.fetch ? { fetch: client.fetch } : {}),
+      ...(this.given.fetchOptions ? { fetchOptions: client.fetchOptions } : {}),
+    });
+    // The same goes for OPENAI_CUSTOM_HEADERS. As natively, what proves who the caller is to OpenAI stays there.
+    const headers = readHeaders(client._options.defaultHeaders) ?? [];
+    made._options.defaultHeaders = headers.filter(([name]) => !native.isCredential(name));
+    made.getUserAgent = () => client.getUserAgent();
+    return made;
+  }
+}
+
+const MISSING_KEY =
+  'there is no OpenAI key: set the environment variable OPENAI_API_KEY, or the option `apiKey`, as in new OpenAI({ apiKey })';
+
+const MISSING_OPENPIPE_KEY =
+  'there is no OpenPipe key: set the environment variable OPENPIPE_API_KEY, or the option `openpipe.apiKey`';
+
+/** `fetch` would say so too, with the password in its message. */
+const PASSWORD = 'holds a user or a password, which `fetch` does not take';
+const HAS_PASSWORD = `\`baseURL\` ${PASSWORD}`;
+
+/** What the SDK is asked to build. */
+function keyed() {
+  return { method: 'post', path: '/chat/completions', body: {}, __security: { bearerAuth: true } };
+}
+
+/**
+ * Whether a client has these functions still, every one of `FUNCTIONS`. Asked for each call: by their names, one by one, it
+ * takes a fortieth of the time.
+ * @param {any} client @param {Record<string, unknown> | undefined} seen
+ */
+function hasFunctions(client, seen) {
+  return (
+    seen !== undefined &&
+    seen.prepareOptions === client.prepareOptions &&
+    seen.prepareRequest === client.prepareRequest &&
+    seen.buildRequest === client.buildRequest &&
+    seen.buildHeaders === client.buildHeaders &&
+    seen.buildBody === client.buildBody &&
+    seen.authHeaders === client.authHeaders &&
+    seen.bearerAuth === client.bearerAuth &&
+    seen.makeRequest === client.makeRequest &&
+    seen.request === client.request &&
+    seen.post === client.post &&
+    seen.methodRequest === client.methodRequest &&
+    seen.fetchWithTimeout === client.fetchWithTimeout &&
+    seen.fetchWithAuth === client.fetchWithAuth &&
+    seen.shouldRetry === client.shouldRetry &&
+    seen.getUserAgent === client.getUserAgent &&
+    seen.defaultQuery === client.defaultQuery &&
+    seen.buildURL === client.buildURL &&
+    seen.stringifyQuery === client.stringifyQuery &&
+    seen.validateHeaders === client.validateHeaders
+  );
+}
+
+/** An option that was not given. @type {unknown[]} */
+const NO_MEMBERS = [];
+
+/**
+ * The names and values in `defaultHeaders` or `defaultQuery`, which the SDK reads for each request; `undefined` where they
+ * have to be read anew each time, because there is no telling whether they have changed.
+ * @param {any} option @returns {unknown[] | undefined}
+ */
+function membersOf(option) {
+  if (option === undefined || option === null) return NO_MEMBERS;
+  if (typeof option !== 'object') return undefined;
+  // As the SDK keeps what came from several places.
+  const isNullable = option.values instanceof Headers && option.nulls instanceof Set;
+  if (isNullable) return [...option.values].flat().concat(...option.nulls);
+  if (option instanceof Headers) return [...option].flat();
+  const prototype = Object.getPrototypeOf(option);
+  const members = Object.getOwnPropertyDescriptors(option);
+  const isPlain = prototype === Object.prototype || prototype === null;
+  if (!isPlain || Object.values(members).some((member) => member.get ?? isObject(member.value))) return undefined;
+  return Object.entries(option).flat();
+}
+
+/** Whether an option has these members still. @param {any} option @param {unknown[] | undefined} seen */
+function hasMembers(option, seen) {
+  if (option === undefined || option === null) return true;
+  if (seen === undefined) return false;
+  if (Object.getPrototypeOf(option) === Headers.prototype || typeof option.values === 'object') {
+    const now = membersOf(option);
+    return now?.length === seen.length && now.every((member, index) => member === seen[index]);
+  }
+  let index = 0;
+  for (const name of Object.keys(option)) {
+    if (seen[index] !== name || seen[index + 1] !== option[name]) return false;
+    index += 2;
+  }
+  return index === seen.length;
+}
+
+/** @param {unknown} value */
+function isObject(value) {
+  return typeof value === 'object' && value !== null;
+}
+
+/** @param {string} url */
+function hasPassword(url) {
+  if (!URL.canParse(url)) return false;
+  const { username, password } = new URL(url);
+  return username !== '' || password !== '';
+}
+
+/**
+ * Where the SDK would send a request.
+ * @param {any} client @param {string} path @param {unknown} [query] @param {unknown} [base] @returns {string}
+ */
+function urlOf(client, path, query, base) {
+  try {
+    return client.buildURL(path, query, base);
+  } catch (error) {
+    throw withoutSecret(error, client);
+  }
+}
+
+/**
+ * What the SDK threw, but that what it refused is not repeated: a URL may hold a password, a header a key.
+ * @param {any} error @param {any} client
+ */
+function withoutSecret(error, client) {
+  if (error?.code === 'ERR_INVALID_URL') return new TypeError('`baseURL` is not a valid URL');
+  if (!isHeaderRefusal(error)) return error;
+  const options = isHeaderValue(client.apiKey) ? '`defaultHeaders`, `organization` or `project`' : '`apiKey`';
+  return new TypeError(`${options} holds a character that an HTTP header cannot carry`);
+}
+
+/** A promise of the SDK's that is rejected without secrets. @param {any} promise @param {any} client */
+function keepingSecrets(promise, client) {
+  const { then } = promise;
+  promise.then = (/** @type {any} */ resolved, /** @type {any} */ rejected) =>
+    then.call(
+      promise,
+      resolved,
+      rejected && ((/** @type {unknown} */ error) => rejected(withoutSecret(error, client))),
+    );
+  return promise;
+}
+
+/** Whether HTTP has a way to write it: no control character, none beyond Latin-1. @param {unknown} value */
+function isHeaderValue(value) {
+  return typeof value !== 'string' || /^[\t\x20-\x7e\x80-\xff]*$/.test(value.trim());
+}
+
+/** Whether the client has some way to prove who it is to its own upstream. @param {any} client */
+function hasKey(client) {
+  if (client.apiKey || client.adminAPIKey || client._provider || client._workloadIdentityAuth) return true;
+  if (typeof client._options.apiKey === 'function') return !client._options.apiKey.openpipeMissing;
+  const headers = client._options.defaultHeaders;
+  return headers ? declaresKey(headers) : false;
+}
+
+/** The user sends, or expressly removes, the header that a key goes in. @param {any} headers */
+function declaresKey(headers) {
+  const pairs =
+    headers.values instanceof Headers
+      ? headers.values
+      : typeof headers[Symbol.iterator] === 'function'
+        ? headers
+        : Object.entries(headers);
+  for (const [name] of pairs) if (/^(authorization|api-key)$/i.test(String(name))) return true;
+  return false;
+}
+
+/**
+ * The state of a client, also by what stands for one: a proxy around it, or an object made from it.
+ * @param {any} client @returns {State}
+ */
+function stateOf(client) {
+  const state = findState(client);
+  if (!state) throw new TypeError('this was called on an object that is not a client of openpipe-native');
+  return state;
+}
+
+/** @param {any} client @returns {State | undefined} */
+function findState(client) {
+  return (
+    states.get(client) ??
+    states.get(client?.chat?.completions?._client) ??
+    states.get(Object.getPrototypeOf(client ?? {}))
+  );
+}
+
+/** Whether a foreign client is one of this package, or stands for one. @param {any} foreign */
+function isOurs(foreign) {
+  try {
+    return findState(foreign) !== undefined;
+  } catch {
+    // It is not to be looked at, only to be called.
+    return false;
+  }
+}
+
+/** @typedef {{ create(body: string, options: string | null): number }} NativeCompletions */
+
+module.exports = { HAS_PASSWORD, MISSING_KEY, SDK_OPENAI, SDK_OPENPIPE, State, stateOf, states, urlOf };
