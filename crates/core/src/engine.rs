@@ -246,6 +246,7 @@ impl Call<'_> {
             let clock = self.clock(target, from);
             let to_content = self.clock_to_content(target, from, clock);
             let request = Request {
+                endpoint: self.plan.endpoint,
                 target,
                 body: body.clone(),
                 stream: self.plan.stream,

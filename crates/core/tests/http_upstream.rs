@@ -48,7 +48,15 @@ fn upstream(address: SocketAddr) -> HttpUpstream {
 async fn send(upstream: &HttpUpstream, stream: bool, max_response_bytes: u64) -> Result<Response, Failure> {
     let (plan, _) = planned("{}", BODY);
     let body = BODY.into();
-    let request = Request { target: &plan.targets[0], body, stream, retries: 0, time: None, max_response_bytes };
+    let request = Request {
+        endpoint: plan.endpoint,
+        target: &plan.targets[0],
+        body,
+        stream,
+        retries: 0,
+        time: None,
+        max_response_bytes,
+    };
     soon(upstream.send(request)).await
 }
 
@@ -189,6 +197,7 @@ async fn the_retry_count_is_told_where_the_sdk_tells_it() {
     let (plan, _) = planned("{}", BODY);
     for retries in [0, 1, 2] {
         let request = Request {
+            endpoint: plan.endpoint,
             target: &plan.targets[0],
             body: BODY.into(),
             stream: false,

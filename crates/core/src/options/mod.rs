@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::endpoint::Endpoint;
 use crate::failure::{Filter, Trigger};
 use crate::policy::breaker::BreakerPolicy;
 use crate::text::headers::{self, HeaderList};
@@ -184,6 +185,8 @@ impl OpenPipeOptions {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct CallOptions {
+    /// The endpoint that is called; not given, chat completions.
+    pub endpoint: Endpoint,
     /// `options.timeout`.
     pub timeout: Option<Limit>,
     /// `options.maxRetries`.
@@ -198,7 +201,7 @@ pub struct CallOptions {
 
 /// Where a service is reached, and with what.
 #[derive(Debug, Clone)]
-pub struct Endpoint {
+pub struct UpstreamConfig {
     /// The full URL of chat completions.
     pub url: Arc<Url>,
     /// Every header but those of a call, the key among them.
@@ -217,11 +220,11 @@ pub struct Endpoint {
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
     /// The client's own `baseURL`.
-    pub openai: Endpoint,
+    pub openai: UpstreamConfig,
     /// OpenPipe.
-    pub openpipe: Endpoint,
+    pub openpipe: UpstreamConfig,
     /// Where reports go; `None` without a key.
-    pub report: Option<Endpoint>,
+    pub report: Option<UpstreamConfig>,
     /// The number of the constructor's `fallbackClient`.
     pub fallback_client: Option<u32>,
     /// Who that client is.
@@ -285,7 +288,7 @@ impl ClientConfig {
                 .ok_or_else(|| "`openpipe.apiKey` holds a character that an HTTP header cannot carry".to_owned())?;
             headers.insert(http::header::AUTHORIZATION, value);
         }
-        let openpipe = Endpoint {
+        let openpipe = UpstreamConfig {
             url: Arc::new(parse_url("openpipe.baseUrl", &wire.openpipe_url)?),
             headers: Arc::new(headers),
             missing_key: wire.openpipe_missing_key,
@@ -296,7 +299,7 @@ impl ClientConfig {
         let report = match wire.report_url {
             Some(url) => {
                 let url = Arc::new(parse_url("openpipe.baseUrl", &url)?);
-                Some(Endpoint { url, ..openpipe.clone() })
+                Some(UpstreamConfig { url, ..openpipe.clone() })
             }
             None => None,
         };
@@ -313,12 +316,12 @@ impl ClientConfig {
     }
 }
 
-fn endpoint(option: &str, wire: WireEndpoint) -> Result<Endpoint, String> {
+fn endpoint(option: &str, wire: WireEndpoint) -> Result<UpstreamConfig, String> {
     let mut headers = HeaderMap::new();
     headers::overlay(&mut headers, &wire.headers)?;
     let WireEndpoint { url, missing_key, asked, client, identity, .. } = wire;
     let url = Arc::new(parse_url(option, &url)?);
-    Ok(Endpoint { url, headers: Arc::new(headers), missing_key, asked, client, identity })
+    Ok(UpstreamConfig { url, headers: Arc::new(headers), missing_key, asked, client, identity })
 }
 
 /// A URL that HTTP can go to.

@@ -12,10 +12,11 @@ use reqwest::Url;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::endpoint::Endpoint;
 use crate::failure::Filter;
 use crate::options::{
-    BreakerOption, CallOptions, ClientConfig, DEFAULT_TIMEOUT, Endpoint, FallbackTarget, HoldUntil, Identity, Limit,
-    MAX_RESPONSE_BYTES, OpenPipeOptions, parse_url,
+    BreakerOption, CallOptions, ClientConfig, DEFAULT_TIMEOUT, FallbackTarget, HoldUntil, Identity, Limit,
+    MAX_RESPONSE_BYTES, OpenPipeOptions, UpstreamConfig, parse_url,
 };
 use crate::policy::backoff::RetryPolicy;
 use crate::policy::breaker::BreakerPolicy;
@@ -32,6 +33,8 @@ const DEFAULT_MAX_RETRIES: u32 = 2;
 /// How a call is going to run.
 #[derive(Debug)]
 pub struct Plan {
+    /// The endpoint that is called.
+    pub endpoint: Endpoint,
     /// The targets in their order; at least one.
     pub targets: Vec<Target>,
     /// The caller asked for a stream.
@@ -241,6 +244,7 @@ pub fn plan(client: &ClientConfig, call: &CallOptions, body: &RequestBody) -> Re
         .map_err(PlanError::Argument)?;
 
     Ok(Plan {
+        endpoint: call.endpoint,
         targets,
         stream: body.stream(),
         deadline: options.deadline.and_then(|limit| limit.0),
@@ -261,7 +265,7 @@ struct Destination<'a> {
 }
 
 enum To<'a> {
-    Endpoint(&'a Endpoint),
+    Upstream(&'a UpstreamConfig),
     Client(u32, &'a Identity),
 }
 
@@ -271,7 +275,7 @@ impl<'a> Destination<'a> {
         if let Some(missing) = &endpoint.missing_key {
             return Err(missing);
         }
-        let to = endpoint.client.map_or(To::Endpoint(endpoint), |number| To::Client(number, &endpoint.identity));
+        let to = endpoint.client.map_or(To::Upstream(endpoint), |number| To::Client(number, &endpoint.identity));
         Ok(Self { service, to, fallback: None })
     }
 }
@@ -360,7 +364,7 @@ impl Builder<'_> {
                 let max_retries = if service == Service::Client { client_retries } else { Some(0) };
                 return Ok(Via::Client { client, identity: identity.clone(), headers: own, max_retries });
             }
-            To::Endpoint(endpoint) => endpoint,
+            To::Upstream(endpoint) => endpoint,
         };
         let mut all = Arc::clone(&endpoint.headers);
         if service == Service::OpenPipe {

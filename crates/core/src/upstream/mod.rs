@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::endpoint::Endpoint;
 use crate::failure::{Failure, Head};
 use crate::plan::{Target, Via};
 
@@ -24,6 +25,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// One try at one target.
 #[derive(Debug)]
 pub struct Request<'a> {
+    /// The endpoint that is called.
+    pub endpoint: Endpoint,
     /// The target.
     pub target: &'a Target,
     /// The body's text.
