@@ -10,7 +10,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { exampleNames, startStage } from '../../examples/stage.mjs';
 import { eventually } from '../support/calls.mjs';
 
-import { root, typeErrors } from './support/compiler.mjs';
+import { root, typeErrors } from '../support/compiler.mjs';
 
 /** Starting Node.js with a compiler takes its time where others want the cores as well. */
 const AT_MOST_MS = 120_000;

@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 
 import { OPENAI_KEY } from '../support/keys.mjs';
 
-import { root } from './support/compiler.mjs';
+import { root } from '../support/compiler.mjs';
 
 /** The interfaces whose members are options, and how the document's headings name those: with which words before. */
 const DOCUMENTED = /** @type {const} */ ({

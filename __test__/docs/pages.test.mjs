@@ -5,8 +5,8 @@ import { dirname, join } from 'node:path';
 
 import { expect, test } from 'vitest';
 
-import { root, typeErrors } from './support/compiler.mjs';
-import { anchorsOf, documents, linksOf, typescriptOf } from './support/markdown.mjs';
+import { root, typeErrors } from '../support/compiler.mjs';
+import { anchorsOf, documents, linksOf, typescriptOf } from '../support/markdown.mjs';
 
 /** The compiler takes its time where others want the cores as well. */
 const AT_MOST_MS = 120_000;

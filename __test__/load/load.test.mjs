@@ -16,7 +16,7 @@ describe(`${COMPLETIONS} completions and ${STREAMS} streams at once, again and a
   let told;
 
   beforeAll(async () => {
-    const run = await runProgram('../load/rounds', [COMPLETIONS, STREAMS, ROUNDS].map(String), {
+    const run = await runProgram('load/rounds', [COMPLETIONS, STREAMS, ROUNDS].map(String), {
       flags: ['--expose-gc'],
       atMost: 240_000,
     });

@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect } from 'vitest';
 
 import { packAll } from '../../release/pack.mjs';
 import { test } from '../support/upstreams.mjs';
-import { Installation } from './support/installation.mjs';
+import { Installation } from '../support/installation.mjs';
 
 const require = createRequire(import.meta.url);
 const PROGRAMS = fileURLToPath(new URL('./programs/', import.meta.url));

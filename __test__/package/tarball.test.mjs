@@ -3,13 +3,14 @@
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { packMain } from '../../release/pack.mjs';
 
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'openpipe-native-tarball-'));
 /** @type {ReturnType<typeof packMain>} */
 let packed;
@@ -22,7 +23,9 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test('has what a user needs and nothing else', () => {
-  const lib = readdirSync(new URL('../../lib', import.meta.url)).map((file) => `lib/${file}`);
+  const lib = readdirSync(new URL('../../lib', import.meta.url), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(ROOT, join(entry.parentPath, entry.name)));
   const entries = ['index', 'client'].flatMap((entry) =>
     ['js', 'mjs', 'd.ts', 'd.mts'].map((end) => `${entry}.${end}`),
   );

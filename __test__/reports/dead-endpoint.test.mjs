@@ -2,11 +2,11 @@
 
 import { describe, expect } from 'vitest';
 
-import { ends } from './support/ends.mjs';
-import { callToItsEnd, NOWHERE, test } from './support/reporting.mjs';
+import { ends } from '../support/report-ends.mjs';
+import { callToItsEnd, NOWHERE, test } from '../support/reporting.mjs';
 
 /** @import { Behaviour } from '../../demo/upstream.mjs' */
-/** @import { Staging } from './support/reporting.mjs' */
+/** @import { Staging } from '../support/reporting.mjs' */
 
 /** After so long `reportingFinished` is settled, delivered or not. */
 const PATIENCE = 5_000;

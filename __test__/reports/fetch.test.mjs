@@ -8,7 +8,7 @@ import { eventually, MESSAGES } from '../support/calls.mjs';
 import { listeningLogger } from '../support/logger.mjs';
 import { OPENAI_KEY, OPENPIPE_KEY } from '../support/keys.mjs';
 import { PRIMARY, test } from '../support/upstreams.mjs';
-import { callToItsEnd, MODEL, TAKES, test as reportingTest } from './support/reporting.mjs';
+import { callToItsEnd, MODEL, TAKES, test as reportingTest } from '../support/reporting.mjs';
 
 /** @typedef {{ url: string, method: string, headers: Headers, body: any, rawBody: string, signal: AbortSignal }} Seen */
 

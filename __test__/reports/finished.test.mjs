@@ -5,11 +5,11 @@ import { describe, expect } from 'vitest';
 import { MESSAGES, readAll } from '../support/calls.mjs';
 import { listeningLogger } from '../support/logger.mjs';
 import { PRIMARY } from '../support/upstreams.mjs';
-import { ends } from './support/ends.mjs';
-import { callToItsEnd, MODEL, TAKES, test } from './support/reporting.mjs';
+import { ends } from '../support/report-ends.mjs';
+import { callToItsEnd, MODEL, TAKES, test } from '../support/reporting.mjs';
 
 /** @import { Behaviour } from '../../demo/upstream.mjs' */
-/** @import { Staging } from './support/reporting.mjs' */
+/** @import { Staging } from '../support/reporting.mjs' */
 
 /** What a busy machine may take for what is done at once. Who waited in vain would take five seconds. */
 const MARGIN = 2_500;

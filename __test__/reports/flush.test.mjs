@@ -12,7 +12,7 @@ import { describe, expect } from 'vitest';
 import { MESSAGES, readAll, rejection } from '../support/calls.mjs';
 import { listeningLogger } from '../support/logger.mjs';
 import { chats } from '../support/upstreams.mjs';
-import { callToItsEnd, MODEL, TAKES, test } from './support/reporting.mjs';
+import { callToItsEnd, MODEL, TAKES, test } from '../support/reporting.mjs';
 
 /** @import { Behaviour } from '../../demo/upstream.mjs' */
 

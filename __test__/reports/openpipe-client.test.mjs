@@ -13,7 +13,7 @@ import { eventually, rejection } from '../support/calls.mjs';
 import { OPENPIPE_KEY } from '../support/keys.mjs';
 import { runProgram } from '../support/programs.mjs';
 import { clientOptions, test } from '../support/upstreams.mjs';
-import { NOWHERE } from './support/reporting.mjs';
+import { NOWHERE } from '../support/reporting.mjs';
 
 /** @import { Behaviour } from '../../demo/upstream.mjs' */
 
@@ -343,7 +343,7 @@ describe('key and URL', () => {
 
 test('an instance as the option `openpipe` stands for its key and URL', async ({ serve }) => {
   const [upstream, openpipe] = [await serve(), await serve()];
-  const { code, stdout, stderr } = await runProgram('../reports/programs/instance', [upstream.url, openpipe.url]);
+  const { code, stdout, stderr } = await runProgram('reports/programs/instance', [upstream.url, openpipe.url]);
 
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   const pairs = ['esm esm', 'esm cjs', 'cjs esm', 'cjs cjs'];

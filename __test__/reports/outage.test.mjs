@@ -6,7 +6,7 @@ import { expect } from 'vitest';
 import { closedPort } from '../../demo/upstream.mjs';
 import { MESSAGES } from '../support/calls.mjs';
 import { clientOptions, test } from '../support/upstreams.mjs';
-import { MODEL, reportsAt, TAKES } from './support/reporting.mjs';
+import { MODEL, reportsAt, TAKES } from '../support/reporting.mjs';
 
 /** @import { Behaviour } from '../../demo/upstream.mjs' */
 

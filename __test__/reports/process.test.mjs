@@ -4,7 +4,7 @@ import { describe, expect } from 'vitest';
 
 import { runProgram } from '../support/programs.mjs';
 import { test } from '../support/upstreams.mjs';
-import { NOWHERE, TAKES } from './support/reporting.mjs';
+import { NOWHERE, TAKES } from '../support/reporting.mjs';
 
 /** @import { Behaviour } from '../../demo/upstream.mjs' */
 /** @import { Fixtures } from '../support/upstreams.mjs' */
@@ -30,7 +30,7 @@ async function run(serve, scene, reports = SLOW, env = {}) {
   );
   const openpipe = await serve(({ path }) => (path.endsWith('/report') && reports !== 'refused' ? reports : undefined));
   const url = reports === 'refused' ? NOWHERE : openpipe.url;
-  const { exitedAt, ...ended } = await runProgram('../reports/programs/exit', [scene, upstream.url, url], { env });
+  const { exitedAt, ...ended } = await runProgram('reports/programs/exit', [scene, upstream.url, url], { env });
   const doneAt = Number(/done at (\d+)\n$/.exec(ended.stdout)?.[1]);
   const arrived = openpipe.requests.filter(({ path }) => path.endsWith('/report'));
   return { ...ended, waited: exitedAt - doneAt, arrived };

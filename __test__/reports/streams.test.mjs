@@ -6,10 +6,10 @@ import { describe, expect } from 'vitest';
 import { chunk, sseEvent } from '../../demo/upstream/payload.mjs';
 import { eventually, MESSAGES, readAll, textOf } from '../support/calls.mjs';
 import { PRIMARY } from '../support/upstreams.mjs';
-import { allReported, callToItsEnd, MODEL, test } from './support/reporting.mjs';
+import { allReported, callToItsEnd, MODEL, test } from '../support/reporting.mjs';
 
 /** @import { Behaviour } from '../../demo/upstream.mjs' */
-/** @import { Stage } from './support/reporting.mjs' */
+/** @import { Stage } from '../support/reporting.mjs' */
 
 const LEFT = 'the caller left before the end';
 /** So slow that no test waits for its end. @type {Behaviour} */

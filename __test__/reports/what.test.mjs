@@ -10,7 +10,7 @@ import { completion } from '../../demo/upstream/payload.mjs';
 import { MESSAGES } from '../support/calls.mjs';
 import { OPENAI_KEY, OPENPIPE_KEY } from '../support/keys.mjs';
 import { clientOptions, onlyChat, PRIMARY } from '../support/upstreams.mjs';
-import { allReported, callToItsEnd, MODEL, NOWHERE, reportsAt, test } from './support/reporting.mjs';
+import { allReported, callToItsEnd, MODEL, NOWHERE, reportsAt, test } from '../support/reporting.mjs';
 
 /** @import { Behaviour } from '../../demo/upstream.mjs' */
 

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { packAll } from '../../release/pack.mjs';
-import { Installation } from '../package/support/installation.mjs';
+import { Installation } from '../support/installation.mjs';
 import { CASES, runCase } from './cases.mjs';
 
 /** @import { Command } from './cases.mjs' */

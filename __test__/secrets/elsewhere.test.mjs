@@ -42,7 +42,7 @@ describe.concurrent.for(/** @type {const} */ (['native', 'fetch']))('by way of %
 /** What a child with a proxy in its environment shows. @param {string} proxy @param {string} baseURL */
 async function shownThrough(proxy, baseURL) {
   const env = { NODE_USE_ENV_PROXY: '1', HTTP_PROXY: proxy };
-  const run = await runProgram('../secrets/programs/shown', ['told', OWN, baseURL, baseURL], { env });
+  const run = await runProgram('secrets/programs/shown', ['told', OWN, baseURL, baseURL], { env });
   expect(run).toMatchObject({ code: 0, signal: null });
   return run;
 }
@@ -97,7 +97,7 @@ describe.concurrent('a process that dies of an error prints no key:', () => {
   for (const model of ['status-401', 'reset', 'html', 'garbage', 'openpipe:status-500']) {
     test(model, async ({ serve }) => {
       const { url } = await serve(() => undefined);
-      const run = await runProgram('../secrets/programs/shown', ['crash', model, url, url]);
+      const run = await runProgram('secrets/programs/shown', ['crash', model, url, url]);
 
       expect(run).toMatchObject({ code: 1, signal: null });
       expect(run.stderr).toMatch(/Error/);

@@ -1,4 +1,4 @@
-/** Runs the programs of `../programs`, each in a process of its own. */
+/** Runs a program of the tests in a process of its own. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,14 +17,14 @@ import { fileURLToPath } from 'node:url';
 const AT_MOST_MS = 50_000;
 
 /**
- * @param {string} name Of the file, without its ending.
+ * @param {string} name The file below `__test__`, without its ending.
  * @param {string[]} args
  * @param {{ flags?: string[], env?: Record<string, string>, atMost?: number, on?: (stdout: string, child: import('node:child_process').ChildProcess) => void }} [options]
  *   `on` is called each time that the child has printed something, with all that it has printed.
  * @returns {Promise<Run>}
  */
 export async function runProgram(name, args, { flags = [], env = {}, atMost = AT_MOST_MS, on } = {}) {
-  const file = fileURLToPath(new URL(`../programs/${name}.mjs`, import.meta.url));
+  const file = fileURLToPath(new URL(`../${name}.mjs`, import.meta.url));
   const child = spawn(process.execPath, [...flags, file, ...args], {
     // A test runner's own settings are not for the child.
     env: { PATH: process.env.PATH ?? '', ...env },

@@ -7,8 +7,8 @@ import { beforeAll, describe, expect } from 'vitest';
 import { z } from 'zod';
 
 import { PRIMARY, chats } from '../support/upstreams.mjs';
-import { saying, toolCall } from '../surface/support/api.mjs';
-import { FAILING, test, TEXT } from './support/through-fallback.mjs';
+import { saying, toolCall } from '../support/sdk-api.mjs';
+import { FAILING, test, TEXT } from '../support/through-fallback.mjs';
 
 beforeAll(() => {
   // Its traces would go to OpenAI.

@@ -4,7 +4,7 @@ import { _exportsForTestingOnly, initLogger, wrapOpenAI } from 'braintrust';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 
 import { rejection } from '../support/calls.mjs';
-import { FAILING, REQUEST, test, TEXT, textOfStream } from './support/through-fallback.mjs';
+import { FAILING, REQUEST, test, TEXT, textOfStream } from '../support/through-fallback.mjs';
 
 /** @type {any} */
 let memory;

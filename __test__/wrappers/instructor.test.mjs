@@ -6,8 +6,8 @@ import { z } from 'zod/v3';
 
 import { rejection } from '../support/calls.mjs';
 import { onlyChat } from '../support/upstreams.mjs';
-import { saying, toolCall } from '../surface/support/api.mjs';
-import { FAILING, REQUEST, test } from './support/through-fallback.mjs';
+import { saying, toolCall } from '../support/sdk-api.mjs';
+import { FAILING, REQUEST, test } from '../support/through-fallback.mjs';
 
 const response_model = { schema: z.object({ count: z.number(), steps: z.array(z.string()) }), name: 'Counting' };
 const ANSWER = { count: 10, steps: ['one', 'two'] };

@@ -4,8 +4,8 @@ import { observeOpenAI } from 'langfuse';
 import { describe, expect } from 'vitest';
 
 import { rejection } from '../support/calls.mjs';
-import { startRecorder } from './support/recorder.mjs';
-import { FAILING, REQUEST, test as base, TEXT, textOfStream, PATIENT } from './support/through-fallback.mjs';
+import { startRecorder } from '../support/recorder.mjs';
+import { FAILING, REQUEST, test as base, TEXT, textOfStream, PATIENT } from '../support/through-fallback.mjs';
 
 /** @type {import('vitest').TestAPI<any>} */
 const test = base.extend({

@@ -5,9 +5,9 @@ import { wrapOpenAI } from 'langsmith/wrappers';
 import { describe, expect } from 'vitest';
 
 import { rejection } from '../support/calls.mjs';
-import { saying } from '../surface/support/api.mjs';
-import { startRecorder } from './support/recorder.mjs';
-import { FAILING, REQUEST, test as base, TEXT, textOfStream, PATIENT } from './support/through-fallback.mjs';
+import { saying } from '../support/sdk-api.mjs';
+import { startRecorder } from '../support/recorder.mjs';
+import { FAILING, REQUEST, test as base, TEXT, textOfStream, PATIENT } from '../support/through-fallback.mjs';
 
 /** What langsmith was told of a run: begun by a POST, ended by a PATCH, or in one. */
 /** @param {{ method: string, path: string, body: any }[]} received */

@@ -7,9 +7,9 @@ import { describe, expect, vi } from 'vitest';
 
 import { rejection } from '../support/calls.mjs';
 import { chats, FALLBACK } from '../support/upstreams.mjs';
-import { saying } from '../surface/support/api.mjs';
-import { versions } from '../surface/support/versions.mjs';
-import { REQUEST, test, TEXT, textOfStream } from './support/through-fallback.mjs';
+import { saying } from '../support/sdk-api.mjs';
+import { versions } from '../support/sdk-versions.mjs';
+import { REQUEST, test, TEXT, textOfStream } from '../support/through-fallback.mjs';
 
 const require = createRequire(import.meta.url);
 

@@ -6,7 +6,7 @@ import * as openpipe from 'openpipe-native';
 import { afterAll, beforeAll, beforeEach, describe, expect } from 'vitest';
 
 import { rejection } from '../support/calls.mjs';
-import { FAILING, REQUEST, test, TEXT, textOfStream, PATIENT } from './support/through-fallback.mjs';
+import { FAILING, REQUEST, test, TEXT, textOfStream, PATIENT } from '../support/through-fallback.mjs';
 
 const exporter = new InMemorySpanExporter();
 const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });

@@ -1,0 +1,193 @@
+/** `openpipe.breaker`: a target that keeps failing is left out for a while. Its transitions are tested in crates/core. */
+
+import diagnostics from 'node:diagnostics_channel';
+
+import { OpenAI as SdkOpenAI } from 'openai';
+import OpenAI from 'openpipe-native';
+import { describe, expect } from 'vitest';
+
+import { ask } from '../support/calls.mjs';
+import { runProgram } from '../support/programs.mjs';
+import { chats, clientOptions, FALLBACK, PRIMARY, test } from '../support/upstreams.mjs';
+
+/** @import { FallbackEvent } from 'openpipe-native' */
+
+const DOWN = /** @type {const} */ ({ kind: 'status', status: 503 });
+/** Opens with the second failure, for much longer than a test takes. */
+const BREAKER = { failures: 2, openFor: 600_000 };
+const OPENPIPE = { breaker: BREAKER, fallback: { model: FALLBACK } };
+
+for (const stream of [false, true]) {
+  describe(`of a ${stream ? 'stream' : 'completion'}`, () => {
+    test('a primary that keeps failing is not asked any more', async ({ stage }) => {
+      const { openai, primary, fallback } = await stage({ primary: DOWN, openpipe: OPENPIPE });
+      for (let call = 0; call < 5; call += 1) expect((await ask(openai, { stream })).error).toBeUndefined();
+
+      expect(chats(primary)).toHaveLength(2);
+      expect(chats(fallback)).toHaveLength(5);
+    });
+
+    test('the answer says that the primary was left out, and why', async ({ stage }) => {
+      const { openai } = await stage({ primary: DOWN, openpipe: OPENPIPE });
+      await ask(openai, { stream });
+      await ask(openai, { stream });
+      const { info } = await ask(openai, { stream });
+
+      expect(info.servedBy).toBe('fallback');
+      expect(info.attempts).toMatchObject([
+        {
+          upstream: 'openpipe',
+          model: PRIMARY,
+          outcome: 'circuit_open',
+          tries: 0,
+          durationMs: 0,
+          message: expect.stringMatching(/circuit is open .*server_error.* for another \d+ ms/),
+        },
+        { upstream: 'openai', model: FALLBACK, outcome: 'ok', tries: 1 },
+      ]);
+    });
+
+    test('the primary is back after a probe that went well', async ({ stage }) => {
+      let isDown = true;
+      const { openai } = await stage({
+        primary: () => (isDown ? DOWN : undefined),
+        openpipe: { ...OPENPIPE, breaker: { failures: 1, openFor: 50 } },
+      });
+      expect((await ask(openai, { stream })).info.servedBy).toBe('fallback');
+      isDown = false;
+      await expect.poll(async () => (await ask(openai, { stream })).info.servedBy, { timeout: 10_000 }).toBe('primary');
+      expect((await ask(openai, { stream })).info.attempts).toHaveLength(1);
+    });
+  });
+}
+
+test('`onFallback` and the diagnostics channels are told', async ({ stage }) => {
+  /** @type {FallbackEvent[]} */
+  const events = [];
+  /** @type {any[]} */
+  const calls = [];
+  const listen = (/** @type {unknown} */ event) => void calls.push(event);
+  diagnostics.subscribe('openpipe:call', listen);
+  const { openai } = await stage({
+    primary: DOWN,
+    openpipe: { ...OPENPIPE, onFallback: (event) => void events.push(event) },
+  });
+  for (let call = 0; call < 3; call += 1) await ask(openai);
+  diagnostics.unsubscribe('openpipe:call', listen);
+
+  expect(events.map(({ from }) => from.outcome)).toEqual(['server_error', 'server_error', 'circuit_open']);
+  expect(events[2]?.to).toEqual({ upstream: 'openai', model: FALLBACK });
+  expect(calls[2].attempts[0].outcome).toBe('circuit_open');
+});
+
+test('is off unless it is asked for', async ({ stage }) => {
+  const { openai, primary } = await stage({ primary: DOWN, openpipe: { fallback: { model: FALLBACK } } });
+  for (let call = 0; call < 20; call += 1) await ask(openai);
+  expect(chats(primary)).toHaveLength(20);
+});
+
+test('`true` is the default policy, and `false` switches it off for a call', async ({ stage }) => {
+  const { openai, primary } = await stage({ primary: DOWN, openpipe: { ...OPENPIPE, breaker: true } });
+  for (let call = 0; call < 8; call += 1) await ask(openai);
+  expect(chats(primary)).toHaveLength(5);
+  await ask(openai, { openpipe: { breaker: false } });
+  await ask(openai, { openpipe: { breaker: null } });
+  expect(chats(primary)).toHaveLength(7);
+});
+
+test('a client made by `withOptions` has it too', async ({ stage }) => {
+  const { openai, primary } = await stage({ primary: DOWN, openpipe: OPENPIPE });
+  const other = openai.withOptions({ timeout: 5000 });
+  for (let call = 0; call < 4; call += 1) await ask(other);
+  expect(chats(primary)).toHaveLength(2);
+});
+
+test('the only target is asked every time', async ({ stage }) => {
+  const { openai, primary } = await stage({ primary: DOWN, maxRetries: 0, openpipe: { breaker: BREAKER } });
+  for (let call = 0; call < 4; call += 1) expect((await ask(openai)).error?.status).toBe(503);
+  expect(chats(primary)).toHaveLength(4);
+});
+
+describe('a circuit is shared', () => {
+  test('by clients', async ({ stage }) => {
+    const { openai, options, primary } = await stage({ primary: DOWN, openpipe: OPENPIPE });
+    await ask(openai);
+    await ask(openai);
+    const { info } = await ask(new OpenAI(options));
+    expect(info.attempts[0]?.outcome).toBe('circuit_open');
+    expect(chats(primary)).toHaveLength(2);
+  });
+
+  test('by worker threads', async ({ serve }) => {
+    const upstream = await serve(({ body }) => (body.model === 'down' ? DOWN : undefined));
+    const { code, stdout, stderr } = await runProgram('process/programs/breaker', [upstream.url]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(JSON.parse(stdout)).toEqual({ main: ['server_error', 'server_error'], worker: ['circuit_open'] });
+  });
+
+  test('but not by another model or key', async ({ stage }) => {
+    const { openai, options, primary } = await stage({ primary: DOWN, openpipe: OPENPIPE });
+    await ask(openai);
+    await ask(openai);
+    await ask(openai, { model: `${PRIMARY}-2` });
+    await ask(new OpenAI({ ...options, openpipe: { ...options.openpipe, apiKey: 'another key' } }));
+    expect(chats(primary)).toHaveLength(4);
+  });
+});
+
+describe('of a JavaScript client', () => {
+  /** A chain: a primary that is down, then the client, then an end that answers. @param {any} client */
+  const chain = (client) => ({
+    breaker: { failures: 1, openFor: 600_000 },
+    fallback: [{ model: 'theirs', client }, { model: FALLBACK }],
+  });
+
+  test('a circuit belongs to its URL and key, whatever object stands for it', async ({ stage, serve }) => {
+    const theirs = await serve(DOWN);
+    const { openai } = await stage({ primary: DOWN });
+    const client = (/** @type {string} */ apiKey) => new SdkOpenAI({ apiKey, baseURL: theirs.url, maxRetries: 0 });
+    await ask(openai, { openpipe: chain(client('one')) });
+    const { info } = await ask(openai, { openpipe: chain(client('one')) });
+    expect(info.attempts.map(({ outcome }) => outcome)).toEqual(['circuit_open', 'circuit_open', 'ok']);
+    await ask(openai, { openpipe: chain(client('two')) });
+    expect(chats(theirs)).toHaveLength(2);
+  });
+
+  test('a circuit belongs to the very object, where it shows neither', async ({ stage }) => {
+    const { openai } = await stage({ primary: DOWN });
+    let asked = 0;
+    const client = () => ({
+      chat: {
+        completions: {
+          create: async () => {
+            asked += 1;
+            throw new Error('down');
+          },
+        },
+      },
+    });
+    const one = client();
+    await ask(openai, { openpipe: chain(one) });
+    await ask(openai, { openpipe: chain(one) });
+    expect(asked).toBe(1);
+    await ask(openai, { openpipe: chain(client()) });
+    expect(asked).toBe(2);
+  });
+
+  test('the SDK as a transport has one too', async ({ stage }) => {
+    const { openai, primary } = await stage({ primary: DOWN, openpipe: { ...OPENPIPE, transport: 'fetch' } });
+    for (let call = 0; call < 4; call += 1) await ask(openai);
+    expect(chats(primary)).toHaveLength(2);
+  });
+});
+
+test('an unknown member of a policy is warned of', async ({ serve }) => {
+  const upstream = await serve();
+  /** @type {string[]} */
+  const warnings = [];
+  const logger = { error() {}, info() {}, debug() {}, warn: (/** @type {string} */ text) => void warnings.push(text) };
+  const breaker = /** @type {any} */ ({ failure: 3 });
+  const openai = new OpenAI(clientOptions(upstream.url, upstream.url, { logger, openpipe: { breaker } }));
+  await ask(openai);
+  expect(warnings.join('\n')).toMatch(/`openpipe\.breaker\.failure` is not known; did you mean `failures`\?/);
+});

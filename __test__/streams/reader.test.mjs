@@ -1,0 +1,28 @@
+/** The reader of a stream, by itself (lib/call/stream.js). */
+
+import { createRequire } from 'node:module';
+
+import { expect, test } from 'vitest';
+
+const { EventReader, Seat } = createRequire(import.meta.url)('../../lib/call/stream.js');
+
+/** A reader of a stream of a JavaScript client, whose chunks are what it is given. */
+const newReader = () => new EventReader(-1, new Seat(), false, new AbortController(), () => {});
+
+test('one who is always behind gets everything in its order, and keeps nothing of what was taken', async () => {
+  const reader = newReader();
+  const read = [];
+  reader.push(
+    Array.from({ length: 100 }, (_, index) => index),
+    100,
+  );
+  for (let next = 100; next < 10_000; next += 10) {
+    reader.push(
+      Array.from({ length: 10 }, (_, index) => next + index),
+      10,
+    );
+    for (let turn = 0; turn < 10; turn += 1) read.push((await reader.next()).value);
+    expect(reader.events.length).toBeLessThan(400);
+  }
+  expect(read).toEqual(Array.from({ length: 9_900 }, (_, index) => index));
+});
