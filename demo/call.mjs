@@ -1,12 +1,13 @@
-/** One real call through the real client, told on a timeline as it goes. */
+/** One call through a client, and what the caller gets of it. */
+
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * @import OpenAI from "openpipe-native"
- * @import { Timeline } from "./timeline.mjs"
+ * @import { Situation } from "./situations.mjs"
  */
 
 /**
- * What this demo reads of an attempt.
+ * What the demo reads of an attempt.
  *
  * @typedef {object} Attempt
  * @property {string} upstream
@@ -14,13 +15,14 @@
  * @property {string} outcome
  * @property {number} tries
  * @property {number} [status]
+ * @property {number} startedAt
  * @property {number} durationMs
  * @property {number} [firstTokenMs]
  * @property {string} [message]
  */
 
 /**
- * What this demo reads of `completion.openpipe`, `stream.openpipe` and `error.openpipe`.
+ * What the demo reads of `completion.openpipe`, `stream.openpipe` and `error.openpipe`.
  *
  * @typedef {object} CallInfo
  * @property {string} servedBy With an error: the last target.
@@ -33,115 +35,96 @@
  * @typedef {object} CallSpec
  * @property {boolean} stream
  * @property {string} model
- * @property {string} fallbackModel
  * @property {number} [timeout] In ms.
- * @property {{ firstTokenTimeout?: number, holdUntil?: "finish" }} [openpipe]
+ * @property {Record<string, unknown>} [openpipe] Left out for a client that does not know it.
  */
 
 /**
  * @typedef {object} CallResult
+ * @property {"answer" | "error" | "waiting"} end `waiting`: it had not ended when the demo gave up.
  * @property {string} text What the caller got to read, also before an error.
  * @property {unknown} [error] What the caller got instead of an answer, or of its end.
+ * @property {unknown} [notACompletion] What was handed over as a completion and is none.
  * @property {CallInfo | undefined} info
+ * @property {number} startedAt Unix ms.
  * @property {number} ms Until all was over.
  */
 
 /** @type {[{ role: "user", content: string }]} */
 const MESSAGES = [{ role: 'user', content: 'Say hello in one short sentence.' }];
 
+/** For the request to be on its way before JavaScript blocks. */
+const BEFORE_BLOCKING_MS = 50;
+
 /**
  * Never rejects: an error is a result like any other here.
  *
- * @param {OpenAI} openai
+ * @param {any} openai A client of this package, of `openai` or of `openpipe`.
  * @param {CallSpec} spec
- * @param {Timeline} timeline
+ * @param {{ blockMs?: number | undefined, giveUpMs: number }} limits
  * @returns {Promise<CallResult>}
  */
-export async function makeCall(openai, spec, timeline) {
-  const what = spec.stream ? 'stream' : 'completion';
-  timeline.start();
-  timeline.line('call', `a ${what} from ${spec.model}, else from ${spec.fallbackModel}`, 0);
-  const result = { text: '', info: /** @type {CallInfo | undefined} */ (undefined) };
+export async function makeCall(openai, spec, { blockMs, giveUpMs }) {
+  const result = { text: '', info: /** @type {CallInfo | undefined} */ (undefined), startedAt: Date.now() };
+  const zero = performance.now();
+  const elapsed = () => performance.now() - zero;
+  const read = spec.stream ? readStream : readCompletion;
+  /** @type {Promise<CallResult>} */
+  const call = read(openai, spec, result).then(
+    (rest) => ({ ...result, ...rest, end: 'answer', ms: elapsed() }),
+    (error) => ({ ...result, error, info: infoOf(error) ?? result.info, end: 'error', ms: elapsed() }),
+  );
+  if (blockMs) await blockEventLoop(blockMs);
+  const giveUp = new AbortController();
+  /** @type {Promise<CallResult>} */
+  const tooLate = sleep(giveUpMs, undefined, { signal: giveUp.signal }).then(
+    () => ({ ...result, end: 'waiting', ms: elapsed() }),
+    () => ({ ...result, end: 'waiting', ms: elapsed() }),
+  );
   try {
-    await (spec.stream ? readStream : readCompletion)(openai, spec, timeline, result);
-    timeline.line('answer', quote(result.text));
-    return { ...result, ms: timeline.elapsed() };
-  } catch (error) {
-    const ms = timeline.elapsed();
-    timeline.line('error', describeError(error), ms);
-    if (result.text) timeline.note('read', `${quote(result.text)} and then that error`);
-    return { ...result, error, info: infoOf(error) ?? result.info, ms };
+    return await Promise.race([call, tooLate]);
+  } finally {
+    giveUp.abort();
   }
 }
 
-/**
- * The constructor's `openpipe.onFallback`, for the timeline.
- *
- * @param {Timeline} timeline
- */
-export function tellFallback(timeline) {
-  return (/** @type {{ from: Attempt, to: { upstream: string, model: string } }} */ { from, to }) => {
-    const why = from.message ? `, ${quote(from.message)}` : '';
-    timeline.line('failed', `${from.model}: ${describeAttempt(from)}${why}`);
-    timeline.line('fallback', `starts: ${to.model}, at ${to.upstream}`);
-  };
+/** @param {Situation} situation The options of its call. */
+export function openpipeOf({ openpipe = {} }, /** @type {string} */ fallbackModel) {
+  return { fallback: { model: fallbackModel }, ...openpipe };
 }
 
 /**
- * Who served the call, and what each target did.
- *
- * @param {CallResult} result
- * @param {Timeline} timeline
- */
-export function tellInfo({ info, error }, timeline) {
-  if (!info) return timeline.note('served by', 'unknown: nothing in .openpipe');
-  timeline.note('served by', error ? 'nobody' : `${info.servedBy}, ${info.model}`);
-  info.attempts.forEach((attempt, index) => {
-    const where = `${attempt.model}, at ${attempt.upstream}`;
-    timeline.note(index === 0 ? 'attempts' : '', `${where}: ${describeAttempt(attempt)}`);
-  });
-}
-
-/**
- * @param {OpenAI} openai
+ * @param {any} openai
  * @param {CallSpec} spec
- * @param {Timeline} _timeline
  * @param {Pick<CallResult, "text" | "info">} result Filled in as the answer comes.
  */
-async function readCompletion(openai, spec, _timeline, result) {
-  const completion = await openai.chat.completions.create(
-    { model: spec.model, messages: MESSAGES, openpipe: openpipeOptions(spec) },
-    requestOptions(spec),
-  );
+async function readCompletion(openai, spec, result) {
+  const completion = await openai.chat.completions.create(bodyOf(spec), optionsOf(spec));
   result.info = infoOf(completion);
+  if (!Array.isArray(completion?.choices)) return { notACompletion: completion };
   result.text = completion.choices[0]?.message.content ?? '';
+  return {};
 }
 
 /** @type {typeof readCompletion} */
-async function readStream(openai, spec, timeline, result) {
-  const stream = await openai.chat.completions.create(
-    { model: spec.model, messages: MESSAGES, stream: true, openpipe: openpipeOptions(spec) },
-    requestOptions(spec),
-  );
+async function readStream(openai, spec, result) {
+  const stream = await openai.chat.completions.create({ ...bodyOf(spec), stream: true }, optionsOf(spec));
   try {
-    for await (const chunk of stream) {
-      const piece = chunk.choices[0]?.delta.content ?? '';
-      if (piece && !result.text) timeline.line('token', `the first: ${quote(piece)}`);
-      result.text += piece;
-    }
+    for await (const chunk of stream) result.text += chunk.choices[0]?.delta.content ?? '';
   } finally {
     // Only now: the last target's own attempt ends with the stream.
     result.info = infoOf(stream);
   }
+  return {};
 }
 
 /** @param {CallSpec} spec */
-function openpipeOptions(spec) {
-  return { fallback: { model: spec.fallbackModel }, ...spec.openpipe };
+function bodyOf({ model, openpipe }) {
+  return { model, messages: MESSAGES, ...(openpipe && { openpipe }) };
 }
 
 /** @param {CallSpec} spec */
-function requestOptions({ timeout }) {
+function optionsOf({ timeout }) {
   return timeout === undefined ? {} : { timeout };
 }
 
@@ -150,30 +133,9 @@ function infoOf(carrier) {
   return /** @type {{ openpipe?: CallInfo } | null | undefined} */ (carrier)?.openpipe;
 }
 
-/** @param {Attempt} attempt */
-function describeAttempt({ outcome, status, durationMs, tries, firstTokenMs }) {
-  const parts = [
-    outcome === 'ok' || status === undefined ? outcome : `${outcome} (${status})`,
-    `after ${Math.round(durationMs)} ms`,
-  ];
-  if (tries > 1) parts.push(`${tries} tries`);
-  if (firstTokenMs !== undefined) parts.push(`first token after ${Math.round(firstTokenMs)} ms`);
-  return parts.join(', ');
-}
-
-/** @param {unknown} error */
-function describeError(error) {
-  if (!(error instanceof Error)) return String(error);
-  return `${error.constructor.name}: ${shorten(error.message)}`;
-}
-
-/** @param {string} text */
-function quote(text) {
-  return `"${shorten(text)}"`;
-}
-
-/** @param {string} text */
-function shorten(text) {
-  const line = text.replace(/\s+/g, ' ');
-  return line.length > 90 ? `${line.slice(0, 89)}…` : line;
+/** No timer, no socket and no callback of JavaScript runs meanwhile. @param {number} ms */
+async function blockEventLoop(ms) {
+  await sleep(BEFORE_BLOCKING_MS);
+  const end = performance.now() + ms;
+  while (performance.now() < end);
 }

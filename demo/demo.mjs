@@ -1,25 +1,26 @@
 /**
  * `npm run demo`: real calls through the real client, to upstreams on this machine that misbehave.
- * `npm run demo -- --live`: a few of them to the real endpoints.
+ * `npm run demo -- --live`: a few calls to real endpoints.
  */
 
 import { parseArgs } from 'node:util';
 
-import { runLive } from './live.mjs';
-import { runSituation } from './run-situation.mjs';
-import { situations } from './situations.mjs';
-import { printSummary, say } from './timeline.mjs';
+import { say } from './terminal.mjs';
 
-const USAGE = `npm run demo                        upstreams on this machine; no key, no internet
+const USAGE = `npm run demo [-- options]           upstreams on this machine; no key, no internet
+  --only WHAT       one situation, by number, id or a word of its title; may be repeated
+  --fast            gives the other clients up after 5 s instead of 30 s
 npm run demo -- --live [options]    the real endpoints, with the keys of the environment
-  --model NAME      the primary (default: openpipe:$OPENPIPE_MODEL, else gpt-4o-mini)
-  --fallback NAME   the fallback (default: gpt-4o-mini)`;
+  --model NAME      the primary (default: openpipe:$OPENPIPE_MODEL, else gpt-5.4-mini)
+  --fallback NAME   the fallback (default: gpt-5.4-mini)`;
 
-/** Whatever keeps this process alive longer is a fault. */
-const AT_MOST_MS = { local: 25_000, live: 180_000 };
+/** Something did not end when the process lives longer. */
+const AT_MOST_MS = { local: 90_000, live: 180_000 };
 
 const { values: flags } = parseArgs({
   options: {
+    only: { type: 'string', multiple: true, default: [] },
+    fast: { type: 'boolean', default: false },
     live: { type: 'boolean', default: false },
     model: { type: 'string' },
     fallback: { type: 'string' },
@@ -29,26 +30,17 @@ const { values: flags } = parseArgs({
 
 if (flags.help) {
   say(USAGE);
+} else if (flags.live) {
+  exitAfter(AT_MOST_MS.live);
+  const { runLive } = await import('./live.mjs');
+  process.exitCode = await runLive(flags);
 } else {
-  exitAfter(flags.live ? AT_MOST_MS.live : AT_MOST_MS.local);
-  process.exitCode = flags.live ? await runLive(flags) : await runLocal();
+  exitAfter(AT_MOST_MS.local);
+  const { runLocal } = await import('./local.mjs');
+  process.exitCode = await runLocal(flags);
 }
 
-/** @returns {Promise<number>} The exit code. */
-async function runLocal() {
-  say('A primary that misbehaves and a healthy fallback, both on this machine.');
-  const start = performance.now();
-  let kept = 0;
-  for (const [index, situation] of situations.entries()) if (await runSituation(situation, index + 1)) kept += 1;
-  printSummary(kept, situations.length, performance.now() - start);
-  return kept === situations.length ? 0 : 1;
-}
-
-/**
- * The process ends by itself when nothing is pending; this only catches what does not end.
- *
- * @param {number} ms
- */
+/** @param {number} ms */
 function exitAfter(ms) {
   const timer = setTimeout(() => {
     say(`\nStill running after ${ms / 1000} s: something did not end.`);

@@ -2,14 +2,15 @@
 
 import OpenAI from 'openpipe-native';
 
-import { makeCall, tellFallback, tellInfo } from './call.mjs';
-import { createTimeline, printHeading, printSummary, printVerdict, say } from './timeline.mjs';
+import { makeCall } from './call.mjs';
+import { ownRows } from './rows.mjs';
+import { printBars, printHeading, printNote, printSummary, printVerdict, say } from './terminal.mjs';
 
 /**
  * @import { CallResult, CallSpec } from "./call.mjs"
  */
 
-const DEFAULT_MODEL = 'gpt-4o-mini';
+const DEFAULT_MODEL = 'gpt-5.4-mini';
 
 /** Prefixes that lead to OpenPipe, and so need its key. */
 const VIA_OPENPIPE = /^(openpipe|openai|anthropic|gemini):/;
@@ -23,6 +24,8 @@ const TIMEOUT_MS = 30_000;
  */
 
 /** @typedef {{ primary: string, fallback: string, wrong: string }} LiveModels */
+
+const GIVE_UP_MS = 2 * TIMEOUT_MS + 10_000;
 
 /**
  * @param {LiveFlags} flags
@@ -81,21 +84,21 @@ function missingKeys(models) {
  * @property {string} title
  * @property {string} promise
  * @property {CallSpec} spec
- * @property {"fallback"} [servedBy] Default: whoever is well today.
+ * @property {"fallback"} [servedBy] Default: the primary or the fallback.
  */
 
 /** @param {LiveModels} models @returns {LiveCall[]} */
 function liveCalls({ primary, fallback, wrong }) {
-  const spec = { model: primary, fallbackModel: fallback, timeout: TIMEOUT_MS };
+  const spec = { model: primary, timeout: TIMEOUT_MS, openpipe: { fallback: { model: fallback } } };
   return [
     {
       title: 'Completion',
-      promise: 'an answer, from the primary if it is well.',
+      promise: 'an answer, from the primary if it is healthy.',
       spec: { ...spec, stream: false },
     },
     {
       title: 'Stream',
-      promise: 'an answer, from the primary if it is well.',
+      promise: 'an answer, from the primary if it is healthy.',
       spec: { ...spec, stream: true },
     },
     {
@@ -119,12 +122,11 @@ function liveCalls({ primary, fallback, wrong }) {
  * @returns {Promise<boolean>} Whether it went as promised.
  */
 async function runCall({ title, promise, spec, servedBy }, number) {
-  printHeading(number, title, promise);
-  const timeline = createTimeline();
+  printHeading(number, title, promise, []);
   // Keys and base URLs come from the environment.
-  const openai = new OpenAI({ openpipe: { onFallback: tellFallback(timeline) } });
-  const result = await makeCall(openai, spec, timeline);
-  tellInfo(result, timeline);
+  const result = await makeCall(new OpenAI(), spec, { giveUpMs: GIVE_UP_MS });
+  printBars([ownRows({}, result)]);
+  printNote('result', result.error ? String(result.error) : JSON.stringify(result.text));
   const problems = [...brokenPromises(result, servedBy)];
   printVerdict(problems);
   return problems.length === 0;

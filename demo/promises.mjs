@@ -2,13 +2,12 @@
 
 import OpenAI from 'openpipe-native';
 
-import { roles, targets } from './targets.mjs';
+import { roles, targets, wholeAnswer } from './targets.mjs';
 
 /**
  * @import { CallResult } from "./call.mjs"
  * @import { Expectation } from "./situations.mjs"
  * @import { Role } from "./targets.mjs"
- * @import { Timeline } from "./timeline.mjs"
  * @import { ForkedRequest } from "./upstream-process.mjs"
  */
 
@@ -18,16 +17,15 @@ import { roles, targets } from './targets.mjs';
  * @param {Expectation} expect
  * @param {CallResult} result
  * @param {Requests} requests
- * @param {Timeline} timeline
  * @returns {string[]} One sentence for each promise that was not kept.
  */
-export function brokenPromises(expect, result, requests, timeline) {
+export function brokenPromises(expect, result, requests) {
   return [
     ...aboutServing(expect, result),
     ...aboutText(expect, result),
     ...aboutError(expect, result),
     ...aboutRequests(expect, requests),
-    ...aboutTime(expect, result, requests, timeline),
+    ...aboutTime(expect, result, requests),
   ];
 }
 
@@ -58,8 +56,7 @@ function* aboutServing({ servedBy, primaryOutcome }, { info, error }) {
  * @returns {Generator<string, void>}
  */
 function* aboutText({ servedBy, text = 'whole' }, { text: read }) {
-  const { upstreamName, model } = targets[servedBy === 'fallback' ? 'fallback' : 'primary'];
-  const whole = `Answered by ${upstreamName}, with the model ${model}.`;
+  const whole = wholeAnswer(servedBy === 'fallback' ? 'fallback' : 'primary');
   const kept =
     text === 'whole'
       ? read === whole
@@ -106,15 +103,14 @@ function* aboutRequests({ servedBy, fallbackRequests }, requests) {
  * @param {Expectation} expect
  * @param {CallResult} result
  * @param {Requests} requests
- * @param {Timeline} timeline
  * @returns {Generator<string, void>}
  */
-function* aboutTime({ fallbackArrives, withinMs }, { ms }, requests, timeline) {
+function* aboutTime({ fallbackArrives, withinMs }, { ms, startedAt }, requests) {
   if (ms > withinMs) yield `it took ${Math.round(ms)} ms, more than ${withinMs}`;
   const first = requests.fallback[0];
   if (!fallbackArrives || !first) return;
   const [from, to] = fallbackArrives;
-  const at = timeline.since(first.at);
+  const at = first.at - startedAt;
   if (at < from || at > to) yield `the fallback's request arrived after ${at} ms, not between ${from} and ${to}`;
 }
 

@@ -4,14 +4,13 @@
 
 /**
  * @typedef {object} Situation
+ * @property {string} id Short, for `--only` and the names of pictures.
  * @property {string} title
  * @property {boolean} [stream]
  * @property {Behaviour | "nobody listens"} primary
- * @property {string} [primaryDoes] Told when the primary's upstream has the request.
  * @property {Behaviour} [fallback] Default: answers well.
- * @property {string} [fallbackDoes]
  * @property {number} [timeout] The call's, in ms.
- * @property {{ firstTokenTimeout?: number, holdUntil?: "finish" }} [openpipe]
+ * @property {{ firstTokenTimeout?: number, idleTimeout?: number, holdUntil?: "finish" }} [openpipe]
  * @property {number} [blockMs] For so long JavaScript spins, soon after the call was made; the
  *   upstreams then run in processes of their own.
  * @property {string} promise In words.
@@ -23,7 +22,7 @@
  * @property {"primary" | "fallback" | "nobody"} servedBy `nobody`: the call ends with an error.
  * @property {string} [primaryOutcome] The primary's, among the attempts; where the contract names one.
  * @property {"whole" | "beginning" | "none"} [text] What the caller reads. Default `whole`.
- * @property {"connection" | "both"} [error] `connection`: an `APIConnectionError`; `both`: the
+ * @property {"connection" | "both"} [error] `connection`: an `APIConnectionError` or a subclass; `both`: the
  *   fallback's error, with both in `error.openpipe.errors`.
  * @property {number} [fallbackRequests] Default: 1 if the fallback serves, else 0.
  * @property {[from: number, to: number]} [fallbackArrives] When the (first) request reaches the
@@ -40,32 +39,32 @@ const AT_ONCE_MS = 500;
 /** @type {Situation[]} */
 export const situations = [
   {
+    id: 'well',
     title: 'Completion: all is well',
     primary: { kind: 'answer', delayMs: 50 },
-    primaryDoes: 'answers well',
     promise: 'the primary answers; the fallback is not asked.',
     expect: { servedBy: 'primary', primaryOutcome: 'ok', withinMs: 1_000 },
   },
   {
+    id: 'status-500',
     title: 'Completion: the primary answers 500',
     primary: { kind: 'status', status: 500 },
-    primaryDoes: 'answers 500',
-    promise: 'the fallback answers at once: it is the retry.',
+    promise: 'the fallback is asked at once: it takes the place of a retry.',
     expect: { servedBy: 'fallback', primaryOutcome: 'server_error', withinMs: AT_ONCE_MS },
   },
   {
+    id: 'retry-after',
     title: 'Completion: the primary answers 429 with Retry-After: 30',
     primary: { kind: 'status', status: 429, headers: { 'retry-after': '30' } },
-    primaryDoes: 'answers 429, come back in 30 s',
-    promise: 'nobody waits for 30 s; the fallback answers at once.',
+    promise: 'the call does not wait for 30 s; the fallback is asked at once.',
     expect: { servedBy: 'fallback', primaryOutcome: 'rate_limit', withinMs: AT_ONCE_MS },
   },
   {
+    id: 'silent',
     title: 'Completion: the primary never answers; timeout 1 s',
     primary: { kind: 'silence' },
-    primaryDoes: 'says nothing',
     timeout: 1_000,
-    promise: 'the fallback starts when the second is up.',
+    promise: 'the fallback is asked when the timeout of 1 s has passed.',
     expect: {
       servedBy: 'fallback',
       primaryOutcome: 'timeout',
@@ -74,39 +73,53 @@ export const situations = [
     },
   },
   {
+    id: 'reset',
     title: 'Completion: the primary resets the connection',
     primary: { kind: 'reset' },
-    primaryDoes: 'resets the connection',
     promise: 'the fallback answers at once.',
     expect: { servedBy: 'fallback', primaryOutcome: 'connection', withinMs: AT_ONCE_MS },
   },
   {
+    id: 'half-body',
     title: 'Completion: the primary sends half of its body and hangs up',
     primary: { kind: 'half-body' },
-    primaryDoes: 'answers 200, sends half of the body, hangs up',
-    promise: 'half an answer is none; the fallback answers at once.',
+    promise: 'a truncated body is a failure; the fallback is asked at once.',
     expect: { servedBy: 'fallback', primaryOutcome: 'connection', withinMs: AT_ONCE_MS },
   },
   {
+    id: 'stalled-body',
+    title: 'Completion: headers arrive, then the body stalls; timeout 1 s',
+    primary: { kind: 'stall-body' },
+    timeout: 1_000,
+    promise: 'the timeout covers the body too; the fallback is asked after 1 s.',
+    expect: {
+      servedBy: 'fallback',
+      primaryOutcome: 'timeout',
+      fallbackArrives: [990, 1_250],
+      withinMs: 1_500,
+    },
+  },
+  {
+    id: 'html',
     title: 'Completion: the primary answers 200 with a page of HTML',
     primary: { kind: 'status', status: 200, body: 'html' },
-    primaryDoes: 'answers 200 with HTML',
-    promise: 'that is no completion; the fallback answers at once.',
+    promise: 'a 200 that holds no completion is a failure; the fallback is asked at once.',
     expect: { servedBy: 'fallback', primaryOutcome: 'invalid_response', withinMs: AT_ONCE_MS },
   },
   {
-    title: 'Completion: nobody listens where the primary should be',
+    id: 'refused',
+    title: "Completion: nothing listens on the primary's port",
     primary: 'nobody listens',
     promise: 'the fallback answers at once.',
     expect: { servedBy: 'fallback', primaryOutcome: 'connection', withinMs: AT_ONCE_MS },
   },
   {
+    id: 'both-fail',
     title: 'Completion: the primary answers 500, and the fallback 503, every time',
     primary: { kind: 'status', status: 500 },
-    primaryDoes: 'answers 500',
     fallback: { kind: 'status', status: 503 },
-    fallbackDoes: 'answers 503',
-    promise: 'the last target has its two retries; then its error, and both in error.openpipe.errors.',
+    promise:
+      'the last target is retried twice; then the call fails with its error, and error.openpipe.errors holds both.',
     expect: {
       servedBy: 'nobody',
       primaryOutcome: 'server_error',
@@ -117,12 +130,12 @@ export const situations = [
     },
   },
   {
-    title: 'Completion: the primary never answers, timeout 0.5 s, while JavaScript is busy for 1.5 s',
+    id: 'blocked-loop',
+    title: 'Completion: the primary never answers, timeout 0.5 s, and the event loop is blocked for 1.5 s',
     primary: { kind: 'silence' },
-    primaryDoes: 'says nothing',
     timeout: 500,
     blockMs: 1_500,
-    promise: 'the fallback is asked when 0.5 s are up, all the same.',
+    promise: 'the fallback is asked after 0.5 s, although the event loop is blocked.',
     expect: {
       servedBy: 'fallback',
       primaryOutcome: 'timeout',
@@ -131,28 +144,28 @@ export const situations = [
     },
   },
   {
+    id: 'stream-well',
     title: 'Stream: all is well',
     stream: true,
     primary: { kind: 'answer', paceMs: PACE_MS },
-    primaryDoes: 'streams well',
     promise: 'the primary streams; the fallback is not asked.',
     expect: { servedBy: 'primary', primaryOutcome: 'ok', withinMs: 1_500 },
   },
   {
+    id: 'stream-dies-early',
     title: 'Stream: the primary dies before its first token',
     stream: true,
     primary: { kind: 'answer', paceMs: PACE_MS, fault: { after: 'role', how: 'reset' } },
-    primaryDoes: 'opens the stream, then resets the connection',
-    promise: 'the caller reads one stream, whole, from the fallback, and one opening only.',
+    promise: 'the caller reads one whole stream, from the fallback.',
     expect: { servedBy: 'fallback', primaryOutcome: 'stream', withinMs: 1_500 },
   },
   {
-    title: 'Stream: the primary is silent before its first token; firstTokenTimeout 0.4 s',
+    id: 'stream-silent',
+    title: 'Stream: the primary sends only keep-alives; firstTokenTimeout 0.4 s',
     stream: true,
     primary: { kind: 'answer', fault: { after: 'role', how: 'keep-alive' } },
-    primaryDoes: 'opens the stream, then sends nothing but keep-alives',
     openpipe: { firstTokenTimeout: 400 },
-    promise: 'keep-alives are no life; the fallback starts after 0.4 s.',
+    promise: 'keep-alive comments do not count as content; the fallback is asked after 0.4 s.',
     expect: {
       servedBy: 'fallback',
       primaryOutcome: 'timeout',
@@ -161,25 +174,34 @@ export const situations = [
     },
   },
   {
+    id: 'stream-hold',
     title: 'Stream: the primary dies in the middle; holdUntil "finish"',
     stream: true,
     primary: { kind: 'answer', paceMs: PACE_MS, fault: { after: 2, how: 'reset' } },
-    primaryDoes: 'streams half of the text, then resets the connection',
     openpipe: { holdUntil: 'finish' },
-    promise: "the caller sees nothing of the half; the fallback's text arrives whole.",
+    promise: "the stream is held back until it has ended well, so the caller reads the fallback's text only.",
     expect: { servedBy: 'fallback', primaryOutcome: 'stream', withinMs: 1_500 },
   },
   {
+    id: 'stream-dies-late',
     title: 'Stream: the primary dies in the middle, and the caller is reading already',
     stream: true,
     primary: { kind: 'answer', paceMs: PACE_MS, fault: { after: 2, how: 'cut' } },
-    primaryDoes: 'streams half of the text, then closes the connection',
-    promise: 'an error, never a silent end; the texts of two models are never mixed.',
+    promise: 'an error, never a silent end, and never the text of two models in one answer.',
     expect: {
       servedBy: 'nobody',
       text: 'beginning',
       error: 'connection',
       withinMs: 1_500,
     },
+  },
+  {
+    id: 'stream-stalls',
+    title: 'Stream: the primary stalls in the middle; idleTimeout 0.7 s',
+    stream: true,
+    primary: { kind: 'answer', paceMs: PACE_MS, fault: { after: 2, how: 'stall' } },
+    openpipe: { idleTimeout: 700 },
+    promise: 'an error after 0.7 s of silence; the caller does not wait for ever.',
+    expect: { servedBy: 'nobody', text: 'beginning', withinMs: 2_000 },
   },
 ];

@@ -1,4 +1,4 @@
-/** Puts up the two upstreams of a situation, and tells on the timeline what reaches them. */
+/** Starts the two upstreams of a situation. */
 
 import { targets } from './targets.mjs';
 import { forkUpstream } from './upstream-process.mjs';
@@ -7,7 +7,6 @@ import { closedPort, startUpstream } from './upstream.mjs';
 /**
  * @import { Situation } from "./situations.mjs"
  * @import { Role } from "./targets.mjs"
- * @import { Timeline } from "./timeline.mjs"
  * @import { Behaviour } from "./upstream.mjs"
  * @import { ForkedRequest } from "./upstream-process.mjs"
  */
@@ -24,24 +23,12 @@ import { closedPort, startUpstream } from './upstream.mjs';
 /** @type {Behaviour} */
 const HEALTHY = { kind: 'answer', paceMs: 50 };
 
-/** @param {Situation} situation @returns {Record<Role, string>} */
-export function whatTheyDo({ primaryDoes = '', fallbackDoes = 'answers well' }) {
-  return { primary: primaryDoes, fallback: fallbackDoes };
-}
-
-/**
- * @param {Situation} situation
- * @param {Timeline} timeline
- * @returns {Promise<Stage>}
- */
-export async function setStage(situation, timeline) {
-  const does = whatTheyDo(situation);
-  /** @type {(role: Role, behaviour: Behaviour, does: string) => Promise<StagedUpstream>} */
-  const put = (role, behaviour, does) =>
-    situation.blockMs ? elsewhere(role, behaviour) : here(role, behaviour, does, timeline);
+/** @param {Situation} situation @returns {Promise<Stage>} */
+export async function setStage(situation) {
+  const start = situation.blockMs ? elsewhere : here;
   const [primary, fallback] = await Promise.all([
-    situation.primary === 'nobody listens' ? nobody() : put('primary', situation.primary, does.primary),
-    put('fallback', situation.fallback ?? HEALTHY, does.fallback),
+    situation.primary === 'nobody listens' ? nobody() : start('primary', situation.primary),
+    start('fallback', situation.fallback ?? HEALTHY),
   ]);
   return {
     primary,
@@ -50,33 +37,13 @@ export async function setStage(situation, timeline) {
   };
 }
 
-/**
- * In this process: its requests are told as they arrive.
- *
- * @param {Role} role
- * @param {Behaviour} behaviour
- * @param {string} does
- * @param {Timeline} timeline
- * @returns {Promise<StagedUpstream>}
- */
-async function here(role, behaviour, does, timeline) {
-  const upstream = await startUpstream({
-    name: targets[role].upstreamName,
-    behaviour() {
-      timeline.line(role, `has the request; ${does}`);
-      return behaviour;
-    },
-  });
+/** In this process. @param {Role} role @param {Behaviour} behaviour @returns {Promise<StagedUpstream>} */
+async function here(role, behaviour) {
+  const upstream = await startUpstream({ name: targets[role].upstreamName, behaviour: () => behaviour });
   return { url: upstream.url, requests: async () => upstream.requests, close: upstream.close };
 }
 
-/**
- * In a process of its own, which goes on while our JavaScript does not.
- *
- * @param {Role} role
- * @param {Behaviour} behaviour
- * @returns {Promise<StagedUpstream>}
- */
+/** In a process of its own, which runs on while our event loop is blocked. @param {Role} role @param {Behaviour} behaviour */
 function elsewhere(role, behaviour) {
   const { upstreamName, model } = targets[role];
   return forkUpstream({ name: upstreamName, behaviours: { [model]: behaviour } });

@@ -8,7 +8,7 @@ export const targets = {
     upstreamName: "the primary's upstream",
   },
   fallback: {
-    model: 'gpt-4-turbo',
+    model: 'gpt-5.4-mini',
     key: 'demo-openai-key',
     upstreamName: "the fallback's upstream",
   },
@@ -17,3 +17,9 @@ export const targets = {
 /** @typedef {keyof typeof targets} Role */
 
 export const roles = /** @type {Role[]} */ (['primary', 'fallback']);
+
+/** What a healthy upstream of the demo answers. @param {Role} role */
+export function wholeAnswer(role) {
+  const { upstreamName, model } = targets[role];
+  return `Answered by ${upstreamName}, with the model ${model}.`;
+}
