@@ -168,6 +168,7 @@ impl Task {
         let (plan, body) = match self.plan(body, options).await {
             Ok(planned) => planned,
             Err(PlanError::Argument(message)) => return self.refuse("argument", &message),
+            Err(PlanError::Body(message)) => return self.refuse("body", &message),
             Err(PlanError::MissingKey(message)) => return self.refuse("missing_key", &message),
         };
         for warning in &plan.warnings {
@@ -254,6 +255,8 @@ impl Task {
                         if is_clients {
                             let count = events.len().to_string();
                             self.shared.post.send(self.call, "events", &[&bytes.to_string(), &count], []);
+                        } else if plan.wire_events {
+                            self.shared.post.send_wire_events(self.call, bytes, &events);
                         } else {
                             self.shared.post.send_events(self.call, bytes, &events);
                         }

@@ -11,12 +11,13 @@
 //!
 //! | name | follows | texts |
 //! | --- | --- | --- |
-//! | `refused` | why (`argument`, `missing_key`), message | |
+//! | `refused` | why (`argument`, `body`, `missing_key`), message | |
 //! | `warning` | message | |
 //! | `fallback` | `{ from, to }` | |
 //! | `completion` | request id, ticket | body, meta |
 //! | `stream` | ticket | meta |
 //! | `events` | bytes, an array of events (see `openpipe_core::stream::delta`) or, a client's, their number | |
+//! | `wire` | bytes | the events as the text of server-sent events |
 //! | `end` | what the call came to | |
 //! | `failure` | the failure | |
 //! | `ask` | ask, `{ client, … }` | body |
@@ -279,11 +280,7 @@ impl Post {
 
     /// Sends events of a stream.
     pub(crate) fn send_events(self: &Arc<Self>, call: u32, bytes: usize, events: &[Event]) {
-        let mut state = self.lock();
-        if !state.calls.contains_key(&call) {
-            return;
-        }
-        state.append(|messages, _| {
+        self.write_soon(call, |messages, _| {
             let _ = write!(messages, "[{call},\"events\",{bytes},[");
             for (index, event) in events.iter().enumerate() {
                 if index > 0 {
@@ -293,6 +290,25 @@ impl Post {
             }
             messages.push_str("]]");
         });
+    }
+
+    /// Sends events of a stream as the text of server-sent events.
+    pub(crate) fn send_wire_events(self: &Arc<Self>, call: u32, bytes: usize, events: &[Event]) {
+        let mut text = String::with_capacity(bytes + events.len() * "data: \n\n".len());
+        events.iter().for_each(|event| event.write_sse(&mut text));
+        self.write_soon(call, |messages, texts| {
+            let _ = write!(messages, "[{call},\"wire\",{bytes}]");
+            texts.push(text);
+        });
+    }
+
+    /// Adds a message that may wait a little for others to come along.
+    fn write_soon(self: &Arc<Self>, call: u32, message: impl FnOnce(&mut String, &mut Vec<String>)) {
+        let mut state = self.lock();
+        if !state.calls.contains_key(&call) {
+            return;
+        }
+        state.append(message);
         // Who is on the way takes them along.
         if self.woken.load(Ordering::Acquire) {
             return;

@@ -274,7 +274,7 @@ class Call {
 
   /** @param {string} why @param {string} message */
   #refusal(why, message) {
-    if (why === 'argument') return new TypeError(message);
+    if (why === 'argument' || why === 'body') return new TypeError(message);
     if (message === HAS_PASSWORD) return new TypeError(message);
     return new this.setup.sdk.OpenAIError(message);
   }

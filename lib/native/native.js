@@ -18,7 +18,7 @@ const binding = loadBinding();
  */
 
 /** How many texts a message brings along, by its name (src/mailbox.rs). @type {Record<string, number>} */
-const TEXTS = { completion: 2, stream: 1, ask: 1, deliver: 1, response: 1 };
+const TEXTS = { completion: 2, stream: 1, wire: 1, ask: 1, deliver: 1, response: 1 };
 
 /** The number under which everything about reports comes, and what is of no call (src/mailbox.rs). */
 const REPORTS = 0xffff_ffff;

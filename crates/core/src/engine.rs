@@ -308,7 +308,7 @@ impl Call<'_> {
             by_deadline: matches!(clock.bound, Bound::Deadline),
         };
         let mut stream = Box::new(EventStream::new(head, source, ticket, times(to_content)));
-        if index + 1 == self.plan.targets.len() {
+        if index + 1 == self.plan.targets.len() && !self.plan.commit_last {
             return Ok(Answer::Stream(stream));
         }
         // The target's own time ends with the first content; the call's runs until the commit.

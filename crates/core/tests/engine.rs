@@ -787,3 +787,15 @@ async fn a_stream_that_failed_is_told_in_its_attempt() {
     assert_eq!((attempt.message.as_deref(), attempt.status), (Some("the stream broke off"), Some(200)));
     assert_eq!(attempt.duration_ms.round(), 60.0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_commits_last_holds_the_last_stream_until_its_content() {
+    let call = r#"{"timeout":1000,"maxRetries":0,"commitLast":true}"#;
+    // Its headers come, and then an error: unseen by the reader.
+    let world = World::new([("a", vec![failing(Kind::Stream, 10, true)])]);
+    assert_eq!(kinds(&failed(run(&world, call, true).await)), [Kind::Stream]);
+
+    let world = World::new([("a", vec![good(true)])]);
+    let (stream, _) = streaming(run(&world, call, true).await);
+    assert!(stream.first_content_at().is_some());
+}

@@ -195,6 +195,13 @@ pub struct CallOptions {
     pub headers: HeaderList,
     /// The client's own URL for this call, where `options` changed path or query.
     pub url: Option<String>,
+    /// How long the caller waits before it gives the call up, where no timeout was given: the call's deadline, of which the
+    /// primary gets half where another target follows.
+    pub patience: Option<Limit>,
+    /// A stream is committed with its content by the last target too, instead of at its headers.
+    pub commit_last: bool,
+    /// A stream's events are handed over as the text of server-sent events.
+    pub wire_events: bool,
     /// The body's `openpipe`.
     pub openpipe: OpenPipeOptions,
 }

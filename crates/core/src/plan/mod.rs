@@ -43,6 +43,10 @@ pub struct Plan {
     pub deadline: Option<Duration>,
     /// When a stream that has a follower is committed.
     pub hold_until: HoldUntil,
+    /// The last target's stream is committed like any other, instead of at its headers.
+    pub commit_last: bool,
+    /// The host wants a stream's events as the text of server-sent events.
+    pub wire_events: bool,
     /// The bound on a response's decompressed size, in bytes.
     pub max_response_bytes: u64,
     /// When a target that keeps failing is left out; `None`, never.
@@ -210,6 +214,8 @@ impl Target {
 pub enum PlanError {
     /// A malformed argument: a `TypeError`.
     Argument(String),
+    /// The body is no request of the endpoint.
+    Body(String),
     /// The primary needs a key that is missing: an `OpenAIError`.
     MissingKey(String),
 }
@@ -247,14 +253,30 @@ pub fn plan(client: &ClientConfig, call: &CallOptions, body: &RequestBody) -> Re
         endpoint: call.endpoint,
         targets,
         stream: body.stream(),
-        deadline: options.deadline.and_then(|limit| limit.0),
+        deadline: shorter(options.deadline.and_then(|limit| limit.0), patience(client, call).map(before_the_end)),
         hold_until: options.hold_until.unwrap_or_default(),
+        commit_last: call.commit_last,
+        wire_events: call.wire_events,
         max_response_bytes: options.max_response_bytes.unwrap_or(MAX_RESPONSE_BYTES),
         breaker: options.breaker.and_then(BreakerOption::policy),
         log_request: options.log_request.unwrap_or(true),
         tags: options.tags.unwrap_or_default(),
         warnings,
     })
+}
+
+/// How long the caller waits for the whole call; `None` where a timeout was given, or where it is not known.
+fn patience(client: &ClientConfig, call: &CallOptions) -> Option<Duration> {
+    call.patience.and_then(|limit| limit.0).filter(|_| call.timeout.is_none() && client.timeout.is_none())
+}
+
+/// A little before a caller gives up, so that it hears what happened: a twentieth, at most 100 ms.
+fn before_the_end(patience: Duration) -> Duration {
+    patience.saturating_sub((patience / 20).min(Duration::from_millis(100)))
+}
+
+fn shorter(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
+    a.into_iter().chain(b).min()
 }
 
 /// A target before its time is known.
@@ -319,7 +341,7 @@ impl Builder<'_> {
             .and_then(|target| target.timeout)
             .or(self.call.timeout)
             .or(self.client.timeout)
-            .unwrap_or(Limit(Some(DEFAULT_TIMEOUT)))
+            .unwrap_or_else(|| Limit(Some(self.default_time(index))))
             .0;
         let max_retries_given = self.call.max_retries.or(self.client.max_retries);
         let default_retries = if another_waits { 0 } else { DEFAULT_MAX_RETRIES };
@@ -346,6 +368,12 @@ impl Builder<'_> {
                 drop_unstored_metadata: service != Service::OpenPipe,
             },
         })
+    }
+
+    /// The time of a target where nothing was said of it. A primary leaves half of a caller's patience to those after it.
+    fn default_time(&self, index: usize) -> Duration {
+        let half = patience(self.client, self.call).map(|patience| patience / 2);
+        half.filter(|_| index == 0 && self.count > 1).unwrap_or(DEFAULT_TIMEOUT)
     }
 
     fn via(&self, index: usize, service: Service, to: To<'_>, client_retries: Option<u32>) -> Result<Via, String> {
@@ -413,7 +441,7 @@ pub fn tags_with_sdk(tags: Option<&Map<String, Value>>) -> String {
 
 impl From<BodyError> for PlanError {
     fn from(error: BodyError) -> Self {
-        Self::Argument(match error {
+        Self::Body(match error {
             BodyError::NotAnObject => "the request body must be an object".into(),
             BodyError::Model(None) => "`model` is missing: it must be a non-empty string".into(),
             BodyError::Model(Some(got)) => format!("`model` must be a non-empty string, got {got}"),

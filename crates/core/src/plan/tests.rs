@@ -252,3 +252,24 @@ fn a_calls_own_url_is_for_the_clients_upstream_only() {
     assert_eq!(http(&plan.targets[0]).0.as_str(), "http://openpipe.test/chat/completions");
     assert_eq!(http(&plan.targets[1]).0.query(), Some("a=1"));
 }
+
+#[test]
+fn a_callers_patience_is_the_deadline_and_half_of_it_the_primarys() {
+    let fallback = r#""openpipe":{"fallback":[{"model":"gpt-4"}]}"#;
+    let config = CONFIG.replacen(r#", "timeout": 600000"#, "", 1);
+    let of_client = |config: &str, call: String| {
+        let client = ClientConfig::from_json(&format!("{config}}}")).unwrap();
+        let body = RequestBody::parse(OPENPIPE.to_owned()).unwrap();
+        let plan = plan(&client, &serde_json::from_str(&call).unwrap(), &body).unwrap();
+        (plan.deadline.map(|limit| limit.as_millis()), plan.targets[0].budget.limit().map(|limit| limit.as_millis()))
+    };
+    let of = |call: String| of_client(&config, call);
+    assert_eq!(of(format!(r#"{{"patience":10000,{fallback}}}"#)), (Some(9_900), Some(5_000)));
+    assert_eq!(of(format!(r#"{{"patience":1000,{fallback}}}"#)), (Some(950), Some(500)));
+    assert_eq!(of(format!(r#"{{"patience":10000,"timeout":7000,{fallback}}}"#)), (None, Some(7_000)));
+    assert_eq!(of(r#"{"patience":10000}"#.into()), (Some(9_900), Some(600_000)));
+    let sooner = r#"{"patience":10000,"openpipe":{"deadline":3000,"fallback":[{"model":"gpt-4"}]}}"#;
+    assert_eq!(of(sooner.into()), (Some(3_000), Some(5_000)));
+    // A client with a timeout says itself how long a target has.
+    assert_eq!(of_client(CONFIG, format!(r#"{{"patience":10000,{fallback}}}"#)), (None, Some(600_000)));
+}

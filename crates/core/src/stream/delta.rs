@@ -81,6 +81,16 @@ pub struct Alike {
 }
 
 impl Event {
+    /// Appends it as a server-sent event. Data of several lines has a field for each.
+    pub fn write_sse(&self, out: &mut String) {
+        for line in self.data.split('\n') {
+            out.push_str("data: ");
+            out.push_str(line);
+            out.push('\n');
+        }
+        out.push('\n');
+    }
+
     /// Appends what is told of it, as JSON.
     pub fn tell(&self, out: &mut String) {
         match &self.news {

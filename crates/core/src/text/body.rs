@@ -89,7 +89,9 @@ impl RequestBody {
         let params =
             edit.params.and_then(|raw| serde_json::from_str::<Members<'_>>(raw.get()).ok()).unwrap_or_default();
         let model = edit.model.map(json::string);
-        let omits = |key: &str| edit.omit.iter().any(|name| json::is_quoted(key, name));
+        // `openpipe` is for this package alone, and never goes over the wire (contract.md, section 2).
+        let is_ours = |key: &str| json::is_quoted(key, "openpipe");
+        let omits = |key: &str| is_ours(key) || edit.omit.iter().any(|name| json::is_quoted(key, name));
         // What `params` sets is meant for this target, so it outlives `omit`.
         let store = match params.get("store") {
             Some(value) => Some(value.get().as_bytes()),
@@ -183,6 +185,12 @@ mod tests {
         let original = body("{ \"model\" : \"m\",\n \"n\": 1e400 }");
         let same = original.edited(&Edit::default());
         assert_eq!(same.as_ptr(), original.text.as_ptr());
+    }
+
+    #[test]
+    fn openpipe_is_taken_out_however_it_is_written() {
+        let text = r#"{"model":"m","openp\u0069pe":{"cache":"readWrite"},"n":1.0,"openpipe":null}"#;
+        assert_eq!(edited(text, &Edit::default()), r#"{"model":"m","n":1.0}"#);
     }
 
     #[test]
