@@ -2,9 +2,9 @@
 // The CommonJS entry of OpenPipe's own API, with the errors of the CommonJS copy of `openai`.
 
 const sdk = require('openai');
-const { defineOpenPipe } = require('./lib/openpipe-client/openpipe-client.js');
+const { openPipeClass } = require('./lib/openpipe-client/openpipe-client.js');
 
-const OpenPipe = defineOpenPipe({ ...sdk, Stream: undefined });
+const OpenPipe = openPipeClass({ ...sdk, Stream: undefined });
 
 module.exports = OpenPipe;
 module.exports.OpenPipe = OpenPipe;

@@ -4,5 +4,5 @@ import * as sdk from 'openai';
 
 import openpipe from './lib/openpipe-client/openpipe-client.js';
 
-export const OpenPipe = openpipe.defineOpenPipe({ ...sdk, Stream: undefined });
+export const OpenPipe = openpipe.openPipeClass({ ...sdk, Stream: undefined });
 export default OpenPipe;

@@ -247,7 +247,9 @@ describe('an error', () => {
     for (const [name, args] of methods) {
       for (let index = 0; index < args.length; index += 1) {
         const isId = typeof args[index] === 'string';
-        for (const bad of isId ? [undefined, null, '', 5, {}] : [undefined, null, 'text', 5, circular, { n: 1n }]) {
+        for (const bad of isId
+          ? [undefined, null, '', '.', '..', 5, {}]
+          : [undefined, null, 'text', 5, circular, { n: 1n }]) {
           const promise = call(openpipe, name, args.with?.(index, bad) ?? Object.assign([...args], { [index]: bad }));
           expect(promise).toBeInstanceOf(Promise);
           const error = await rejection(promise);

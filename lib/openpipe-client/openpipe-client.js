@@ -48,7 +48,7 @@ function text(name, value) {
  * Makes the class on top of one copy of the `openai` package, whose errors it throws.
  * @param {import('../sdk/sdk.js').Sdk} sdk
  */
-function defineOpenPipe(sdk) {
+function openPipeClass(sdk) {
   class OpenPipe {
     /** @param {{ apiKey?: string, baseUrl?: string }} [config] */
     constructor(config = {}) {
@@ -97,6 +97,8 @@ async function send(sdk, config, name, method, path, args) {
     const id = rest.shift();
     if (typeof id !== 'string' || id === '')
       throw new TypeError(`the first argument of ${name} must be a non-empty string`);
+    // A URL takes these two as steps within its path, however they are encoded: the request would go elsewhere.
+    if (id === '.' || id === '..') throw new TypeError(`the first argument of ${name} must be an id, got "${id}"`);
     return encodeURIComponent(id);
   });
   /** @type {[string, string][]} */
@@ -149,4 +151,4 @@ function configOf(value) {
   return typeof value === 'object' && value !== null ? configs.get(value) : undefined;
 }
 
-module.exports = { OPENPIPE_URL, configOf, defineOpenPipe };
+module.exports = { OPENPIPE_URL, configOf, openPipeClass };
