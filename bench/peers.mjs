@@ -95,8 +95,8 @@ export const PEERS = {
     const { APIPromise } = require('openai');
     const completions = native.nativeCompletions(
       JSON.stringify({
-        openai: { url: `${url}/${paths.completion}/v1/chat/completions`, headers: Object.entries(HEADERS) },
-        openpipeUrl: `${url}/500/v1/chat/completions`,
+        openai: { baseUrl: `${url}/${paths.completion}/v1`, headers: Object.entries(HEADERS) },
+        openpipeUrl: `${url}/500/v1`,
       }),
     );
     const answer = (/** @type {(text: string) => void} */ resolve) => {

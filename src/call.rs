@@ -10,7 +10,7 @@ use openpipe_core::engine::{self, Attempt, Observer, Outcome, Trail};
 use openpipe_core::failure::{Failure, Head};
 use openpipe_core::in_place::{give_way, in_place};
 use openpipe_core::options::CallOptions;
-use openpipe_core::plan::route::Service;
+use openpipe_core::plan::route::UpstreamKind;
 use openpipe_core::plan::{self, Plan, PlanError, Target, Via};
 use openpipe_core::report::{self, Came, Report, ReportEndpoint, Reporter};
 use openpipe_core::stream::EventStream;
@@ -332,13 +332,13 @@ impl Upstreams for Task {
 /// Where a call moves on to.
 #[derive(Serialize)]
 struct To<'a> {
-    upstream: Service,
+    upstream: &'a str,
     model: &'a str,
 }
 
 /// Whether a target's calls are to be reported: OpenPipe logs its own.
 fn reported(target: &Target) -> bool {
-    target.service != Service::OpenPipe
+    target.kind != UpstreamKind::OpenPipe
 }
 
 /// Reports what a call comes to.
@@ -416,7 +416,7 @@ impl Observer for Watcher<'_> {
             progress.model.clone_from(&to.model);
             progress.attempts.push(from.clone());
         }
-        let moved = Moved { from, to: To { upstream: to.service, model: &to.model } };
+        let moved = Moved { from, to: To { upstream: &to.upstream, model: &to.model } };
         self.task.shared.post.send(self.task.call, "fallback", &[&json(&moved)], []);
     }
 

@@ -37,10 +37,7 @@ impl OpenAi {
     pub fn new(mailbox: &Mailbox, config: String) -> Result<Self> {
         let config = ClientConfig::from_json(&config).map_err(|message| Error::new(Status::InvalidArg, message))?;
         let report = config.report.clone();
-        let report = report.map(|to| {
-            let (url, headers) = (Arc::unwrap_or_clone(to.url), Arc::unwrap_or_clone(to.headers));
-            Arc::new(ReportEndpoint::new(url, headers, to.client.is_some()))
-        });
+        let report = report.map(|to| Arc::new(ReportEndpoint::new(to.url, to.headers, to.through_host)));
         let shared = Shared {
             config,
             report,

@@ -12,7 +12,6 @@ mod reports;
 mod runtime;
 
 use napi_derive::napi;
-use openpipe_core::plan::route::Service;
 
 /// Of the known names the one that an unknown one was probably meant to be, for a warning; `null` where none is near.
 #[napi]
@@ -20,14 +19,11 @@ pub fn nearest_name(unknown: String, known: Vec<String>) -> Option<String> {
     openpipe_core::options::nearest_name(&unknown, &known)
 }
 
-/// The service that a call's first target is, before it has been asked: for a log that says what is being waited for.
+/// The upstream that a call's first target is, before it has been asked: for a log that says what is being waited for.
 #[napi(ts_return_type = "'openpipe' | 'openai'")]
 #[must_use]
 pub fn primary_service(model: String, cached: bool) -> &'static str {
-    match openpipe_core::plan::route::primary(&model, cached) {
-        Service::OpenPipe => "openpipe",
-        Service::OpenAi | Service::Client => "openai",
-    }
+    openpipe_core::plan::route::primary(&model, cached).name()
 }
 
 /// Whether a header proves who somebody is, so that it goes to the upstream it was written for and nowhere else.

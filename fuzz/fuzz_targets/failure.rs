@@ -8,7 +8,6 @@ use openpipe_core::engine::Attempt;
 use openpipe_core::failure::{ClientError, Failure, Filter, Head, Kind, Trigger};
 use openpipe_core::text::json;
 use openpipe_core::report::{self, Came};
-use openpipe_core::plan::route::Service;
 use serde_json::Value;
 
 fn check(failure: &Failure, filter: &Filter) {
@@ -21,7 +20,7 @@ fn check(failure: &Failure, filter: &Filter) {
     assert!(!neither.takes(failure.cause()));
 
     let attempt = Attempt {
-        upstream: Service::OpenAi,
+        upstream: "openai".into(),
         model: "m".into(),
         outcome: failure.kind.name(),
         tries: 1,

@@ -16,6 +16,8 @@ const { warnOnce } = require('./warnings.js');
 /** @typedef {{ chat: { completions: { create(body: any, options?: any): any } } }} ForeignClient */
 /** @typedef {ReturnType<typeof import('./arguments.js').readClientOptions>} ClientOptions */
 
+const CHAT = '/chat/completions';
+
 /** The numbers of the SDK's own transport, as JavaScript clients. */
 const SDK_OPENAI = 0;
 const SDK_OPENPIPE = 1;
@@ -58,8 +60,8 @@ class State {
     this.initialMaxRetries = client.maxRetries;
     this.initialFetch = client.fetch;
     this.transport = options.transport ?? (readEnv('OPENPIPE_TRANSPORT') === 'fetch' ? 'fetch' : 'native');
-    /** Where the client's own upstream was last, and the headers that go there. @type {{ url: string, headers: [string, string][] }} */
-    this.endpoint = { url: '', headers: [] };
+    /** Where the client's own upstream was last, and the headers that go there. @type {{ baseUrl?: string, url: string, headers: [string, string][] }} */
+    this.own = { url: '', headers: [] };
     /** The client's properties as the native sides have them. @type {any} */
     this.seen = undefined;
     /** A function gives the key: the native side asks for it when it is needed. */
@@ -178,15 +180,15 @@ class State {
 
   /** @param {boolean} sdk @returns {Promise<NativeCompletions>} */
   async #nativeSide(sdk) {
-    const openai = await this.#openaiEndpoint(sdk);
-    this.endpoint = openai;
+    const openai = await this.#ownUpstream(sdk);
+    this.own = openai;
     const { client, options, given } = this;
     const isRefused = this.transport === 'fetch' && !given.fetch && hasPassword(this.baseUrl);
     const apiKey = isRefused ? undefined : this.apiKey;
     return native.nativeCompletions(
       JSON.stringify({
         openai,
-        openpipeUrl: `${this.baseUrl}/chat/completions`,
+        openpipeUrl: this.baseUrl,
         reportUrl: apiKey ? `${this.baseUrl}/report` : undefined,
         openpipeKey: apiKey,
         openpipeMissingKey: apiKey ? undefined : isRefused ? `\`openpipe.baseUrl\` ${PASSWORD}` : MISSING_OPENPIPE_KEY,
@@ -207,8 +209,8 @@ class State {
   places(throughSdk) {
     const { client } = this;
     return {
-      url: (service) => (service === 'openpipe' ? `${this.baseUrl}/chat/completions` : this.endpoint.url),
-      headers: () => this.endpoint.headers,
+      url: (service) => (service === 'openpipe' ? `${this.baseUrl}/chat/completions` : this.own.url),
+      headers: () => this.own.headers,
       toldBySdk: (service) => (service === 'openpipe' ? this.transport === 'fetch' : throughSdk || this.needsSdk),
       showsBodies: (this.sdk.major ?? 0) < 7,
       cached: this.options.defaults.cache !== undefined,
@@ -218,22 +220,28 @@ class State {
   }
 
   /** Where the client's own upstream is, and every header that the SDK in use would send there. @param {boolean} sdk */
-  async #openaiEndpoint(sdk) {
+  async #ownUpstream(sdk) {
     const { client, asksForKey } = this;
     const missingKey = hasKey(client) ? undefined : MISSING_KEY;
     if (sdk) {
-      const url = urlOf(client, '/chat/completions');
+      const url = urlOf(client, CHAT);
       const isRefused = !this.given.fetch && hasPassword(url);
       const identity = identityOf(client);
       // OpenPipe is called natively all the same, but where everything goes through `fetch`.
       const headers = this.apiKey && this.transport !== 'fetch' ? await this.#openpipeHeaders() : [];
-      return { url, headers, missingKey: isRefused ? HAS_PASSWORD : missingKey, client: SDK_OPENAI, identity };
+      return {
+        ...placeOf(url),
+        headers,
+        missingKey: isRefused ? HAS_PASSWORD : missingKey,
+        client: SDK_OPENAI,
+        identity,
+      };
     }
     if (!missingKey && !asksForKey) return this.#build(keyed());
     // Only who needs the key waits for the function that gives it; without one the SDK would refuse to build a request at all.
     const keyless = { ...keyed(), __security: {}, headers: { authorization: null } };
-    const endpoint = await this.#build(keyless);
-    return asksForKey ? { ...endpoint, asked: true, identity: identityOf(client) } : { ...endpoint, missingKey };
+    const own = await this.#build(keyless);
+    return asksForKey ? { ...own, asked: true, identity: identityOf(client) } : { ...own, missingKey };
   }
 
   /** The headers that go to the client's own upstream, with the key that a function gives now. */
@@ -248,7 +256,7 @@ class State {
       // Asks a function for the key in openai 5 and 6; in 7 that is done when the request is built.
       if (request.__security.bearerAuth) await client.prepareOptions(request);
       const { req, url } = await client.buildRequest(request, { retryCount: 0 });
-      return { url, headers: /** @type {[string, string][]} */ ([...req.headers.entries()]) };
+      return { ...placeOf(url), headers: /** @type {[string, string][]} */ ([...req.headers.entries()]) };
     } catch (error) {
       throw withoutSecret(error, client);
     }
@@ -429,6 +437,16 @@ function urlOf(client, path, query, base) {
   } catch (error) {
     throw withoutSecret(error, client);
   }
+}
+
+/**
+ * Where the client's own upstream is: its base URL, with the query that the SDK adds. A subclass may build URLs that have none in
+ * common; then only that of chat completions is known, and other calls bring theirs along.
+ * @param {string} url That of chat completions.
+ */
+function placeOf(url) {
+  const base = url.replace(/\/chat\/completions(?=$|[?#])/, '');
+  return base === url ? { url } : { url, baseUrl: base };
 }
 
 /**

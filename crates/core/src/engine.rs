@@ -2,13 +2,13 @@
 //!
 //! Dropping the future of [`run`] ends everything that belongs to the call; that is how an abort works.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::failure::{Cause, Failure};
-use crate::plan::route::Service;
 use crate::plan::{Budget, Plan, Target};
 use crate::policy::backoff::Failed;
 use crate::policy::breaker::{Admission, Breakers, Permit};
@@ -23,8 +23,8 @@ pub const CIRCUIT_OPEN: &str = "circuit_open";
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
-    /// Which service it was.
-    pub upstream: Service,
+    /// The upstream's name.
+    pub upstream: Arc<str>,
     /// The model it was asked for.
     pub model: String,
     /// `ok`, the kind of its failure, or [`CIRCUIT_OPEN`].
@@ -159,7 +159,7 @@ impl Plan {
             None => "while a probe is under way".to_owned(),
         };
         let attempt = Box::new(Attempt {
-            upstream: target.service,
+            upstream: Arc::clone(&target.upstream),
             model: target.model.clone(),
             outcome: CIRCUIT_OPEN,
             tries: 0,
@@ -224,7 +224,7 @@ impl Call<'_> {
             _ => None,
         };
         let attempt = Attempt {
-            upstream: target.service,
+            upstream: Arc::clone(&target.upstream),
             model: target.model.clone(),
             outcome: result.as_ref().err().map_or("ok", |failure| failure.kind.name()),
             tries,

@@ -15,7 +15,6 @@ use std::time::Duration;
 use flate2::read::GzDecoder;
 use openpipe_core::engine::Attempt;
 use openpipe_core::failure::{Failure, Head};
-use openpipe_core::plan::route::Service;
 use openpipe_core::report::{self, Came, Counts, Limits, Report, ReportEndpoint, Reporter};
 use reporting::{HOUR, Reply, Stage, Try, answers, endpoint, ms, refused, takes};
 use serde_json::{Value, json};
@@ -870,7 +869,7 @@ const TAGS: &str = r#"{"a":1,"$sdk":"openpipe-native"}"#;
 
 fn attempt(status: Option<u16>) -> Attempt {
     Attempt {
-        upstream: Service::OpenAi,
+        upstream: "openai".into(),
         model: "m".into(),
         outcome: "ok",
         tries: 1,

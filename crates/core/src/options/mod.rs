@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::endpoint::Endpoint;
 use crate::failure::{Filter, Trigger};
+use crate::plan::route::UpstreamKind;
 use crate::policy::breaker::BreakerPolicy;
 use crate::text::headers::{self, HeaderList};
 
@@ -204,13 +205,108 @@ pub struct CallOptions {
     pub wire_events: bool,
     /// The body's `openpipe`.
     pub openpipe: OpenPipeOptions,
+    /// The request that a `fetch` was called with: an upstream of this call, in place of the client's own.
+    pub request: Option<RequestUpstream>,
 }
 
-/// Where a service is reached, and with what.
+/// The URLs of an upstream: one for each endpoint.
+#[derive(Debug, Clone)]
+pub struct Urls([Arc<Url>; Endpoint::ALL.len()]);
+
+impl Urls {
+    /// The endpoints' paths below a base URL, whose query stays.
+    #[must_use]
+    pub fn below(base: &Url) -> Self {
+        let below = |endpoint: Endpoint| {
+            let mut url = base.clone();
+            url.set_path(&format!("{}{}", base.path().trim_end_matches('/'), endpoint.path()));
+            Arc::new(url)
+        };
+        Self(Endpoint::ALL.map(below))
+    }
+
+    fn same(url: &Url) -> Self {
+        Self(Endpoint::ALL.map(|_| Arc::new(url.clone())))
+    }
+
+    /// That of an endpoint.
+    #[must_use]
+    pub fn of(&self, endpoint: Endpoint) -> Arc<Url> {
+        let [chat, completions, responses, embeddings] = &self.0;
+        Arc::clone(match endpoint {
+            Endpoint::ChatCompletions => chat,
+            Endpoint::Completions => completions,
+            Endpoint::Responses => responses,
+            Endpoint::Embeddings => embeddings,
+        })
+    }
+}
+
+/// The upstream that a request's own URL and headers name (contract.md, section 11).
+#[derive(Debug, Clone)]
+pub struct RequestUpstream {
+    url: Arc<Url>,
+    headers: Arc<HeaderMap>,
+    /// The same for every other target of the call: without what belongs to the one request.
+    other_url: Arc<Url>,
+    other_headers: Arc<HeaderMap>,
+}
+
+impl RequestUpstream {
+    /// The URL and headers for the primary, or for a target after it.
+    #[must_use]
+    pub fn target(&self, is_primary: bool) -> (Arc<Url>, Arc<HeaderMap>) {
+        let (url, headers) =
+            if is_primary { (&self.url, &self.headers) } else { (&self.other_url, &self.other_headers) };
+        (Arc::clone(url), Arc::clone(headers))
+    }
+}
+
+impl<'de> Deserialize<'de> for RequestUpstream {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// Headers that belong to the one request that was written.
+        const PRIMARY_ONLY: [&str; 3] = ["openai-organization", "openai-project", "accept-encoding"];
+        #[derive(Deserialize)]
+        struct Wire {
+            url: String,
+            #[serde(default)]
+            headers: HeaderList,
+        }
+        let wire = Wire::deserialize(deserializer)?;
+        let url = parse_url("url", &wire.url).map_err(serde::de::Error::custom)?;
+        let mut other_url = url.clone();
+        other_url.set_query(None);
+        let mut headers = HeaderMap::new();
+        headers::overlay(&mut headers, &wire.headers).map_err(serde::de::Error::custom)?;
+        let mut other_headers = headers.clone();
+        PRIMARY_ONLY.iter().for_each(|name| drop(other_headers.remove(*name)));
+        Ok(Self {
+            url: Arc::new(url),
+            headers: Arc::new(headers),
+            other_url: Arc::new(other_url),
+            other_headers: Arc::new(other_headers),
+        })
+    }
+}
+
+/// Where reports go.
+#[derive(Debug, Clone)]
+pub struct ReportTarget {
+    /// The full URL.
+    pub url: Url,
+    /// Every header, the key among them.
+    pub headers: HeaderMap,
+    /// The host sends them, not HTTP from here.
+    pub through_host: bool,
+}
+
+/// How an upstream is reached: where, and with what.
 #[derive(Debug, Clone)]
 pub struct UpstreamConfig {
-    /// The full URL of chat completions.
-    pub url: Arc<Url>,
+    /// Its name, as the caller sees it.
+    pub name: Arc<str>,
+    /// Where its endpoints are.
+    pub urls: Urls,
     /// Every header but those of a call, the key among them.
     pub headers: Arc<HeaderMap>,
     /// Says how to give the key, where there is none.
@@ -231,7 +327,7 @@ pub struct ClientConfig {
     /// OpenPipe.
     pub openpipe: UpstreamConfig,
     /// Where reports go; `None` without a key.
-    pub report: Option<UpstreamConfig>,
+    pub report: Option<ReportTarget>,
     /// The number of the constructor's `fallbackClient`.
     pub fallback_client: Option<u32>,
     /// Who that client is.
@@ -246,8 +342,11 @@ pub struct ClientConfig {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct WireEndpoint {
-    url: String,
+struct WireUpstream {
+    /// Its base URL.
+    base_url: Option<String>,
+    /// The full URL of chat completions, where there is no base URL: calls of other endpoints then have one of their own.
+    url: Option<String>,
     headers: HeaderList,
     missing_key: Option<String>,
     #[serde(default)]
@@ -260,7 +359,7 @@ struct WireEndpoint {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireConfig {
-    openai: WireEndpoint,
+    openai: WireUpstream,
     openpipe_url: String,
     report_url: Option<String>,
     openpipe_key: Option<String>,
@@ -282,7 +381,7 @@ impl ClientConfig {
     /// Names the option that is wrong: a URL or a header. Never holds a key.
     pub fn from_json(json: &str) -> Result<Self, String> {
         let wire: WireConfig = serde_json::from_str(json).map_err(|error| format!("client configuration: {error}"))?;
-        let openai = endpoint("baseURL", wire.openai)?;
+        let openai = upstream("baseURL", wire.openai)?;
         // The SDK's own headers go along to OpenPipe; what proves who the caller is to someone else does not.
         let mut headers: HeaderMap = openai
             .headers
@@ -296,7 +395,8 @@ impl ClientConfig {
             headers.insert(http::header::AUTHORIZATION, value);
         }
         let openpipe = UpstreamConfig {
-            url: Arc::new(parse_url("openpipe.baseUrl", &wire.openpipe_url)?),
+            name: UpstreamKind::OpenPipe.name().into(),
+            urls: Urls::below(&parse_url("openpipe.baseUrl", &wire.openpipe_url)?),
             headers: Arc::new(headers),
             missing_key: wire.openpipe_missing_key,
             asked: false,
@@ -304,10 +404,11 @@ impl ClientConfig {
             identity: Identity(wire.openpipe_key.unwrap_or_default()),
         };
         let report = match wire.report_url {
-            Some(url) => {
-                let url = Arc::new(parse_url("openpipe.baseUrl", &url)?);
-                Some(UpstreamConfig { url, ..openpipe.clone() })
-            }
+            Some(url) => Some(ReportTarget {
+                url: parse_url("openpipe.baseUrl", &url)?,
+                headers: HeaderMap::clone(&openpipe.headers),
+                through_host: openpipe.client.is_some(),
+            }),
             None => None,
         };
         Ok(Self {
@@ -323,12 +424,16 @@ impl ClientConfig {
     }
 }
 
-fn endpoint(option: &str, wire: WireEndpoint) -> Result<UpstreamConfig, String> {
+fn upstream(option: &str, wire: WireUpstream) -> Result<UpstreamConfig, String> {
     let mut headers = HeaderMap::new();
     headers::overlay(&mut headers, &wire.headers)?;
-    let WireEndpoint { url, missing_key, asked, client, identity, .. } = wire;
-    let url = Arc::new(parse_url(option, &url)?);
-    Ok(UpstreamConfig { url, headers: Arc::new(headers), missing_key, asked, client, identity })
+    let WireUpstream { base_url, url, missing_key, asked, client, identity, .. } = wire;
+    let urls = match (base_url, url) {
+        (None, Some(url)) => Urls::same(&parse_url(option, &url)?),
+        (base, _) => Urls::below(&parse_url(option, &base.unwrap_or_default())?),
+    };
+    let name = UpstreamKind::Own.name().into();
+    Ok(UpstreamConfig { name, urls, headers: Arc::new(headers), missing_key, asked, client, identity })
 }
 
 /// A URL that HTTP can go to.
@@ -383,8 +488,8 @@ mod tests {
     #[test]
     fn a_key_reaches_its_own_upstream_only() {
         let config = ClientConfig::from_json(
-            r#"{"openai":{"url":"http://a/v1/chat/completions","headers":[["authorization","Bearer sk"],["x-api-key","k"],["user-agent","u"]]},
-                "openpipeUrl":"http://b/chat/completions","openpipeKey":"opk"}"#,
+            r#"{"openai":{"baseUrl":"http://a/v1","headers":[["authorization","Bearer sk"],["x-api-key","k"],["user-agent","u"]]},
+                "openpipeUrl":"http://b","openpipeKey":"opk"}"#,
         )
         .unwrap();
         assert_eq!(config.openai.headers["authorization"], "Bearer sk");
@@ -396,13 +501,14 @@ mod tests {
     #[test]
     fn a_host_of_the_clients_headers_reaches_nobody() {
         let config = ClientConfig::from_json(
-            r#"{"openai":{"url":"http://a/","headers":[["Host","gateway.example"],["x","1"]]},"openpipeUrl":"http://b/",
+            r#"{"openai":{"baseUrl":"http://a/","headers":[["Host","gateway.example"],["x","1"]]},"openpipeUrl":"http://b/",
                 "reportUrl":"http://b/report","openpipeKey":"opk"}"#,
         )
         .unwrap();
-        for endpoint in [&config.openai, &config.openpipe, config.report.as_ref().unwrap()] {
-            assert_eq!(endpoint.headers.get("host"), None);
-            assert_eq!(endpoint.headers["x"], "1");
+        let report = config.report.unwrap();
+        for headers in [&*config.openai.headers, &*config.openpipe.headers, &report.headers] {
+            assert_eq!(headers.get("host"), None);
+            assert_eq!(headers["x"], "1");
         }
     }
 
@@ -434,7 +540,7 @@ mod tests {
     fn a_key_that_no_header_can_carry_is_refused_and_not_repeated() {
         let config = |key: &str| {
             ClientConfig::from_json(&format!(
-                r#"{{"openai":{{"url":"http://a/","headers":[]}},"openpipeUrl":"http://b/","openpipeKey":"{key}"}}"#
+                r#"{{"openai":{{"baseUrl":"http://a/","headers":[]}},"openpipeUrl":"http://b/","openpipeKey":"{key}"}}"#
             ))
         };
         let message = config("opk-\u{20ac}-1").unwrap_err();

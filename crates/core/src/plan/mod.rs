@@ -16,14 +16,14 @@ use crate::endpoint::Endpoint;
 use crate::failure::Filter;
 use crate::options::{
     BreakerOption, CallOptions, ClientConfig, DEFAULT_TIMEOUT, FallbackTarget, HoldUntil, Identity, Limit,
-    MAX_RESPONSE_BYTES, OpenPipeOptions, UpstreamConfig, parse_url,
+    MAX_RESPONSE_BYTES, OpenPipeOptions, RequestUpstream, UpstreamConfig, parse_url,
 };
 use crate::policy::backoff::RetryPolicy;
 use crate::policy::breaker::BreakerPolicy;
 use crate::text::body::{BodyError, Edit, RequestBody};
 use crate::text::headers;
 use crate::text::json;
-use route::Service;
+use route::UpstreamKind;
 
 /// The default of `openpipe.idleTimeout`.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -62,8 +62,10 @@ pub struct Plan {
 /// One upstream with one model.
 #[derive(Debug)]
 pub struct Target {
-    /// Which service it is.
-    pub service: Service,
+    /// The upstream's name, as the caller sees it.
+    pub upstream: Arc<str>,
+    /// Which kind of upstream it is.
+    pub kind: UpstreamKind,
     /// How it is called.
     pub via: Via,
     /// The model it is asked for.
@@ -231,7 +233,7 @@ pub fn plan(client: &ClientConfig, call: &CallOptions, body: &RequestBody) -> Re
         .fallback
         .iter()
         .flatten()
-        .filter_map(|target| match destination_of_fallback(client, target) {
+        .filter_map(|target| match destination_of_fallback(client, call, target) {
             Ok(destination) => Some(destination),
             Err(missing) => {
                 warnings.push(format!("the fallback {:?} cannot run: {missing}", target.model));
@@ -240,7 +242,7 @@ pub fn plan(client: &ClientConfig, call: &CallOptions, body: &RequestBody) -> Re
         })
         .collect();
 
-    let primary = destination_of_primary(client, body.model(), options.cache.is_some())?;
+    let primary = destination_of_primary(client, call, body.model(), options.cache.is_some())?;
     let builder = Builder { client, call, options: &options, count: 1 + fallbacks.len() };
     let targets = std::iter::once(primary)
         .chain(fallbacks)
@@ -281,7 +283,8 @@ fn shorter(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
 
 /// A target before its time is known.
 struct Destination<'a> {
-    service: Service,
+    upstream: Arc<str>,
+    kind: UpstreamKind,
     to: To<'a>,
     fallback: Option<&'a FallbackTarget>,
 }
@@ -289,39 +292,50 @@ struct Destination<'a> {
 enum To<'a> {
     Upstream(&'a UpstreamConfig),
     Client(u32, &'a Identity),
+    Request(&'a RequestUpstream),
 }
 
 impl<'a> Destination<'a> {
-    fn endpoint(service: Service, client: &'a ClientConfig) -> Result<Self, &'a str> {
-        let endpoint = if service == Service::OpenPipe { &client.openpipe } else { &client.openai };
-        if let Some(missing) = &endpoint.missing_key {
+    /// The upstream of this kind; the request's own takes the place of the client's.
+    fn of_kind(kind: UpstreamKind, client: &'a ClientConfig, call: &'a CallOptions) -> Result<Self, &'a str> {
+        if let (UpstreamKind::Own, Some(request)) = (kind, &call.request) {
+            return Ok(Self::new(UpstreamKind::Request, To::Request(request)));
+        }
+        let upstream = if kind == UpstreamKind::OpenPipe { &client.openpipe } else { &client.openai };
+        if let Some(missing) = &upstream.missing_key {
             return Err(missing);
         }
-        let to = endpoint.client.map_or(To::Upstream(endpoint), |number| To::Client(number, &endpoint.identity));
-        Ok(Self { service, to, fallback: None })
+        let to = upstream.client.map_or(To::Upstream(upstream), |number| To::Client(number, &upstream.identity));
+        Ok(Self { upstream: Arc::clone(&upstream.name), kind, to, fallback: None })
+    }
+
+    fn new(kind: UpstreamKind, to: To<'a>) -> Self {
+        Self { upstream: kind.name().into(), kind, to, fallback: None }
     }
 }
 
 fn destination_of_primary<'a>(
     client: &'a ClientConfig,
+    call: &'a CallOptions,
     model: &str,
     cached: bool,
 ) -> Result<Destination<'a>, PlanError> {
-    Destination::endpoint(route::primary(model, cached), client)
+    Destination::of_kind(route::primary(model, cached), client, call)
         .map_err(|missing| PlanError::MissingKey(missing.to_owned()))
 }
 
 fn destination_of_fallback<'a>(
     client: &'a ClientConfig,
+    call: &'a CallOptions,
     target: &'a FallbackTarget,
 ) -> Result<Destination<'a>, &'a str> {
     let destination = match route::fallback_client(target.client, client.fallback_client) {
         Some(number) => {
             let own = target.client.map(|_| &target.client_identity);
             let identity = own.unwrap_or(&client.fallback_client_identity);
-            Destination { service: Service::Client, to: To::Client(number, identity), fallback: None }
+            Destination::new(UpstreamKind::HostClient, To::Client(number, identity))
         }
-        None => Destination::endpoint(route::by_model(&target.model), client)?,
+        None => Destination::of_kind(route::by_model(&target.model), client, call)?,
     };
     Ok(Destination { fallback: Some(target), ..destination })
 }
@@ -335,7 +349,8 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn target(&self, index: usize, destination: Destination<'_>, primary_model: &str) -> Result<Target, String> {
-        let Destination { service, to, fallback } = destination;
+        let Destination { upstream, kind, to, fallback } = destination;
+        let model = fallback.map_or(primary_model, |target| &target.model);
         let another_waits = index + 1 < self.count;
         let limit = fallback
             .and_then(|target| target.timeout)
@@ -346,13 +361,18 @@ impl Builder<'_> {
         let max_retries_given = self.call.max_retries.or(self.client.max_retries);
         let default_retries = if another_waits { 0 } else { DEFAULT_MAX_RETRIES };
         Ok(Target {
-            service,
-            via: self.via(index, service, to, max_retries_given.or(another_waits.then_some(0)))?,
-            model: fallback.map_or(primary_model, |target| &target.model).to_owned(),
+            upstream,
+            kind,
+            via: self.via(index, kind, to, max_retries_given.or(another_waits.then_some(0)))?,
+            model: model.to_owned(),
             budget: if self.count > 1 { Budget::Total(limit) } else { Budget::PerTry(limit) },
             retry: RetryPolicy {
                 // A user's own client retries by itself; the SDK as a transport leaves it to the engine.
-                max_retries: if service == Service::Client { 0 } else { max_retries_given.unwrap_or(default_retries) },
+                max_retries: if kind == UpstreamKind::HostClient {
+                    0
+                } else {
+                    max_retries_given.unwrap_or(default_retries)
+                },
                 another_waits,
             },
             first_token_timeout: self.options.first_token_timeout.and_then(|wait| wait.0).filter(|_| another_waits),
@@ -365,7 +385,7 @@ impl Builder<'_> {
                 model: fallback.map(|target| target.model.clone()).filter(|model| model != primary_model),
                 params: fallback.and_then(|target| target.params.clone()),
                 omit: fallback.map(|target| target.omit.clone()).unwrap_or_default(),
-                drop_unstored_metadata: service != Service::OpenPipe,
+                drop_unstored_metadata: kind != UpstreamKind::OpenPipe,
             },
         })
     }
@@ -376,44 +396,54 @@ impl Builder<'_> {
         half.filter(|_| index == 0 && self.count > 1).unwrap_or(DEFAULT_TIMEOUT)
     }
 
-    fn via(&self, index: usize, service: Service, to: To<'_>, client_retries: Option<u32>) -> Result<Via, String> {
-        let own = if index == 0 { self.call.headers.clone() } else { headers::without_credentials(&self.call.headers) };
-        let endpoint = match to {
+    fn via(&self, index: usize, kind: UpstreamKind, to: To<'_>, client_retries: Option<u32>) -> Result<Via, String> {
+        let is_primary = index == 0;
+        let own = if is_primary { self.call.headers.clone() } else { headers::without_credentials(&self.call.headers) };
+        let upstream = match to {
             To::Client(client, identity) => {
                 // Checked all the same: a header that HTTP forbids is refused before anything is sent.
                 headers::overlay(&mut HeaderMap::new(), &own)?;
                 let mut own = headers::without_transports(own);
-                if service == Service::OpenPipe {
+                if kind == UpstreamKind::OpenPipe {
                     own.splice(
                         0..0,
                         openpipe_headers(self.options).into_iter().map(|(name, value)| (name.to_owned(), Some(value))),
                     );
                 }
-                let max_retries = if service == Service::Client { client_retries } else { Some(0) };
+                let max_retries = if kind == UpstreamKind::HostClient { client_retries } else { Some(0) };
                 return Ok(Via::Client { client, identity: identity.clone(), headers: own, max_retries });
             }
-            To::Upstream(endpoint) => endpoint,
+            To::Request(request) => {
+                let (url, mut headers) = request.target(is_primary);
+                self.overlay(own).lay(&mut headers)?;
+                return Ok(Via::Http { url, headers });
+            }
+            To::Upstream(upstream) => upstream,
         };
-        let mut all = Arc::clone(&endpoint.headers);
-        if service == Service::OpenPipe {
+        let mut all = Arc::clone(&upstream.headers);
+        if kind == UpstreamKind::OpenPipe {
             for (name, value) in openpipe_headers(self.options) {
                 let value = HeaderValue::from_str(&value).map_err(|_| format!("{name}: not a valid header value"))?;
                 Arc::make_mut(&mut all).insert(HeaderName::from_static(name), value);
             }
         }
-        // As the SDK does: only a timeout that was given with the call is told to the server.
-        let timeout = self.call.timeout.and_then(|limit| limit.0).map(|timeout| timeout.as_secs());
-        let overlay = Overlay { timeout, own };
+        let overlay = self.overlay(own);
         // Also where it is going to be laid over others: what HTTP forbids is refused before anything is sent.
         overlay.lay(&mut all)?;
         let url = match &self.call.url {
-            Some(url) if service == Service::OpenAi => Arc::new(parse_url("options.path", url)?),
-            _ => Arc::clone(&endpoint.url),
+            Some(url) if kind == UpstreamKind::Own => Arc::new(parse_url("options.path", url)?),
+            _ => upstream.urls.of(self.call.endpoint),
         };
-        if endpoint.asked {
-            return Ok(Via::Asked { url, identity: endpoint.identity.clone(), overlay });
+        if upstream.asked {
+            return Ok(Via::Asked { url, identity: upstream.identity.clone(), overlay });
         }
         Ok(Via::Http { url, headers: all })
+    }
+
+    /// As the SDK does, the server learns a timeout only where it was given with the call.
+    fn overlay(&self, own: headers::HeaderList) -> Overlay {
+        let timeout = self.call.timeout.and_then(|limit| limit.0).map(|timeout| timeout.as_secs());
+        Overlay { timeout, own }
     }
 }
 

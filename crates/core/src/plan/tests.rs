@@ -1,8 +1,8 @@
 use super::*;
 
 const CONFIG: &str = r#"{
-    "openai": {"url": "http://openai.test/v1/chat/completions", "headers": [["authorization", "Bearer sk"], ["user-agent", "OpenAI/JS"]]},
-    "openpipeUrl": "http://openpipe.test/chat/completions", "openpipeKey": "opk", "timeout": 600000
+    "openai": {"baseUrl": "http://openai.test/v1", "headers": [["authorization", "Bearer sk"], ["user-agent", "OpenAI/JS"]]},
+    "openpipeUrl": "http://openpipe.test", "openpipeKey": "opk", "timeout": 600000
 "#;
 
 fn planned(config: &str, call: &str, body: &str) -> Result<Plan, PlanError> {
@@ -15,10 +15,10 @@ fn seconds(count: u64) -> Option<Duration> {
     Some(Duration::from_secs(count))
 }
 
-/// Of each target: service, model, milliseconds, retries.
-fn shape(plan: &Plan) -> Vec<(Service, &str, Option<u128>, u32)> {
+/// Of each target: kind of upstream, model, milliseconds, retries.
+fn shape(plan: &Plan) -> Vec<(UpstreamKind, &str, Option<u128>, u32)> {
     let of = |target: &Target| (target.budget.limit().map(|limit| limit.as_millis()), target.retry.max_retries);
-    plan.targets.iter().map(|target| (target.service, target.model.as_str(), of(target).0, of(target).1)).collect()
+    plan.targets.iter().map(|target| (target.kind, target.model.as_str(), of(target).0, of(target).1)).collect()
 }
 
 const OPENPIPE: &str = r#"{"model":"openpipe:ft"}"#;
@@ -57,7 +57,7 @@ fn headers_that_are_asked_for_have_the_calls_laid_over_them() {
 #[test]
 fn without_a_fallback_the_sdks_meaning_of_time_holds() {
     let plan = planned("", "{}", r#"{"model":"gpt-4"}"#).unwrap();
-    assert_eq!(shape(&plan), [(Service::OpenAi, "gpt-4", Some(600_000), 2)]);
+    assert_eq!(shape(&plan), [(UpstreamKind::Own, "gpt-4", Some(600_000), 2)]);
     assert!(matches!(plan.targets[0].budget, Budget::PerTry(_)));
     assert!(!plan.targets[0].retry.another_waits);
 }
@@ -69,7 +69,7 @@ fn a_primary_with_a_fallback_is_not_retried_and_has_its_time_in_all() {
             .unwrap();
     assert_eq!(
         shape(&plan),
-        [(Service::OpenPipe, "openpipe:ft", Some(10_000), 0), (Service::OpenAi, "gpt-4", Some(20_000), 2)]
+        [(UpstreamKind::OpenPipe, "openpipe:ft", Some(10_000), 0), (UpstreamKind::Own, "gpt-4", Some(20_000), 2)]
     );
     assert!(plan.targets.iter().all(|target| matches!(target.budget, Budget::Total(_))));
     assert!(plan.targets[0].retry.another_waits && !plan.targets[1].retry.another_waits);
@@ -103,22 +103,25 @@ fn max_retries_that_were_given_hold_for_every_target() {
 
 #[test]
 fn a_fallback_goes_to_its_client_then_the_constructors_then_by_its_model() {
-    let services = |config: &str, targets: &str| {
+    let kinds = |config: &str, targets: &str| {
         let call = format!(r#"{{"openpipe":{{"fallback":{targets}}}}}"#);
         let plan = planned(config, &call, OPENPIPE).unwrap();
         plan.targets[1..]
             .iter()
             .map(|target| match target.via {
-                Via::Client { client, .. } => (target.service, Some(client)),
-                Via::Http { .. } | Via::Asked { .. } => (target.service, None),
+                Via::Client { client, .. } => (target.kind, Some(client)),
+                Via::Http { .. } | Via::Asked { .. } => (target.kind, None),
             })
             .collect::<Vec<_>>()
     };
     let targets = r#"[{"model":"gpt-4"},{"model":"openpipe:other"},{"model":"x","client":9}]"#;
-    assert_eq!(services("", targets), [(Service::OpenAi, None), (Service::OpenPipe, None), (Service::Client, Some(9))]);
     assert_eq!(
-        services(r#","fallbackClient":2"#, targets),
-        [(Service::Client, Some(2)), (Service::Client, Some(2)), (Service::Client, Some(9))]
+        kinds("", targets),
+        [(UpstreamKind::Own, None), (UpstreamKind::OpenPipe, None), (UpstreamKind::HostClient, Some(9))]
+    );
+    assert_eq!(
+        kinds(r#","fallbackClient":2"#, targets),
+        [(UpstreamKind::HostClient, Some(2)), (UpstreamKind::HostClient, Some(2)), (UpstreamKind::HostClient, Some(9))]
     );
 }
 
@@ -128,8 +131,8 @@ fn a_cache_routes_the_primary_to_openpipe_and_no_fallback() {
         planned("", r#"{"openpipe":{"cache":"readWrite","fallback":[{"model":"gpt-3.5"}]}}"#, r#"{"model":"gpt-4"}"#)
             .unwrap();
     assert_eq!(
-        plan.targets.iter().map(|target| target.service).collect::<Vec<_>>(),
-        [Service::OpenPipe, Service::OpenAi]
+        plan.targets.iter().map(|target| target.kind).collect::<Vec<_>>(),
+        [UpstreamKind::OpenPipe, UpstreamKind::Own]
     );
 }
 
@@ -272,4 +275,35 @@ fn a_callers_patience_is_the_deadline_and_half_of_it_the_primarys() {
     assert_eq!(of(sooner.into()), (Some(3_000), Some(5_000)));
     // A client with a timeout says itself how long a target has.
     assert_eq!(of_client(CONFIG, format!(r#"{{"patience":10000,{fallback}}}"#)), (None, Some(600_000)));
+}
+
+#[test]
+fn the_endpoint_gives_the_path_below_an_upstreams_base_url() {
+    for (endpoint, path) in [("chat", "/chat/completions"), ("embeddings", "/embeddings"), ("responses", "/responses")]
+    {
+        let call = format!(r#"{{"endpoint":"{endpoint}","openpipe":{{"fallback":[{{"model":"gpt-4"}}]}}}}"#);
+        let plan = planned("", &call, OPENPIPE).unwrap();
+        let urls: Vec<_> = plan.targets.iter().map(|target| http(target).0.as_str()).collect();
+        assert_eq!(urls, [format!("http://openpipe.test{path}"), format!("http://openai.test/v1{path}")]);
+    }
+}
+
+#[test]
+fn a_request_takes_the_place_of_the_clients_own_upstream() {
+    let call = r#"{"request":{"url":"http://x.test/v1/chat/completions?key=1","headers":[
+        ["Authorization","Bearer theirs"],["OpenAI-Organization","o"],["openai-project","p"],["Accept-Encoding","gzip"],["content-length","5"],["x-a","1"]
+    ]},"openpipe":{"fallback":[{"model":"gpt-4"},{"model":"openpipe:x"}]}}"#;
+    let plan = planned("", call, r#"{"model":"gpt-4o"}"#).unwrap();
+    let names: Vec<_> = plan.targets.iter().map(|target| &*target.upstream).collect();
+    assert_eq!(names, ["request", "request", "openpipe"]);
+    let names_of = |target: &Target| http(target).1.keys().map(|name| name.as_str().to_owned()).collect::<Vec<_>>();
+
+    assert_eq!(http(&plan.targets[0]).0.as_str(), "http://x.test/v1/chat/completions?key=1");
+    assert_eq!(
+        names_of(&plan.targets[0]),
+        ["authorization", "openai-organization", "openai-project", "accept-encoding", "x-a"]
+    );
+    assert_eq!(http(&plan.targets[1]).0.as_str(), "http://x.test/v1/chat/completions");
+    assert_eq!(names_of(&plan.targets[1]), ["authorization", "x-a"]);
+    assert_eq!(http(&plan.targets[2]).1["authorization"], "Bearer opk");
 }

@@ -5,8 +5,8 @@ use openpipe_core::plan::{Plan, plan};
 use openpipe_core::text::body::RequestBody;
 
 const CONFIG: &str = r#"{
-    "openai": {"url": "http://openai.test/v1/chat/completions", "headers": []},
-    "openpipeUrl": "http://openpipe.test/chat/completions", "openpipeKey": "opk"
+    "openai": {"baseUrl": "http://openai.test/v1", "headers": []},
+    "openpipeUrl": "http://openpipe.test", "openpipeKey": "opk"
 }"#;
 
 /// The plan of a call: its options, and its body, as JSON.
