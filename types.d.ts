@@ -17,19 +17,22 @@ export type UpstreamKind = 'openpipe' | 'openai' | 'client';
  * | `timeout` | the target's time was up, or the wait for the first token |
  * | `connection` | DNS, refused, reset, TLS, proxy, a response that ends early or breaks HTTP |
  * | `rate_limit` | 429 |
+ * | `quota` | 402; 429 or 403 whose code or type says that money or quota is used up; never retried |
  * | `server_error` | 5xx, 408, 409 |
  * | `auth` | 401, 403; natively, also an `apiKey` function that gives no key |
  * | `not_found` | 404 |
  * | `bad_request` | any other 4xx |
- * | `context_length` | 4xx whose error code is `context_length_exceeded` |
- * | `content_filter` | 4xx whose error code is `content_filter` or `content_policy_violation` |
- * | `invalid_response` | 2xx that is no chat completion, a 3xx, a broken content encoding, over `maxResponseBytes` |
- * | `stream` | a stream that breaks, stalls, or carries an error event before it is committed |
+ * | `context_length` | 4xx whose error says that the input is too long for the model |
+ * | `content_filter` | 4xx whose error code is one of a content filter |
+ * | `invalid_response` | 2xx that is no answer, a 3xx, a broken content encoding, over `maxResponseBytes` |
+ * | `stream` | a stream that breaks, stalls, or carries an error before it is committed |
+ * | `rejected` | an answer that the caller's own rules (`reject`) refuse |
  */
 export type FailureKind =
   | 'timeout'
   | 'connection'
   | 'rate_limit'
+  | 'quota'
   | 'server_error'
   | 'auth'
   | 'not_found'
@@ -37,7 +40,8 @@ export type FailureKind =
   | 'context_length'
   | 'content_filter'
   | 'invalid_response'
-  | 'stream';
+  | 'stream'
+  | 'rejected';
 
 /** How OpenPipe uses its cache for a call. */
 export type CacheSetting = 'readWrite' | 'readOnly' | 'writeOnly';

@@ -181,7 +181,8 @@ impl Task {
         let watcher = Watcher { task: self, reports: reports.as_ref() };
         match engine::run(&plan, &body, self, runtime::breakers(), &watcher).await {
             Outcome::Completion(completion, trail) => {
-                let meta = json(&self.meta(&plan, &trail, Some(&completion.head), None));
+                let usage = completion.usage.as_deref();
+                let meta = json(&self.meta(&plan, &trail, Some(&completion.head), usage));
                 let request_id = json(&completion.head.request_id());
                 let ticket = json(&completion.ticket);
                 self.shared.post.send(self.call, "completion", &[&request_id, &ticket], [completion.text, meta]);

@@ -11,15 +11,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::HeaderMap;
-use openpipe_core::failure::{ClientError, Failure, Head};
+use openpipe_core::endpoint::Endpoint;
+use openpipe_core::failure::{ClientError, Failure, Head, Kind};
 use openpipe_core::in_place::{give_way, in_place};
 use openpipe_core::plan::Overlay;
 use openpipe_core::text::headers::{self, HeaderList};
 use openpipe_core::text::json;
 use openpipe_core::upstream::http::{HttpPool, HttpUpstream};
-use openpipe_core::upstream::{
-    BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, refuse_completion,
-};
+use openpipe_core::upstream::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -118,7 +117,7 @@ impl Upstream for JsUpstream {
             conversation.over = matches!(answer, Answer::Error(_)) || matches!(answer, Answer::Completion { .. });
             match answer {
                 Answer::Completion { ticket, text, request_id } => {
-                    completion(ticket, text, request_id, request.stream).await
+                    completion(request.endpoint, &request.body, ticket, text, request_id, request.stream).await
                 }
                 Answer::Stream { ticket, request_id } if request.stream => {
                     let head = head(request_id);
@@ -179,6 +178,8 @@ impl Upstream for AskedUpstream {
 }
 
 async fn completion(
+    endpoint: Endpoint,
+    sent: &[u8],
     ticket: u32,
     text: Option<String>,
     request_id: Option<String>,
@@ -188,12 +189,18 @@ async fn completion(
         return Err(invalid("the client returned no stream: it cannot be iterated"));
     }
     let Some(text) = text else { return Err(invalid("the client returned no object")) };
-    let refusal = in_place(text.len(), || refuse_completion(&text));
-    give_way(text.len()).await;
-    if let Some(why) = refusal {
-        return Err(invalid(&why.replace("the response", "what the client returned")));
+    let bytes = text.len();
+    let accepted = in_place(bytes, || endpoint.accept(text, sent));
+    give_way(bytes).await;
+    match accepted {
+        Ok(answer) => Ok(Response::Completion(Completion {
+            head: head(request_id),
+            text: answer.text,
+            usage: answer.usage,
+            ticket: Some(ticket),
+        })),
+        Err(refusal) => Err(refusal.failure(None)),
     }
-    Ok(Response::Completion(Completion { head: head(request_id), text, ticket: Some(ticket) }))
 }
 
 /// The head of a response that only JavaScript has seen: it was a success.
@@ -234,8 +241,10 @@ impl EventSource for JsEvents {
                 Answer::Error(error) => {
                     self.conversation.over = true;
                     let failure = error.classify();
-                    // Within a stream every failure is the stream's; how it is shown to the caller stays the client's own error.
-                    Err(Failure { kind: openpipe_core::failure::Kind::Stream, ..failure })
+                    // Within a stream every failure is the stream's, but an error that names a status; what the caller gets is the
+                    // client's own error.
+                    let kind = if failure.named_status.is_some() { failure.kind } else { Kind::Stream };
+                    Err(Failure { kind, ..failure })
                 }
                 Answer::Completion { .. } | Answer::Stream { .. } | Answer::Response { .. } | Answer::Headers(_) => {
                     Err(out_of_turn())

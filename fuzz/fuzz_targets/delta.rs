@@ -21,7 +21,7 @@ fn event(templates: &mut Templates, data: &str) -> Option<Event> {
             assert!(signs.error.is_none() && signs.usage.is_none(), "{data}");
             News::Texts(alike.texts)
         }
-        None => templates.learn(data, &signs.ok()?),
+        None => chat::learn(templates, data, &signs.ok()?),
     };
     Some(Event { data: data.into(), news })
 }

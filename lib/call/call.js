@@ -97,10 +97,7 @@ class Call {
     switch (message[1]) {
       case 'completion':
         this.#done();
-        this.#publish(
-          () => JSON.parse(more),
-          () => JSON.parse(text).usage,
-        );
+        this.#publish(() => JSON.parse(more));
         this.#log((log) => {
           const { attempts, head } = JSON.parse(more);
           log.ended(attempts.at(-1), head);
@@ -226,10 +223,7 @@ class Call {
   #streamEnd(meta, error) {
     this.#done();
     if (this.handedOver) this.handedOver.meta = { ...meta, head: this.handedOver.meta.head };
-    this.#publish(
-      () => meta,
-      () => meta.usage,
-    );
+    this.#publish(() => meta);
     // Rust drops what it has of a stream that failed only now, when this call hears of nothing any more.
     if (error) this.foreignStream?.drop();
     const reader = this.seat?.reader;
@@ -265,10 +259,7 @@ class Call {
     }
     this.#log((log) => log.ended(last, failed.failures.at(-1)?.head));
     this.#done();
-    this.#publish(
-      () => failed,
-      () => undefined,
-    );
+    this.#publish(() => failed);
     this.reject(error);
   }
 
@@ -295,12 +286,11 @@ class Call {
     }
   }
 
-  /** @param {() => Meta} meta @param {() => any} usage */
-  #publish(meta, usage) {
+  /** @param {() => Meta} meta */
+  #publish(meta) {
     if (!callChannel.hasSubscribers) return;
-    const { model, servedBy, attempts, durationMs } = meta();
-    const used = usage();
-    const event = { model, servedBy, attempts, durationMs, ...(used ? { usage: used } : {}) };
+    const { model, servedBy, attempts, durationMs, usage } = meta();
+    const event = { model, servedBy, attempts, durationMs, ...(usage ? { usage } : {}) };
     this.#inScope(() => callChannel.publish(event));
   }
 

@@ -11,8 +11,8 @@ const { configOf } = require('../openpipe-client/openpipe-client.js');
 /** @typedef {import('./state.js').ForeignClient} ForeignClient */
 
 const KINDS = [
-  'timeout', 'connection', 'rate_limit', 'server_error', 'auth', 'not_found', 'bad_request', 'context_length',
-  'content_filter', 'invalid_response', 'stream',
+  'timeout', 'connection', 'rate_limit', 'quota', 'server_error', 'auth', 'not_found', 'bad_request', 'context_length',
+  'content_filter', 'invalid_response', 'stream', 'rejected',
 ]; // prettier-ignore
 
 /**

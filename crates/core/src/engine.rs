@@ -307,7 +307,7 @@ impl Call<'_> {
             idle: target.idle_timeout,
             by_deadline: matches!(clock.bound, Bound::Deadline),
         };
-        let mut stream = Box::new(EventStream::new(head, source, ticket, times(to_content)));
+        let mut stream = Box::new(EventStream::new(self.plan.endpoint, head, source, ticket, times(to_content)));
         if index + 1 == self.plan.targets.len() && !self.plan.commit_last {
             return Ok(Answer::Stream(stream));
         }

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use async_compression::tokio::write::{BrotliEncoder, DeflateEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
 use http::{HeaderMap, HeaderValue};
+use openpipe_core::endpoint::Endpoint;
 use openpipe_core::failure::{Failure, Kind, Surface};
 use openpipe_core::options::{MAX_RESPONSE_BYTES, parse_url};
 use openpipe_core::stream::{EventStream, Times};
@@ -364,8 +365,8 @@ async fn a_content_length_of_an_exabyte_reserves_nothing() {
 
 #[tokio::test]
 async fn invalid_utf8_is_replaced() {
-    let completion = answered(json(b"{\"choices\":[\"a\xff\"]}")).await.unwrap();
-    assert_eq!(completion.text, "{\"choices\":[\"a\u{fffd}\"]}");
+    let completion = answered(json(b"{\"choices\":[{\"message\":{\"content\":\"a\xff\"}}]}")).await.unwrap();
+    assert_eq!(completion.text, "{\"choices\":[{\"message\":{\"content\":\"a\u{fffd}\"}}]}");
 }
 
 #[tokio::test]
@@ -381,8 +382,8 @@ async fn a_good_status_without_a_completion_is_an_invalid_response() {
         (response("200 OK", "content-type: text/html\r\n", "<html>busy</html>"), "not JSON"),
         (json("null"), "no object"),
         (json("[]"), "no object"),
-        (json("{}"), "no array of choices"),
-        (json(r#"{"choices":null}"#), "no array of choices"),
+        (json("{}"), "no choices"),
+        (json(r#"{"choices":null}"#), "no choices"),
     ] {
         let failure = answered(bytes).await.unwrap_err();
         is_invalid(&failure, says);
@@ -844,7 +845,7 @@ async fn a_stream_that_is_cut_gives_what_came_and_then_fails() {
     else {
         panic!("a stream")
     };
-    let mut stream = EventStream::new(head, source, ticket, Times::default());
+    let mut stream = EventStream::new(Endpoint::ChatCompletions, head, source, ticket, Times::default());
     let events = soon(stream.next()).await.unwrap().unwrap();
     let failure = soon(stream.next()).await.unwrap_err();
     assert_eq!(events.into_iter().map(|event| event.data).collect::<Vec<_>>(), [EVENT]);

@@ -91,7 +91,7 @@ fn each_event(chunks: Vec<String>, take: &mut dyn FnMut(Event)) {
     for data in chunks {
         let news = match templates.compare(&data) {
             Some(alike) => News::Texts(alike.texts),
-            None => chat::signs(&data).map_or(News::All, |signs| templates.learn(&data, &signs)),
+            None => chat::signs(&data).map_or(News::All, |signs| chat::learn(&mut templates, &data, &signs)),
         };
         take(Event { data, news });
     }

@@ -1,9 +1,16 @@
 //! What differs between the endpoints of the API: the path, what a good answer is, what content is, how a stream ends
 //! (contract.md, section 9).
 
-use serde::{Deserialize, Serialize};
-
+mod carried;
 pub mod chat;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::failure::{Failure, Head, Kind};
+use crate::stream::delta::News;
+use crate::stream::sse::SseEvent;
+use crate::text::json::Members;
 
 /// An endpoint of the API that calls go through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -49,11 +56,151 @@ impl Endpoint {
         }
     }
 
+    /// Takes a response's text as an answer, or says why it is none. `request` is the body that was sent.
+    ///
+    /// # Errors
+    /// Why it is no answer.
+    pub fn accept(self, text: String, request: &[u8]) -> Result<Accepted, Refusal> {
+        let _ = request;
+        match self {
+            Self::ChatCompletions | Self::Completions | Self::Responses | Self::Embeddings => chat::accept(text),
+        }
+    }
+
+    /// What judges the events of a stream.
+    #[must_use]
+    pub fn tracker(self) -> Box<dyn Tracker> {
+        match self {
+            Self::ChatCompletions | Self::Completions | Self::Responses | Self::Embeddings => {
+                Box::<chat::Tracker>::default()
+            }
+        }
+    }
+
     /// The endpoint with exactly this path.
     #[must_use]
     pub fn of_path(path: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|endpoint| endpoint.path() == path)
     }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Accepted {
+    /// Its text: what came, or what it was made.
+    pub text: String,
+    /// The usage that it tells, as JSON text.
+    pub usage: Option<String>,
+}
+
+/// Why a response with a good status is no answer.
+#[derive(Debug)]
+pub struct Refusal {
+    message: String,
+    /// The error that it carries.
+    error: Option<String>,
+}
+
+impl Refusal {
+    fn because(message: impl Into<String>) -> Self {
+        Self { message: message.into(), error: None }
+    }
+
+    /// It carries an error: an object whose `error` it is, or the response itself.
+    fn error(body: String) -> Self {
+        Self { message: "the response carries an error under a good status".into(), error: Some(body) }
+    }
+
+    /// The failure that it is.
+    #[must_use]
+    pub fn failure(self, head: impl Into<Option<Head>>) -> Failure {
+        let failure = match self.error {
+            Some(body) => Failure::carried(Kind::InvalidResponse, &self.message, body),
+            None => Failure::invalid_response(self.message, None, None),
+        };
+        Failure { head: head.into().map(Box::new), ..failure }
+    }
+}
+
+/// The members of a response.
+fn object(text: &str) -> Result<Members<'_>, Refusal> {
+    if text.trim_ascii().is_empty() {
+        return Err(Refusal::because("the response is empty"));
+    }
+    serde_json::from_str(text).map_err(|_| {
+        let is_json = serde_json::from_str::<&RawValue>(text).is_ok();
+        Refusal::because(if is_json { "the response is JSON, but no object" } else { "the response is not JSON" })
+    })
+}
+
+/// The failure that a body is which was to be an event stream, under this message where it carries no error.
+#[must_use]
+pub fn no_stream(message: String, head: Head, body: String) -> Failure {
+    let refusal =
+        if carried::error_in(&body) { Refusal { message, error: Some(body) } } else { Refusal::because(message) };
+    refusal.failure(head)
+}
+
+/// What an event of a stream means.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Nothing for the reader: a comment.
+    Comment,
+    /// An event for the reader; alive where it is a sign of life.
+    Event {
+        /// It carries content or a finish reason.
+        alive: bool,
+        /// What of it is new.
+        news: News,
+    },
+    /// An event for the reader, and the stream is over.
+    Last {
+        /// What of it is new.
+        news: News,
+        /// How it is over.
+        end: Result<(), Failure>,
+    },
+    /// The stream is over.
+    End(Result<(), Failure>),
+}
+
+impl Verdict {
+    /// The stream is over by an error: `body` is an object whose `error` it is, or the error itself.
+    fn error(what: &str, body: String) -> Self {
+        Self::End(Err(Failure::carried(Kind::Stream, what, body)))
+    }
+
+    fn no_object(error: &serde_json::Error) -> Self {
+        let message = format!("the stream carried an event that is no JSON object ({error})");
+        Self::End(Err(Failure::bad_stream(message, None)))
+    }
+}
+
+/// Judges the events of one stream.
+pub trait Tracker: Send {
+    /// Takes the next event.
+    fn observe(&mut self, event: &SseEvent) -> Verdict;
+
+    /// Something came that the stream is committed by.
+    fn is_committed(&self) -> bool;
+
+    /// Everything has come: a silence from here on is a good end.
+    fn is_complete(&self) -> bool;
+
+    /// How the stream has ended whose body has ended.
+    ///
+    /// # Errors
+    /// What is missing.
+    fn clean_end(&self) -> Result<(), Failure>;
+
+    /// The usage that the stream has told, as JSON text.
+    fn usage(&self) -> Option<&str>;
+}
+
+/// Whether an event's data is `[DONE]`: begins with it, after blanks and a quote. Some servers add a NUL or more.
+fn is_done(data: &str) -> bool {
+    let data = data.trim_start();
+    data.strip_prefix(['"', '\'']).unwrap_or(data).starts_with("[DONE]")
 }
 
 #[cfg(test)]

@@ -58,6 +58,10 @@ impl RetryPolicy {
     }
 
     fn is_retryable(&self, failure: &Failure) -> bool {
+        // Money does not come back within seconds, whatever the response says.
+        if matches!(failure.kind, Kind::Quota | Kind::Rejected) {
+            return false;
+        }
         // As in the SDK, only a response that is a failure says so, not one that stalled or broke after its good status.
         let refusal = failure.head.as_deref().filter(|head| !(200..300).contains(&head.status));
         match refusal.and_then(|head| head.header("x-should-retry")) {

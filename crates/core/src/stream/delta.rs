@@ -16,20 +16,12 @@ use std::ops::Range;
 
 use serde_json::value::RawValue;
 
-use crate::endpoint::chat::{self, Signs};
-use crate::text::json::{self, Members};
-
 /// A larger event is no template: it is kept as long as its stream, and what is nested in it is copied for each event.
 const MAX_TEMPLATE_BYTES: usize = 2048;
 /// After so many templates in a row that no event was like, no more are made: these events have nothing in common.
 const MAX_IN_VAIN: u32 = 4;
 /// More texts than these do not vary in any API.
 const MAX_TEXTS: usize = 4;
-
-/// The members of a delta whose text varies.
-const DELTA_TEXTS: [&str; 5] = ["content", "reasoning_content", "reasoning", "refusal", "thinking"];
-/// OpenAI pads its events by this member of the chunk, so that their length does not give away what they say.
-const PADDING: &str = "obfuscation";
 
 /// An event of a stream, and how it compares with those before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,15 +43,30 @@ pub enum News {
     Texts(Texts),
 }
 
-/// Where in a chunk a text stands that varies.
+/// Where in an event a text stands that varies: the path to it, as JSON text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// A member of the only choice's delta.
-    Delta(&'static str),
-    /// The arguments of that delta's only tool call.
-    Arguments,
-    /// The padding.
-    Padding,
+pub struct Place(pub &'static str);
+
+/// A text of an event that may vary in those that follow.
+#[derive(Debug, Clone, Copy)]
+pub struct Slot<'a> {
+    /// Where it stands.
+    pub place: Place,
+    /// The text, a part of the event's data.
+    pub text: &'a RawValue,
+    /// It is content, where it is not empty.
+    pub is_content: bool,
+}
+
+/// What an endpoint knows of an event that may be the template of those that follow.
+#[derive(Debug)]
+pub struct Candidate<'a> {
+    /// Its texts that may vary; values that are no texts are passed over.
+    pub slots: Vec<Slot<'a>>,
+    /// It gives a finish reason.
+    pub finishes: bool,
+    /// Whether an event has content: asked of this one with its texts blank.
+    pub has_content: fn(&str) -> bool,
 }
 
 /// The texts of an event, by where they are in its data; with their quotes.
@@ -101,7 +108,7 @@ impl Event {
                 out.push_str(",[");
                 for (index, place) in places.iter().enumerate() {
                     out.push_str(if index == 0 { "" } else { "," });
-                    place.tell(out);
+                    out.push_str(place.0);
                 }
                 out.push_str("]]");
             }
@@ -114,24 +121,6 @@ impl Event {
                     out.push_str(text);
                 }
                 out.push_str(if is_one { "" } else { "]" });
-            }
-        }
-    }
-}
-
-impl Place {
-    fn tell(self, out: &mut String) {
-        match self {
-            Self::Delta(name) => {
-                out.push_str(r#"["choices",0,"delta",""#);
-                out.push_str(name);
-                out.push_str("\"]");
-            }
-            Self::Arguments => out.push_str(r#"["choices",0,"delta","tool_calls",0,"function","arguments"]"#),
-            Self::Padding => {
-                out.push_str("[\"");
-                out.push_str(PADDING);
-                out.push_str("\"]");
             }
         }
     }
@@ -159,12 +148,14 @@ impl Templates {
         Some(alike)
     }
 
-    /// Makes an event, which was not like the last template, that of those that follow, if it may be one. It was found valid.
-    pub fn learn(&mut self, data: &str, signs: &Signs) -> News {
-        if self.in_vain == MAX_IN_VAIN {
+    /// Makes an event, which was not like the last template, that of those that follow, if it may be one.
+    pub fn learn<'a>(&mut self, data: &'a str, candidate: impl FnOnce() -> Option<Candidate<'a>>) -> News {
+        if self.in_vain == MAX_IN_VAIN || data.len() > MAX_TEMPLATE_BYTES {
             return News::All;
         }
-        let Some(template) = Template::new(data, signs) else { return News::All };
+        let Some(template) = candidate().and_then(|candidate| Template::new(data, &candidate)) else {
+            return News::All;
+        };
         self.in_vain += 1;
         News::Template(self.last.insert(template).blanks.iter().map(|blank| blank.place).collect())
     }
@@ -184,37 +175,34 @@ struct Template {
 #[derive(Debug)]
 struct Blank {
     place: Place,
+    is_content: bool,
     /// Where its text is in the data, with the quotes.
     at: Range<usize>,
 }
 
 impl Template {
-    fn new(data: &str, signs: &Signs) -> Option<Self> {
-        if data.len() > MAX_TEMPLATE_BYTES || signs.error.is_some() || signs.usage.is_some() {
-            return None;
-        }
-        // The last of two members counts, as in `JSON.parse`: the paths lead to the same ones in JavaScript.
-        let chunk: Members<'_> = serde_json::from_str(data).ok()?;
-        let delta: Members<'_> = only(chunk.get("choices")?)?.get("delta").and_then(read)?;
-        let arguments = || {
-            let function: Members<'_> = only(delta.get("tool_calls")?)?.get("function").and_then(read)?;
-            function.get("arguments")
-        };
-        let texts = DELTA_TEXTS.iter().map(|name| (Place::Delta(name), delta.get(name)));
-        let texts = texts.chain([(Place::Arguments, arguments()), (Place::Padding, chunk.get(PADDING))]);
+    fn new(data: &str, candidate: &Candidate<'_>) -> Option<Self> {
+        let texts = candidate.slots.iter().filter(|slot| slot.text.get().starts_with('"'));
         let mut blanks: Vec<Blank> = texts
-            .filter_map(|(place, raw)| Some((place, raw.filter(|raw| raw.get().starts_with('"'))?)))
-            .filter_map(|(place, raw)| Some(Blank { place, at: place_of(raw.get(), data)? }))
+            .filter_map(|slot| {
+                let at = place_of(slot.text.get(), data)?;
+                Some(Blank { place: slot.place, is_content: slot.is_content, at })
+            })
             .take(MAX_TEXTS)
             .collect();
         if blanks.is_empty() {
             return None;
         }
         blanks.sort_by_key(|blank| blank.at.start);
-        let is_blank = |name| blanks.iter().any(|blank| blank.place == Place::Delta(name));
-        let holds_something = |name| delta.get(name).is_some_and(json::holds_something);
-        let content = chat::CONTENT_MEMBERS.into_iter().any(|name| !is_blank(name) && holds_something(name));
-        Some(Self { data: data.into(), blanks, content, finishes: signs.finishes() })
+        let (mut blank, mut from) = (String::with_capacity(data.len()), 0);
+        for Blank { at, .. } in &blanks {
+            blank.push_str(data.get(from..at.start)?);
+            blank.push_str("\"\"");
+            from = at.end;
+        }
+        blank.push_str(data.get(from..)?);
+        let content = (candidate.has_content)(&blank);
+        Some(Self { data: data.into(), blanks, content, finishes: candidate.finishes })
     }
 
     /// The texts in the blanks, if `data` is the same around them.
@@ -228,22 +216,12 @@ impl Template {
             let start = data.len() - rest.len();
             *at = (start, start + end);
             texts.count += 1;
-            content |= matches!(blank.place, Place::Delta(_)) && end > "\"\"".len();
+            content |= blank.is_content && end > "\"\"".len();
             rest = rest.get(end..)?;
             from = blank.at.end;
         }
         (rest == self.data.get(from..)?).then_some(Alike { texts, content, finishes: self.finishes })
     }
-}
-
-/// The only element of an array of objects.
-fn only(raw: &RawValue) -> Option<Members<'_>> {
-    let [only] = <[_; 1]>::try_from(read::<Vec<Members<'_>>>(raw)?).ok()?;
-    Some(only)
-}
-
-fn read<'a, T: serde::Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
-    serde_json::from_str(raw.get()).ok()
 }
 
 /// Where a part of a text is in it.

@@ -2,6 +2,8 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::endpoint::chat;
+use crate::text::json::Members;
 
 /// What a stream says of each of its events, and the signs by which it is judged.
 #[derive(Default)]
@@ -19,7 +21,7 @@ impl Teller {
                 News::Texts(alike.texts)
             }
             None => match chat::signs(data) {
-                Ok(signs) => self.templates.learn(data, &signs),
+                Ok(signs) => chat::learn(&mut self.templates, data, &signs),
                 // The stream ends with an event that is no JSON object.
                 Err(_) => return String::new(),
             },
@@ -129,7 +131,7 @@ fn what_differs_elsewhere_is_no_like_event() {
 fn a_text_that_is_no_valid_string_is_no_text() {
     let mut templates = Templates::default();
     let first = content(r#""a""#);
-    assert!(matches!(templates.learn(&first, &chat::signs(&first).unwrap()), News::Template(_)));
+    assert!(matches!(chat::learn(&mut templates, &first, &chat::signs(&first).unwrap()), News::Template(_)));
     for text in [
         "null",
         "1",

@@ -10,7 +10,7 @@ fn events(chunks: &[String]) -> Vec<Event> {
     let mut templates = Templates::default();
     let news = |data: &str| match templates.compare(data) {
         Some(alike) => News::Texts(alike.texts),
-        None => chat::signs(data).map_or(News::All, |signs| templates.learn(data, &signs)),
+        None => chat::signs(data).map_or(News::All, |signs| chat::learn(&mut templates, data, &signs)),
     };
     let news: Vec<News> = chunks.iter().map(String::as_str).map(news).collect();
     chunks.iter().zip(news).map(|(data, news)| Event { data: data.clone(), news }).collect()

@@ -1,5 +1,6 @@
 //! A stream of events between its upstream and its reader: when it is committed, whether it is alive, and whether it
-//! ended well (contract.md, section 5). The same for native upstreams and for JavaScript clients.
+//! ended well (contract.md, section 5). The same for native upstreams and for custom clients. What an event means is asked of the
+//! endpoint's tracker.
 
 pub mod delta;
 pub mod merge;
@@ -10,18 +11,20 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::endpoint::chat;
+use crate::endpoint::{Endpoint, Tracker, Verdict};
 use crate::failure::{Failure, Head, Kind, Surface};
 use crate::in_place::{give_way, in_place};
 use crate::options::HoldUntil;
 use crate::policy::breaker::Permit;
-use crate::stream::delta::{Event, News, Templates};
+use crate::stream::delta::Event;
 use crate::upstream::{EventSource, SseEvent};
 
 /// Before the first content at most so many events are held back …
 const HELD_EVENTS: usize = 64;
 /// … or so many bytes.
 const HELD_BYTES: u64 = 256 * 1024;
+/// What it takes to keep an event, beside its data: a small one is no reason to keep millions.
+const EVENT_COST: usize = size_of::<Event>();
 /// How long, after its end, a stream's connection is watched for the end of its body, so that it can serve again.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
@@ -44,7 +47,7 @@ pub struct EventStream {
     ticket: Option<u32>,
     source: Box<dyn EventSource>,
     times: Times,
-    judge: Judge,
+    tracker: Box<dyn Tracker>,
     /// Events that came and were not read yet.
     held: VecDeque<Event>,
     held_bytes: u64,
@@ -62,13 +65,19 @@ pub struct EventStream {
 impl EventStream {
     /// A stream at its headers.
     #[must_use]
-    pub fn new(head: Head, source: Box<dyn EventSource>, ticket: Option<u32>, times: Times) -> Self {
+    pub fn new(
+        endpoint: Endpoint,
+        head: Head,
+        source: Box<dyn EventSource>,
+        ticket: Option<u32>,
+        times: Times,
+    ) -> Self {
         Self {
             head,
             ticket,
             source,
             times,
-            judge: Judge::default(),
+            tracker: endpoint.tracker(),
             held: VecDeque::new(),
             held_bytes: 0,
             end: None,
@@ -111,7 +120,7 @@ impl EventStream {
     /// The `usage` that the stream told, as JSON text.
     #[must_use]
     pub fn usage(&self) -> Option<&str> {
-        self.judge.usage.as_deref()
+        self.tracker.usage()
     }
 
     /// Holds the stream back until it is committed. Its events are then read with [`EventStream::next`].
@@ -163,7 +172,7 @@ impl EventStream {
     }
 
     fn is_committed_by_content(&self) -> bool {
-        self.judge.content || self.judge.finished || self.held.len() >= HELD_EVENTS || self.held_bytes >= HELD_BYTES
+        self.tracker.is_committed() || self.held.len() >= HELD_EVENTS || self.held_bytes >= HELD_BYTES
     }
 
     /// Reads one batch of events, or learns how the stream ends.
@@ -175,9 +184,8 @@ impl EventStream {
         let batch = match self.deadline() {
             Some(deadline) => match timeout_at(deadline, self.source.next()).await {
                 Ok(batch) => batch,
-                // A JavaScript client shows its `[DONE]` at the end of the body, if at all: one whose upstream leaves the
-                // connection open behind it reads on, though everything has come.
-                Err(_elapsed) if self.ticket.is_some() && self.judge.is_complete() => return self.end_with(Ok(())),
+                // Everything has come; some servers leave the connection open, without `[DONE]`.
+                Err(_elapsed) if self.tracker.is_complete() => return self.end_with(Ok(())),
                 Err(_elapsed) => return self.end_with(Err(self.silence())),
             },
             None => self.source.next().await,
@@ -188,7 +196,7 @@ impl EventStream {
                 largest = events.iter().map(|event| event.data.len()).max().unwrap_or_default();
                 self.take(events);
             }
-            Ok(None) => self.end_with(self.judge.clean_end()),
+            Ok(None) => self.end_with(self.tracker.clean_end()),
             Err(failure) => self.end_with(Err(failure)),
         }
         self.left_at = Some(Instant::now());
@@ -216,21 +224,37 @@ impl EventStream {
 
     fn take(&mut self, events: Vec<SseEvent>) {
         for event in events {
-            match in_place(event.data.len(), || self.judge.observe(&event)) {
+            match in_place(event.data.len(), || self.tracker.observe(&event)) {
+                Verdict::Comment => {}
                 Verdict::Event { alive, news } => {
                     if alive {
-                        self.alive_at = Instant::now();
-                        self.first_content_at.get_or_insert(self.alive_at);
-                        if let Some(permit) = &mut self.permit {
-                            permit.succeeded();
-                        }
+                        self.has_sign_of_life();
                     }
-                    self.held_bytes += event.data.len() as u64;
-                    self.held.push_back(Event { data: event.data, news });
+                    self.keep(Event { data: event.data, news });
+                }
+                Verdict::Last { news, end } => {
+                    if end.is_ok() {
+                        self.has_sign_of_life();
+                    }
+                    self.keep(Event { data: event.data, news });
+                    return self.end_with(end);
                 }
                 Verdict::End(end) => return self.end_with(end),
             }
         }
+    }
+
+    fn has_sign_of_life(&mut self) {
+        self.alive_at = Instant::now();
+        self.first_content_at.get_or_insert(self.alive_at);
+        if let Some(permit) = &mut self.permit {
+            permit.succeeded();
+        }
+    }
+
+    fn keep(&mut self, event: Event) {
+        self.held_bytes += (event.data.len() + EVENT_COST) as u64;
+        self.held.push_back(event);
     }
 
     /// The stream is over. Whatever failed, it was in this response.
@@ -247,95 +271,6 @@ impl EventStream {
     /// The reader moves its own deadline: a committed stream has no more than its idle timeout.
     pub fn set_times(&mut self, times: Times) {
         self.times = times;
-    }
-}
-
-/// What the events said so far.
-#[derive(Debug, Default)]
-struct Judge {
-    content: bool,
-    finished: bool,
-    /// The choices that were mentioned, and whether each has its finish reason.
-    choices: Vec<(u64, bool)>,
-    usage: Option<String>,
-    templates: Templates,
-}
-
-enum Verdict {
-    /// An event for the reader; alive when it carries content or a finish reason.
-    Event { alive: bool, news: News },
-    /// The stream is over.
-    End(Result<(), Failure>),
-}
-
-impl Judge {
-    fn observe(&mut self, event: &SseEvent) -> Verdict {
-        if event.data.trim_ascii() == "[DONE]" {
-            return Verdict::End(self.done());
-        }
-        if event.is_error {
-            return Verdict::End(Err(Failure::bad_stream(
-                "the stream carried an error event",
-                Some(event.data.clone()),
-            )));
-        }
-        if let Some(alike) = self.templates.compare(&event.data) {
-            // The choice that it mentions is that of the template.
-            self.content |= alike.content;
-            return Verdict::Event { alive: alike.content || alike.finishes, news: News::Texts(alike.texts) };
-        }
-        let signs = match chat::signs(&event.data) {
-            Ok(signs) => signs,
-            Err(error) => {
-                let message = format!("the stream carried an event that is no JSON object ({error})");
-                return Verdict::End(Err(Failure::bad_stream(message, None)));
-            }
-        };
-        if signs.error.is_some() {
-            return Verdict::End(Err(Failure::bad_stream("the stream carried an error", Some(event.data.clone()))));
-        }
-        let alive = signs.content || signs.finishes();
-        let news = self.templates.learn(&event.data, &signs);
-        self.content |= signs.content;
-        self.finished |= signs.finishes();
-        for (index, finished) in signs.choices {
-            if let Some(choice) = self.choices.iter_mut().find(|(known, _)| *known == index) {
-                choice.1 |= finished;
-            } else if self.choices.len() < chat::MAX_CHOICES {
-                self.choices.push((index, finished));
-            }
-        }
-        if signs.usage.is_some() {
-            self.usage = signs.usage;
-        }
-        Verdict::Event { alive, news }
-    }
-
-    /// `[DONE]` is a good end, unless nothing came before it.
-    fn done(&self) -> Result<(), Failure> {
-        if self.content || self.finished {
-            return Ok(());
-        }
-        Err(Failure::bad_stream("the stream ended without any content", None))
-    }
-
-    /// Every choice that was mentioned has its finish reason.
-    fn is_complete(&self) -> bool {
-        self.finished && self.choices.iter().all(|(_, finished)| *finished)
-    }
-
-    /// So is the end of the body, where every choice has its finish reason.
-    fn clean_end(&self) -> Result<(), Failure> {
-        if !self.content && !self.finished {
-            return Err(Failure::bad_stream("the stream ended without any content", None));
-        }
-        if !self.choices.iter().all(|(_, finished)| *finished) {
-            return Err(Failure::bad_stream(
-                "the stream ended before it was complete: no finish reason and no [DONE]",
-                None,
-            ));
-        }
-        Ok(())
     }
 }
 

@@ -1,8 +1,10 @@
 //! Server-sent events, decoded as the HTML standard says (section 9.2.6, "Interpreting an event stream"): lines end with
 //! CRLF, LF or CR; comments; several `data` lines; split anywhere, also within a line ending or a UTF-8 sequence.
 //!
-//! Two things differ, on purpose. An event that the end of the stream cuts short of its blank line is delivered when
-//! the end was a clean one ([`Decoder::finish`]), because servers leave it out. And an event has a bound on its size.
+//! Three things differ, on purpose. An event that the end of the stream cuts short of its blank line is delivered when
+//! the end was a clean one ([`Decoder::finish`]), because servers leave it out. An event has a bound on its size. And what servers
+//! write of an error that they meet in the middle of a stream is an event of type `error`: a field `error` (llama.cpp), and JSON
+//! that begins a line (Docker's model runner, gateways).
 
 use memchr::memchr2;
 
@@ -33,6 +35,8 @@ pub struct Decoder {
     /// The line at hand goes on in `data`.
     in_data: bool,
     is_error: bool,
+    /// JSON that begins a line, and the lines that follow up to its end.
+    raw: Vec<u8>,
     /// The bytes of the event's complete data lines, as they came.
     data_bytes: usize,
     /// The bytes of the line at hand, as they came.
@@ -55,6 +59,7 @@ impl Decoder {
             has_data: false,
             in_data: false,
             is_error: false,
+            raw: Vec::new(),
             data_bytes: 0,
             line_bytes: 0,
             after_cr: false,
@@ -154,8 +159,28 @@ impl Decoder {
             self.data_bytes += self.line_bytes;
         } else if line.is_empty() {
             self.dispatch(events);
-        } else if let Some(value) = line.strip_prefix(b"event").filter(|rest| matches!(rest, [] | [b':', ..])) {
-            self.is_error = matches!(value, b":error" | b": error");
+        } else if line.starts_with(b"{") || !self.raw.is_empty() {
+            self.raw_line(line, events);
+        } else if let Some(value) = field(line, b"event") {
+            self.is_error = value == b"error";
+        } else if let Some(error) = field(line, b"error") {
+            self.dispatch(events);
+            events.push(SseEvent { data: json::lossy(error.to_vec()), is_error: true });
+        }
+    }
+
+    /// A line of JSON. It ends where it is whole, with a brace that closes a line of its own, or with the event.
+    fn raw_line(&mut self, line: &[u8], events: &mut Vec<SseEvent>) {
+        let is_first = self.raw.is_empty();
+        if is_first {
+            self.dispatch(events);
+        } else {
+            self.raw.push(b'\n');
+        }
+        self.raw.extend_from_slice(line);
+        self.data_bytes += self.line_bytes;
+        if line == b"}" || (is_first && serde_json::from_slice::<&serde_json::value::RawValue>(line).is_ok()) {
+            self.dispatch(events);
         }
     }
 
@@ -174,6 +199,9 @@ impl Decoder {
     fn dispatch(&mut self, events: &mut Vec<SseEvent>) {
         let is_error = std::mem::take(&mut self.is_error);
         self.data_bytes = 0;
+        if !self.raw.is_empty() {
+            events.push(SseEvent { data: json::lossy(std::mem::take(&mut self.raw)), is_error: true });
+        }
         if std::mem::take(&mut self.has_data) {
             events.push(SseEvent { data: json::lossy(std::mem::take(&mut self.data)), is_error });
         }
@@ -183,6 +211,15 @@ impl Decoder {
 /// Where the first line ends. Every event has a blank line, which needs no search.
 fn line_end(bytes: &[u8]) -> Option<usize> {
     if matches!(bytes, [b'\n' | b'\r', ..]) { Some(0) } else { memchr2(b'\n', b'\r', bytes) }
+}
+
+/// The value of a field with this name; `None` of any other.
+fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    match line.strip_prefix(name)? {
+        [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
+        [] => Some(&[]),
+        _ => None,
+    }
 }
 
 /// The value of a `data` line; `None` of any other.

@@ -50,6 +50,28 @@ fn an_event_named_error_is_marked_and_the_next_is_not() {
 }
 
 #[test]
+fn what_servers_write_of_an_error_is_an_event_of_that_type() {
+    let error = |data: &str| SseEvent { data: data.into(), is_error: true };
+    let plain = |data: &str| SseEvent { data: data.into(), is_error: false };
+    for (text, expected) in [
+        ("data: a\n\nerror: {\"code\":500}\n\ndata: b\n\n", vec![plain("a"), error("{\"code\":500}"), plain("b")]),
+        ("data: a\nerror:x\n\n", vec![plain("a"), error("x")]),
+        ("data: a\n\n{\"error\":1}\ndata: b\n\n", vec![plain("a"), error("{\"error\":1}"), plain("b")]),
+        ("{\"error\":1}", vec![error("{\"error\":1}")]),
+        (
+            "{\n  \"error\": {\n    \"a\": 1\n  }\n}\ndata: b\n\n",
+            vec![error("{\n  \"error\": {\n    \"a\": 1\n  }\n}"), plain("b")],
+        ),
+        ("{ \"error\":\n1 }\n\n", vec![error("{ \"error\":\n1 }")]),
+        ("errors: 1\nerrata\n\n", vec![]),
+    ] {
+        for size in [1, 7, usize::MAX] {
+            assert_eq!(decoded(text.as_bytes(), &[size]), expected, "{text:?}");
+        }
+    }
+}
+
+#[test]
 fn the_last_event_needs_no_blank_line_at_a_clean_end() {
     assert_eq!(data("data: a\n\ndata: [DONE]"), ["a", "[DONE]"]);
     assert_eq!(data("data: a\n\ndata: b\n"), ["a", "b"]);

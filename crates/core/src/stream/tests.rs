@@ -72,7 +72,7 @@ fn head() -> Head {
 
 fn watched(times: Times, acts: impl IntoIterator<Item = (u64, Act)>) -> EventStream {
     let script = Script { began: Instant::now(), acts: acts.into_iter().collect(), drains: Arc::default() };
-    EventStream::new(head(), Box::new(script), None, times)
+    EventStream::new(Endpoint::ChatCompletions, head(), Box::new(script), None, times)
 }
 
 fn timeless(acts: impl IntoIterator<Item = (u64, Act)>) -> EventStream {
@@ -120,7 +120,7 @@ fn failing_acts() -> [(Act, &'static str); 7] {
         (events([r#"{"error":{"message":"overloaded"}}"#]), "carried an error"),
         (events([r#"{"choices":[{"ind"#]), "no JSON object"),
         (events(["[]"]), "no JSON object"),
-        (events([""]), "no JSON object"),
+        (events(["x"]), "no JSON object"),
     ]
 }
 
@@ -250,7 +250,7 @@ async fn until_the_finish_silence_is_watched() {
 async fn until_the_finish_no_more_is_held_than_the_size_limit() {
     let endless = (0..1000).map(|at| (at, events([A])));
     let mut stream = timeless(endless);
-    let (held, at) = timed(stream.hold(HoldUntil::Finish, 10 * A.len() as u64)).await;
+    let (held, at) = timed(stream.hold(HoldUntil::Finish, 10 * (A.len() + EVENT_COST) as u64)).await;
     let failure = held.unwrap_err();
     assert_eq!((failure.kind, failure.surface, at), (Kind::InvalidResponse, Surface::Protocol, 10));
     assert!(failure.message.contains("openpipe.maxResponseBytes"), "{}", failure.message);
@@ -260,7 +260,7 @@ async fn until_the_finish_no_more_is_held_than_the_size_limit() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_finishes_at_the_size_limit_is_held_whole() {
     let mut stream = timeless([(0, events([A, A])), (5, events([STOP, DONE]))]);
-    stream.hold(HoldUntil::Finish, (2 * A.len() + STOP.len()) as u64).await.unwrap();
+    stream.hold(HoldUntil::Finish, (2 * A.len() + STOP.len() + 3 * EVENT_COST) as u64).await.unwrap();
     assert_eq!(read(&mut stream).await.0, [A, A, STOP]);
 }
 
@@ -387,7 +387,7 @@ async fn after_a_good_end_the_connection_is_drained_for_a_moment() {
     let drains = Arc::new(AtomicUsize::new(0));
     let script =
         Script { began: Instant::now(), acts: VecDeque::from([(0, events([A, DONE]))]), drains: Arc::clone(&drains) };
-    let mut stream = EventStream::new(head(), Box::new(script), None, Times::default());
+    let mut stream = EventStream::new(Endpoint::ChatCompletions, head(), Box::new(script), None, Times::default());
     read(&mut stream).await.1.unwrap();
     let ((), took) = timed(stream.drain()).await;
     assert_eq!(drains.load(Ordering::Relaxed), 1);
@@ -399,7 +399,7 @@ async fn a_stream_that_did_not_end_well_is_not_drained() {
     for acts in [vec![(0, events([A])), (5, broken())], vec![(0, events([A]))]] {
         let drains = Arc::new(AtomicUsize::new(0));
         let script = Script { began: Instant::now(), acts: acts.into(), drains: Arc::clone(&drains) };
-        let mut stream = EventStream::new(head(), Box::new(script), None, Times::default());
+        let mut stream = EventStream::new(Endpoint::ChatCompletions, head(), Box::new(script), None, Times::default());
         let _ = timeout(ms(10), read(&mut stream)).await;
         stream.drain().await;
         assert_eq!(drains.load(Ordering::Relaxed), 0);
@@ -458,14 +458,71 @@ async fn silence_after_the_first_content_is_a_failure_of_the_stream() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_after_the_finish_reason_is_the_end_of_a_javascript_clients_stream() {
-    let acts = || [(0, events([ROLE, A])), (10, events([STOP]))];
-    let mut clients = watched(idle_for(ms(100)), acts());
-    clients.ticket = Some(1);
-    let (_, end) = read(&mut clients).await;
+async fn silence_after_every_finish_reason_is_a_good_end() {
+    let acts = [(0, events([ROLE, A])), (10, events([STOP])), (50, events([USAGE]))];
+    let ((_, end), at) = timed(read(&mut watched(idle_for(ms(100)), acts))).await;
     assert!(end.is_ok(), "{end:?}");
-    let (_, end) = read(&mut watched(idle_for(ms(100)), acts())).await;
-    assert_eq!(end.unwrap_err().kind, Kind::Stream, "one that comes over HTTP has its [DONE] or its end");
+    assert!((110..=111).contains(&at), "{at}");
+    let other = r#"{"choices":[{"index":1,"delta":{"content":"b"}}]}"#;
+    let (_, end) = read(&mut watched(idle_for(ms(100)), [(0, events([A, other, STOP]))])).await;
+    assert_eq!(end.unwrap_err().kind, Kind::Stream, "one choice has not ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_finish_reason_is_a_failure_before_and_after_the_commit() {
+    let failed = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"network_error"}]}"#;
+    let mut stream = timeless([(0, events([ROLE])), (10, events([failed, DONE]))]);
+    let failure = stream.hold(HoldUntil::Content, MEBIBYTE).await.unwrap_err();
+    assert_eq!(failure.kind, Kind::Stream);
+    assert!(failure.message.contains("network_error"), "{}", failure.message);
+    let (all, end) = read(&mut timeless([(0, events([A])), (10, events([failed, DONE]))])).await;
+    assert_eq!((all, end.unwrap_err().kind), (vec![A.to_owned()], Kind::Stream));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_with_blank_data_is_a_comment_and_no_life() {
+    let mut stream = timeless([(0, events(["", ROLE, " \n"])), (5, events([A, "", STOP, "\t", DONE]))]);
+    let (all, end) = read(&mut stream).await;
+    end.unwrap();
+    assert_eq!(all, [ROLE, A, STOP]);
+    let pulses = (1..100).map(|at| (at * 20, events([""])));
+    let mut stream = watched(idle_for(ms(110)), std::iter::once((0, events([A]))).chain(pulses));
+    let ((_, end), at) = timed(read(&mut stream)).await;
+    assert_eq!((end.unwrap_err().kind, at.clamp(110, 111)), (Kind::Stream, at));
+}
+
+#[tokio::test(start_paused = true)]
+async fn done_is_known_by_how_it_begins() {
+    for done in ["[DONE]\0", " [DONE] ", "\"[DONE]\"", "[DONE] bye"] {
+        let mut stream = timeless([(0, events([A, done])), (5, broken())]);
+        read(&mut stream).await.1.expect(done);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_in_the_middle_of_a_calls_arguments_is_a_failure_done_or_not() {
+    let call = |text: &str, reason: &str| {
+        format!(
+            r#"{{"choices":[{{"index":0,"delta":{{"tool_calls":[{{"index":0,"id":"a","function":{{"name":"f","arguments":"{text}"}}}}]}},"finish_reason":{reason}}}]}}"#
+        )
+    };
+    let more = |text: &str| {
+        format!(
+            r#"{{"choices":[{{"index":0,"delta":{{"tool_calls":[{{"index":0,"function":{{"arguments":"{text}"}}}}]}}}}]}}"#
+        )
+    };
+    let first = call(r#"{\"a\":["#, "null");
+    for (pieces, good) in [
+        (vec![first.clone()], false),
+        (vec![first.clone(), more("1,"), more("2,"), more("3")], false),
+        (vec![first.clone(), more("1,"), more("2"), more("]}")], true),
+        (vec![first.clone(), STOP.into()], true),
+        (vec![call("{", "\"length\"")], true),
+    ] {
+        let all = pieces.iter().map(event).chain([event(DONE)]).collect();
+        let (_, end) = read(&mut timeless([(0, Act::Events(all))])).await;
+        assert_eq!(end.is_ok(), good, "{pieces:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

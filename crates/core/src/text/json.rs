@@ -85,6 +85,12 @@ pub fn same_name(one: &str, other: &str) -> bool {
         || ((one.contains('\\') || other.contains('\\')) && decoded(one).is_some_and(|one| decoded(other) == Some(one)))
 }
 
+/// A JSON string with its quotes, written without needless escapes; `None` where it cannot be decoded.
+#[must_use]
+pub fn canonical(quoted: &str) -> Option<String> {
+    serde_json::from_str::<String>(quoted).ok().map(|name| string(&name))
+}
+
 /// A string as JSON text.
 #[must_use]
 pub fn string(value: &str) -> String {
@@ -119,6 +125,71 @@ pub fn decoded(raw: &RawValue) -> Option<String> {
 #[must_use]
 pub fn holds_something(raw: &RawValue) -> bool {
     !matches!(raw.get(), "null" | "\"\"" | "[]" | "{}")
+}
+
+/// Whether any scalar of a value passes a test that gets the nearest member's name (with quotes, empty where there is none) and the
+/// scalar as it is written. The value must be valid JSON. One pass without recursion, so its cost is linear at any depth.
+pub fn any_scalar(value: &str, mut test: impl FnMut(&str, &str) -> bool) -> bool {
+    // Whether each of the open ones is an object, and the name that it stands under.
+    let mut open: Vec<(bool, &str)> = Vec::new();
+    let (mut at, mut name, mut expects_name) = (0, "", false);
+    while let Some(byte) = value.as_bytes().get(at) {
+        match byte {
+            b'{' | b'[' => {
+                open.push((*byte == b'{', name));
+                expects_name = *byte == b'{';
+                at += 1;
+            }
+            b'}' | b']' => {
+                name = open.pop().map_or("", |(_, name)| name);
+                expects_name = false;
+                at += 1;
+            }
+            b',' => {
+                expects_name = open.last().is_some_and(|(is_object, _)| *is_object);
+                at += 1;
+            }
+            b':' | b' ' | b'\t' | b'\r' | b'\n' => at += 1,
+            _ => {
+                let scalar = scalar_at(value, at);
+                if std::mem::take(&mut expects_name) {
+                    name = scalar;
+                } else if test(name, scalar) {
+                    return true;
+                }
+                at += scalar.len().max(1);
+            }
+        }
+    }
+    false
+}
+
+/// The scalar that begins here, as it is written.
+fn scalar_at(value: &str, at: usize) -> &str {
+    let rest = value.get(at..).unwrap_or_default();
+    let mut bytes = rest.bytes().enumerate();
+    let end = if bytes.next().is_some_and(|(_, first)| first == b'"') {
+        let mut is_escaped = false;
+        bytes.find(|(_, byte)| {
+            let ends = !is_escaped && *byte == b'"';
+            is_escaped = !is_escaped && *byte == b'\\';
+            ends
+        })
+    } else {
+        bytes.find(|(_, byte)| b",]} \t\r\n".contains(byte)).map(|(end, byte)| (end - 1, byte))
+    };
+    rest.get(..end.map_or(rest.len(), |(last, _)| last + 1)).unwrap_or(rest)
+}
+
+/// Whether a value says anything at all: `null`, `false`, `0`, blank texts, and what holds nothing else do not. Emptiness is deep.
+#[must_use]
+pub fn says_something(value: &str) -> bool {
+    any_scalar(value, |_, scalar| match scalar.as_bytes().first() {
+        Some(b'n' | b'f') => false,
+        Some(b'"') => !scalar.trim_matches('"').trim().is_empty(),
+        Some(b't') => true,
+        _ => scalar.parse::<f64>() != Ok(0.0),
+    })
 }
 
 /// Text as `TextDecoder` would read it: without a byte order mark, with U+FFFD for what is not UTF-8.
@@ -193,6 +264,36 @@ mod tests {
                 prop_assert_eq!(&decoded(members.get(name).unwrap()), value);
                 prop_assert_eq!(&decoded(members.get_quoted(&ascii(&string(name))).unwrap()), value);
             }
+        }
+    }
+
+    #[test]
+    fn emptiness_is_deep() {
+        for nothing in
+            ["null", "false", "0", "-0.0", "\"\"", "\" \"", "{}", "[]", r#"{"message":"","code":null,"x":[{"y":0}]}"#]
+        {
+            assert!(!says_something(nothing), "{nothing}");
+        }
+        for something in ["true", "1", "\"x\"", r#"{"a":[[{"b":"\\""}]]}"#, r#"["",{"a":"","b":-1}]"#] {
+            assert!(says_something(something), "{something}");
+        }
+        let deep = format!("{}\"x\"{}", "[".repeat(200_000), "]".repeat(200_000));
+        assert!(says_something(&deep));
+    }
+
+    proptest! {
+        #[test]
+        fn scalars_are_those_of_the_tree(texts in prop::collection::vec(any::<String>(), 0..5), number in any::<i32>()) {
+            let tree = serde_json::json!({"a": texts, "b": {"c\"": [number, null, {"d": true}], "e": ""}});
+            let mut seen = Vec::new();
+            any_scalar(&tree.to_string(), |name, scalar| {
+                seen.push((name.to_owned(), serde_json::from_str::<Value>(scalar).unwrap()));
+                false
+            });
+            let mut expected: Vec<_> = texts.iter().map(|text| ("\"a\"".to_owned(), Value::from(text.as_str()))).collect();
+            let name = r#""c\"""#.to_owned();
+            expected.extend([(name.clone(), number.into()), (name, Value::Null), ("\"d\"".into(), true.into()), ("\"e\"".into(), "".into())]);
+            prop_assert_eq!(seen, expected);
         }
     }
 

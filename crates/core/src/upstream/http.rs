@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Client, Method, Url, redirect};
@@ -22,7 +23,8 @@ use tokio::sync::OnceCell;
 use super::decoding::{self, Body};
 use super::dns::{DnsError, Resolver};
 use super::proxies::Proxies;
-use super::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, refuse_completion};
+use super::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream};
+use crate::endpoint::{self, Accepted, Endpoint};
 use crate::failure::{Failure, Head};
 use crate::in_place::LARGE_BYTES;
 use crate::stream::sse::{Decoder, TooLarge};
@@ -271,13 +273,14 @@ impl Upstream for HttpUpstream {
             if request.retries > 0 && headers.contains_key(RETRY_COUNT) {
                 Arc::make_mut(&mut headers).insert(RETRY_COUNT, HeaderValue::from(request.retries));
             }
+            let sent = request.body.clone();
             let (head, body) = parts(self.pool.exchange(&Method::POST, &self.url, &headers, request.body).await?);
             let answered = if !(200..300).contains(&head.status) {
                 Err(Failure::status(head, error_body(Vec::new(), body).await))
             } else if request.stream {
                 stream(head, body, headers, request.max_response_bytes).await
             } else {
-                completion(head, body, request.max_response_bytes).await
+                completion(head, body, request.max_response_bytes, request.endpoint, sent).await
             };
             answered.map_err(|failure| failure.redacted(&Secrets::of(&self.headers)))
         })
@@ -304,18 +307,24 @@ fn detach(headers: &mut HeaderMap) {
     *headers = headers.clone();
 }
 
-async fn completion(head: Head, body: Body, max_bytes: u64) -> Result<Response, Failure> {
+async fn completion(
+    head: Head,
+    body: Body,
+    max_bytes: u64,
+    endpoint: Endpoint,
+    sent: Bytes,
+) -> Result<Response, Failure> {
     let text = read(body, &head, max_bytes).await?;
-    let (refusal, text) = if text.len() < LARGE_BYTES {
-        (refuse_completion(&text), text)
+    let accepted = if text.len() < LARGE_BYTES {
+        endpoint.accept(text, &sent)
     } else {
         // Not in place: where the runtime is shut down meanwhile, the timer of the target around this would panic.
-        let judged = tokio::task::spawn_blocking(move || (refuse_completion(&text), text)).await;
+        let judged = tokio::task::spawn_blocking(move || endpoint.accept(text, &sent)).await;
         judged.map_err(|_shut_down| Failure::connection("the response could not be read to its end", None))?
     };
-    match refusal {
-        None => Ok(Response::Completion(Completion { head, text, ticket: None })),
-        Some(why) => Err(Failure::invalid_response(why, head, error_member(&text))),
+    match accepted {
+        Ok(Accepted { text, usage }) => Ok(Response::Completion(Completion { head, text, usage, ticket: None })),
+        Err(refusal) => Err(refusal.failure(head)),
     }
 }
 
@@ -348,8 +357,7 @@ async fn stream(mut head: Head, mut body: Body, sent: Arc<HeaderMap>, max_bytes:
         && !is_event_stream(&mut body, &mut start).await.map_err(|error| body_failure(&*error, head.clone()))?
     {
         let body = error_body(start, body).await;
-        let message = format!("the response is no event stream, but {media_type}");
-        return Err(Failure::invalid_response(message, head, error_member(&body)));
+        return Err(endpoint::no_stream(format!("the response is no event stream, but {media_type}"), head, body));
     }
     if matches!(head.status, 204 | 205) || body.length() == Some(0) {
         return Err(Failure::invalid_response("the response is empty", head, None));
@@ -378,12 +386,6 @@ async fn is_event_stream(body: &mut Body, start: &mut Vec<u8>) -> Result<bool, B
         }
     }
     Ok(false)
-}
-
-/// The text of a body that tells of an error, where it does so as the API does.
-fn error_member(text: &str) -> Option<String> {
-    let members: json::Members<'_> = serde_json::from_str(text).ok()?;
-    members.get_non_null("error").map(|_| text.to_owned())
 }
 
 /// The body of an error, of which this has come, as far as it comes in time and within bounds.

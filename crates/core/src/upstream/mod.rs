@@ -58,7 +58,7 @@ pub trait Upstreams: Send + Sync {
 
 /// What an upstream answered, and it was a success.
 pub enum Response {
-    /// A chat completion: checked to be one.
+    /// An answer that is no stream: checked to be one.
     Completion(Completion),
     /// A stream of events, at its headers.
     Stream {
@@ -71,13 +71,15 @@ pub enum Response {
     },
 }
 
-/// A chat completion.
+/// An answer that is no stream.
 #[derive(Debug)]
 pub struct Completion {
     /// The response's head.
     pub head: Head,
-    /// The completion's text, as it came.
+    /// Its text.
     pub text: String,
+    /// The usage that it tells, as JSON text.
+    pub usage: Option<String>,
     /// The number by which the JavaScript side keeps a foreign client's object.
     pub ticket: Option<u32>,
 }
@@ -96,56 +98,5 @@ pub trait EventSource: Send {
     /// The stream has ended for its reader: reads what little may still come, so that the connection can serve again.
     fn drain(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
-    }
-}
-
-/// Why a text is no chat completion, or `None` where it is one: an object with an array of choices and without an error.
-#[must_use]
-pub fn refuse_completion(text: &str) -> Option<&'static str> {
-    if text.trim_ascii().is_empty() {
-        return Some("the response is empty");
-    }
-    let Ok(members) = serde_json::from_str::<crate::text::json::Members<'_>>(text) else {
-        let is_json = serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok();
-        return Some(if is_json { "the response is JSON, but no object" } else { "the response is not JSON" });
-    };
-    if members.get_non_null("error").is_some() {
-        return Some("the response carries an error under a good status");
-    }
-    match members.get("choices") {
-        Some(choices) if choices.get().starts_with('[') => None,
-        _ => Some("the response is no chat completion: it has no array of choices"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_an_object_with_choices_is_a_completion() {
-        for text in [
-            "",
-            "  ",
-            "<html>",
-            "{",
-            "null",
-            "[]",
-            "\"x\"",
-            "{}",
-            r#"{"choices":null}"#,
-            r#"{"choices":{}}"#,
-            r#"{"choices":[],"error":{}}"#,
-        ] {
-            assert!(refuse_completion(text).is_some(), "{text}");
-        }
-        for text in [
-            r#"{"choices":[]}"#,
-            r#"{"error":null,"choices":[{}]}"#,
-            "\n{\"choices\": [] }\n",
-            r#"{"choices":null,"choices":[1e400]}"#,
-        ] {
-            assert_eq!(refuse_completion(text), None, "{text}");
-        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use openpipe_core::engine::{Attempt, Observer};
-use openpipe_core::failure::{Failure, Head, Kind};
+use openpipe_core::failure::{Failure, Head, Kind, Surface};
 use openpipe_core::plan::{Target, Via};
 use openpipe_core::policy::breaker::Breakers;
 use openpipe_core::upstream::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, Upstreams};
@@ -86,6 +86,8 @@ pub(crate) fn failing(kind: Kind, after: u64, stream: bool) -> Reply {
         Kind::Stream => Failure::bad_stream("the client's stream was bad", None),
         Kind::Connection => Failure::connection("refused", Some("ECONNREFUSED")),
         Kind::RateLimit => status(429, &[]),
+        Kind::Quota => status(402, &[]),
+        Kind::Rejected => Failure::new(Kind::Rejected, Surface::Protocol, "an answer that is no good"),
         Kind::ServerError => status(500, &[]),
         Kind::Auth => status(401, &[]),
         Kind::NotFound => status(404, &[]),
@@ -195,9 +197,12 @@ impl Upstream for Scripted {
             match reply.comes {
                 Comes::Nothing => std::future::pending().await,
                 Comes::Failure(failure) => Err(failure),
-                Comes::Completion => {
-                    Ok(Response::Completion(Completion { head, text: r#"{"choices":[]}"#.into(), ticket: None }))
-                }
+                Comes::Completion => Ok(Response::Completion(Completion {
+                    head,
+                    text: r#"{"choices":[]}"#.into(),
+                    usage: None,
+                    ticket: None,
+                })),
                 Comes::Stream(acts) => {
                     let source = Box::new(Script { began: Instant::now(), acts, _open: open });
                     Ok(Response::Stream { head, source, ticket: None })

@@ -1,0 +1,45 @@
+//! Errors that stand inside of a response with a good status, as providers mark them (contract.md, section 3).
+
+use serde_json::value::RawValue;
+
+use crate::text::json::{self, Members};
+
+/// Whether an `error` member is an error. One that says nothing is none beside an answer (`has_answer`), and where the object is
+/// something else (`is_something`: it has choices or a usage), as some gateways put an empty one on each event.
+#[must_use]
+pub(super) fn is_error(error: Option<&RawValue>, has_answer: bool, is_something: bool) -> bool {
+    error.is_some_and(|error| {
+        error.get() != "null" && (json::says_something(error.get()) || (!has_answer && !is_something))
+    })
+}
+
+/// Whether an object that holds no answer has a provider's own mark of an error.
+#[must_use]
+pub(super) fn is_marked(members: &Members<'_>) -> bool {
+    let is = |name: &str, value: &str| members.get(name).is_some_and(|raw| json::is_quoted(raw.get(), value));
+    let says = |name: &str| members.get(name).is_some_and(is_code_of_failure);
+    let base = members.get("base_resp").and_then(|raw| serde_json::from_str::<Members<'_>>(raw.get()).ok());
+    is("object", "error")                                                   // vLLM, Mistral
+        || is("type", "error")                                              // Anthropic
+        || says("error_code")                                               // FastChat, Baidu
+        || (says("code") && members.get_non_null("message").is_some())      // DashScope, SiliconFlow
+        || base.is_some_and(|base| base.get("status_code").is_some_and(is_code_of_failure)) // MiniMax
+        || members.get("success").is_some_and(|success| success.get() == "false") // Cloudflare, Zhipu
+}
+
+fn is_code_of_failure(code: &RawValue) -> bool {
+    json::says_something(code.get()) && !matches!(code.get(), "200" | "\"200\"" | "\"0\"")
+}
+
+/// The body of a response that was to be something else, where it carries an error.
+#[must_use]
+pub(super) fn error_in(text: &str) -> bool {
+    serde_json::from_str::<Members<'_>>(text)
+        .is_ok_and(|members| is_error(members.get("error"), false, false) || is_marked(&members))
+}
+
+/// An error as the body of a failure: an object whose `error` it is.
+#[must_use]
+pub(super) fn body_of(error: &RawValue) -> String {
+    format!("{{\"error\":{}}}", error.get())
+}

@@ -1,0 +1,192 @@
+//! The members of a delta that are known by name: the one table for the commit, for delta encoding and for the merge of a report
+//! (contract.md, sections 5 and 7). A member that is not in it is content where it holds a text.
+
+use serde_json::value::RawValue;
+
+use crate::stream::delta::Place;
+use crate::text::json::{self, Members};
+
+/// What a member of a delta is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Text that comes in pieces.
+    Text,
+    /// A mark: no content, and never in pieces.
+    Mark,
+    /// Tool calls, or the function call.
+    Calls,
+    /// A list whose elements are known by index and type.
+    Details,
+}
+
+/// A row of the table.
+#[derive(Debug)]
+pub struct Member {
+    /// The member's name.
+    pub name: &'static str,
+    /// What it is.
+    pub role: Role,
+    /// Where its text stands in a chunk, if delta encoding looks for it there.
+    pub slot: Option<Place>,
+}
+
+/// The path to the arguments of a delta's only tool call.
+pub const ARGUMENTS: Place = Place(r#"["choices",0,"delta","tool_calls",0,"function","arguments"]"#);
+/// The path to the text of a choice of `/completions`.
+pub const TEXT: Place = Place(r#"["choices",0,"text"]"#);
+/// The padding by which OpenAI hides the length of its events.
+pub const PADDING: (&str, Place) = ("obfuscation", Place(r#"["obfuscation"]"#));
+
+const fn text(name: &'static str, path: &'static str) -> Member {
+    Member { name, role: Role::Text, slot: Some(Place(path)) }
+}
+
+const fn of(name: &'static str, role: Role) -> Member {
+    Member { name, role, slot: None }
+}
+
+/// Every member that is known. The most frequent first.
+pub const MEMBERS: [Member; 19] = [
+    text("content", r#"["choices",0,"delta","content"]"#),
+    of("role", Role::Mark),
+    of("tool_calls", Role::Calls),
+    of("function_call", Role::Calls),
+    text("reasoning_content", r#"["choices",0,"delta","reasoning_content"]"#),
+    text("reasoning", r#"["choices",0,"delta","reasoning"]"#),
+    text("reasoning_text", r#"["choices",0,"delta","reasoning_text"]"#),
+    text("refusal", r#"["choices",0,"delta","refusal"]"#),
+    text("thinking", r#"["choices",0,"delta","thinking"]"#),
+    of("reasoning_details", Role::Details),
+    of("id", Role::Mark),
+    of("type", Role::Mark),
+    of("name", Role::Mark),
+    of("index", Role::Mark),
+    of("format", Role::Mark),
+    of("signature", Role::Mark),
+    of("model", Role::Mark),
+    of("object", Role::Mark),
+    of("finish_reason", Role::Mark),
+];
+
+/// What a member is, by its name with quotes.
+#[must_use]
+pub fn role_of(quoted: &str) -> Role {
+    let name = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(quoted);
+    if name.contains('\\') {
+        return json::canonical(quoted)
+            .map_or(Role::Text, |plain| if plain == quoted { Role::Text } else { role_of(&plain) });
+    }
+    match MEMBERS.iter().find(|member| member.name == name) {
+        Some(member) => member.role,
+        None if name.ends_with("_id") || name.ends_with("_type") => Role::Mark,
+        None => Role::Text,
+    }
+}
+
+/// What a delta holds.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Holds {
+    /// Content: any text at any depth that is no mark; of a call its name, too.
+    pub content: bool,
+    /// Pieces of a tool or function call.
+    pub calls: bool,
+}
+
+/// What a delta holds.
+#[must_use]
+pub fn held_by(delta: &Members<'_>) -> Holds {
+    let mut holds = Holds::default();
+    for (name, value) in delta.iter() {
+        match value.get().as_bytes() {
+            [b'"', b'"'] => {}
+            [b'"', ..] => holds.content |= role_of(name.get()) != Role::Mark,
+            [b'{' | b'[', ..] => match role_of(name.get()) {
+                Role::Mark => {}
+                Role::Calls => {
+                    holds.calls = true;
+                    holds.content |= holds_text(value.get(), |name| is_name(name) || role_of(name) != Role::Mark);
+                }
+                Role::Text | Role::Details => holds.content |= is_content(value.get()),
+            },
+            _ => {}
+        }
+    }
+    holds
+}
+
+/// Whether a value has a text that is no mark.
+#[must_use]
+pub fn is_content(value: &str) -> bool {
+    holds_text(value, |name| name.is_empty() || role_of(name) != Role::Mark)
+}
+
+fn holds_text(value: &str, counts: impl Fn(&str) -> bool) -> bool {
+    json::any_scalar(value, |name, scalar| scalar.len() > 2 && scalar.starts_with('"') && counts(name))
+}
+
+fn is_name(quoted: &str) -> bool {
+    json::is_quoted(quoted, "name")
+}
+
+/// One piece of a list whose elements come in pieces, tool calls or reasoning details: what it is known by.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Key<'a> {
+    /// Its `index`.
+    pub index: Option<u64>,
+    /// Its `id`, empty where it has none.
+    pub id: &'a str,
+    /// It has a name, as the first piece of a call does.
+    pub is_named: bool,
+    /// The type, where elements of several types share their indices.
+    pub kind: &'a str,
+}
+
+impl<'a> Key<'a> {
+    /// The key of a tool call's piece.
+    #[must_use]
+    pub fn of_call(members: &Members<'a>) -> Self {
+        let is_named = ["function", "custom"].into_iter().any(|name| {
+            let function = members.get(name).and_then(|raw| serde_json::from_str::<Members<'_>>(raw.get()).ok());
+            function.is_some_and(|function| function.get("name").is_some_and(|name| !inner(name).is_empty()))
+        });
+        Self { index: index_of(members), id: members.get("id").map_or("", inner), is_named, kind: "" }
+    }
+
+    /// The key of a reasoning detail's piece.
+    #[must_use]
+    pub fn of_detail(members: &Members<'a>) -> Self {
+        let id = members.get("id").map_or("", inner);
+        let kind = members.get("type").map_or("", inner);
+        Self { index: index_of(members), id, is_named: !id.is_empty(), kind }
+    }
+
+    /// To which of the known elements this piece belongs, by their places; `None` where it begins a new one
+    /// (contract.md, section 7, rule 6).
+    pub fn place_among<'b>(&self, known: impl Iterator<Item = (usize, Key<'b>)> + Clone) -> Option<usize> {
+        let of_kind = known.filter(|(_, key)| key.kind == self.kind);
+        let of_index = of_kind.filter(|(_, key)| self.index.is_none() || key.index == self.index);
+        if !self.id.is_empty()
+            && let Some((place, _)) = of_index.clone().find(|(_, key)| key.id == self.id)
+        {
+            return Some(place);
+        }
+        let (place, last) = of_index.last()?;
+        let is_another = match self.index {
+            // A call without an id gets it with a later piece, unless that begins a call of its own.
+            Some(_) => !self.id.is_empty() && (!last.id.is_empty() || last.is_named),
+            None => true,
+        };
+        (!(self.is_named && is_another)).then_some(place)
+    }
+}
+
+/// An element's `index`, where that is a whole number.
+#[must_use]
+pub fn index_of(members: &Members<'_>) -> Option<u64> {
+    members.get("index")?.get().parse().ok()
+}
+
+/// What is between the quotes of a text; empty where the value is none.
+fn inner(raw: &RawValue) -> &str {
+    raw.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default()
+}

@@ -1,0 +1,162 @@
+//! `/chat/completions`: what an answer is, what content is, how a stream ends, how its chunks merge (contract.md, sections 3, 5, 7).
+
+mod arguments;
+pub mod finish;
+pub mod members;
+mod signs;
+mod tracker;
+
+use serde_json::value::RawValue;
+
+use super::{Accepted, Refusal, carried};
+use crate::text::json::Members;
+use finish::Finish;
+
+pub use signs::{MAX_CHOICES, Signs, signs};
+pub use tracker::{Tracker, learn};
+
+/// Takes a completion, or says why it is none: an object with choices, each with an object `message`, and no error.
+pub(super) fn accept(text: String) -> Result<Accepted, Refusal> {
+    match refuse(&text, "chat completion", |choice| is_object(choice.get("message"))) {
+        Ok(usage) => Ok(Accepted { text, usage }),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// Judges an answer with choices, each of which must pass `is_choice`. Gives the usage that it tells.
+pub(super) fn refuse(
+    text: &str,
+    what: &str,
+    is_choice: impl Fn(&Members<'_>) -> bool,
+) -> Result<Option<String>, Refusal> {
+    let members = super::object(text)?;
+    let choices = members.get("choices").and_then(|raw| serde_json::from_str::<Vec<&RawValue>>(raw.get()).ok());
+    let choices = choices.unwrap_or_default();
+    if carried::is_error(members.get("error"), !choices.is_empty(), false)
+        || (choices.is_empty() && carried::is_marked(&members))
+    {
+        return Err(Refusal::error(text.to_owned()));
+    }
+    let x_groq = members.get("x_groq").and_then(|raw| serde_json::from_str::<Members<'_>>(raw.get()).ok());
+    if let Some(error) =
+        x_groq.as_ref().and_then(|x_groq| x_groq.get("error")).filter(|raw| carried::is_error(Some(raw), true, true))
+    {
+        return Err(Refusal::error(carried::body_of(error)));
+    }
+    if choices.is_empty() {
+        return Err(Refusal::because(format!("the response is no {what}: it has no choices")));
+    }
+    let mut usage = members.get_non_null("usage");
+    for choice in choices {
+        let Ok(choice) = serde_json::from_str::<Members<'_>>(choice.get()) else {
+            return Err(Refusal::because(format!("the response is no {what}: a choice is no object")));
+        };
+        if let Some(error) = choice.get("error").filter(|raw| carried::is_error(Some(raw), true, true)) {
+            return Err(Refusal::error(carried::body_of(error)));
+        }
+        if let Finish::Failed(reason) = Finish::of(choice.get("finish_reason")) {
+            return Err(Refusal::because(format!("the response ended with the finish reason {reason:?}")));
+        }
+        if !is_choice(&choice) {
+            return Err(Refusal::because(format!("the response is no {what}: a choice has nothing in it")));
+        }
+        usage = usage.or_else(|| choice.get_non_null("usage"));
+    }
+    let of_groq = || x_groq.as_ref()?.get_non_null("usage");
+    Ok(usage.or_else(of_groq).map(|usage| usage.get().to_owned()))
+}
+
+fn is_object(value: Option<&RawValue>) -> bool {
+    value.is_some_and(|value| value.get().starts_with('{'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Kind;
+
+    fn failure(text: &str) -> Option<crate::failure::Failure> {
+        accept(text.to_owned()).err().map(|refusal| refusal.failure(None))
+    }
+
+    #[test]
+    fn an_answer_is_an_object_with_choices_that_have_messages() {
+        for text in [
+            "",
+            "  ",
+            "<html>",
+            "{",
+            "null",
+            "[]",
+            "\"x\"",
+            "{}",
+            r#"{"choices":null}"#,
+            r#"{"choices":{}}"#,
+            r#"{"choices":[]}"#,
+            r#"{"choices":[null]}"#,
+            r#"{"choices":[{}]}"#,
+            r#"{"choices":[{"message":null}]}"#,
+            r#"{"choices":[{"message":"Hi"}]}"#,
+            r#"{"choices":[{"text":"Hi"}]}"#,
+            r#"{"choices":[{"delta":{"content":"Hi"}}]}"#,
+            r#"{"choices":[{"message":{}},null]}"#,
+        ] {
+            let failure = failure(text).expect(text);
+            assert_eq!(failure.kind, Kind::InvalidResponse, "{text}");
+        }
+        for text in [
+            r#"{"choices":[{"message":{}}]}"#,
+            "\n{\"choices\": [ {\"message\": {\"content\":null} } ] }\n",
+            r#"{"error":null,"choices":[{"message":{"content":1e400},"finish_reason":"length"}]}"#,
+            r#"{"choices":null,"choices":[{"message":{}}]}"#,
+        ] {
+            assert!(failure(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_failed_finish_reason_is_a_failure_whatever_the_message_holds() {
+        let text = r#"{"choices":[{"message":{"content":"The answer"},"finish_reason":"abort"}]}"#;
+        let failure = failure(text).unwrap();
+        assert_eq!(failure.kind, Kind::InvalidResponse);
+        assert!(failure.message.contains("abort"), "{}", failure.message);
+    }
+
+    #[test]
+    fn an_error_that_says_something_is_a_failure_in_its_own_words() {
+        let good = r#""choices":[{"message":{"content":"Hi"}}]"#;
+        for (text, kind, words) in [
+            (format!(r#"{{{good},"error":"overloaded"}}"#), Kind::InvalidResponse, "overloaded"),
+            (format!(r#"{{{good},"x_groq":{{"error":"over capacity"}}}}"#), Kind::InvalidResponse, "over capacity"),
+            (r#"{"choices":[{"message":{},"error":{"code":502,"message":"bad"}}]}"#.into(), Kind::ServerError, "bad"),
+            (r#"{"error":{"code":429,"message":"slow"}}"#.into(), Kind::RateLimit, "slow"),
+            (r#"{"error":{"code":402,"message":"pay"}}"#.into(), Kind::Quota, "pay"),
+            (r#"{"object":"error","message":"dead","code":500}"#.into(), Kind::ServerError, "dead"),
+            (
+                r#"{"choices":[],"base_resp":{"status_code":1002,"status_msg":"rate limit"}}"#.into(),
+                Kind::InvalidResponse,
+                "rate limit",
+            ),
+        ] {
+            let failure = failure(&text).expect(&text);
+            assert_eq!(failure.kind, kind, "{text}");
+            assert!(failure.message.ends_with(words), "{text}: {}", failure.message);
+            assert!(failure.body.is_some());
+        }
+        for nothing in ["null", "0", "false", "\"\"", "{}", r#"{"message":"","type":"","param":"","code":null}"#] {
+            assert!(failure(&format!(r#"{{{good},"error":{nothing}}}"#)).is_none(), "{nothing}");
+        }
+        assert!(failure(r#"{"error":{}}"#).is_some());
+    }
+
+    #[test]
+    fn usage_is_found_where_providers_put_it() {
+        for text in [
+            r#"{"choices":[{"message":{}}],"usage":{"t":1}}"#,
+            r#"{"choices":[{"message":{},"usage":{"t":1}}]}"#,
+            r#"{"choices":[{"message":{}}],"x_groq":{"usage":{"t":1}},"usage":null}"#,
+        ] {
+            assert_eq!(accept(text.into()).ok().unwrap().usage.as_deref(), Some(r#"{"t":1}"#), "{text}");
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! What one event of a stream carries. Pure.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::finish::Finish;
+use super::members::{self, Holds};
+use crate::endpoint::carried;
+use crate::text::json::Members;
+
+/// More choices than these are not told of one event: those who watch a stream look each up among all, and no API gives so many.
+pub const MAX_CHOICES: usize = 1024;
+
+/// What an event says to those who watch a stream.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Signs {
+    /// It carries content, a refusal, reasoning, a tool or function call.
+    pub content: bool,
+    /// It has pieces of a tool or function call.
+    pub calls: bool,
+    /// The choices that it mentions: index (where it has none its place, as in merge.rs), and whether it gives a finish reason.
+    pub choices: Vec<(u64, bool)>,
+    /// A finish reason that says that the answer failed.
+    pub failed_finish: Option<String>,
+    /// The error that it carries: an object whose `error` it is, or the event itself.
+    pub error: Option<String>,
+    /// The usage that it tells, of the event, a choice or `x_groq`, as JSON text.
+    pub usage: Option<String>,
+}
+
+impl Signs {
+    /// Some choice has its finish reason.
+    #[must_use]
+    pub fn finishes(&self) -> bool {
+        self.choices.iter().any(|(_, finished)| *finished)
+    }
+}
+
+#[derive(Deserialize)]
+struct Chunk<'a> {
+    #[serde(borrow)]
+    choices: Option<Vec<Strict<Choice<'a>>>>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow)]
+    x_groq: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    index: Option<u64>,
+    #[serde(borrow)]
+    delta: Option<Members<'a>>,
+    #[serde(borrow)]
+    finish_reason: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
+    #[serde(borrow)]
+    text: Option<&'a RawValue>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
+}
+
+/// A struct that is read from an object only: derived code would take an array as well.
+struct Strict<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Strict<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
+    }
+}
+
+/// Reads the signs of an event's data.
+///
+/// # Errors
+/// `Err` where the data is no JSON object: what it held is unknown, so the stream has failed.
+pub fn signs(data: &str) -> Result<Signs, serde_json::Error> {
+    if let Ok(Strict(chunk)) = serde_json::from_str::<Strict<Chunk<'_>>>(data) {
+        return Ok(chunk.signs(data));
+    }
+    // The shape is unusual (a name twice, an index that is no number, …) or the data is no JSON: read it member by member.
+    let members: Members<'_> = serde_json::from_str(data)?;
+    Ok(Chunk::of(&members).signs(data))
+}
+
+impl<'a> Chunk<'a> {
+    fn of(members: &Members<'a>) -> Self {
+        let choices = members.get("choices").and_then(|raw| serde_json::from_str::<Vec<Members<'a>>>(raw.get()).ok());
+        let [error, usage, x_groq] = ["error", "usage", "x_groq"].map(|name| members.get_non_null(name));
+        Self {
+            choices: choices.map(|choices| choices.iter().map(|choice| Strict(Choice::of(choice))).collect()),
+            error,
+            usage,
+            x_groq,
+        }
+    }
+
+    fn signs(self, data: &str) -> Signs {
+        let is_something = self.choices.is_some() || self.usage.is_some();
+        let choices = self.choices.unwrap_or_default();
+        let x_groq =
+            self.x_groq.and_then(|raw| serde_json::from_str::<Members<'_>>(raw.get()).ok()).unwrap_or_default();
+        let mut signs = Signs { usage: self.usage.map(|usage| usage.get().to_owned()), ..Signs::default() };
+        if carried::is_error(self.error, !choices.is_empty(), is_something) {
+            signs.error = Some(data.to_owned());
+        } else if carried::is_error(x_groq.get("error"), true, true) {
+            signs.error = x_groq.get("error").map(carried::body_of);
+        } else if choices.is_empty() && serde_json::from_str(data).is_ok_and(|members| carried::is_marked(&members)) {
+            signs.error = Some(data.to_owned());
+        }
+        if signs.usage.is_none() {
+            let of_choice = choices.iter().find_map(|choice| choice.0.usage);
+            signs.usage = of_choice.or_else(|| x_groq.get_non_null("usage")).map(|usage| usage.get().to_owned());
+        }
+        for (Strict(choice), place) in choices.into_iter().take(MAX_CHOICES).zip(0..) {
+            let Holds { content, calls } = choice.holds();
+            signs.content |= content;
+            signs.calls |= calls;
+            let finish = Finish::of(choice.finish_reason);
+            signs.choices.push((choice.index.unwrap_or(place), finish.is_some()));
+            if let Finish::Failed(reason) = finish {
+                signs.failed_finish.get_or_insert(reason);
+            }
+            if signs.error.is_none() && carried::is_error(choice.error, true, true) {
+                signs.error = choice.error.map(carried::body_of);
+            }
+        }
+        signs
+    }
+}
+
+impl<'a> Choice<'a> {
+    fn of(members: &Members<'a>) -> Self {
+        let [delta, finish_reason, error, message, text, usage] =
+            ["delta", "finish_reason", "error", "message", "text", "usage"].map(|name| members.get_non_null(name));
+        Self {
+            index: members::index_of(members),
+            delta: delta.and_then(|raw| serde_json::from_str(raw.get()).ok()),
+            finish_reason,
+            error,
+            message,
+            text,
+            usage,
+        }
+    }
+
+    /// What its delta holds, or what a provider sends instead of one.
+    fn holds(&self) -> Holds {
+        match (&self.delta, self.message, self.text) {
+            (Some(delta), ..) => members::held_by(delta),
+            (None, Some(message), _) => serde_json::from_str::<Members<'_>>(message.get())
+                .map_or_else(|_| Holds::default(), |message| members::held_by(&message)),
+            (None, None, Some(text)) => Holds { content: members::is_content(text.get()), calls: false },
+            (None, None, None) => Holds::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(delta: &str) -> bool {
+        signs(&format!(r#"{{"choices":[{{"index":0,"delta":{delta}}}]}}"#)).unwrap().content
+    }
+
+    #[test]
+    fn a_role_and_empty_deltas_are_no_content() {
+        for delta in [
+            r#"{}"#,
+            r#"{"role":"assistant"}"#,
+            r#"{"role":"assistant","content":""}"#,
+            r#"{"content":null,"tool_calls":[]}"#,
+            r#"{"function_call":{"name":"","arguments":""},"tool_calls":null}"#,
+            r#"{"content":[{"type":"text","text":""}]}"#,
+            r#"{"audio":{"id":"au","data":"","expires_at":7,"transcript":""}}"#,
+            r#"{"tool_calls":[{"index":0,"id":"c","type":"function","function":{"name":"","arguments":""}}]}"#,
+            r#"{"reasoning_details":[{"type":"reasoning.text","text":"","format":"f","index":0}]}"#,
+            r#"{"name":"bot","token_id":17,"final":false,"message_id":"m"}"#,
+            "null",
+        ] {
+            assert!(!content(delta), "{delta}");
+        }
+    }
+
+    #[test]
+    fn whatever_a_reader_waits_for_is_content() {
+        for delta in [
+            r#"{"content":" "}"#,
+            r#"{"content":"\ud83d"}"#,
+            r#"{"refusal":"no"}"#,
+            r#"{"reasoning":"hm"}"#,
+            r#"{"reasoning_content":"hm"}"#,
+            r#"{"tool_calls":[{"index":0,"id":"c","function":{"name":"f"}}]}"#,
+            r#"{"tool_calls":[{"index":0,"function":{"arguments":"{"}}]}"#,
+            r#"{"tool_calls":[{"custom":{"input":"x"}}]}"#,
+            r#"{"reasoning_text":"hm"}"#,
+            r#"{"anything":[{"deep":[{"er":"x"}]}]}"#,
+            r#"{"images":[{"type":"image_url","image_url":{"url":"data:,"}}]}"#,
+            r#"{"function_call":{"name":"f"}}"#,
+            r#"{"content":"","content":"twice"}"#,
+        ] {
+            assert!(content(delta), "{delta}");
+        }
+    }
+
+    #[test]
+    fn finish_reasons_are_told_by_choice() {
+        let signs =
+            signs(r#"{"choices":[{"index":1,"delta":{},"finish_reason":"stop"},{"index":0,"finish_reason":null}]}"#)
+                .unwrap();
+        assert_eq!(signs.choices, [(1, true), (0, false)]);
+        assert!(signs.finishes() && !signs.content);
+    }
+
+    #[test]
+    fn a_choice_without_an_index_is_known_by_its_place() {
+        for choices in
+            [r#"{"delta":{}},{"finish_reason":"stop"}"#, r#"{"index":0.0},{"index":-1,"finish_reason":"stop"}"#]
+        {
+            let signs = signs(&format!(r#"{{"choices":[{choices}]}}"#)).unwrap();
+            assert_eq!(signs.choices, [(0, false), (1, true)], "{choices}");
+        }
+    }
+
+    #[test]
+    fn an_error_that_is_not_null_is_told() {
+        assert_eq!(signs(r#"{"error":null,"choices":[]}"#).unwrap().error, None);
+        let body = r#"{"error":{"code":"x"}}"#;
+        assert_eq!(signs(body).unwrap().error.as_deref(), Some(body));
+    }
+
+    #[test]
+    fn an_error_is_found_in_a_choice_and_in_x_groq() {
+        for data in [
+            r#"{"choices":[{"index":0,"delta":{},"error":{"code":502}}]}"#,
+            r#"{"choices":[{"delta":{}}],"x_groq":{"id":"r","error":{"code":502}}}"#,
+        ] {
+            assert_eq!(signs(data).unwrap().error.as_deref(), Some(r#"{"error":{"code":502}}"#), "{data}");
+        }
+        for data in [
+            r#"{"choices":[{"index":0,"delta":{},"error":{"message":"","code":null}}],"x_groq":{"error":null}}"#,
+            r#"{"choices":[{"delta":{}}],"error":{"message":"","type":""}}"#,
+            r#"{"choices":[],"usage":{"total_tokens":1},"error":""}"#,
+            r#"{"choices":[{"delta":{}}],"code":500,"message":"beside choices"}"#,
+            r#"{"choices":[{"delta":{}}],"success":false}"#,
+        ] {
+            assert_eq!(signs(data).unwrap().error, None, "{data}");
+        }
+    }
+
+    #[test]
+    fn a_providers_mark_of_an_error_is_one_where_no_choices_are() {
+        for data in [
+            r#"{"object":"error","message":"x"}"#,
+            r#"{"type":"error","message":"x"}"#,
+            r#"{"error_code":50001,"text":"x"}"#,
+            r#"{"code":"InternalError","message":"x"}"#,
+            r#"{"choices":[],"code":500,"message":"x"}"#,
+            r#"{"choices":null,"base_resp":{"status_code":1013}}"#,
+            r#"{"success":false}"#,
+            r#"{"error":{}}"#,
+        ] {
+            assert_eq!(signs(data).unwrap().error.as_deref(), Some(data));
+        }
+        for data in [
+            r#"{"code":0,"message":"success"}"#,
+            r#"{"code":200,"message":"ok"}"#,
+            r#"{"code":"x"}"#,
+            r#"{"base_resp":{"status_code":0,"status_msg":"success"}}"#,
+            r#"{"error_code":0}"#,
+            r#"{"success":true}"#,
+            r#"{"type":"ping"}"#,
+            r#"{"error":null}"#,
+        ] {
+            assert_eq!(signs(data).unwrap().error, None, "{data}");
+        }
+    }
+
+    #[test]
+    fn usage_is_found_in_a_choice_and_in_x_groq() {
+        for data in [
+            r#"{"choices":[],"usage":{"t":1}}"#,
+            r#"{"choices":[{"usage":{"t":1}}],"usage":null}"#,
+            r#"{"choices":[{"delta":{}}],"x_groq":{"id":"r","usage":{"t":1}}}"#,
+        ] {
+            assert_eq!(signs(data).unwrap().usage.as_deref(), Some(r#"{"t":1}"#), "{data}");
+        }
+    }
+
+    #[test]
+    fn a_message_or_a_text_instead_of_a_delta_is_content() {
+        for choice in [
+            r#""message":{"role":"assistant","content":"x"}"#,
+            r#""delta":null,"message":{"content":"x"}"#,
+            r#""text":"x""#,
+        ] {
+            assert!(signs(&format!(r#"{{"choices":[{{{choice}}}]}}"#)).unwrap().content, "{choice}");
+        }
+        assert!(
+            !signs(r#"{"choices":[{"delta":{"content":""},"text":"x","message":{"content":"x"}}]}"#).unwrap().content
+        );
+    }
+
+    #[test]
+    fn odd_shapes_are_read_as_far_as_they_go() {
+        for data in [
+            r#"{"choices":"none"}"#,
+            r#"{"choices":null}"#,
+            r#"{"choices":[[0,{"content":"x"},null]]}"#,
+            r#"{}"#,
+            r#"{"choices":[{"index":"a","delta":5}]}"#,
+            r#"{"\ud800":1}"#,
+        ] {
+            assert!(!signs(data).unwrap().content, "{data}");
+        }
+        assert!(signs(r#"{"choices":[{"index":-1,"delta":{"content":"x"}}]}"#).unwrap().content);
+    }
+
+    #[test]
+    fn one_event_tells_of_no_more_choices_than_can_be_watched() {
+        let choices: Vec<String> = (0..3000).map(|index| format!(r#"{{"index":{index}}}"#)).collect();
+        let signs = signs(&format!(r#"{{"choices":[{}]}}"#, choices.join(","))).unwrap();
+        assert_eq!(signs.choices.len(), MAX_CHOICES);
+    }
+
+    #[test]
+    fn what_is_no_json_object_is_refused() {
+        for data in ["", "[DONE", "{", "[]", "[null,null,null]", "null", "5", r#"{"a":1}x"#] {
+            assert!(signs(data).is_err(), "{data}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! What the events of a stream with choices have said so far: content, finish reasons, usage (contract.md, section 5).
+
+use super::arguments::Calls;
+use super::members::{self, ARGUMENTS, MEMBERS, PADDING, TEXT};
+use super::signs::{MAX_CHOICES, Signs, signs};
+use crate::endpoint::{self, Verdict};
+use crate::failure::Failure;
+use crate::stream::delta::{Alike, Candidate, News, Slot, Templates};
+use crate::text::json::Members;
+use crate::upstream::SseEvent;
+
+/// Tracks a stream of `/chat/completions` or `/completions`.
+#[derive(Debug, Default)]
+pub struct Tracker {
+    content: bool,
+    finished: bool,
+    choices: Vec<Choice>,
+    usage: Option<String>,
+    templates: Templates,
+    /// Of the last template: which of its texts is a piece of arguments, and whose.
+    arguments: Option<Arguments>,
+}
+
+/// A choice that was mentioned.
+#[derive(Debug, Default)]
+struct Choice {
+    index: u64,
+    finished: bool,
+    calls: Calls,
+}
+
+#[derive(Debug)]
+struct Arguments {
+    text: usize,
+    choice: usize,
+    call: usize,
+}
+
+impl endpoint::Tracker for Tracker {
+    fn observe(&mut self, event: &SseEvent) -> Verdict {
+        let data = event.data.as_str();
+        if event.is_error {
+            return Verdict::error("the stream carried an error event", data.to_owned());
+        }
+        if let Some(alike) = self.templates.compare(data) {
+            return self.observe_alike(data, alike);
+        }
+        if data.trim_ascii().is_empty() {
+            return Verdict::Comment;
+        }
+        if endpoint::is_done(data) {
+            return Verdict::End(self.end());
+        }
+        let signs = match signs(data) {
+            Ok(signs) => signs,
+            Err(error) => return Verdict::no_object(&error),
+        };
+        if let Some(error) = signs.error {
+            return Verdict::error("the stream carried an error", error);
+        }
+        if let Some(reason) = signs.failed_finish {
+            let message = format!("the stream ended with the finish reason {reason:?}");
+            return Verdict::End(Err(Failure::bad_stream(message, None)));
+        }
+        Verdict::Event { alive: signs.content || signs.finishes(), news: self.take(data, signs) }
+    }
+
+    fn is_committed(&self) -> bool {
+        self.content || self.finished
+    }
+
+    fn is_complete(&self) -> bool {
+        self.finished && self.choices.iter().all(|choice| choice.finished)
+    }
+
+    fn clean_end(&self) -> Result<(), Failure> {
+        self.end()?;
+        if self.choices.iter().all(|choice| choice.finished) {
+            return Ok(());
+        }
+        Err(Failure::bad_stream("the stream ended before it was complete: no finish reason and no [DONE]", None))
+    }
+
+    fn usage(&self) -> Option<&str> {
+        self.usage.as_deref()
+    }
+}
+
+impl Tracker {
+    /// An event like the last template. The choice that it mentions is that of the template.
+    fn observe_alike(&mut self, data: &str, alike: Alike) -> Verdict {
+        self.content |= alike.content;
+        if let Some(Arguments { text, choice, call }) = self.arguments
+            && let (Some(piece), Some(choice)) = (alike.texts.of(data).nth(text), self.choices.get_mut(choice))
+        {
+            choice.calls.more(call, piece);
+        }
+        Verdict::Event { alive: alike.content || alike.finishes, news: News::Texts(alike.texts) }
+    }
+
+    fn take(&mut self, data: &str, signs: Signs) -> News {
+        self.content |= signs.content;
+        self.finished |= signs.finishes();
+        for (index, finished) in &signs.choices {
+            if let Some((_, choice)) = self.choice(*index) {
+                choice.finished |= finished;
+            }
+        }
+        let news = learn(&mut self.templates, data, &signs);
+        let call = if signs.calls { self.take_calls(data) } else { None };
+        if let News::Template(places) = &news {
+            let text = places.iter().position(|place| *place == ARGUMENTS);
+            self.arguments = text.zip(call).map(|(text, (choice, call))| Arguments { text, choice, call });
+        }
+        if signs.usage.is_some() {
+            self.usage = signs.usage;
+        }
+        news
+    }
+
+    /// A choice and its place, a new one too as long as there is room.
+    fn choice(&mut self, index: u64) -> Option<(usize, &mut Choice)> {
+        let known = self.choices.iter().position(|choice| choice.index == index);
+        let place = known.or_else(|| {
+            (self.choices.len() < MAX_CHOICES).then(|| {
+                self.choices.push(Choice { index, ..Choice::default() });
+                self.choices.len() - 1
+            })
+        })?;
+        Some((place, self.choices.get_mut(place)?))
+    }
+
+    /// Takes the pieces of calls; tells the places of choice and call of the last.
+    fn take_calls(&mut self, data: &str) -> Option<(usize, usize)> {
+        let chunk: Members<'_> = serde_json::from_str(data).ok()?;
+        let choices: Vec<Members<'_>> = serde_json::from_str(chunk.get("choices")?.get()).ok()?;
+        let mut last = None;
+        for (choice, place) in choices.iter().take(MAX_CHOICES).zip(0..) {
+            let delta = choice.get("delta").and_then(|raw| serde_json::from_str::<Members<'_>>(raw.get()).ok());
+            if let (Some(delta), Some((at, known))) = (delta, self.choice(members::index_of(choice).unwrap_or(place))) {
+                last = known.calls.take(&delta).map(|call| (at, call));
+            }
+        }
+        last
+    }
+
+    /// `[DONE]` is a good end, unless nothing came before it, or the arguments of a call were cut.
+    fn end(&self) -> Result<(), Failure> {
+        if !self.content && !self.finished {
+            return Err(Failure::bad_stream("the stream ended without any content", None));
+        }
+        if self.choices.iter().any(|choice| !choice.finished && choice.calls.are_cut()) {
+            return Err(Failure::bad_stream("the stream ended in the middle of a tool call's arguments", None));
+        }
+        Ok(())
+    }
+}
+
+/// Makes an event the template of those that follow, if it may be one.
+pub fn learn(templates: &mut Templates, data: &str, signs: &Signs) -> News {
+    if signs.error.is_some() || signs.usage.is_some() || signs.failed_finish.is_some() {
+        return News::All;
+    }
+    templates.learn(data, || candidate(data, signs.finishes()))
+}
+
+/// The texts of a chunk that may vary. The last of two members counts, as in `JSON.parse`: the paths lead to the same ones there.
+fn candidate(data: &str, finishes: bool) -> Option<Candidate<'_>> {
+    let chunk: Members<'_> = serde_json::from_str(data).ok()?;
+    let choice = only(chunk.get("choices")?.get())?;
+    let mut slots = Vec::with_capacity(4);
+    match choice.get_non_null("delta") {
+        Some(delta) => {
+            let delta: Members<'_> = serde_json::from_str(delta.get()).ok()?;
+            for member in &MEMBERS {
+                let (Some(place), Some(text)) = (member.slot, delta.get(member.name)) else { continue };
+                slots.push(Slot { place, text, is_content: true });
+            }
+            let arguments = delta.get("tool_calls").and_then(|raw| only(raw.get())).and_then(|call| {
+                serde_json::from_str::<Members<'_>>(call.get("function")?.get()).ok()?.get("arguments")
+            });
+            slots.extend(arguments.map(|text| Slot { place: ARGUMENTS, text, is_content: true }));
+        }
+        None => {
+            let is_content = choice.get_non_null("message").is_none();
+            slots.extend(choice.get("text").map(|text| Slot { place: TEXT, text, is_content }));
+        }
+    }
+    slots.extend(chunk.get(PADDING.0).map(|text| Slot { place: PADDING.1, text, is_content: false }));
+    Some(Candidate { slots, finishes, has_content: |blank| signs(blank).is_ok_and(|signs| signs.content) })
+}
+
+/// The only element of an array of objects.
+fn only(array: &str) -> Option<Members<'_>> {
+    let [only] = <[_; 1]>::try_from(serde_json::from_str::<Vec<Members<'_>>>(array).ok()?).ok()?;
+    Some(only)
+}

@@ -1,0 +1,206 @@
+//! From statuses, and what error bodies say, to kinds. The tables of the contract's section 3: one row for each code or phrase, with
+//! the API that says so. The tests hold a fixture for each.
+
+use serde_json::value::RawValue;
+
+use super::Kind;
+use crate::text::json::{self, Members};
+
+/// Codes and types by which an API says that money or quota is used up. Lower case.
+const QUOTA_CODES: [&str; 18] = [
+    "insufficient_quota",             // OpenAI, Azure, DeepInfra
+    "billing_hard_limit_reached",     // OpenAI
+    "billing_not_active",             // OpenAI
+    "credit_balance_exhausted",       // xAI
+    "insufficient_user_quota",        // New API, One API
+    "pre_consume_token_quota_failed", // New API, One API
+    "quota_not_enough",               // One API
+    "exceeded_current_quota_error",   // Moonshot
+    "insufficient_balance",           // DeepSeek, SiliconFlow
+    "insufficient_balance_error",     // MiniMax
+    "insufficient_credits",           // OpenRouter's resellers
+    "insufficient_funds",             // NanoGPT
+    "credits_exhausted",              // Together
+    "quota_exceeded",                 // GitHub Copilot
+    "budget_exceeded",                // LiteLLM's proxy
+    "payment_required",               // Cerebras, Hugging Face
+    "arrearage",                      // DashScope
+    "1113",                           // Zhipu: the account is in arrears
+];
+
+/// Codes of a content filter. Lower case.
+const CONTENT_FILTER_CODES: [&str; 9] = [
+    "content_filter",                 // OpenAI, Azure
+    "content_policy_violation",       // OpenAI's images
+    "responsibleaipolicyviolation",   // Azure's inner error
+    "data_inspection_failed",         // DashScope, compatible mode
+    "datainspectionfailed",           // DashScope
+    "1301",                           // Zhipu
+    "image_content_policy_violation", // OpenAI's Responses
+    "bio_policy",                     // OpenAI's Responses
+    "misalignment_policy_violation",  // OpenAI's Responses
+];
+
+/// Codes and types that say that the input is too long for the model. Lower case.
+const CONTEXT_LENGTH_CODES: [&str; 7] = [
+    "context_length_exceeded",          // OpenAI, Azure, Groq, Cerebras
+    "exceed_context_size_error",        // llama.cpp
+    "contextwindowexceedederror",       // LiteLLM
+    "invalid_request_prompt_too_long",  // Mistral
+    "3051",                             // Mistral
+    "1261",                             // Zhipu
+    "model_max_prompt_tokens_exceeded", // GitHub Copilot
+];
+
+/// Phrases that say so where no code does: a message that has all words of a row, in any case, is of a too long input.
+const CONTEXT_LENGTH_PHRASES: [&[&str]; 27] = [
+    &["maximum context length"],     // OpenAI, vLLM, DeepSeek, OpenRouter, Mistral, Fireworks
+    &["exceeds the context window"], // OpenAI's Responses
+    &["exceed context window"],      // llama-cpp-python
+    &["available context size"],     // llama.cpp
+    &["contextwindowexceedederror"], // LiteLLM
+    &["prompt is too long"],         // Anthropic, Fireworks
+    &["exceed context limit"],       // Anthropic: input length and `max_tokens`
+    &["input token count", "exceeds the maximum"], // Gemini
+    &["too large for model with"],   // Mistral
+    &["longer than the maximum model length"], // vLLM
+    &["longer than the model's context length"], // SGLang
+    &["input length", "exceeds the maximum allowed"], // SGLang
+    &["exceeds the context length"], // Ollama
+    &["exceeded max context length"], // Ollama
+    &["greater than the context length"], // LM Studio
+    &["context the overflows"],      // LM Studio
+    &["input is too long"],          // Bedrock
+    &["input too long"],             // SambaNova
+    &["maximum prompt length"],      // xAI
+    &["too many tokens: total number of tokens"], // Cohere
+    &["`inputs` tokens + `max_new_tokens`"], // TGI, Together
+    &["`inputs` must have less than"], // TGI
+    &["range of input length should be"], // DashScope
+    &["exceeded model token limit"], // Moonshot
+    &["context window exceeds limit"], // MiniMax
+    &["must be less than max_seq_len"], // SiliconFlow
+    &["prompt token count", "exceeds the limit"], // GitHub Copilot
+];
+
+/// More of an upstream's words than so many characters are not put into a message; the body has them all.
+const MAX_WORDS: usize = 1000;
+
+/// What an error says, in whichever of the shapes that providers send.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Its codes and types, in lower case, the nearest first.
+    pub codes: Vec<String>,
+    /// Its own words; empty where it has none.
+    pub words: String,
+    /// The HTTP status that it names: `error.code: 429`, `"status": "503"`.
+    pub status: Option<u16>,
+    /// More words, of an upstream behind the upstream, for the tables only.
+    more: String,
+}
+
+impl Said {
+    /// Reads the body of an error, or the data of an event: an object whose `error` it is, or that is the error itself.
+    #[must_use]
+    pub fn of(body: &str) -> Self {
+        let mut said = Self::default();
+        // Gemini's compatible API sends an array of one.
+        let first = serde_json::from_str::<Vec<&RawValue>>(body).ok().and_then(|all| all.first().copied());
+        let text = first.map_or(body, RawValue::get);
+        match serde_json::from_str::<Members<'_>>(text) {
+            Ok(members) => said.read(&members),
+            Err(_) => said.words = serde_json::from_str::<String>(text).unwrap_or_else(|_| text.trim().to_owned()),
+        }
+        said.words = said.words.chars().take(MAX_WORDS).collect();
+        said
+    }
+
+    /// The kind of a response with this status.
+    #[must_use]
+    pub fn kind(&self, status: u16) -> Kind {
+        let has = |table: &[&str]| self.codes.iter().any(|code| table.contains(&code.as_str()));
+        match status {
+            402 => Kind::Quota,
+            403 | 429 if has(&QUOTA_CODES) => Kind::Quota,
+            400..=499 if has(&CONTEXT_LENGTH_CODES) => Kind::ContextLength,
+            400..=499 if has(&CONTENT_FILTER_CODES) => Kind::ContentFilter,
+            429 => Kind::RateLimit,
+            408 | 409 | 500.. => Kind::ServerError,
+            401 | 403 => Kind::Auth,
+            400..=499 if self.says_too_long() => Kind::ContextLength,
+            404 => Kind::NotFound,
+            400..=499 => Kind::BadRequest,
+            _ => Kind::InvalidResponse,
+        }
+    }
+
+    fn says_too_long(&self) -> bool {
+        let text = format!("{} {}", self.words, self.more).to_lowercase();
+        // It is the answer that may not be so long.
+        let is_output = text.contains("too large")
+            && ["max_tokens", "max_completion_tokens"].iter().any(|name| text.contains(name));
+        !is_output && CONTEXT_LENGTH_PHRASES.iter().any(|row| row.iter().all(|words| text.contains(words)))
+    }
+
+    fn read(&mut self, members: &Members<'_>) {
+        if let Some(error) = members.get_non_null("error") {
+            match serde_json::from_str::<Members<'_>>(error.get()) {
+                Ok(inner) => self.read_marks(&inner),
+                Err(_) => self.say(error),
+            }
+        }
+        self.read_marks(members);
+        // MiniMax, and Cloudflare's list of errors.
+        let nested = [members.get("base_resp"), members.get("errors").and_then(first_of)];
+        for inner in nested.into_iter().flatten() {
+            if let Ok(inner) = serde_json::from_str::<Members<'_>>(inner.get()) {
+                self.read_marks(&inner);
+            }
+        }
+    }
+
+    fn read_marks(&mut self, members: &Members<'_>) {
+        for name in ["code", "type", "error_code", "status_code"] {
+            self.codes.extend(members.get(name).and_then(text_of).map(|code| code.to_lowercase()));
+        }
+        for name in ["code", "status", "status_code", "http_code"] {
+            let number = members.get(name).and_then(text_of).and_then(|text| text.parse::<u16>().ok());
+            self.status = self.status.or(number.filter(|status| (400..=599).contains(status)));
+        }
+        for name in ["message", "error_message", "status_msg", "msg", "detail", "error_msg", "text"] {
+            if let Some(value) = members.get_non_null(name) {
+                self.say(value);
+            }
+        }
+        let inner = |name: &str| serde_json::from_str::<Members<'_>>(members.get(name)?.get()).ok();
+        if let Some(inner) = inner("innererror") {
+            self.codes.extend(inner.get("code").and_then(json::decoded).map(|code| code.to_lowercase()));
+        }
+        // OpenRouter passes on what the provider behind it said.
+        if let Some(raw) = inner("metadata").and_then(|metadata| json::decoded(metadata.get("raw")?)) {
+            self.more = raw;
+        }
+    }
+
+    fn say(&mut self, value: &RawValue) {
+        if self.words.is_empty() && json::says_something(value.get()) {
+            self.words = json::decoded(value).unwrap_or_else(|| value.get().to_owned());
+        }
+    }
+}
+
+fn first_of(array: &RawValue) -> Option<&RawValue> {
+    serde_json::from_str::<Vec<&RawValue>>(array.get()).ok()?.first().copied()
+}
+
+/// A text, or a number as it is written.
+fn text_of(value: &RawValue) -> Option<String> {
+    if value.get().starts_with('"') {
+        return json::decoded(value);
+    }
+    value.get().starts_with(|first: char| first == '-' || first.is_ascii_digit()).then(|| value.get().to_owned())
+}
+
+#[cfg(test)]
+#[path = "codes_tests.rs"]
+mod tests;

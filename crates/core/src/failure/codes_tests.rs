@@ -1,0 +1,164 @@
+use super::*;
+
+fn kind(status: u16, body: &str) -> Kind {
+    Said::of(body).kind(status)
+}
+
+#[test]
+fn every_status_has_the_kind_of_the_contract() {
+    for (status, expected) in [
+        (300, Kind::InvalidResponse),
+        (302, Kind::InvalidResponse),
+        (304, Kind::InvalidResponse),
+        (400, Kind::BadRequest),
+        (401, Kind::Auth),
+        (402, Kind::Quota),
+        (403, Kind::Auth),
+        (404, Kind::NotFound),
+        (405, Kind::BadRequest),
+        (408, Kind::ServerError),
+        (409, Kind::ServerError),
+        (413, Kind::BadRequest),
+        (422, Kind::BadRequest),
+        (424, Kind::BadRequest),
+        (429, Kind::RateLimit),
+        (451, Kind::BadRequest),
+        (498, Kind::BadRequest),
+        (500, Kind::ServerError),
+        (503, Kind::ServerError),
+        (529, Kind::ServerError),
+        (599, Kind::ServerError),
+    ] {
+        for body in ["{}", "", "<html>", "[]", "null", r#"{"error":{"code":5}}"#, r#"{"error":"no"}"#] {
+            assert_eq!(kind(status, body), expected, "{status} {body}");
+        }
+    }
+}
+
+#[test]
+fn every_code_of_a_used_up_quota_is_one_where_the_status_may_be() {
+    for code in QUOTA_CODES {
+        for body in [
+            format!(r#"{{"error":{{"message":"no","code":"{code}"}}}}"#),
+            format!(r#"{{"error":{{"message":"no","type":"{}"}}}}"#, code.to_uppercase()),
+            format!(r#"{{"code":"{code}","message":"no"}}"#),
+        ] {
+            for status in [402, 403, 429] {
+                assert_eq!(kind(status, &body), Kind::Quota, "{status} {body}");
+            }
+            assert_eq!(kind(500, &body), Kind::ServerError);
+        }
+    }
+}
+
+#[test]
+fn every_code_of_a_content_filter_is_one_with_a_4xx() {
+    for code in CONTENT_FILTER_CODES {
+        assert_eq!(kind(400, &format!(r#"{{"error":{{"code":"{code}"}}}}"#)), Kind::ContentFilter);
+        assert_eq!(kind(500, &format!(r#"{{"error":{{"code":"{code}"}}}}"#)), Kind::ServerError);
+    }
+    let azure = r#"{"error":{"code":"bad","innererror":{"code":"ResponsibleAIPolicyViolation"}}}"#;
+    assert_eq!(kind(400, azure), Kind::ContentFilter);
+    assert_eq!(kind(400, r#"{"error":{"code":1301,"message":"x"}}"#), Kind::ContentFilter);
+}
+
+#[test]
+fn every_code_of_a_too_long_input_is_one_with_a_4xx() {
+    for code in CONTEXT_LENGTH_CODES {
+        assert_eq!(kind(400, &format!(r#"{{"error":{{"type":"{code}"}}}}"#)), Kind::ContextLength);
+        assert_eq!(kind(500, &format!(r#"{{"error":{{"type":"{code}"}}}}"#)), Kind::ServerError);
+    }
+}
+
+#[test]
+fn a_too_long_input_is_known_by_what_each_api_says() {
+    for message in [
+        "This model's maximum context length is 4097 tokens. However, your messages resulted in 5000 tokens.",
+        "Your input exceeds the context window of this model. Please adjust your input and try again.",
+        "Requested tokens (5000) exceed context window of 2048",
+        "the request exceeds the available context size. try increasing the context size or enable context shift",
+        "litellm.ContextWindowExceededError: litellm.BadRequestError: too long",
+        "prompt is too long: 210000 tokens > 200000 maximum",
+        "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000, decrease input length or `max_tokens`",
+        "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+        "Prompt contains 40000 tokens, too large for model with 32768 maximum context length",
+        "The decoder prompt (length 5000) is longer than the maximum model length of 4096.",
+        "The input (5000 tokens) is longer than the model's context length (4096 tokens).",
+        "Input length (5000 tokens) exceeds the maximum allowed length (4095 tokens).",
+        "the input length exceeds the context length",
+        "prompt too long; exceeded max context length by 12 tokens",
+        "The number of tokens to keep from the initial prompt is greater than the context length",
+        "Trying to keep the first 5000 tokens when context the overflows.",
+        "Input is too long for requested model.",
+        "Input too long: 9000 tokens",
+        "This model's maximum prompt length is 131072 but the request contains 200000 tokens.",
+        "too many tokens: total number of tokens in the prompt cannot exceed 4081",
+        "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 8193.",
+        "Input validation error: `inputs` must have less than 4096 tokens. Given: 5000",
+        "Range of input length should be [1, 30720]",
+        "Invalid request: Your request exceeded model token limit: 8192",
+        "invalid params, context window exceeds limit (2013)",
+        "length of prompt_tokens (5000) must be less than max_seq_len (4096).",
+        "prompt token count of 70000 exceeds the limit of 64000",
+    ] {
+        let text = json::string(message);
+        for body in [
+            format!(r#"{{"error":{{"message":{text}}}}}"#),
+            format!(r#"{{"object":"error","message":{text},"code":400}}"#),
+            format!(r#"[{{"error":{{"code":400,"message":{text},"status":"INVALID_ARGUMENT"}}}}]"#),
+            format!(r#"{{"error":{text}}}"#),
+            format!(r#"{{"detail":{text}}}"#),
+        ] {
+            assert_eq!(kind(400, &body), Kind::ContextLength, "{body}");
+        }
+        assert_eq!(kind(500, &format!(r#"{{"error":{{"message":{text}}}}}"#)), Kind::ServerError);
+        let behind = json::string(&format!(r#"{{"error":{{"message":{text}}}}}"#));
+        let openrouter =
+            format!(r#"{{"error":{{"message":"Provider returned error","code":400,"metadata":{{"raw":{behind}}}}}}}"#);
+        assert_eq!(kind(400, &openrouter), Kind::ContextLength, "{openrouter}");
+    }
+}
+
+#[test]
+fn too_many_tokens_asked_for_are_no_too_long_input() {
+    for message in [
+        "max_tokens is too large: 100000. This model supports at most 4096 completion tokens.",
+        "'max_tokens' or 'max_completion_tokens' is too large: 9000. This model's maximum context length is 4096 tokens and your request has 10 input tokens",
+        "max_tokens: 100000 > 8192, which is the maximum allowed number of output tokens",
+    ] {
+        assert_eq!(kind(400, &format!(r#"{{"error":{{"message":{}}}}}"#, json::string(message))), Kind::BadRequest);
+    }
+}
+
+#[test]
+fn the_words_are_those_of_the_error_wherever_they_stand() {
+    for (body, words) in [
+        (r#"{"error":{"message":"overloaded"}}"#, "overloaded"),
+        (r#"{"error":"over capacity"}"#, "over capacity"),
+        (r#"{"object":"error","message":"EngineDeadError"}"#, "EngineDeadError"),
+        (r#"{"choices":null,"base_resp":{"status_code":1013,"status_msg":"internal trouble"}}"#, "internal trouble"),
+        (r#"{"success":false,"errors":[{"code":5007,"message":"No such model"}]}"#, "No such model"),
+        (r#"{"text":"**NETWORK ERROR**","error_code":50001}"#, "**NETWORK ERROR**"),
+        ("overloaded", "overloaded"),
+        (r#""overloaded""#, "overloaded"),
+        (r#"{"error":{"reason":"x"}}"#, ""),
+    ] {
+        assert_eq!(Said::of(body).words, words, "{body}");
+    }
+}
+
+#[test]
+fn a_status_is_named_by_a_number_or_its_digits() {
+    for (body, status) in [
+        (r#"{"error":{"code":429}}"#, Some(429)),
+        (r#"{"error":{"code":"503"}}"#, Some(503)),
+        (r#"{"error":{"code":"overloaded","status":503}}"#, Some(503)),
+        (r#"{"object":"error","code":500}"#, Some(500)),
+        (r#"{"error":{"code":1002}}"#, None),
+        (r#"{"error":{"code":200}}"#, None),
+        (r#"{"code":50505,"message":"x"}"#, None),
+        (r#"{"error":{"code":429.5}}"#, None),
+    ] {
+        assert_eq!(Said::of(body).status, status, "{body}");
+    }
+}

@@ -1,0 +1,140 @@
+//! Errors that a custom client throws, from the marks by which their language shows them to kinds. The one place of the core that
+//! knows names of a language's errors: one table for each.
+
+use serde::Deserialize;
+
+use super::codes::Said;
+use super::{Failure, Head, Kind, Surface};
+use crate::text::headers;
+
+/// How the errors of JavaScript's clients are known that have no HTTP status: those of Node.js, undici, and the SDKs.
+mod javascript {
+    /// Parts of class names and of error codes of a time that was up.
+    pub(super) const TIMEOUT_NAME: &str = "Timeout";
+    pub(super) const TIMEOUT_CODES: [&str; 2] = ["TIMEDOUT", "TIMEOUT"];
+    /// Parts of class names of errors of the connection.
+    pub(super) const CONNECTION_NAMES: [&str; 4] = ["Connection", "Abort", "FetchError", "SocketError"];
+    /// undici's `fetch` says no more than this where the cause is not an error of its own.
+    pub(super) const CONNECTION_MESSAGES: [&str; 2] = ["fetch failed", "terminated"];
+    /// How the system's codes begin: `ECONNRESET`, `EAI_AGAIN`, `UND_ERR_SOCKET`, `CERT_HAS_EXPIRED`, …
+    pub(super) const SYSTEM_CODES: [&str; 8] =
+        ["E", "UND_ERR_", "CERT_", "ERR_TLS", "ERR_SSL", "DEPTH_ZERO", "SELF_SIGNED", "UNABLE_TO"];
+}
+
+/// The marks of an error that a custom client threw; the object itself stays with the host.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ClientError {
+    /// `error.status`, where it is a number.
+    pub status: Option<u16>,
+    /// `error.code` or that of its causes: the API's error code, or one of the system.
+    pub codes: Vec<String>,
+    /// The names of the error's classes, the most special first, and of its causes'.
+    pub names: Vec<String>,
+    /// `error.message`, or the thrown value as text.
+    pub message: String,
+    /// `{ error }` as the API sent it, as JSON text, where the error holds that.
+    pub body: Option<String>,
+    /// Those of the response's headers that say when to try again, and its request id.
+    pub headers: Vec<(String, String)>,
+    /// The number by which the host keeps the thrown value.
+    pub ticket: u32,
+}
+
+impl ClientError {
+    /// The failure that a custom client's error stands for.
+    #[must_use]
+    pub fn classify(self) -> Failure {
+        let said = self.said();
+        let named_status = said.status.filter(|_| self.status.is_none());
+        let kind = self.kind(&said);
+        let code = self.codes.iter().find(|code| is_system_code(code)).or(self.codes.first()).cloned();
+        let head = self.status.map(|status| {
+            let list: headers::HeaderList = self.headers.into_iter().map(|(name, value)| (name, Some(value))).collect();
+            Box::new(Head { status, headers: headers::of_response(&list), ..Head::default() })
+        });
+        let failure = Failure::new(kind, Surface::Client, self.message);
+        Failure { head, body: self.body, code, ticket: Some(self.ticket), named_status, ..failure }
+    }
+
+    /// What it says: the error's body, and what stands on the object itself.
+    fn said(&self) -> Said {
+        let mut said = self.body.as_deref().map(Said::of).unwrap_or_default();
+        said.codes.extend(self.codes.iter().map(|code| code.to_lowercase()));
+        if said.words.is_empty() {
+            said.words.clone_from(&self.message);
+        }
+        said
+    }
+
+    /// The failure of a target whose key a function was to give, and did not. What marks the error has are not the
+    /// upstream's, which was not asked.
+    #[must_use]
+    pub fn without_key(self) -> Failure {
+        Failure { ticket: Some(self.ticket), ..Failure::new(Kind::Auth, Surface::Client, self.message) }
+    }
+
+    fn kind(&self, said: &Said) -> Kind {
+        if let Some(status) = self.status.or(said.status) {
+            return said.kind(status);
+        }
+        let has_code = |parts: &[&str]| self.codes.iter().any(|code| parts.iter().any(|part| code.contains(part)));
+        let has_name = |parts: &[&str]| self.names.iter().any(|name| parts.iter().any(|part| name.contains(part)));
+        if has_code(&javascript::TIMEOUT_CODES) || has_name(&[javascript::TIMEOUT_NAME]) {
+            return Kind::Timeout;
+        }
+        if self.codes.iter().any(|code| is_system_code(code))
+            || has_name(&javascript::CONNECTION_NAMES)
+            || javascript::CONNECTION_MESSAGES.contains(&self.message.as_str())
+        {
+            return Kind::Connection;
+        }
+        Kind::InvalidResponse
+    }
+}
+
+/// Whether a code is one of the system, and not the API's.
+fn is_system_code(code: &str) -> bool {
+    let upper = code.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+    upper && javascript::SYSTEM_CODES.iter().any(|start| code.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_custom_clients_error_is_known_by_its_marks() {
+        let with = |json: &str| serde_json::from_str::<ClientError>(json).unwrap().classify().kind;
+        for (marks, kind) in [
+            (r#"{"status":429,"names":["RateLimitError"]}"#, Kind::RateLimit),
+            (r#"{"status":400,"codes":["context_length_exceeded"]}"#, Kind::ContextLength),
+            (r#"{"status":500,"codes":["ECONNRESET"]}"#, Kind::ServerError),
+            (r#"{"status":429,"codes":["insufficient_quota"]}"#, Kind::Quota),
+            (r#"{"status":402}"#, Kind::Quota),
+            (
+                r#"{"status":400,"message":"400 prompt is too long: 210000 tokens > 200000 maximum"}"#,
+                Kind::ContextLength,
+            ),
+            (r#"{"status":400,"body":"{\"error\":{\"type\":\"exceed_context_size_error\"}}"}"#, Kind::ContextLength),
+            (r#"{"names":["APIError"],"body":"{\"error\":{\"code\":429}}"}"#, Kind::RateLimit),
+            (r#"{"names":["APIConnectionTimeoutError","APIConnectionError"]}"#, Kind::Timeout),
+            (r#"{"names":["APIConnectionError"],"codes":["ECONNREFUSED"]}"#, Kind::Connection),
+            (r#"{"names":["APIConnectionError"],"codes":["ETIMEDOUT"]}"#, Kind::Timeout),
+            (r#"{"names":["TypeError"],"message":"fetch failed"}"#, Kind::Connection),
+            (r#"{"names":["AbortError"]}"#, Kind::Connection),
+            (r#"{"names":["TypeError"],"message":"x is not a function"}"#, Kind::InvalidResponse),
+            (r#"{"message":"a string was thrown"}"#, Kind::InvalidResponse),
+        ] {
+            assert_eq!(with(marks), kind, "{marks}");
+        }
+    }
+
+    #[test]
+    fn an_error_that_a_key_was_refused_with_says_nothing_of_the_upstream() {
+        let marks = r#"{"status":500,"codes":["ECONNREFUSED"],"message":"the vault is closed","ticket":3}"#;
+        let failure = serde_json::from_str::<ClientError>(marks).unwrap().without_key();
+        assert_eq!((failure.kind, failure.surface, failure.ticket), (Kind::Auth, Surface::Client, Some(3)));
+        assert_eq!((failure.status_code(), failure.code), (None, None));
+    }
+}
