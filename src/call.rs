@@ -14,6 +14,7 @@ use openpipe_core::plan::route::UpstreamKind;
 use openpipe_core::plan::{self, Plan, PlanError, Target, Via};
 use openpipe_core::report::{self, Came, Report, ReportEndpoint, Reporter};
 use openpipe_core::stream::EventStream;
+use openpipe_core::stream::delta::Event;
 use openpipe_core::stream::merge::Merge;
 use openpipe_core::text::body::RequestBody;
 use openpipe_core::upstream::http::HttpUpstream;
@@ -24,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::Shared;
 use crate::js_upstream::{AskedUpstream, Asks, JsUpstream};
-use crate::mailbox::json;
+use crate::post::{Form, fits, json};
 use crate::runtime;
 
 /// How much of a stream may wait in JavaScript for its reader.
@@ -180,6 +181,11 @@ impl Task {
         let reports = self.reports(&plan, &body);
         let watcher = Watcher { task: self, reports: reports.as_ref() };
         match engine::run(&plan, &body, self, runtime::breakers(), &watcher).await {
+            Outcome::Completion(completion, mut trail) if !fits(&completion.text) => {
+                engine::conclude(&mut trail, None, Some(too_long(completion.head, "the completion")));
+                self.fail(&plan, &trail);
+                None
+            }
             Outcome::Completion(completion, trail) => {
                 let usage = completion.usage.as_deref();
                 let meta = json(&self.meta(&plan, &trail, Some(&completion.head), usage));
@@ -246,8 +252,14 @@ impl Task {
             self.handle.window.until_open().await;
             match stream.next().await {
                 Ok(Some(events)) => {
-                    let bytes = events.iter().map(|event| event.data.len()).sum();
+                    if !events.iter().all(|event| fits(&event.data)) {
+                        break Some(too_long(stream.head().clone(), "an event of the stream"));
+                    }
+                    let bytes = events.iter().map(Event::kept_bytes).sum();
                     self.handle.window.take(bytes);
+                    if !is_clients {
+                        self.shared.post.room_for(bytes).await;
+                    }
                     // All events of a stream that was held until its end come at once.
                     in_place(bytes, || {
                         if let Some(merge) = &mut record.merge {
@@ -256,10 +268,9 @@ impl Task {
                         if is_clients {
                             let count = events.len().to_string();
                             self.shared.post.send(self.call, "events", &[&bytes.to_string(), &count], []);
-                        } else if plan.wire_events {
-                            self.shared.post.send_wire_events(self.call, bytes, &events);
                         } else {
-                            self.shared.post.send_events(self.call, bytes, &events);
+                            let form = if plan.wire_events { Form::Wire } else { Form::Chunks };
+                            self.shared.post.send_events(self.call, form, bytes, &events);
                         }
                     });
                     give_way(bytes).await;
@@ -328,6 +339,11 @@ impl Upstreams for Task {
             }),
         }
     }
+}
+
+/// A text that cannot be a string in JavaScript.
+fn too_long(head: Head, what: &str) -> Failure {
+    Failure::invalid_response(format!("{what} is longer than a string can be in JavaScript"), head, None)
 }
 
 /// Where a call moves on to.

@@ -10,7 +10,8 @@ use openpipe_core::upstream::http::HttpPool;
 use tokio::runtime::Handle;
 
 use crate::call::{self, CallHandle};
-use crate::mailbox::{Mailbox, Post};
+use crate::mailbox::Mailbox;
+use crate::post::Post;
 
 /// What every call of a client needs.
 pub(crate) struct Shared {

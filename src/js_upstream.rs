@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::call::CallHandle;
-use crate::mailbox::{Post, json as to_json};
+use crate::post::{Post, json as to_json};
 
 /// The questions of one call that wait for an answer.
 #[derive(Default)]
@@ -279,7 +279,10 @@ impl Conversation {
                 let receiver = none.insert(self.handle.asks.expect(self.ask));
                 let ask = self.ask.to_string();
                 let parts: Vec<&str> = std::iter::once(ask.as_str()).chain(rest.iter().copied()).collect();
-                self.post.send(self.call, name, &parts, text);
+                match text {
+                    Some(text) => self.post.send(self.call, name, &parts, [text]),
+                    None => self.post.send(self.call, name, &parts, []),
+                }
                 receiver
             }
         };

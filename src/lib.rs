@@ -8,6 +8,7 @@ mod call;
 mod client;
 mod js_upstream;
 mod mailbox;
+mod post;
 mod reports;
 mod runtime;
 

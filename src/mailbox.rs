@@ -6,8 +6,9 @@
 //! for the next, unless something else wakes JavaScript before. Nobody reads faster than that, and of hundreds of streams
 //! each wake-up then brings many events.
 //!
-//! A delivery is an array of strings. The first is a JSON array of messages, each `[call, name, …]`; messages that bring
-//! texts along (a completion's body) take the next strings in their order. The names, and what follows them:
+//! A delivery is an array of strings, bounded in size ([`crate::post`]); one that could not be made is `null`. The first is a
+//! JSON array of messages, each `[call, name, …]`; messages that bring texts along (a completion's body) take the next strings
+//! in their order. The names, and what follows them:
 //!
 //! | name | follows | texts |
 //! | --- | --- | --- |
@@ -34,42 +35,20 @@
 //! | `deliver` | ask, `{ url, headers }` | body |
 //! | `response` | request, head or `null`, failure or `null` | body |
 
-use std::collections::HashMap;
-use std::fmt::Write as _;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, PoisonError, Weak};
+use std::time::Duration;
 
 use napi::bindgen_prelude::{Env, Function};
-use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Error, Result, Status};
 use napi_derive::napi;
 use openpipe_core::report::Reporter;
-use openpipe_core::stream::delta::Event;
 use openpipe_core::upstream::http::{HttpPool, TransportSettings};
-use serde::Serialize;
 use tokio::runtime::Handle;
 
 use crate::call::CallHandle;
+use crate::post::{Post, REPORTS, Text, json};
 use crate::reports;
 use crate::runtime::Runtime;
-
-/// Wakes JavaScript, which gets everything that is in the mailbox by then.
-type Wake = ThreadsafeFunction<
-    (),          // what a wake-up carries: nothing, the messages are taken when JavaScript arrives
-    (),          // what the callback returns: nothing
-    Vec<String>, // what the callback gets: the delivery
-    Status,
-    false, // no error argument: a wake-up cannot fail
-    true,  // weak: an idle mailbox keeps no process alive; lib/ holds it while somebody waits
-    0,     // no bound on the queue: never more than one wake-up is under way
->;
-
-/// Events wait so long after a wake-up for others to come along.
-const EVENTS_TOGETHER: Duration = Duration::from_millis(1);
-
-/// The number under which everything about reports comes.
-pub(crate) const REPORTS: u32 = u32::MAX;
 
 /// One environment's mailbox, and the calls that write to it.
 #[napi]
@@ -85,7 +64,11 @@ impl Mailbox {
     /// Opens the environment's mailbox. `deliver` is called with each delivery and must not throw. `settings` is the JSON
     /// of how connections are made: `{ httpProxy, httpsProxy, noProxy, extraCaCerts, acceptInvalidCerts }`.
     #[napi(constructor, catch_unwind)]
-    pub fn new(env: Env, deliver: Function<'_, Vec<String>, ()>, settings: String) -> Result<Self> {
+    pub fn new(
+        env: Env,
+        #[napi(ts_arg_type = "(delivery: (string | null)[]) => void")] deliver: Function<'_, Vec<Text>, ()>,
+        settings: String,
+    ) -> Result<Self> {
         let settings: TransportSettings =
             serde_json::from_str(&settings).map_err(|error| Error::new(Status::InvalidArg, error.to_string()))?;
         let runtime =
@@ -98,11 +81,7 @@ impl Mailbox {
             .callee_handled::<false>()
             .build_callback(move |_context| Ok(taken.upgrade().map(|post| post.take()).unwrap_or_default()))?;
         let handle = Arc::new(CallHandle::default());
-        {
-            let mut state = post.lock();
-            state.wake = Some(wake);
-            state.calls.insert(REPORTS, Arc::clone(&handle));
-        }
+        post.open(wake, Arc::clone(&handle));
         let pool = runtime.pool(settings);
         let reporter = reports::start(&runtime, &pool, &post, handle);
         // What still runs when the environment goes is stopped, and nobody writes to its mailbox any more.
@@ -216,204 +195,5 @@ impl Mailbox {
 impl Drop for Mailbox {
     fn drop(&mut self) {
         self.post.close();
-    }
-}
-
-/// The mailbox as tasks see it.
-#[derive(Default)]
-pub(crate) struct Post {
-    state: Mutex<State>,
-    /// A wake-up is on its way.
-    woken: AtomicBool,
-    next_call: AtomicU32,
-}
-
-#[derive(Default)]
-struct State {
-    messages: String,
-    texts: Vec<String>,
-    calls: HashMap<u32, Arc<CallHandle>>,
-    woken_at: Option<Instant>,
-    /// A task is going to wake JavaScript for what waits.
-    is_deferred: bool,
-    /// Gone once the environment is.
-    wake: Option<Wake>,
-}
-
-impl Post {
-    /// Enters a call and gives it its number.
-    pub(crate) fn enter(&self, handle: Arc<CallHandle>) -> u32 {
-        let call = self.number();
-        self.lock().calls.insert(call, handle);
-        call
-    }
-
-    /// A number that nothing else has, short of four thousand million calls at once.
-    pub(crate) fn number(&self) -> u32 {
-        let number = self.next_call.fetch_add(1, Ordering::Relaxed);
-        if number == REPORTS { self.number() } else { number }
-    }
-
-    /// A call's handle.
-    pub(crate) fn call(&self, call: u32) -> Option<Arc<CallHandle>> {
-        self.lock().calls.get(&call).cloned()
-    }
-
-    /// The call is over, or is to be.
-    pub(crate) fn forget(&self, call: u32) -> Option<Arc<CallHandle>> {
-        self.lock().calls.remove(&call)
-    }
-
-    /// Sends a message: the call, a name, and what follows as JSON texts; and the texts that it brings along.
-    pub(crate) fn send(&self, call: u32, name: &str, rest: &[&str], texts: impl IntoIterator<Item = String>) {
-        self.write(call, |messages, all| {
-            // Writing to a `String` cannot fail.
-            let _ = write!(messages, "[{call},\"{name}\"");
-            for part in rest {
-                messages.push(',');
-                messages.push_str(part);
-            }
-            messages.push(']');
-            all.extend(texts);
-        });
-    }
-
-    /// Sends events of a stream.
-    pub(crate) fn send_events(self: &Arc<Self>, call: u32, bytes: usize, events: &[Event]) {
-        self.write_soon(call, |messages, _| {
-            let _ = write!(messages, "[{call},\"events\",{bytes},[");
-            for (index, event) in events.iter().enumerate() {
-                if index > 0 {
-                    messages.push(',');
-                }
-                event.tell(messages);
-            }
-            messages.push_str("]]");
-        });
-    }
-
-    /// Sends events of a stream as the text of server-sent events.
-    pub(crate) fn send_wire_events(self: &Arc<Self>, call: u32, bytes: usize, events: &[Event]) {
-        let mut text = String::with_capacity(bytes + events.len() * "data: \n\n".len());
-        events.iter().for_each(|event| event.write_sse(&mut text));
-        self.write_soon(call, |messages, texts| {
-            let _ = write!(messages, "[{call},\"wire\",{bytes}]");
-            texts.push(text);
-        });
-    }
-
-    /// Adds a message that may wait a little for others to come along.
-    fn write_soon(self: &Arc<Self>, call: u32, message: impl FnOnce(&mut String, &mut Vec<String>)) {
-        let mut state = self.lock();
-        if !state.calls.contains_key(&call) {
-            return;
-        }
-        state.append(message);
-        // Who is on the way takes them along.
-        if self.woken.load(Ordering::Acquire) {
-            return;
-        }
-        let wakes_at = state.woken_at.map(|at| at + EVENTS_TOGETHER).filter(|at| Instant::now() < *at);
-        match wakes_at {
-            None => self.wake(&mut state),
-            Some(at) if !state.is_deferred => {
-                state.is_deferred = true;
-                drop(state);
-                self.wake_at(at);
-            }
-            Some(_) => {}
-        }
-    }
-
-    /// Wakes JavaScript then, if there is something left to take.
-    fn wake_at(self: &Arc<Self>, at: Instant) {
-        let post = Arc::downgrade(self);
-        // Ends within two milliseconds.
-        drop(Handle::current().spawn(async move {
-            tokio::time::sleep_until(at.into()).await;
-            let Some(post) = post.upgrade() else { return };
-            let mut state = post.lock();
-            state.is_deferred = false;
-            if !state.messages.is_empty() {
-                post.wake(&mut state);
-            }
-        }));
-    }
-
-    fn write(&self, call: u32, message: impl FnOnce(&mut String, &mut Vec<String>)) {
-        let mut state = self.lock();
-        // A call that was cancelled has nobody who reads of it.
-        if state.calls.contains_key(&call) {
-            state.append(message);
-            self.wake(&mut state);
-        }
-    }
-
-    /// Sends a message of a call that is over.
-    pub(crate) fn send_late(&self, call: u32, name: &str) {
-        let mut state = self.lock();
-        state.append(|messages, _| {
-            // Writing to a `String` cannot fail.
-            let _ = write!(messages, "[{call},\"{name}\"]");
-        });
-        self.wake(&mut state);
-    }
-
-    fn wake(&self, state: &mut State) {
-        if self.woken.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        state.woken_at = Some(Instant::now());
-        if let Some(wake) = &state.wake {
-            // Any other status than `Ok` means that the environment is going: there is nobody to tell.
-            let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
-        }
-    }
-
-    /// Everything that has come, as one delivery.
-    fn take(&self) -> Vec<String> {
-        let mut state = self.lock();
-        self.woken.store(false, Ordering::Release);
-        let mut messages = std::mem::take(&mut state.messages);
-        messages.push_str(if messages.is_empty() { "[]" } else { "]" });
-        let texts = std::mem::take(&mut state.texts);
-        drop(state);
-        let mut delivery = Vec::with_capacity(1 + texts.len());
-        delivery.push(messages);
-        delivery.extend(texts);
-        delivery
-    }
-
-    /// Stops every call and forgets the way to JavaScript.
-    fn close(&self) {
-        let (calls, wake) = {
-            let mut state = self.lock();
-            (std::mem::take(&mut state.calls), state.wake.take())
-        };
-        for handle in calls.into_values() {
-            handle.cancel.cancel();
-        }
-        drop(wake);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn append(&mut self, message: impl FnOnce(&mut String, &mut Vec<String>)) {
-        self.messages.push(if self.messages.is_empty() { '[' } else { ',' });
-        message(&mut self.messages, &mut self.texts);
-    }
-}
-
-/// A value as JSON text. What is sent consists of strings, numbers and records, which always can be.
-pub(crate) fn json(value: &impl Serialize) -> String {
-    // What is told of an answer, which is most of it, has about this size.
-    let mut text = Vec::with_capacity(1024);
-    match serde_json::to_writer(&mut text, value) {
-        Ok(()) => openpipe_core::text::json::text(text),
-        Err(error) => openpipe_core::text::json::string(&error.to_string()),
     }
 }

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::call::CallHandle;
 use crate::js_upstream::{Answer, Conversation};
-use crate::mailbox::{Post, REPORTS, json};
+use crate::post::{Post, REPORTS, json};
 use crate::runtime::Runtime;
 
 /// What is read of the answer to a report, in bytes.

@@ -78,8 +78,13 @@ class Call {
     this.#dropAsks();
     const { sdk, client, signal } = this.setup;
     const error = abortErrorOf(sdk, client, signal);
-    // `null` where it had no target yet.
-    if (progress) this.#tellOf(error, JSON.parse(progress));
+    try {
+      // `null` where it had no target yet.
+      if (progress) this.#tellOf(error, JSON.parse(progress));
+    } catch {
+      // A failed target's error cannot be made (a subclass's `makeStatusError` throws). This runs in a listener of the
+      // caller's signal: it must not throw, and the abort says enough.
+    }
     this.reject(error);
   }
 

@@ -8,6 +8,7 @@ const { setInterval } = require('node:timers');
 
 const { transportSettings } = require('./environment.js');
 const { loadBinding } = require('./load-binding.js');
+const { messagesOf } = require('./messages.js');
 const { Numbered } = require('./numbered.js');
 
 const binding = loadBinding();
@@ -26,6 +27,8 @@ const REPORTS = 0xffff_ffff;
 /** Those who wait for a call's reports. @type {Map<number, () => void>} */
 const reported = new Map();
 
+const TOO_LONG = 'an answer is longer than a string can be';
+
 /** The calls that wait for messages, by their number. @type {Numbered<Receiver>} */
 const receivers = new Numbered();
 
@@ -35,30 +38,40 @@ let mailbox;
 const context = new AsyncResource('OPENPIPE_MAILBOX');
 
 /**
- * Every message that has come since the last delivery. Must not throw: there is nobody above it.
- * @param {string[]} delivery
+ * Hands out a delivery. Nothing is above it: whatever fails is the failure of one call, and must not keep the others from
+ * their messages.
+ * @param {(string | null)[]} delivery
  */
 function deliver(delivery) {
   let next = 1;
-  for (const message of JSON.parse(/** @type {string} */ (delivery[0]))) {
+  for (const message of messagesOf(delivery[0] ?? '[]', (call, error) => failCall(receivers.get(call), error))) {
     // A caller who has gone meanwhile leaves texts behind all the same, so they are counted here.
     const first = next;
     next += TEXTS[message[1]] ?? 0;
-    if (message[1] === 'reported') {
-      reported.get(message[0])?.();
-      continue;
-    }
     const receiver = receivers.get(message[0]);
     try {
-      receiver?.onMessage(
-        message,
-        /** @type {string} */ (delivery[first]),
-        /** @type {string} */ (delivery[first + 1]),
-      );
+      // A text that could not be made.
+      if (next > first && (delivery[first] === null || delivery[next - 1] === null)) throw new RangeError(TOO_LONG);
+      if (message[1] === 'reported') reported.get(message[0])?.();
+      else
+        receiver?.onMessage(
+          message,
+          /** @type {string} */ (delivery[first]),
+          /** @type {string} */ (delivery[first + 1]),
+        );
     } catch (error) {
       // Code of the user's may be in between (a subclass's `makeStatusError`): the call fails with what it threw.
-      receiver?.fail(error);
+      failCall(receiver, error);
     }
+  }
+}
+
+/** Fails a call, whatever that meets in turn. @param {Receiver | undefined} receiver @param {unknown} error */
+function failCall(receiver, error) {
+  try {
+    receiver?.fail(error);
+  } catch {
+    // The call is rejected by then, or cannot be.
   }
 }
 

@@ -23,6 +23,10 @@ const MAX_IN_VAIN: u32 = 4;
 /// More texts than these do not vary in any API.
 const MAX_TEXTS: usize = 4;
 
+/// What keeping an event takes beside its data: its record here, or its place and object in the host. Windows and limits count
+/// it, because a stream may consist of a million events of two bytes.
+const KEEPING_BYTES: usize = 160;
+
 /// An event of a stream, and how it compares with those before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
@@ -96,6 +100,12 @@ impl Event {
             out.push('\n');
         }
         out.push('\n');
+    }
+
+    /// The memory that it takes for as long as it is kept, about.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        self.data.len() + KEEPING_BYTES
     }
 
     /// Appends what is told of it, as JSON.
