@@ -358,3 +358,7 @@ pub(crate) fn json(value: &impl Serialize) -> String {
         Err(error) => openpipe_core::text::json::string(&error.to_string()),
     }
 }
+
+#[cfg(test)]
+#[path = "post_tests.rs"]
+mod tests;

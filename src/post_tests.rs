@@ -1,0 +1,92 @@
+use super::*;
+
+fn post_with_calls(count: u32) -> Arc<Post> {
+    let post = Arc::new(Post::default());
+    for _ in 0..count {
+        post.enter(Arc::new(CallHandle::default()));
+    }
+    post
+}
+
+fn event(bytes: usize) -> Event {
+    Event { data: format!("\"{}\"", "a".repeat(bytes)), news: openpipe_core::stream::delta::News::All }
+}
+
+/// The messages of the next delivery, and the length of all its texts.
+fn delivery(post: &Post) -> (Vec<serde_json::Value>, usize) {
+    let texts = post.take();
+    let length = texts.iter().map(|text| text.0.len()).sum();
+    (serde_json::from_str(&texts[0].0).unwrap(), length)
+}
+
+#[test]
+fn what_is_more_than_one_delivery_comes_as_several_in_order() {
+    let post = post_with_calls(10);
+    for call in 0..10 {
+        post.send(call, "completion", &["null", "null"], ["a".repeat(3 * 1024 * 1024), String::new()]);
+    }
+    let mut calls = Vec::new();
+    loop {
+        let (messages, length) = delivery(&post);
+        if messages.is_empty() {
+            break;
+        }
+        assert!(length <= DELIVERY_BYTES + 1024, "{length}");
+        calls.extend(messages.iter().map(|message| message[0].as_u64().unwrap()));
+    }
+    assert_eq!(calls, (0..10).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_batch_of_events_that_is_more_than_one_delivery_is_cut_and_its_bytes_are_counted_once() {
+    let post = post_with_calls(1);
+    let events: Vec<_> = (0..5).map(|_| event(3 * 1024 * 1024)).collect();
+    let bytes = events.iter().map(Event::kept_bytes).sum();
+    post.room_for(bytes).await;
+    post.send_events(0, Form::Chunks, bytes, &events);
+
+    let (mut count, mut counted) = (0, 0);
+    for _ in 0..3 {
+        let (messages, length) = delivery(&post);
+        assert!(length <= DELIVERY_BYTES + 1024, "{length}");
+        count += messages[0][3].as_array().unwrap().len();
+        counted += messages[0][2].as_u64().unwrap() as usize;
+    }
+    assert_eq!((count, counted), (5, bytes));
+    assert_eq!(delivery(&post).0.len(), 0);
+    assert_eq!(post.lock().event_bytes, 0);
+}
+
+#[tokio::test]
+async fn events_wait_where_too_many_of_all_streams_are_on_their_way() {
+    let post = post_with_calls(2);
+    post.room_for(WAITING_EVENT_BYTES).await;
+    post.send_events(0, Form::Chunks, WAITING_EVENT_BYTES, &[event(10)]);
+    let mut second = by_hand(post.room_for(1));
+    assert!(second.is_waiting());
+    delivery(&post);
+    assert!(!second.is_waiting());
+}
+
+#[tokio::test]
+async fn the_room_of_a_stream_that_was_left_is_given_back() {
+    let post = post_with_calls(1);
+    post.room_for(10).await;
+    post.forget(0);
+    post.send_events(0, Form::Chunks, 10, &[event(1)]);
+    assert_eq!(post.lock().event_bytes, 0);
+    assert_eq!(delivery(&post).0.len(), 0);
+}
+
+/// A future that is polled by hand.
+struct Polled<F>(std::pin::Pin<Box<F>>);
+
+fn by_hand<F: Future<Output = ()>>(future: F) -> Polled<F> {
+    Polled(Box::pin(future))
+}
+
+impl<F: Future<Output = ()>> Polled<F> {
+    fn is_waiting(&mut self) -> bool {
+        self.0.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_pending()
+    }
+}
