@@ -23,8 +23,6 @@ use crate::upstream::{EventSource, SseEvent};
 const HELD_EVENTS: usize = 64;
 /// … or so many bytes.
 const HELD_BYTES: u64 = 256 * 1024;
-/// What it takes to keep an event, beside its data: a small one is no reason to keep millions.
-const EVENT_COST: usize = size_of::<Event>();
 /// How long, after its end, a stream's connection is watched for the end of its body, so that it can serve again.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
@@ -253,7 +251,7 @@ impl EventStream {
     }
 
     fn keep(&mut self, event: Event) {
-        self.held_bytes += (event.data.len() + EVENT_COST) as u64;
+        self.held_bytes += event.kept_bytes() as u64;
         self.held.push_back(event);
     }
 

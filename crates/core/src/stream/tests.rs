@@ -246,11 +246,23 @@ async fn until_the_finish_silence_is_watched() {
     assert_eq!((held.unwrap_err().kind, at), (Kind::Stream, 160));
 }
 
+/// What an event counts while it is held: more than its bytes.
+fn kept(data: &str) -> u64 {
+    Event { data: data.to_owned(), news: News::All }.kept_bytes() as u64
+}
+
+#[tokio::test(start_paused = true)]
+async fn until_the_finish_a_million_tiny_events_count_what_keeping_them_takes() {
+    let tiny = (0..1000).map(|_| (0, events(["{}"; 1000])));
+    let failure = timeless(tiny).hold(HoldUntil::Finish, 2 * MEBIBYTE).await.unwrap_err();
+    assert_eq!(failure.kind, Kind::InvalidResponse);
+}
+
 #[tokio::test(start_paused = true)]
 async fn until_the_finish_no_more_is_held_than_the_size_limit() {
     let endless = (0..1000).map(|at| (at, events([A])));
     let mut stream = timeless(endless);
-    let (held, at) = timed(stream.hold(HoldUntil::Finish, 10 * (A.len() + EVENT_COST) as u64)).await;
+    let (held, at) = timed(stream.hold(HoldUntil::Finish, 10 * kept(A))).await;
     let failure = held.unwrap_err();
     assert_eq!((failure.kind, failure.surface, at), (Kind::InvalidResponse, Surface::Protocol, 10));
     assert!(failure.message.contains("openpipe.maxResponseBytes"), "{}", failure.message);
@@ -260,7 +272,7 @@ async fn until_the_finish_no_more_is_held_than_the_size_limit() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_finishes_at_the_size_limit_is_held_whole() {
     let mut stream = timeless([(0, events([A, A])), (5, events([STOP, DONE]))]);
-    stream.hold(HoldUntil::Finish, (2 * A.len() + STOP.len() + 3 * EVENT_COST) as u64).await.unwrap();
+    stream.hold(HoldUntil::Finish, 2 * kept(A) + kept(STOP)).await.unwrap();
     assert_eq!(read(&mut stream).await.0, [A, A, STOP]);
 }
 
