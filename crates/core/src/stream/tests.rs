@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::time::{sleep, sleep_until, timeout};
 
 use super::*;
+use crate::stream::delta::News;
 use crate::upstream::BoxFuture;
 
 /// What a scripted upstream does next.
