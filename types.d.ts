@@ -211,7 +211,7 @@ export interface OpenPipeCallOptions {
   /**
    * The largest response that is taken, in decompressed bytes. A larger one is an `invalid_response`.
    *
-   * @default 268 435 456 (256 MiB)
+   * @default 67 108 864 (64 MiB); of embeddings 268 435 456 (256 MiB)
    */
   maxResponseBytes?: number | undefined;
   /**

@@ -77,6 +77,15 @@ impl Endpoint {
         }
     }
 
+    /// The default for the decompressed size of a response, in bytes. Embeddings come as long lists of numbers.
+    #[must_use]
+    pub const fn max_response_bytes(self) -> u64 {
+        match self {
+            Self::ChatCompletions | Self::Completions | Self::Responses => crate::options::MAX_RESPONSE_BYTES,
+            Self::Embeddings => 4 * crate::options::MAX_RESPONSE_BYTES,
+        }
+    }
+
     /// The endpoint with exactly this path.
     #[must_use]
     pub fn of_path(path: &str) -> Option<Self> {

@@ -15,8 +15,8 @@ use crate::plan::route::UpstreamKind;
 use crate::policy::breaker::BreakerPolicy;
 use crate::text::headers::{self, HeaderList};
 
-/// The default for the decompressed size of a response, 256 MiB.
-pub const MAX_RESPONSE_BYTES: u64 = 256 * 1024 * 1024;
+/// The default for the decompressed size of a response, 64 MiB; [`Endpoint::max_response_bytes`] has the others.
+pub const MAX_RESPONSE_BYTES: u64 = 64 * 1024 * 1024;
 /// The default time of a target, ten minutes, as in the SDK.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 

@@ -16,7 +16,7 @@ use crate::endpoint::Endpoint;
 use crate::failure::Filter;
 use crate::options::{
     BreakerOption, CallOptions, ClientConfig, DEFAULT_TIMEOUT, FallbackTarget, HoldUntil, Identity, Limit,
-    MAX_RESPONSE_BYTES, OpenPipeOptions, RequestUpstream, UpstreamConfig, parse_url,
+    OpenPipeOptions, RequestUpstream, UpstreamConfig, parse_url,
 };
 use crate::policy::backoff::RetryPolicy;
 use crate::policy::breaker::BreakerPolicy;
@@ -259,7 +259,7 @@ pub fn plan(client: &ClientConfig, call: &CallOptions, body: &RequestBody) -> Re
         hold_until: options.hold_until.unwrap_or_default(),
         commit_last: call.commit_last,
         wire_events: call.wire_events,
-        max_response_bytes: options.max_response_bytes.unwrap_or(MAX_RESPONSE_BYTES),
+        max_response_bytes: options.max_response_bytes.unwrap_or(call.endpoint.max_response_bytes()),
         breaker: options.breaker.and_then(BreakerOption::policy),
         log_request: options.log_request.unwrap_or(true),
         tags: options.tags.unwrap_or_default(),

@@ -20,7 +20,7 @@ use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use super::decoding::{self, Body};
+use super::decoding::{self, Body, Bound, Broken, Refusal};
 use super::dns::{DnsError, Resolver};
 use super::proxies::Proxies;
 use super::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream};
@@ -131,7 +131,8 @@ impl HttpPool {
         body: bytes::Bytes,
         max_bytes: u64,
     ) -> Result<(Head, String), Failure> {
-        let (head, body) = parts(self.exchange(&method, url, &headers, body).await?);
+        let bound = Bound { bytes: max_bytes, is_since_output: false };
+        let (head, body) = parts(self.exchange(&method, url, &headers, body).await?, |_| bound);
         let text = read(body, &head, max_bytes).await?;
         let is_failure = !(200..300).contains(&head.status);
         Ok((head, if is_failure { Secrets::of(&headers).redact(text) } else { text }))
@@ -274,8 +275,13 @@ impl Upstream for HttpUpstream {
                 Arc::make_mut(&mut headers).insert(RETRY_COUNT, HeaderValue::from(request.retries));
             }
             let sent = request.body.clone();
-            let (head, body) = parts(self.pool.exchange(&Method::POST, &self.url, &headers, request.body).await?);
-            let answered = if !(200..300).contains(&head.status) {
+            let response = self.pool.exchange(&Method::POST, &self.url, &headers, request.body).await?;
+            let is_good = |status| (200..300).contains(&status);
+            let (head, body) = parts(response, |status| match is_good(status) {
+                true => Bound { bytes: request.max_response_bytes, is_since_output: request.stream },
+                false => Bound { bytes: MAX_ERROR_BODY, is_since_output: false },
+            });
+            let answered = if !is_good(head.status) {
                 Err(Failure::status(head, error_body(Vec::new(), body).await))
             } else if request.stream {
                 stream(head, body, headers, request.max_response_bytes).await
@@ -287,11 +293,11 @@ impl Upstream for HttpUpstream {
     }
 }
 
-/// The head of a response, and its body.
-fn parts(mut response: reqwest::Response) -> (Head, Body) {
+/// The head of a response, and its body, of which the status decides how much may be decoded.
+fn parts(mut response: reqwest::Response, bound: impl FnOnce(u16) -> Bound) -> (Head, Body) {
     let mut headers = std::mem::take(response.headers_mut());
     let (status, url) = (response.status().as_u16(), response.url().to_string());
-    let body = Body::of(response, &mut headers);
+    let body = Body::of(response, &mut headers, bound(status));
     (Head { status, headers, url }, body)
 }
 
@@ -336,11 +342,10 @@ async fn read(mut body: Body, head: &Head, max_bytes: u64) -> Result<String, Fai
         match body.chunk().await {
             Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
             Ok(None) => break,
-            Err(error) => return Err(body_failure(&*error, head.clone())),
+            Err(broken) => return Err(body_failure(&broken, head.clone(), max_bytes)),
         }
         if bytes.len() as u64 > max_bytes {
-            let message = format!("the response is larger than `openpipe.maxResponseBytes` ({max_bytes})");
-            return Err(Failure::invalid_response(message, head.clone(), None));
+            return Err(body_failure(&Broken::Coding(Refusal::TooLarge), head.clone(), max_bytes));
         }
     }
     Ok(json::text(bytes))
@@ -354,7 +359,9 @@ async fn stream(mut head: Head, mut body: Body, sent: Arc<HeaderMap>, max_bytes:
     let mut start = Vec::new();
     // What a framework says where nobody told it better, also of an event stream; so it is judged by what it is.
     if (media_type == "application/json" || media_type.ends_with("+json") || media_type == "text/html")
-        && !is_event_stream(&mut body, &mut start).await.map_err(|error| body_failure(&*error, head.clone()))?
+        && !is_event_stream(&mut body, &mut start)
+            .await
+            .map_err(|broken| body_failure(&broken, head.clone(), max_bytes))?
     {
         let body = error_body(start, body).await;
         return Err(endpoint::no_stream(format!("the response is no event stream, but {media_type}"), head, body));
@@ -372,7 +379,7 @@ async fn stream(mut head: Head, mut body: Body, sent: Arc<HeaderMap>, max_bytes:
 
 /// Whether a body begins as an event stream does, with a field or a comment, and not as JSON, HTML or words do. What was read for
 /// that, up to the first byte that is not blank, is added to `start`.
-async fn is_event_stream(body: &mut Body, start: &mut Vec<u8>) -> Result<bool, Box<dyn Error + Send + Sync>> {
+async fn is_event_stream(body: &mut Body, start: &mut Vec<u8>) -> Result<bool, Broken> {
     /// Blanks, and the bytes of a byte order mark.
     const BLANK: &[u8] = b" \t\r\n\xef\xbb\xbf";
     while let Some(chunk) = body.chunk().await? {
@@ -449,7 +456,7 @@ impl EventSource for HttpEvents {
                         self.end = Some(Ok(()));
                         self.decoder.finish(&mut events)
                     }
-                    Err(error) => return Err(stream_failure(&*error)),
+                    Err(error) => return Err(stream_failure(&error, self.max_bytes)),
                 };
                 if let Err(too_large) = decoded {
                     self.end = Some(Err(too_large));
@@ -481,26 +488,35 @@ fn failure(error: &reqwest::Error) -> Failure {
     Failure::connection(innermost(error), code(error).as_deref())
 }
 
-/// A failure within a body: the connection's, or that of a content encoding which lies.
-fn body_failure(error: &(dyn Error + 'static), head: Head) -> Failure {
-    if is_of_connection(error) {
-        return Failure {
-            head: None,
-            ..Failure::connection(format!("the response broke off: {}", innermost(error)), code(error).as_deref())
-        };
+/// A failure within a body: the connection's, or that of a content encoding which lies or gives out too much.
+fn body_failure(broken: &Broken, head: Head, max_bytes: u64) -> Failure {
+    match broken {
+        Broken::Connection(error) => {
+            Failure::connection(format!("the response broke off: {}", innermost(error)), code(error).as_deref())
+        }
+        Broken::Coding(Refusal::TooLarge) => {
+            let message = format!("the response is larger than `openpipe.maxResponseBytes` ({max_bytes})");
+            Failure::invalid_response(message, head, None)
+        }
+        Broken::Coding(Refusal::Malformed(error)) => {
+            Failure::invalid_response(format!("the response could not be decoded: {error}"), head, None)
+        }
     }
-    Failure::invalid_response(format!("the response could not be decoded: {}", innermost(error)), head, None)
 }
 
-fn stream_failure(error: &(dyn Error + 'static)) -> Failure {
-    if !is_of_connection(error) {
-        return Failure::invalid_response(format!("the stream could not be decoded: {}", innermost(error)), None, None);
-    }
-    Failure::broken_stream(format!("the stream broke off: {}", innermost(error)), code(error))
-}
-
-fn is_of_connection(error: &(dyn Error + 'static)) -> bool {
-    find::<hyper::Error>(error).is_some()
+fn stream_failure(broken: &Broken, max_bytes: u64) -> Failure {
+    let why = match broken {
+        Broken::Connection(error) => {
+            return Failure::broken_stream(format!("the stream broke off: {}", innermost(error)), code(error));
+        }
+        Broken::Coding(Refusal::TooLarge) => {
+            format!(
+                "the stream's content encodings give out more than `openpipe.maxResponseBytes` ({max_bytes}) without an event"
+            )
+        }
+        Broken::Coding(Refusal::Malformed(error)) => format!("the stream could not be decoded: {error}"),
+    };
+    Failure::invalid_response(why, None, None)
 }
 
 /// The low-level reason by the name that Node.js gives it.

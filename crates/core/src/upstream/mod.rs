@@ -1,7 +1,7 @@
 //! What the engine asks of an upstream. Natively over HTTP ([`http`]), or a JavaScript client (in the binding):
 //! the engine does not know which it has.
 
-mod decoding;
+pub mod decoding;
 mod dns;
 pub mod http;
 mod proxies;
