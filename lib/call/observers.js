@@ -1,0 +1,52 @@
+'use strict';
+/** Who watches calls: the callback `onFallback` and the subscribers of the diagnostics channels. */
+
+const diagnostics = require('node:diagnostics_channel');
+
+const fallbackChannel = diagnostics.channel('openpipe:fallback');
+const callChannel = diagnostics.channel('openpipe:call');
+
+/** Whether somebody subscribed to a channel of calls. */
+function areWatching() {
+  return fallbackChannel.hasSubscribers || callChannel.hasSubscribers;
+}
+
+/** Whether somebody wants to know of finished calls. */
+function isCallWatched() {
+  return callChannel.hasSubscribers;
+}
+
+/**
+ * A call moved on to another target. A callback that fails changes nothing.
+ * @param {{ from: any, to: any }} event @param {((event: any) => unknown) | undefined} onFallback
+ * @param {(message: string) => void} warn
+ */
+function movedOn(event, onFallback, warn) {
+  if (fallbackChannel.hasSubscribers) fallbackChannel.publish(event);
+  if (!onFallback) return;
+  try {
+    const returned = onFallback(event);
+    Promise.resolve(returned).catch((error) => warn(`openpipe.onFallback rejected: ${messageOf(error)}`));
+  } catch (error) {
+    warn(`openpipe.onFallback threw: ${messageOf(error)}`);
+  }
+}
+
+/**
+ * A call is over.
+ * @param {{ model: string, servedBy: string, attempts: object[], durationMs: number }} meta @param {any} usage
+ */
+function publishCall({ model, servedBy, attempts, durationMs }, usage) {
+  callChannel.publish({ model, servedBy, attempts, durationMs, ...(usage ? { usage } : {}) });
+}
+
+/** What was thrown as text; whatever it was, this does not throw in turn. @param {unknown} error */
+function messageOf(error) {
+  try {
+    return String(error instanceof Error ? error.message : error);
+  } catch {
+    return 'something that has no text';
+  }
+}
+
+module.exports = { areWatching, isCallWatched, movedOn, publishCall };

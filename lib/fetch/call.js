@@ -1,0 +1,266 @@
+'use strict';
+/** One call between its request and its `Response`: what Rust says of it, and what becomes of that for the caller. */
+
+const { AsyncResource } = require('node:async_hooks');
+
+const { offAbort, onAbort } = require('../call/abort.js');
+const { openpipeOf } = require('../call/answer.js');
+const observers = require('../call/observers.js');
+const native = require('../native/native.js');
+const { bodyErrorOf, errorEvent, errorsOf, failedResponse, hasErrorResponse, rejectionOf } = require('./failures.js');
+const { BodySeat, EventSource, bodyOf, forgetDropped, whenDropped } = require('./response-body.js');
+const { responseOf } = require('./response.js');
+
+/** @typedef {import('../call/answer.js').Meta} Meta */
+/** @typedef {import('../call/errors.js').Failure} Failure */
+
+/** What a stream of the endpoint ends with on the wire. @type {Record<string, string>} */
+const LAST_EVENTS = { chat: 'data: [DONE]\n\n', completions: 'data: [DONE]\n\n' };
+
+/**
+ * What a call is started with.
+ * @typedef {object} Setup
+ * @property {import('./door.js').Door} door
+ * @property {import('./request.js').Request} request Held until the end: some signals live no longer than their request.
+ * @property {string} endpoint
+ * @property {string} url Where its primary is.
+ * @property {() => Promise<Response>} passOn Sends the request as it was given.
+ * @property {(settle: import('./repeats.js').Settled) => void} keep Keeps a failure for a retry of the SDK's.
+ * @property {() => void} leftWaiting The caller left while the first target was still waited for.
+ */
+
+class FetchCall {
+  /** @param {Setup} setup @param {(response: any) => void} resolve @param {(error: unknown) => void} reject */
+  constructor(setup, resolve, reject) {
+    this.setup = setup;
+    this.resolve = resolve;
+    this.reject = reject;
+    this.id = -1;
+    const { onFallback } = setup.door.options;
+    /** The caller's async context. */
+    this.scope = onFallback || observers.areWatching() ? new AsyncResource('OPENPIPE_FETCH') : undefined;
+    /** @type {import('../call/abort.js').Waiter | undefined} */
+    this.waiter = undefined;
+    this.isHolding = false;
+    /** Once a stream is handed over. @type {{ seat: BodySeat, meta: Meta } | undefined} */
+    this.stream = undefined;
+  }
+
+  /**
+   * @param {{ create(body: string, options: string | null): number }} side
+   * @param {string} body @param {string} options
+   */
+  start(side, body, options) {
+    this.id = side.create(body, options);
+    native.register(this.id, this);
+    native.holdProcess();
+    this.isHolding = true;
+    this.waiter = { aborted: () => this.#abort() };
+    onAbort(this.setup.request.signal, this.waiter);
+  }
+
+  /** @param {any[]} message @param {string} text @param {string} more */
+  onMessage(message, text, more) {
+    switch (message[1]) {
+      case 'completion':
+        this.#completed(text, JSON.parse(more));
+        break;
+      case 'wire':
+        this.stream?.seat.source?.push(text, message[2]);
+        break;
+      case 'stream':
+        this.#handOver(JSON.parse(text));
+        break;
+      case 'end':
+        this.#ended(message[2]);
+        break;
+      case 'failure':
+        if (this.stream) this.#broke(message[2]);
+        else this.#failed(message[2]);
+        break;
+      case 'refused':
+        this.#refused(message[2], message[3]);
+        break;
+      case 'fallback':
+        this.#inScope(() => observers.movedOn(message[2], this.setup.door.options.onFallback, this.setup.door.warn));
+        break;
+      case 'warning':
+        this.setup.door.warn(message[2]);
+        break;
+    }
+  }
+
+  /** Something that the call met on its way to the caller threw. @param {unknown} error */
+  fail(error) {
+    native.cancel(this.id);
+    this.#release();
+    this.reject(error);
+    this.stream?.seat.source?.fail(error);
+  }
+
+  // === the answer ===
+
+  /** @param {string} body @param {Meta} meta */
+  #completed(body, meta) {
+    this.#done();
+    this.#publish(meta, () => JSON.parse(body).usage);
+    this.resolve(this.#response(body, meta, () => meta));
+  }
+
+  /** @param {Meta} meta */
+  #handOver(meta) {
+    this.#release();
+    const { signal } = this.setup.request;
+    const seat = new BodySeat();
+    const state = { seat, meta };
+    this.stream = state;
+    const waiter = signal && { aborted: aborterOf(this.id, seat, signal) };
+    this.waiter = waiter;
+    // What ends the call must hold neither the source nor the call: a response that is dropped is to be collected.
+    const close = closerOf(this.id, signal, waiter);
+    const source = new EventSource(this.id, seat, close);
+    whenDropped(source, close);
+    if (waiter) onAbort(signal, waiter);
+    const { resolve } = this;
+    // A promise's functions hold what it was resolved with.
+    this.resolve = this.reject = () => {};
+    resolve(this.#response(bodyOf(source), meta, () => state.meta));
+  }
+
+  /** @param {string | ReadableStream} body @param {Meta} meta @param {() => Meta} latest */
+  #response(body, meta, latest) {
+    const { id } = this;
+    const status = meta.head?.status || 200;
+    const headers = meta.head?.headers ?? [];
+    return this.#responseOf({ status, headers, body }, meta, () => openpipeOf(id, latest));
+  }
+
+  /**
+   * @param {{ status: number, headers: [string, string][], body: string | ReadableStream }} parts
+   * @param {Meta} meta @param {() => object} openpipe
+   */
+  #responseOf(parts, meta, openpipe) {
+    const { door, url: asked } = this.setup;
+    const url = meta.head?.url || asked;
+    const redirected = meta.servedBy === 'primary' && url !== asked && new URL(asked).href !== url;
+    return responseOf({ ...parts, url, redirected, meta, marks: door.options.marks, openpipe });
+  }
+
+  // === the end of a stream ===
+
+  /** @param {Meta} meta */
+  #ended(meta) {
+    this.#settleStream(meta, LAST_EVENTS[this.setup.endpoint] ?? '', undefined);
+  }
+
+  /** A stream failed after it was handed over: the upstream's own error is passed on first. @param {Meta & { failures: Failure[] }} failed */
+  #broke(failed) {
+    const failure = failed.failures.at(-1);
+    this.#settleStream(failed, errorEvent(failure), { error: bodyErrorOf(failure) });
+  }
+
+  /** @param {Meta} meta @param {string} last @param {{ error: Error } | undefined} failure */
+  #settleStream(meta, last, failure) {
+    this.#done();
+    const { stream } = this;
+    if (!stream) return;
+    stream.meta = { ...meta, head: stream.meta.head };
+    this.#publish(meta, () => meta.usage);
+    const { source } = stream.seat;
+    if (!source) return;
+    forgetDropped(source);
+    source.end(last, failure);
+  }
+
+  // === failures ===
+
+  /** @param {Meta & { failures: Failure[] }} failed */
+  #failed(failed) {
+    this.#done();
+    this.#publish(failed, () => failed.usage);
+    const { id, setup } = this;
+    const { failures } = failed;
+    const last = failures.at(-1);
+    const openpipe = () => openpipeOf(id, () => failed, errorsOf(failures));
+    const rejects = setup.door.options.rejects && !hasErrorResponse(last);
+    const parts = failedResponse(failed);
+    const meta = { ...failed, head: last?.head ?? null };
+    /** @type {import('./repeats.js').Settled} */
+    const settled = {
+      size: parts.body.length,
+      settle: (resolve, reject) => {
+        if (rejects)
+          reject(Object.defineProperty(rejectionOf(last), 'openpipe', { get: openpipe, configurable: true }));
+        else resolve(this.#responseOf(parts, meta, openpipe));
+      },
+    };
+    setup.keep(settled);
+    settled.settle(this.resolve, this.reject);
+  }
+
+  /** @param {string} why @param {string} message */
+  #refused(why, message) {
+    this.#done();
+    // What is no request of the endpoint is not ours.
+    if (why === 'body') this.setup.passOn().then(this.resolve, this.reject);
+    else
+      this.reject(
+        why === 'argument' ? new TypeError(message) : Object.assign(new Error(message), { name: 'OpenAIError' }),
+      );
+  }
+
+  /** The caller aborts before there is a response. */
+  #abort() {
+    const progress = native.cancel(this.id);
+    this.#release();
+    if (progress && JSON.parse(progress).attempts.length === 0) this.setup.leftWaiting();
+    this.reject(this.setup.request.signal?.reason);
+  }
+
+  // === the rest ===
+
+  /** @param {Meta} meta @param {() => any} usage */
+  #publish(meta, usage) {
+    if (observers.isCallWatched()) this.#inScope(() => observers.publishCall(meta, usage()));
+  }
+
+  /** Nothing more comes of this call. */
+  #done() {
+    native.unregister(this.id);
+    this.#release();
+  }
+
+  /** Lets go of what keeps the process alive and of the caller's signal. */
+  #release() {
+    if (this.isHolding) native.releaseProcess();
+    this.isHolding = false;
+    if (this.waiter) offAbort(this.setup.request.signal, this.waiter);
+    this.waiter = undefined;
+  }
+
+  /** @template T @param {() => T} work @returns {T} */
+  #inScope(work) {
+    return this.scope ? this.scope.runInAsyncScope(work) : work();
+  }
+}
+
+/** @param {number} id @param {AbortSignal | undefined} signal @param {import('../call/abort.js').Waiter | undefined} waiter */
+function closerOf(id, signal, waiter) {
+  return () => {
+    native.cancel(id);
+    if (waiter) offAbort(signal, waiter);
+  };
+}
+
+/** @param {number} id @param {BodySeat} seat @param {AbortSignal} signal */
+function aborterOf(id, seat, signal) {
+  return () => {
+    native.cancel(id);
+    const { source } = seat;
+    if (!source) return;
+    forgetDropped(source);
+    source.fail(signal.reason);
+  };
+}
+
+module.exports = { FetchCall };

@@ -1,0 +1,129 @@
+'use strict';
+/** `createFetch`: a `fetch` whose calls of a model's API run through the engine (contract.md, section 11). */
+
+const { FetchCall } = require('./call.js');
+const { Door } = require('./door.js');
+const { openpipeOfBody, parseHeader, readOwn } = require('./options.js');
+const { endpointOfRequest } = require('./ours.js');
+const { isRetry, keyOf } = require('./repeats.js');
+const { readBody } = require('./request-body.js');
+const {
+  OPTIONS_HEADER, header, headersOf, isRequest, readRequest, upstreamHeaders, withoutPassword,
+} = require('./request.js'); // prettier-ignore
+
+/** @typedef {import('./request.js').Request} Request */
+
+const REPEATED =
+  'an SDK sent a request again whose every target had failed a moment ago, and got that failure again: the targets have ' +
+  'their own retries. Set the SDK’s `maxRetries` to 0.';
+const LEFT =
+  'a signal ended a call while its first target was still waited for. If that was the timeout of an SDK, no fallback ever ' +
+  'runs: make the SDK’s `timeout` longer than that of all targets together, or set `timeout` in createFetch.';
+
+/** @param {any} [options] */
+function createFetch(options) {
+  const door = new Door(options);
+  /** @param {unknown} input @param {any} [init] @returns {Promise<Response>} */
+  const fetch = (input, init) => run(door, input, init);
+  const methods = { flush: () => door.flush(), close: () => door.close() };
+  for (const [name, value] of Object.entries(methods))
+    Object.defineProperty(fetch, name, { value, configurable: true });
+  // Not in every Node.js 20.
+  if (Symbol.asyncDispose)
+    Object.defineProperty(fetch, Symbol.asyncDispose, { value: methods.close, configurable: true });
+  return fetch;
+}
+
+/** Never throws: whatever is wrong is a rejection. @param {Door} door @param {unknown} input @param {any} init @returns {Promise<Response>} */
+function run(door, input, init) {
+  try {
+    const request = readRequest(input, init);
+    const endpoint = endpointOfRequest(request, door.options.match);
+    if (endpoint === undefined) return passOn(door, request, undefined);
+    const { signal } = request;
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const body = readBody(request.body, signal);
+    if (body instanceof Promise) return body.then((read) => call(door, request, endpoint, read));
+    return call(door, request, endpoint, body);
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+/**
+ * @param {Door} door @param {Request} request @param {string} endpoint
+ * @param {import('./request-body.js').ReadBody} body @returns {Promise<Response>}
+ */
+function call(door, request, endpoint, { text, again }) {
+  if (text === undefined) return passOn(door, request, again);
+  if (door.isClosed) throw new Error('this fetch is closed: it takes no more calls');
+  const headers = headersOf(request);
+  const own = optionsOf(door, headers, text);
+  const sent = upstreamHeaders(headers);
+  const url = withoutPassword(request.url, sent);
+
+  const key = isRetry(headers) ? keyOf(url, sent, text) : undefined;
+  const failure = key === undefined ? undefined : door.repeats.find(key);
+  if (failure) {
+    door.warn(REPEATED);
+    return new Promise((resolve, reject) => failure.settle(resolve, reject));
+  }
+  return new Promise((resolve, reject) => {
+    const started = new FetchCall(
+      {
+        door,
+        request,
+        endpoint,
+        url,
+        passOn: () => passOn(door, request, again),
+        keep: (settled) => door.repeats.keep(key ?? keyOf(url, sent, text), settled),
+        leftWaiting: () => door.hasFallback(own.openpipe) && door.warn(LEFT),
+      },
+      resolve,
+      reject,
+    );
+    const options = {
+      ...own,
+      endpoint,
+      request: { url, headers: sent },
+      patience: patienceOf(headers),
+      commitLast: true,
+      wireEvents: true,
+    };
+    started.start(door.side, text, JSON.stringify(options));
+  });
+}
+
+/** What came with the call: in its header, and in its body as far as that is allowed. @param {Door} door @param {[string, string][]} headers @param {string} text */
+function optionsOf(door, headers, text) {
+  const told = header(headers, OPTIONS_HEADER);
+  const inBody = openpipeOfBody(text, door.options.allowInBody, door.warn);
+  if (told === undefined && inBody === undefined) return { openpipe: undefined };
+  return readOwn({ ...inBody, ...(told === undefined ? {} : parseHeader(told)) }, door.warn);
+}
+
+/** How long an SDK waits for the whole call, in milliseconds; it tells in whole seconds. @param {[string, string][]} headers */
+function patienceOf(headers) {
+  const seconds = Number(header(headers, 'x-stainless-timeout'));
+  return seconds > 0 ? seconds * 1000 : undefined;
+}
+
+/**
+ * Sends what is not ours, as it was given, but for our own header and a body that was read.
+ * @param {Door} door @param {Request} request @param {unknown} again @returns {Promise<Response>}
+ */
+async function passOn(door, { input, init }, again) {
+  const { fetch } = door;
+  const headers = headersOf(/** @type {any} */ ({ input, init }));
+  const hasOptions = header(headers, OPTIONS_HEADER) !== undefined;
+  if (!hasOptions && again === undefined) return init === undefined ? fetch(input) : fetch(input, init);
+  const changed = { ...init };
+  if (hasOptions) changed.headers = headers.filter(([name]) => name !== OPTIONS_HEADER);
+  if (again !== undefined) Object.assign(changed, { body: again, duplex: 'half' });
+  // A request whose body was read cannot be given once more.
+  if (!isRequest(input) || again === undefined) return fetch(input, changed);
+  const { method, signal, redirect, url } = /** @type {any} */ (input);
+  return fetch(url, { method, signal, redirect, headers, ...changed });
+}
+
+module.exports = { createFetch };

@@ -1,0 +1,82 @@
+'use strict';
+/** What one `createFetch` keeps from call to call. */
+
+const native = require('../native/native.js');
+const { readEnv } = require('../native/environment.js');
+const { OPENPIPE_URL } = require('../openpipe-client/openpipe-client.js');
+const reports = require('../reports/reports.js');
+const { warn } = require('../sdk/warnings.js');
+const { Repeats } = require('./repeats.js');
+const { readOptions } = require('./options.js');
+
+const MISSING_OPENPIPE_KEY =
+  'there is no OpenPipe key: set the environment variable OPENPIPE_API_KEY, or the option `apiKey` of createFetch';
+
+/** @typedef {{ create(body: string, options: string | null): number }} Side */
+
+class Door {
+  /** @type {Set<string>} */ #warned = new Set();
+  /** @type {Side | undefined} */ #side;
+
+  /** @param {any} given */
+  constructor(given) {
+    /** Where warnings go, as in the SDK. */
+    this.logging = { logger: given?.logger, logLevel: given?.logLevel };
+    /** Warns once. @type {(message: string) => void} */
+    this.warn = (message) => {
+      if (this.#warned.has(message)) return;
+      this.#warned.add(message);
+      warn(this.logging, message);
+    };
+    this.options = readOptions(given, this.warn);
+    /** What is not ours goes there. */
+    this.fetch = this.options.fetch ?? globalThis.fetch;
+    this.repeats = new Repeats();
+    this.isClosed = false;
+    this.apiKey = this.options.apiKey ?? readEnv('OPENPIPE_API_KEY');
+    this.baseUrl = (this.options.baseUrl ?? readEnv('OPENPIPE_BASE_URL') ?? OPENPIPE_URL).replace(/\/+$/, '');
+    reports.start(this.logging);
+  }
+
+  /** The native side, made with the first call. @returns {Side} */
+  get side() {
+    this.#side ??= this.#makeSide();
+    return this.#side;
+  }
+
+  #makeSide() {
+    const { apiKey, baseUrl, options } = this;
+    return native.nativeCompletions(
+      JSON.stringify({
+        // Each call brings a request of its own in place of this.
+        openai: { baseUrl: 'http://request.invalid', headers: [] },
+        openpipeUrl: baseUrl,
+        reportUrl: apiKey ? `${baseUrl}/report` : undefined,
+        openpipeKey: apiKey,
+        openpipeMissingKey: apiKey ? undefined : MISSING_OPENPIPE_KEY,
+        timeout: options.timeout,
+        maxRetries: options.maxRetries,
+        defaults: options.defaults,
+      }),
+    );
+  }
+
+  /** Whether a call has another target to move on to. @param {{ fallback?: unknown[] | undefined } | undefined} own */
+  hasFallback(own) {
+    return (own?.fallback ?? this.options.defaults.fallback ?? []).length > 0;
+  }
+
+  /** Delivers the reports that are queued. */
+  flush() {
+    return reports.flush();
+  }
+
+  /** Takes no more calls, delivers the reports that are queued, and lets go of everything native. */
+  async close() {
+    this.isClosed = true;
+    this.#side = undefined;
+    await reports.flush();
+  }
+}
+
+module.exports = { Door };

@@ -1,0 +1,124 @@
+'use strict';
+/** The options of `createFetch` and those of one call, checked before any traffic. */
+
+const { milliseconds, readCallOptions, readClientOptions, retries } = require('../sdk/arguments.js');
+const native = require('../native/native.js');
+
+/** What only this door has; everything else is an option of `openpipe`. */
+const OWN = ['timeout', 'maxRetries', 'fetch', 'match', 'onFailure', 'headers', 'allowInBody', 'logger', 'logLevel'];
+
+/** The numbers that the SDK's own transports have, as JavaScript clients. */
+const TRANSPORTS = 2;
+
+/** @typedef {ReturnType<typeof readOptions>} FetchOptions */
+
+/** @param {unknown} given @param {(message: string) => void} warn */
+function readOptions(given, warn) {
+  if (given !== undefined && (typeof given !== 'object' || given === null || Array.isArray(given)))
+    throw new TypeError(`the options of createFetch must be an object, got ${given === null ? 'null' : typeof given}`);
+  /** @type {any} */
+  const own = {};
+  /** @type {any} */
+  const openpipe = {};
+  for (const [name, value] of Object.entries(given ?? {})) (OWN.includes(name) ? own : openpipe)[name] = value;
+  const clients = Array(TRANSPORTS);
+  const read = readClientOptions(openpipe, { clients, warn, nearestName: native.nearestName });
+  refuseClients(clients);
+  return {
+    ...read,
+    timeout: milliseconds('timeout', own.timeout),
+    maxRetries: retries('maxRetries', own.maxRetries),
+    fetch: functionOf('fetch', own.fetch),
+    match: functionOf('match', own.match),
+    rejects: choice('onFailure', own.onFailure, ['resolve', 'reject']) === 'reject',
+    marks: flag('headers', own.headers) ?? true,
+    allowInBody: allowed(own.allowInBody ?? false),
+  };
+}
+
+/**
+ * The options that came with a call.
+ * @param {any} given @param {(message: string) => void} warn
+ */
+function readOwn(given, warn) {
+  const { timeout, maxRetries, ...openpipe } = given;
+  const clients = Array(TRANSPORTS);
+  const read = readCallOptions(openpipe, { clients, warn, nearestName: native.nearestName });
+  refuseClients(clients);
+  return {
+    timeout: milliseconds('timeout', timeout),
+    maxRetries: retries('maxRetries', maxRetries),
+    openpipe: read?.options,
+  };
+}
+
+/** The header `x-openpipe`. @param {string} text @returns {object} */
+function parseHeader(text) {
+  let parsed;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    // Whatever it is, it may hold what should not be repeated.
+  }
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
+    throw new TypeError('the header `x-openpipe` must be a JSON object');
+  return parsed;
+}
+
+/**
+ * The `openpipe` of a body, as far as it is allowed to say something.
+ * @param {string} text @param {FetchOptions['allowInBody']} allowInBody @param {(message: string) => void} warn
+ * @returns {object | undefined}
+ */
+function openpipeOfBody(text, allowInBody, warn) {
+  if (!text.includes('openpipe"')) return undefined;
+  let body;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (!Object.hasOwn(body, 'openpipe') || body.openpipe === null) return undefined;
+  if (allowInBody === true) return body.openpipe;
+  const own = typeof body.openpipe === 'object' ? Object.entries(body.openpipe) : [];
+  const taken = own.filter(([name]) => allowInBody !== false && allowInBody.includes(name));
+  if (taken.length < own.length || own.length === 0)
+    warn('a body brought `openpipe`, which is not allowed there (`allowInBody`): it was taken out and ignored');
+  return taken.length > 0 ? Object.fromEntries(taken) : undefined;
+}
+
+/** @param {unknown[]} clients */
+function refuseClients(clients) {
+  if (clients.length > TRANSPORTS)
+    throw new TypeError('`client` and `fallbackClient` have no place in createFetch: name an upstream instead');
+}
+
+/** @param {string} option @param {unknown} value @returns {((...given: any[]) => any) | undefined} */
+function functionOf(option, value) {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== 'function') throw new TypeError(`\`${option}\` must be a function, got ${typeof value}`);
+  return /** @type {any} */ (value);
+}
+
+/** @param {string} option @param {unknown} value @param {string[]} choices */
+function choice(option, value, choices) {
+  if (value === undefined || value === null) return undefined;
+  if (!choices.includes(/** @type {string} */ (value)))
+    throw new TypeError(`\`${option}\` must be ${choices.map((each) => `"${each}"`).join(' or ')}`);
+  return value;
+}
+
+/** @param {string} option @param {unknown} value */
+function flag(option, value) {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== 'boolean') throw new TypeError(`\`${option}\` must be true or false, got ${typeof value}`);
+  return value;
+}
+
+/** @param {unknown} value @returns {boolean | string[]} */
+function allowed(value) {
+  if (typeof value === 'boolean' || Array.isArray(value)) return value;
+  throw new TypeError('`allowInBody` must be true, false or an array of names of per-call options');
+}
+
+module.exports = { openpipeOfBody, parseHeader, readOptions, readOwn };

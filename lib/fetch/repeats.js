@@ -1,0 +1,76 @@
+'use strict';
+/**
+ * An SDK's own retries would run the whole chain again: a body that comes again soon after its failure, by such a retry,
+ * gets that failure again (contract.md, section 11).
+ */
+
+const { createHash } = require('node:crypto');
+const { setTimeout } = require('node:timers');
+
+const native = require('../native/native.js');
+const { header } = require('./request.js');
+
+/** How long a failure is kept, in milliseconds. */
+const KEPT = 2000;
+/** At most so many are kept, and of so many characters in all. */
+const MAX_FAILURES = 64;
+const MAX_CHARACTERS = 4 * 1024 * 1024;
+
+/** How a failed call was settled. @typedef {{ settle(resolve: (response: Response) => void, reject: (error: unknown) => void): void, size: number }} Settled */
+
+class Repeats {
+  /** The failures of the last two seconds, the oldest first. @type {Map<string, Settled & { until: number }>} */ #failures =
+    new Map();
+  #characters = 0;
+  /** @type {NodeJS.Timeout | undefined} */ #timer;
+
+  /** @param {string} key @param {Settled} settled */
+  keep(key, settled) {
+    this.#delete(key);
+    this.#forget(performance.now());
+    this.#failures.set(key, { ...settled, until: performance.now() + KEPT });
+    this.#characters += settled.size;
+    for (const oldest of this.#failures.keys()) {
+      if (this.#failures.size <= MAX_FAILURES && this.#characters <= MAX_CHARACTERS) break;
+      this.#delete(oldest);
+    }
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#forget(performance.now());
+    }, KEPT).unref();
+  }
+
+  /** The failure that a repeated request gets again. @param {string} key @returns {Settled | undefined} */
+  find(key) {
+    const failure = this.#failures.get(key);
+    return failure && failure.until > performance.now() ? failure : undefined;
+  }
+
+  /** @param {number} now */
+  #forget(now) {
+    for (const [key, { until }] of this.#failures) if (until <= now) this.#delete(key);
+  }
+
+  /** @param {string} key */
+  #delete(key) {
+    this.#characters -= this.#failures.get(key)?.size ?? 0;
+    this.#failures.delete(key);
+  }
+}
+
+/** Whether a request says that its SDK has sent it before. @param {[string, string][]} headers */
+function isRetry(headers) {
+  return Number(header(headers, 'x-stainless-retry-count')) > 0;
+}
+
+/** What tells a request from others: where it goes, who asks, and what. @param {string} url @param {[string, string][]} headers @param {string} body */
+function keyOf(url, headers, body) {
+  // Other headers may differ from try to try.
+  const own = headers.filter(([name]) => native.isCredential(name));
+  return createHash('sha256')
+    .update(JSON.stringify([url, own]))
+    .update(body)
+    .digest('base64');
+}
+
+module.exports = { Repeats, isRetry, keyOf };

@@ -1,0 +1,105 @@
+'use strict';
+/** Reads a request as `fetch` would: `init` goes before a `Request`'s own members. */
+
+/** Headers that belong to the bytes of a request as they were going to be sent, or to its connection. */
+const FRAMING = new Set([
+  'connection', 'content-length', 'expect', 'host', 'keep-alive', 'proxy-connection', 'te', 'trailer',
+  'transfer-encoding', 'upgrade',
+]); // prettier-ignore
+
+/** Options of one call, as JSON. Never leaves the process. */
+const OPTIONS_HEADER = 'x-openpipe';
+
+/** What can be given to `fetch` in `init` that only `fetch` itself can honour. */
+const TRANSPORT_MEMBERS = ['dispatcher', 'agent', 'client', 'proxy'];
+
+/**
+ * @typedef {object} Request
+ * @property {unknown} input As it was given.
+ * @property {any} init As it was given.
+ * @property {string} url
+ * @property {string} method
+ * @property {unknown} body
+ * @property {AbortSignal | undefined} signal
+ * @property {string | undefined} redirect
+ */
+
+/** @param {any} input */
+function isRequest(input) {
+  return typeof input === 'object' && input !== null && typeof input.url === 'string';
+}
+
+/** @param {any} input @param {any} init @returns {Request} */
+function readRequest(input, init) {
+  const given = init ?? {};
+  const own = isRequest(input) ? input : undefined;
+  return {
+    input,
+    init,
+    url: own ? own.url : String(input),
+    method: String(given.method ?? own?.method ?? 'GET'),
+    body: given.body ?? own?.body,
+    signal: given.signal === undefined ? own?.signal : (given.signal ?? undefined),
+    redirect: given.redirect ?? own?.redirect,
+  };
+}
+
+/**
+ * The headers of a request as pairs, with names in small letters.
+ * @param {Request} request @returns {[string, string][]}
+ */
+function headersOf({ input, init }) {
+  const given = init?.headers ?? (isRequest(input) ? /** @type {any} */ (input).headers : undefined);
+  if (given === undefined || given === null) return [];
+  const rows = typeof given[Symbol.iterator] === 'function' ? [...given] : Object.entries(given);
+  return rows.map(([name, value]) => [String(name).toLowerCase(), String(value)]);
+}
+
+/** Those of a request's headers that go to an upstream. @param {[string, string][]} headers */
+function upstreamHeaders(headers) {
+  const own = headers.filter(([name]) => name !== OPTIONS_HEADER && !FRAMING.has(name));
+  if (!own.some(([name]) => name === 'content-type')) own.push(['content-type', 'application/json']);
+  return own;
+}
+
+/** The last value of a header. @param {[string, string][]} headers @param {string} name @returns {string | undefined} */
+function header(headers, name) {
+  return headers.findLast(([each]) => each === name)?.[1];
+}
+
+/** Whether only `fetch` itself can send it as it was asked to. @param {any} init */
+function needsFetch(init) {
+  return init !== undefined && init !== null && TRANSPORT_MEMBERS.some((name) => isGiven(init[name]));
+}
+
+/** @param {unknown} value */
+function isGiven(value) {
+  return value !== undefined && value !== null;
+}
+
+/**
+ * Takes user and password out of a URL; they go as `Basic` where nothing else says who asks.
+ * @param {string} text @param {[string, string][]} headers @returns {string}
+ */
+function withoutPassword(text, headers) {
+  if (!text.includes('@')) return text;
+  const url = new URL(text);
+  if (url.username === '' && url.password === '') return text;
+  const user = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+  if (header(headers, 'authorization') === undefined)
+    headers.push(['authorization', `Basic ${Buffer.from(user).toString('base64')}`]);
+  url.username = '';
+  url.password = '';
+  return url.href;
+}
+
+module.exports = {
+  OPTIONS_HEADER,
+  header,
+  headersOf,
+  isRequest,
+  needsFetch,
+  readRequest,
+  upstreamHeaders,
+  withoutPassword,
+};

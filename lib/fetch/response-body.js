@@ -1,0 +1,167 @@
+'use strict';
+/** The body of a streamed `Response`: the text of server-sent events, handed out as it is read. */
+
+const native = require('../native/native.js');
+
+/** Bytes that are given back to the window at once, so that not every read costs a call. */
+const GIVE_BACK_BYTES = 64 * 1024;
+
+const encoder = new TextEncoder();
+
+/**
+ * Where the call finds the source of its body. Only a reader that waits holds the source, so that a response which is dropped
+ * unread is collected and its connection closed.
+ */
+class BodySeat {
+  constructor() {
+    /** @type {EventSource | undefined} */
+    this.waiting = undefined;
+    /** @type {WeakRef<EventSource> | undefined} */
+    this.weak = undefined;
+  }
+
+  /** @returns {EventSource | undefined} */
+  get source() {
+    return this.waiting ?? this.weak?.deref();
+  }
+}
+
+/** The underlying source of a body's `ReadableStream`. */
+class EventSource {
+  /** @param {number} call @param {BodySeat} seat @param {() => void} onLeave Called when the reader leaves before the end. */
+  constructor(call, seat, onLeave) {
+    this.type = /** @type {const} */ ('bytes');
+    this.call = call;
+    this.seat = seat;
+    seat.weak = new WeakRef(this);
+    this.onLeave = onLeave;
+    /** What came and was not read. @type {{ text: string, bytes: number }[]} */
+    this.texts = [];
+    /** The reader took so many bytes that the window does not know of. */
+    this.owed = 0;
+    /** @type {(() => void) | undefined} */
+    this.pulled = undefined;
+    this.hasEnded = false;
+    /** @type {{ error: unknown } | undefined} */
+    this.failure = undefined;
+    /** @type {ReadableByteStreamController} */
+    this.controller = /** @type {any} */ (undefined);
+  }
+
+  /** @param {any} controller */
+  start(controller) {
+    this.controller = controller;
+  }
+
+  /** Events came. @param {string} text @param {number} bytes */
+  push(text, bytes) {
+    if (this.hasEnded) return;
+    this.texts.push({ text, bytes });
+    this.#answer();
+  }
+
+  /** The stream has ended; what came before is still handed out. @param {string} last What stands at its end. @param {{ error: unknown }} [failure] */
+  end(last, failure) {
+    if (this.hasEnded) return;
+    if (last !== '') this.texts.push({ text: last, bytes: 0 });
+    this.hasEnded = true;
+    this.failure = failure;
+    this.#answer();
+  }
+
+  /** Ends the body at once, whatever came before. @param {unknown} error */
+  fail(error) {
+    this.texts = [];
+    this.hasEnded = true;
+    this.failure = { error };
+    this.controller.error(error);
+    this.#settle();
+  }
+
+  /** @returns {Promise<void> | undefined} */
+  pull() {
+    if (this.#handOut()) return undefined;
+    return new Promise((resolve) => {
+      this.pulled = resolve;
+      this.seat.waiting = this;
+      native.holdProcess();
+    });
+  }
+
+  cancel() {
+    this.texts = [];
+    this.#settle();
+    if (!this.hasEnded) this.onLeave();
+    this.hasEnded = true;
+  }
+
+  #answer() {
+    if (this.pulled && this.#handOut()) this.#settle();
+  }
+
+  /** Whoever waits has something. */
+  #settle() {
+    const { pulled } = this;
+    if (!pulled) return;
+    this.pulled = undefined;
+    this.seat.waiting = undefined;
+    native.releaseProcess();
+    pulled();
+  }
+
+  /** Gives the reader everything that is there; `false` where that is nothing. */
+  #handOut() {
+    if (this.texts.length > 0) {
+      const text = this.texts.length === 1 ? this.texts[0]?.text : this.texts.map((each) => each.text).join('');
+      const bytes = this.texts.reduce((sum, each) => sum + each.bytes, 0);
+      this.texts = [];
+      this.controller.enqueue(encoder.encode(text));
+      this.#owe(bytes);
+      // An error would throw away what was just given, and not been read.
+      if (this.hasEnded && !this.failure) this.#close();
+      return true;
+    }
+    if (!this.hasEnded) return false;
+    if (this.failure) this.controller.error(this.failure.error);
+    else this.#close();
+    return true;
+  }
+
+  #close() {
+    this.controller.close();
+    // A reader with a buffer of its own waits until it is told that nothing more comes into it.
+    this.controller.byobRequest?.respond(0);
+  }
+
+  /** @param {number} bytes */
+  #owe(bytes) {
+    this.owed += bytes;
+    if (this.owed < GIVE_BACK_BYTES || this.hasEnded) return;
+    native.consumed(this.call, this.owed);
+    this.owed = 0;
+  }
+}
+
+/** What is left to do for a body that nobody can read any more. */
+const dropped = new FinalizationRegistry((/** @type {() => void} */ close) => close());
+
+/**
+ * Calls `close` when a source has been dropped. `close` must not hold it.
+ * @param {EventSource} source @param {() => void} close
+ */
+function whenDropped(source, close) {
+  dropped.register(source, close, source);
+}
+
+/** @param {EventSource} source */
+function forgetDropped(source) {
+  dropped.unregister(source);
+}
+
+/** @param {EventSource} source */
+function bodyOf(source) {
+  // Nothing is read ahead: what is not read stays with the upstream.
+  return new ReadableStream(source, { highWaterMark: 0 });
+}
+
+module.exports = { BodySeat, EventSource, bodyOf, forgetDropped, whenDropped };

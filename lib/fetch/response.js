@@ -1,0 +1,103 @@
+'use strict';
+/** The `Response` of a call: the serving upstream's, with what became of the call beside it. */
+
+const { STATUS_CODES } = require('node:http');
+
+const { defineOpenpipe } = require('../call/answer.js');
+const native = require('../native/native.js');
+
+/** @typedef {import('../call/answer.js').Meta} Meta */
+
+/** What was said of the bytes on the wire does not hold for a body that was decoded or written anew. */
+const WIRE_HEADERS = ['content-encoding', 'content-length', 'transfer-encoding'];
+/** Statuses whose response has no body. */
+const WITHOUT_BODY = [204, 205, 304];
+/** The longest `x-openpipe-attempts`, in bytes. */
+const MAX_ATTEMPTS_BYTES = 2048;
+/** The longest text within it, once it has to be shortened. */
+const MAX_NAME = 64;
+
+/**
+ * What a response is made of.
+ * @typedef {object} Parts
+ * @property {number} status
+ * @property {[string, string][]} headers
+ * @property {string | ReadableStream} body
+ * @property {string} url Where it came from.
+ * @property {boolean} redirected
+ * @property {Meta} meta
+ * @property {boolean} marks Whether headers say what became of the call.
+ * @property {() => object} openpipe
+ */
+
+/** @param {Parts} parts */
+function responseOf({ status, headers: given, body, url, redirected, meta, marks, openpipe }) {
+  const headers = new Headers(given);
+  for (const name of WIRE_HEADERS) headers.delete(name);
+  if (marks) {
+    headers.set('x-openpipe-served-by', meta.servedBy);
+    headers.set('x-openpipe-model', encoded(meta.model));
+    headers.set('x-openpipe-attempts', attemptsText(meta.attempts));
+  }
+  const init = { status, statusText: STATUS_CODES[status] ?? '', headers };
+  const response = new Response(WITHOUT_BODY.includes(status) ? null : body, init);
+  return dressed(response, { url: shownUrl(url), redirected, openpipe });
+}
+
+/**
+ * A response that says where it came from and what became of its call, and whose clones do so too.
+ * @param {Response} response @param {{ url: string, redirected: boolean, openpipe: () => object }} own
+ */
+function dressed(response, own) {
+  Object.defineProperties(response, {
+    url: { value: own.url, configurable: true },
+    redirected: { value: own.redirected, configurable: true },
+    clone: { value: () => dressed(Response.prototype.clone.call(response), own), configurable: true, writable: true },
+  });
+  defineOpenpipe(response, own.openpipe);
+  return response;
+}
+
+/** A URL without user, password, and what in its query proves who asks. @param {string} text */
+function shownUrl(text) {
+  if (!/[@?#]/.test(text) || !URL.canParse(text)) return text;
+  const url = new URL(text);
+  url.username = '';
+  url.password = '';
+  url.hash = '';
+  const secrets = [...url.searchParams.keys()].filter((name) => native.isCredential(name));
+  for (const name of secrets) url.searchParams.delete(name);
+  return url.href;
+}
+
+/** @param {string} model Half of a surrogate pair has no encoding. */
+function encoded(model) {
+  return encodeURIComponent(/** @type {any} */ (model).toWellFormed());
+}
+
+/** The attempts as JSON in ASCII; where they are too many or too long, without what matters least. @param {Meta['attempts']} attempts */
+function attemptsText(attempts) {
+  const whole = asciiJson(attempts);
+  if (whole.length <= MAX_ATTEMPTS_BYTES) return whole;
+  const short = attempts.map(({ upstream, model, outcome, tries, status, durationMs }) => ({
+    upstream: cut(upstream),
+    model: cut(model),
+    ...{ outcome, tries, status, durationMs },
+  }));
+  // The last ones say how the call ended.
+  while (asciiJson(short).length > MAX_ATTEMPTS_BYTES) short.shift();
+  return asciiJson(short);
+}
+
+/** @param {string} text */
+function cut(text) {
+  return text.length > MAX_NAME ? `${text.slice(0, MAX_NAME - 1)}…` : text;
+}
+
+/** @param {unknown} value */
+function asciiJson(value) {
+  const escape = (/** @type {string} */ unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return JSON.stringify(value).replace(/[\u007f-\uffff]/g, escape);
+}
+
+module.exports = { responseOf };
