@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use futures_util::FutureExt;
+use openpipe_core::endpoint::Merge;
 use openpipe_core::engine::{self, Attempt, Observer, Outcome, Trail};
 use openpipe_core::failure::{Failure, Head};
 use openpipe_core::in_place::{give_way, in_place};
@@ -15,7 +16,6 @@ use openpipe_core::plan::{self, Plan, PlanError, Target, Via};
 use openpipe_core::report::{self, Came, Report, ReportEndpoint, Reporter};
 use openpipe_core::stream::EventStream;
 use openpipe_core::stream::delta::Event;
-use openpipe_core::stream::merge::Merge;
 use openpipe_core::text::body::RequestBody;
 use openpipe_core::upstream::http::HttpUpstream;
 use openpipe_core::upstream::{Completion, Upstream, Upstreams};
@@ -243,7 +243,7 @@ impl Task {
         let target = plan.targets.get(trail.last);
         let mut record = StreamRecord { trail, merge: None, reports: None };
         if let Some((target, reports)) = target.zip(reports).filter(|(target, _)| reported(target)) {
-            record.merge = Some(Merge::default());
+            record.merge = Some(plan.endpoint.merge());
             record.reports = Some((reports, target));
         }
         let meta = json(&self.meta(plan, &record.trail, Some(stream.head()), None));
@@ -263,7 +263,7 @@ impl Task {
                     // All events of a stream that was held until its end come at once.
                     in_place(bytes, || {
                         if let Some(merge) = &mut record.merge {
-                            events.iter().for_each(|event| merge.add_event(event));
+                            events.iter().for_each(|event| merge.add(event));
                         }
                         if is_clients {
                             let count = events.len().to_string();
@@ -381,7 +381,7 @@ impl Reports<'_> {
 /// A stream that was handed over, as it will be reported: also when its reader leaves and the task is dropped.
 struct StreamRecord<'a> {
     trail: Trail,
-    merge: Option<Merge>,
+    merge: Option<Box<dyn Merge>>,
     reports: Option<(&'a Reports<'a>, &'a Target)>,
 }
 
@@ -395,9 +395,9 @@ impl StreamRecord<'_> {
     fn report(&mut self, failure: Option<&Failure>, complete: bool) {
         let Some((reports, target)) = self.reports.take() else { return };
         let Some(attempt) = self.trail.attempts.last() else { return };
-        let merge = self.merge.take().unwrap_or_default();
-        let is_cut = merge.is_cut();
-        let so_far = merge.finish();
+        let merge = self.merge.take();
+        let is_cut = merge.as_ref().is_some_and(|merge| merge.is_cut());
+        let so_far = merge.and_then(Merge::finish);
         let came = match (failure, so_far.as_deref()) {
             (Some(failure), so_far) => Came::Failure(failure, so_far),
             (None, Some(so_far)) if complete && is_cut => Came::Cut(so_far),

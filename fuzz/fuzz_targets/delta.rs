@@ -6,7 +6,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use openpipe_core::endpoint::chat;
-use openpipe_core::stream::merge::Merge;
+use openpipe_core::endpoint::Merge as _;
+use openpipe_core::endpoint::chat::merge::{Merge, Shape};
 use openpipe_core::stream::delta::{Event, News, Templates};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -61,11 +62,11 @@ impl Reader {
 
 fn same_events<'a>(events: impl IntoIterator<Item = &'a str>) {
     let (mut templates, mut reader) = (Templates::default(), Reader::default());
-    let (mut whole, mut by_news) = (Merge::default(), Merge::default());
+    let (mut whole, mut by_news) = (Merge::new(Shape::Delta), Merge::new(Shape::Delta));
     for data in events {
         let Some(event) = event(&mut templates, data) else { break };
-        whole.add(data);
-        by_news.add_event(&event);
+        whole.add_chunk(data);
+        by_news.add(&event);
         let mut told = String::new();
         event.tell(&mut told);
         assert!(serde_json::from_str::<&RawValue>(&told).is_ok(), "{told}");
@@ -77,7 +78,7 @@ fn same_events<'a>(events: impl IntoIterator<Item = &'a str>) {
             _ => {}
         }
     }
-    assert_eq!(whole.finish(), by_news.finish());
+    assert_eq!(whole.completion(), by_news.completion());
 }
 
 fuzz_target!(|input: &str| {

@@ -4,14 +4,14 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use openpipe_core::stream::merge::Merge;
+use openpipe_core::endpoint::chat::merge::{Merge, Shape};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 fn merged<'a>(chunks: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let mut merge = Merge::default();
-    chunks.into_iter().for_each(|chunk| merge.add(chunk));
-    merge.finish()
+    let mut merge = Merge::new(Shape::Delta);
+    chunks.into_iter().for_each(|chunk| merge.add_chunk(chunk));
+    merge.completion()
 }
 
 fn chunk(index: usize, delta: Value, finish_reason: Value) -> String {

@@ -1,8 +1,9 @@
 //! What is measured, by `cargo bench` and by the guard: the shapes and sizes of real traffic, the same in every run.
 
+use openpipe_core::endpoint::Endpoint;
 use openpipe_core::endpoint::chat;
+use openpipe_core::endpoint::chat::merge::{Merge, Shape};
 use openpipe_core::stream::delta::{Event, News, Templates};
-use openpipe_core::stream::merge;
 use openpipe_core::stream::sse::{Decoder, SseEvent};
 use openpipe_core::text::json;
 use serde_json::{Value, json};
@@ -116,16 +117,16 @@ pub(crate) fn told(chunks: Vec<String>) -> String {
 /// Merges a stream's chunks.
 #[must_use]
 pub(crate) fn merged(chunks: &[String]) -> Option<String> {
-    let mut merge = merge::Merge::default();
-    chunks.iter().for_each(|chunk| merge.add(chunk));
-    merge.finish()
+    let mut merge = Merge::new(Shape::Delta);
+    chunks.iter().for_each(|chunk| merge.add_chunk(chunk));
+    merge.completion()
 }
 
 /// Merges a stream's chunks, of which it is known what is new in them.
 #[must_use]
 pub(crate) fn merged_events(events: &[Event]) -> Option<String> {
-    let mut merge = merge::Merge::default();
-    events.iter().for_each(|event| merge.add_event(event));
+    let mut merge = Endpoint::ChatCompletions.merge();
+    events.iter().for_each(|event| merge.add(event));
     merge.finish()
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::failure::{Failure, Head, Kind};
-use crate::stream::delta::News;
+use crate::stream::delta::{Event, News};
 use crate::stream::sse::SseEvent;
 use crate::text::json::Members;
 
@@ -83,6 +83,17 @@ impl Endpoint {
         match self {
             Self::ChatCompletions | Self::Completions | Self::Responses => crate::options::MAX_RESPONSE_BYTES,
             Self::Embeddings => 4 * crate::options::MAX_RESPONSE_BYTES,
+        }
+    }
+
+    /// What merges the events of a stream into the answer that they would have been, for its report.
+    #[must_use]
+    pub fn merge(self) -> Box<dyn Merge> {
+        match self {
+            Self::ChatCompletions | Self::Responses | Self::Embeddings => {
+                Box::new(chat::merge::Merge::new(chat::merge::Shape::Delta))
+            }
+            Self::Completions => Box::new(chat::merge::Merge::new(chat::merge::Shape::Text)),
         }
     }
 
@@ -204,6 +215,18 @@ pub trait Tracker: Send {
 
     /// The usage that the stream has told, as JSON text.
     fn usage(&self) -> Option<&str>;
+}
+
+/// Merges the events of one stream.
+pub trait Merge: Send {
+    /// Adds the next event.
+    fn add(&mut self, event: &Event);
+
+    /// Whether so much came that the end is missing.
+    fn is_cut(&self) -> bool;
+
+    /// The answer as JSON text, or `None` where nothing came.
+    fn finish(self: Box<Self>) -> Option<String>;
 }
 
 /// Whether an event's data is `[DONE]`: begins with it, after blanks and a quote. Some servers add a NUL or more.

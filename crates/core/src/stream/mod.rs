@@ -3,7 +3,6 @@
 //! endpoint's tracker.
 
 pub mod delta;
-pub mod merge;
 pub mod sse;
 
 use std::collections::VecDeque;

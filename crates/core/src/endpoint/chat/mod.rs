@@ -3,8 +3,10 @@
 mod arguments;
 pub mod finish;
 pub mod members;
+pub mod merge;
 mod signs;
 mod tracker;
+mod tree;
 
 use serde_json::value::RawValue;
 

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::endpoint::Merge as _;
 use crate::endpoint::chat;
 use crate::stream::delta::Templates;
 
@@ -18,11 +19,11 @@ fn events(chunks: &[String]) -> Vec<Event> {
 
 /// Merges the chunks one by one, and as the events of a stream; whether the last one was merged by its texts alone.
 fn merged_both_ways(chunks: &[String]) -> (Option<String>, Option<String>, bool) {
-    let (mut whole, mut by_texts) = (Merge::default(), Merge::default());
-    chunks.iter().for_each(|chunk| whole.add(chunk));
-    events(chunks).iter().for_each(|event| by_texts.add_event(event));
+    let (mut whole, mut by_texts) = (Merge::new(Shape::Delta), Merge::new(Shape::Delta));
+    chunks.iter().for_each(|chunk| whole.add_chunk(chunk));
+    events(chunks).iter().for_each(|event| by_texts.add(event));
     let knows_ways = by_texts.ways.is_some();
-    (whole.finish(), by_texts.finish(), knows_ways)
+    (whole.completion(), by_texts.completion(), knows_ways)
 }
 
 /// Chunks that differ by their content, with more in the chunk, the choice and the delta.
@@ -46,6 +47,8 @@ fn chunks_that_are_alike_are_merged_by_their_texts() {
         ),
         alike("", r#","content_filter_results":{"hate":{"filtered":false}}"#, r#","refusal":"no","tool_calls":[]"#),
         alike("", "", r#","tool_calls":[{"index":2,"function":{"arguments":"x"}}]"#),
+        alike("", "", r#","tool_calls":[{"function":{"arguments":"x"}}]"#),
+        alike(r#","citations":["https://a.example"],"usage":null"#, "", ""),
         // Padding, by a name that is not left out of the completion.
         alike(r#","obfuscatio\u006e":"x""#, "", ""),
     ] {
@@ -60,7 +63,6 @@ fn chunks_that_are_alike_but_add_more_than_their_texts_are_merged_whole() {
     for chunks in [
         alike("", r#","logprobs":{"content":[{"token":"t"}]}"#, ""),
         alike("", "", r#","audio":{"data":"QUJD"}"#),
-        alike("", "", r#","tool_calls":[{"function":{"arguments":"x"}}]"#),
         alike(
             "",
             "",
@@ -90,11 +92,11 @@ fn merged(chunks: &[Value]) -> Value {
 }
 
 fn merged_text(chunks: &[String]) -> String {
-    let mut merge = Merge::default();
+    let mut merge = Merge::new(Shape::Delta);
     for chunk in chunks {
-        merge.add(chunk);
+        merge.add_chunk(chunk);
     }
-    merge.finish().unwrap()
+    merge.completion().unwrap()
 }
 
 fn chunk(choices: Value) -> Value {
@@ -225,26 +227,152 @@ fn a_surrogate_pair_split_over_two_chunks_comes_together() {
 
 #[test]
 fn what_is_no_chunk_changes_nothing() {
-    let mut merge = Merge::default();
+    let mut merge = Merge::new(Shape::Delta);
     for text in ["", "null", "[]", "5", "{"] {
-        merge.add(text);
+        merge.add_chunk(text);
     }
-    assert_eq!(merge.finish(), None);
-    let deep = format!(r#"{{"a":{}1{}}}"#, r#"{"a":"#.repeat(50_000), "}".repeat(50_000));
+    assert_eq!(merge.completion(), None);
+    let deep = format!(r#"{{"choices":[{{"delta":{{"a":{}1{}}}}}]}}"#, r#"{"a":"#.repeat(50_000), "}".repeat(50_000));
     assert!(serde_json::from_str::<&RawValue>(&merged_text(&[deep])).is_ok());
 }
 
 #[test]
-fn more_names_and_indices_than_are_searched_are_kept_without_being_merged() {
-    let names: Vec<String> = (0..300).map(|number| format!(r#""n{number}":{number}"#)).collect();
-    let choices: Vec<String> = (0..300).map(|number| format!(r#"{{"index":{number}}}"#)).collect();
-    let chunk = format!(r#"{{"choices":[{}],{}}}"#, choices.join(","), names.join(","));
+fn no_name_stands_twice_however_many_there_are_and_however_they_are_spelled() {
+    let names: Vec<String> = (0..300).map(|number| format!(r#""n{number}":{}"#, number + 1)).collect();
+    let delta = r#"{"cont\u0065nt":"b","content":"a"}"#;
+    let chunk = format!(r#"{{"choices":[{{"index":0,"delta":{delta}}}],{}}}"#, names.join(","));
     let text = merged_text(&[chunk.clone(), chunk]);
-    // What is searched is merged, what is beyond comes a second time: the work for each name is bounded.
-    assert_eq!(text.matches("\"n").count(), 300 + 45);
-    assert_eq!(text.matches("\"index\"").count(), 300 + 44);
-    let value: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!((value["n0"].clone(), value["n299"].clone()), (json!(0), json!(299)));
+    assert_eq!(text.matches("\"n").count(), 300);
+    assert!(text.contains(r#""content":"baba""#), "{text}");
+}
+
+#[test]
+fn a_million_elements_and_members_are_kept_within_bounds() {
+    let ones = vec!["1"; 1_000_000].join(",");
+    let text = merged_text(&[format!(r#"{{"choices":[{{"delta":{{"x":[{ones}]}}}}]}}"#)]);
+    assert_eq!(text.matches('1').count(), 1_000_000);
+    let mut merge = Merge::new(Shape::Delta);
+    let objects = vec![r#"{"a":1}"#; 1_000_000].join(",");
+    merge.add_chunk(&format!(r#"{{"choices":[{{"delta":{{"x":[{objects}]}}}}]}}"#));
+    assert!(merge.is_cut());
+}
+
+/// What the deltas of one choice come to.
+fn message(deltas: &[Value]) -> Value {
+    let chunks: Vec<Value> = deltas.iter().map(|delta| chunk(json!([{"index": 0, "delta": delta}]))).collect();
+    merged(&chunks)["choices"][0]["message"].clone()
+}
+
+#[test]
+fn a_call_is_a_new_one_by_its_index_or_its_id_and_name() {
+    let named = |index: Option<u64>, id: &str, name: &str, arguments: &str| {
+        let mut call = json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}});
+        if let Some(index) = index {
+            call["index"] = index.into();
+        }
+        json!({"tool_calls": [call]})
+    };
+    let piece = |arguments: &str| json!({"tool_calls": [{"function": {"arguments": arguments}}]});
+    let [a, b] =
+        ["a", "b"].map(|id| json!({"id": id, "type": "function", "function": {"name": id, "arguments": "{}"}}));
+    for deltas in [
+        vec![
+            named(Some(0), "a", "a", "{}"),
+            named(Some(0), "b", "b", "{"),
+            json!({"tool_calls": [{"index": 0, "function": {"arguments": "}"}}]}),
+        ],
+        vec![named(None, "a", "a", "{"), piece("}"), named(None, "b", "b", "{}")],
+        vec![
+            named(None, "a", "a", "{"),
+            named(None, "b", "b", "{}"),
+            json!({"tool_calls": [{"id": "a", "function": {"arguments": "}"}}]}),
+        ],
+        vec![named(Some(0), "a", "a", "{"), named(Some(0), "a", "a", "}"), named(Some(1), "b", "b", "{}")],
+        vec![named(Some(0), "a", "a", "{"), named(Some(0), "", "", "}"), named(Some(1), "b", "b", "{}")],
+    ] {
+        assert_eq!(message(&deltas)["tool_calls"], json!([a, b]), "{deltas:?}");
+    }
+}
+
+#[test]
+fn details_are_known_by_index_and_type() {
+    let detail = |kind: &str, text: &str| json!({"reasoning_details": [{"type": kind, "text": text, "index": 0}]});
+    let merged = message(&[detail("a", "x"), detail("b", "1"), detail("a", "y"), detail("b", "2")]);
+    assert_eq!(
+        merged["reasoning_details"],
+        json!([{"type": "a", "text": "xy", "index": 0}, {"type": "b", "text": "12", "index": 0}])
+    );
+}
+
+#[test]
+fn a_signature_ends_the_thinking_that_it_signs() {
+    let thinking = |part: Value| json!({"thinking_blocks": [part]});
+    let merged = message(&[
+        thinking(json!({"type": "thinking", "thinking": "a"})),
+        thinking(json!({"type": "thinking", "thinking": "b"})),
+        thinking(json!({"type": "thinking", "thinking": "", "signature": "s"})),
+        thinking(json!({"type": "thinking", "thinking": "c"})),
+    ]);
+    assert_eq!(
+        merged["thinking_blocks"],
+        json!([{"type": "thinking", "thinking": "ab", "signature": "s"}, {"type": "thinking", "thinking": "c"}])
+    );
+}
+
+#[test]
+fn what_is_there_is_never_replaced_by_an_empty_value() {
+    let full = json!({"id": "c", "created": 5, "model": "m", "usage": {"total_tokens": 3}, "x": [1], "ok": true,
+        "choices": [{"index": 0, "delta": {"content": "a", "audio": {"id": "au", "expires_at": 7}}, "finish_reason": "stop", "filter": {"hate": {"filtered": false}}}]});
+    let empty = json!({"id": "", "created": 0, "model": null, "usage": {"total_tokens": 0}, "x": [], "ok": null,
+        "choices": [{"index": 0, "delta": {"content": [], "audio": {"id": "", "expires_at": 0}}, "finish_reason": "null", "filter": {}}]});
+    let alone = merged(&[full.clone()]);
+    assert_eq!(merged(&[full.clone(), empty.clone()]), alone);
+    assert_eq!(alone["choices"][0]["filter"], json!({"hate": {"filtered": false}}));
+    // An opening that holds nothing is taken as it is, and replaced by what does.
+    let after = merged(&[empty, full]);
+    for path in ["/id", "/created", "/model", "/usage", "/x", "/choices/0/message", "/choices/0/finish_reason"] {
+        assert_eq!(after.pointer(path), alone.pointer(path), "{path}");
+    }
+}
+
+#[test]
+fn a_chunks_own_message_counts_only_where_no_delta_held_anything() {
+    let whole = json!({"role": "assistant", "content": "Hi"});
+    let of = |choice: Value| merged(&[json!({"choices": [choice]})])["choices"][0].clone();
+    for choice in [
+        json!({"index": 0, "delta": {"role": "assistant", "content": ""}, "message": whole}),
+        json!({"index": 0, "delta": null, "message": whole}),
+        json!({"index": 0, "message": whole}),
+        json!({"index": 0, "delta": {"content": "Hi"}, "message": {"role": "assistant", "content": "H"}, "text": "Hi"}),
+    ] {
+        assert_eq!(of(choice.clone()), json!({"index": 0, "message": whole}), "{choice}");
+    }
+}
+
+#[test]
+fn the_usage_of_a_choice_or_of_groq_is_the_completions_where_it_has_none() {
+    let usage = json!({"total_tokens": 3});
+    let of_choice =
+        merged(&[json!({"choices": [{"index": 0, "delta": {"content": "a"}, "usage": usage}], "usage": null})]);
+    assert_eq!((&of_choice["usage"], of_choice["choices"][0].get("usage")), (&usage, None));
+    let of_groq =
+        merged(&[json!({"choices": [{"index": 0, "delta": {"content": "a"}}], "x_groq": {"id": "r", "usage": usage}})]);
+    assert_eq!((&of_groq["usage"], &of_groq["x_groq"]), (&usage, &json!({"id": "r"})));
+    let own = merged(&[json!({"choices": [{"index": 0, "delta": {}, "usage": {"total_tokens": 9}}], "usage": usage})]);
+    assert_eq!(own["usage"], usage);
+}
+
+#[test]
+fn the_texts_of_completions_are_joined() {
+    let mut merge = Merge::new(Shape::Text);
+    for text in ["a", "", "b"] {
+        merge.add_chunk(&json!({"object": "text_completion", "choices": [{"index": 0, "text": text, "logprobs": {"tokens": [text]}}]}).to_string());
+    }
+    let merged: Value = serde_json::from_str(&merge.completion().unwrap()).unwrap();
+    assert_eq!(
+        merged,
+        json!({"object": "text_completion", "choices": [{"index": 0, "text": "ab", "logprobs": {"tokens": ["a", "", "b"]}}]})
+    );
 }
 
 /// A text cut into pieces at these places.
@@ -296,6 +424,58 @@ proptest! {
     }
 
     #[test]
+    fn a_message_of_any_providers_shape_cut_into_chunks_comes_back(
+        parts in prop::collection::vec((0..3_usize, ".{1,12}"), 0..5),
+        plain in any::<bool>(),
+        reasoning in prop::option::of(".{1,10}"),
+        details in prop::collection::vec((0..2_usize, ".{1,8}"), 0..3),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+    ) {
+        let of = |delta: Value| json!({"id": "c", "created": 1, "citations": ["https://a.example"], "usage": {"total_tokens": 1},
+            "choices": [{"index": 0, "delta": delta, "finish_reason": null}]});
+        let mut chunks = vec![of(json!({"role": "assistant", "content": ""}))];
+        let mut message = serde_json::Map::from_iter([("role".to_owned(), json!("assistant")), ("content".to_owned(), json!(""))]);
+        for (name, text) in reasoning.iter().flat_map(|text| [("reasoning_text", text), ("reasoning_content", text)]) {
+            chunks.extend(pieces(text, &cuts).into_iter().map(|piece| of(Value::from_iter([(name, piece)]))));
+            message.insert(name.into(), json!(text));
+        }
+        for (index, (kind, text)) in details.iter().enumerate() {
+            let kind = ["reasoning.text", "reasoning.summary"][*kind];
+            let detail = |text: &str| json!({"type": kind, "text": text, "format": "f", "index": index});
+            chunks.extend(pieces(text, &cuts).iter().map(|piece| of(json!({"reasoning_details": [detail(piece)]}))));
+            let whole = message.entry("reasoning_details").or_insert_with(|| json!([]));
+            whole.as_array_mut().unwrap().push(detail(text));
+        }
+        // Neighbours of one kind are one part.
+        let mut content: Vec<(usize, String)> = Vec::new();
+        for (kind, text) in &parts {
+            match content.last_mut() {
+                Some((last, whole)) if last == kind && *kind < 2 => whole.push_str(text),
+                _ => content.push((*kind, text.clone())),
+            }
+        }
+        let part = |kind: usize, text: &str| match kind {
+            0 => json!({"type": "text", "text": text}),
+            1 => json!({"type": "thinking", "thinking": [{"type": "text", "text": text}]}),
+            _ => json!({"type": "reference", "reference_ids": [text]}),
+        };
+        for (kind, text) in &content {
+            match kind {
+                0 if plain => chunks.extend(pieces(text, &cuts).into_iter().map(|piece| of(json!({"content": piece})))),
+                2 => chunks.push(of(json!({"content": [part(2, text)]}))),
+                kind => chunks.extend(pieces(text, &cuts).iter().map(|piece| of(json!({"content": [part(*kind, piece)]})))),
+            }
+        }
+        let is_text = (plain || content.is_empty()) && content.iter().all(|(kind, _)| *kind == 0);
+        let whole = if is_text { json!(content.first().map_or("", |(_, text)| text)) } else { content.iter().map(|(kind, text)| part(*kind, text)).collect() };
+        message.insert("content".into(), whole);
+        chunks.push(json!({"id": "", "created": 0, "usage": {"total_tokens": 9}, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}));
+        let expected = json!({"id": "c", "created": 1, "citations": ["https://a.example"], "usage": {"total_tokens": 9},
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]});
+        prop_assert_eq!(merged(&chunks), expected);
+    }
+
+    #[test]
     fn events_come_to_the_same_as_chunks(chunks in prop::collection::vec(
         (0..2_usize, "[a-c]{0,2}", "(,\"content\":(\"[a-c]?\"|1|null))?(,\"refusal\":(\"[a-c]?\"|null))?(,\"tool_calls\":\\[(\\{\"index\":[01],\"function\":\\{\"arguments\":\"[a-c]?\"\\}\\})?\\])?",
             "(,\"obfuscation\":(\"[a-c]?\"|1))?(,\"obfuscation\":\"[a-c]?\")?(,\"data\":\"[a-c]\")?"),
@@ -313,11 +493,11 @@ proptest! {
 
     #[test]
     fn no_chunk_makes_it_panic_or_write_what_is_no_json(chunks in prop::collection::vec("[\\{\\}\\[\\]:,\"a0n-]{0,40}|\\{\"choices\":\\[\\{\"index\":[0-2],\"delta\":\\{\"content\":(\"[a-z]\"|null|5|\\[1\\])\\}\\}\\]\\}", 0..8)) {
-        let mut merge = Merge::default();
+        let mut merge = Merge::new(Shape::Delta);
         for chunk in &chunks {
-            merge.add(chunk);
+            merge.add_chunk(chunk);
         }
-        if let Some(text) = merge.finish() {
+        if let Some(text) = merge.completion() {
             prop_assert!(serde_json::from_str::<&RawValue>(&text).is_ok(), "{}", text);
         }
     }

@@ -1,0 +1,177 @@
+//! JSON as a tree of texts that grow: what chunks are merged into. Nothing is decoded: a surrogate pair that was split over two
+//! events comes together again, numbers stay as they were written, and members that nobody knows are kept.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use crate::text::json;
+
+/// An object with more members than these finds them by a table, so that its cost stays linear.
+const SEARCHED: usize = 32;
+
+/// A value.
+#[derive(Debug)]
+pub(super) enum Node {
+    /// Any value, as text.
+    Raw(String),
+    /// What is between the quotes of a string.
+    Text(String),
+    Object(Object),
+    Array(Vec<Element>),
+}
+
+/// A part of an array.
+#[derive(Debug)]
+pub(super) struct Element {
+    /// Its `index`, where it has one.
+    pub(super) index: Option<u64>,
+    /// Its value. Elements that are never merged stand together in one `Raw`, with commas: they cost no more than their text.
+    pub(super) node: Node,
+}
+
+/// Members in their order, by their names with quotes. No name stands twice.
+#[derive(Debug, Default)]
+pub(super) struct Object {
+    members: Vec<(String, Node)>,
+    places: HashMap<String, usize>,
+}
+
+impl Node {
+    pub(super) fn null() -> Self {
+        Self::Raw("null".into())
+    }
+
+    pub(super) fn is_null(&self) -> bool {
+        matches!(self, Self::Raw(text) if text == "null")
+    }
+
+    /// What is between its quotes, where it is a string.
+    pub(super) fn text(&self) -> &str {
+        if let Self::Text(text) = self { text } else { "" }
+    }
+
+    pub(super) fn write(&self, out: &mut String) {
+        match self {
+            Self::Raw(text) => out.push_str(text),
+            Self::Text(inner) => {
+                out.push('"');
+                out.push_str(inner);
+                out.push('"');
+            }
+            Self::Object(object) => object.write(out),
+            Self::Array(elements) => {
+                out.push('[');
+                for (index, element) in elements.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    element.node.write(out);
+                }
+                out.push(']');
+            }
+        }
+    }
+}
+
+impl Object {
+    /// Where a member stands; its name has quotes, and is written without needless escapes.
+    pub(super) fn place(&self, quoted: &str) -> Option<usize> {
+        if self.members.len() > SEARCHED {
+            return self.places.get(quoted).copied();
+        }
+        self.members.iter().position(|(name, _)| name == quoted)
+    }
+
+    /// Adds a member that is not there. Returns its place.
+    pub(super) fn push(&mut self, quoted: String, node: Node) -> usize {
+        let place = self.members.len();
+        self.members.push((quoted, node));
+        if place == SEARCHED {
+            self.places = self.members.iter().enumerate().map(|(place, (name, _))| (name.clone(), place)).collect();
+        } else if let Some((name, _)) = self.members.last().filter(|_| place > SEARCHED) {
+            self.places.insert(name.clone(), place);
+        }
+        place
+    }
+
+    pub(super) fn node_at(&mut self, place: usize) -> Option<&mut Node> {
+        self.members.get_mut(place).map(|(_, node)| node)
+    }
+
+    pub(super) fn get(&self, quoted: &str) -> Option<&Node> {
+        self.members.get(self.place(quoted)?).map(|(_, node)| node)
+    }
+
+    pub(super) fn get_mut(&mut self, quoted: &str) -> Option<&mut Node> {
+        self.place(quoted).and_then(|place| self.node_at(place))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(String, Node)> {
+        self.members.iter()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Takes a member out.
+    pub(super) fn remove(&mut self, quoted: &str) -> Option<Node> {
+        let place = self.place(quoted)?;
+        let (_, node) = self.members.remove(place);
+        self.places = self.members.iter().enumerate().map(|(place, (name, _))| (name.clone(), place)).collect();
+        Some(node)
+    }
+
+    /// Sets a member, where it stands or first of all.
+    pub(super) fn set(&mut self, quoted: &str, node: Node) {
+        match self.get_mut(quoted) {
+            Some(known) => *known = node,
+            None => {
+                self.push(quoted.to_owned(), node);
+            }
+        }
+    }
+
+    /// Puts a member before all others.
+    pub(super) fn prepend(&mut self, quoted: &str, node: Node) {
+        self.members.insert(0, (quoted.to_owned(), node));
+        self.places = self.members.iter().enumerate().map(|(place, (name, _))| (name.clone(), place)).collect();
+    }
+
+    /// Gives a member another name, in its place.
+    pub(super) fn rename(&mut self, from: &str, to: &str) {
+        if let Some(place) = self.place(from)
+            && let Some((name, _)) = self.members.get_mut(place)
+        {
+            to.clone_into(name);
+            self.places.remove(from);
+            self.places.insert(to.to_owned(), place);
+        }
+    }
+
+    pub(super) fn write(&self, out: &mut String) {
+        out.push('{');
+        for (index, (name, node)) in self.members.iter().enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            // Writing to a `String` cannot fail.
+            let _ = write!(out, "{name}:");
+            node.write(out);
+        }
+        out.push('}');
+    }
+}
+
+/// A member's name as it is known here.
+pub(super) fn plain_name(quoted: &str) -> String {
+    if quoted.contains('\\') {
+        return json::canonical(quoted).unwrap_or_else(|| quoted.to_owned());
+    }
+    quoted.to_owned()
+}
+
+/// What is between the quotes of a JSON string.
+pub(super) fn inner(quoted: &str) -> &str {
+    quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default()
+}
