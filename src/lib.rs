@@ -31,7 +31,7 @@ pub fn primary_service(model: String, cached: bool) -> &'static str {
 #[napi]
 #[must_use]
 pub fn is_credential(name: String) -> bool {
-    openpipe_core::text::headers::is_credential(&name)
+    openpipe_core::text::secrets::is_credential(&name)
 }
 
 /// The version of the addon, which is that of the package.

@@ -10,8 +10,6 @@ const { causeOf, withoutHeader } = require('../call/errors.js');
 
 /** An error's chain of causes and of classes is followed so far. */
 const MAX_DEPTH = 8;
-/** What is shorter is no key, and may well be a word. */
-const SHORTEST_KEY = 8;
 /** The headers of an error that say when to try again. */
 const TELLING_HEADERS = ['retry-after', 'retry-after-ms', 'x-should-retry', 'x-request-id'];
 
@@ -201,13 +199,10 @@ class ForeignRequest {
   /** @param {unknown} error */
   #answerError(error) {
     if (this.dropped) return;
-    const { message, body, ...marks } = describe(error);
-    const key = read(() => this.key?.());
-    const redacted = (/** @type {string | undefined} */ text) =>
-      typeof key === 'string' && key.length >= SHORTEST_KEY ? text?.replaceAll(key, '***') : text;
-    this.#answer({
-      error: { ...marks, message: redacted(message), body: redacted(body), ticket: this.keep(error) },
-    });
+    const key = wellFormed(read(() => this.key?.()));
+    // The core redacts the key, in every spelling.
+    const secrets = key === undefined ? [] : [key];
+    this.#answer({ error: { ...describe(error), secrets, ticket: this.keep(error) } });
   }
 
   /** @param {unknown} answer */

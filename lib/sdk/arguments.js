@@ -388,17 +388,24 @@ function readHeaders(headers) {
   if (own.values instanceof Headers && own.nulls instanceof Set) {
     return [...own.values.entries(), ...[...own.nulls].map((name) => /** @type {[string, null]} */ ([name, null]))];
   }
-  const rows = typeof own[Symbol.iterator] === 'function' ? [...own] : Object.entries(own);
+  const isList = typeof own[Symbol.iterator] === 'function';
+  const rows = isList ? [...own] : Object.entries(own);
   /** @type {[string, string | null][]} */
-  const list = [];
+  let list = [];
   for (const row of rows) {
     const name = row?.[0];
     if (typeof name !== 'string') refuse('options.headers', 'made of names that are strings', name);
-    for (const value of Array.isArray(row[1]) ? row[1] : [row[1]]) {
-      if (value !== undefined) list.push([name, value === null ? null : String(value)]);
-    }
+    const values = (Array.isArray(row[1]) ? row[1] : [row[1]]).filter((value) => value !== undefined);
+    // Of an object a later name takes the place of an earlier one of any case; pairs and a `Headers` append.
+    if (!isList && values.length > 0) list = list.filter(([earlier]) => !isSameName(earlier, name));
+    for (const value of values) list.push([name, value === null ? null : String(value)]);
   }
   return list.length > 0 ? list : undefined;
+}
+
+/** Names of headers have no case. @param {string} one @param {string} other */
+function isSameName(one, other) {
+  return one.length === other.length && one.toLowerCase() === other.toLowerCase();
 }
 
 /** The second argument of `create`. @param {unknown} options */

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::codes::Said;
 use super::{Failure, Head, Kind, Surface};
 use crate::text::headers;
+use crate::text::secrets::Secrets;
 
 /// How the errors of JavaScript's clients are known that have no HTTP status: those of Node.js, undici, and the SDKs.
 mod javascript {
@@ -37,8 +38,16 @@ pub struct ClientError {
     pub body: Option<String>,
     /// Those of the response's headers that say when to try again, and its request id.
     pub headers: Vec<(String, String)>,
+    /// Keys that the client used: what is passed on holds none of them.
+    pub secrets: Vec<String>,
     /// The number by which the host keeps the thrown value.
     pub ticket: u32,
+}
+
+fn secrets(keys: &[String]) -> Secrets {
+    let mut secrets = Secrets::default();
+    keys.iter().for_each(|key| secrets.add_key(key));
+    secrets
 }
 
 impl ClientError {
@@ -53,8 +62,10 @@ impl ClientError {
             let list: headers::HeaderList = self.headers.into_iter().map(|(name, value)| (name, Some(value))).collect();
             Box::new(Head { status, headers: headers::of_response(&list), ..Head::default() })
         });
+        let secrets = secrets(&self.secrets);
         let failure = Failure::new(kind, Surface::Client, self.message);
-        Failure { head, body: self.body, code, ticket: Some(self.ticket), named_status, ..failure }
+        let failure = Failure { head, body: self.body, code, ticket: Some(self.ticket), named_status, ..failure };
+        failure.redacted(&secrets)
     }
 
     /// What it says: the error's body, and what stands on the object itself.
@@ -71,7 +82,9 @@ impl ClientError {
     /// upstream's, which was not asked.
     #[must_use]
     pub fn without_key(self) -> Failure {
-        Failure { ticket: Some(self.ticket), ..Failure::new(Kind::Auth, Surface::Client, self.message) }
+        let secrets = secrets(&self.secrets);
+        let failure = Failure::new(Kind::Auth, Surface::Client, self.message);
+        Failure { ticket: Some(self.ticket), ..failure }.redacted(&secrets)
     }
 
     fn kind(&self, said: &Said) -> Kind {

@@ -8,7 +8,8 @@ use http::HeaderMap;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::text::headers::{self, Secrets};
+use crate::text::headers;
+use crate::text::secrets::Secrets;
 use codes::Said;
 
 pub use host_errors::ClientError;
@@ -165,12 +166,12 @@ impl Failure {
     pub fn redacted(mut self, secrets: &Secrets) -> Self {
         self.message = secrets.redact(self.message);
         self.body = self.body.map(|body| secrets.redact(body));
-        for value in self.head.iter_mut().flat_map(|head| head.headers.values_mut()) {
-            let Ok(text) = value.to_str() else { continue };
-            let redacted = secrets.redact(text.to_owned());
-            if redacted != text {
-                // Parts of a value in their order are one.
-                *value = http::HeaderValue::try_from(redacted).unwrap_or(http::HeaderValue::from_static("***"));
+        if let Some(head) = &mut self.head {
+            head.url = secrets.redact(std::mem::take(&mut head.url));
+            for value in head.headers.values_mut() {
+                if let Some(redacted) = secrets.redact_header(value) {
+                    *value = redacted;
+                }
             }
         }
         self

@@ -14,6 +14,7 @@ use crate::failure::{Filter, Trigger};
 use crate::plan::route::UpstreamKind;
 use crate::policy::breaker::BreakerPolicy;
 use crate::text::headers::{self, HeaderList};
+use crate::text::secrets;
 
 /// The default for the decompressed size of a response, 64 MiB; [`Endpoint::max_response_bytes`] has the others.
 pub const MAX_RESPONSE_BYTES: u64 = 64 * 1024 * 1024;
@@ -386,7 +387,7 @@ impl ClientConfig {
         let mut headers: HeaderMap = openai
             .headers
             .iter()
-            .filter(|(name, _)| !headers::is_credential(name.as_str()))
+            .filter(|(name, _)| !secrets::is_credential(name.as_str()))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         if let Some(key) = &wire.openpipe_key {

@@ -23,6 +23,7 @@ use crate::policy::breaker::BreakerPolicy;
 use crate::text::body::{BodyError, Edit, RequestBody};
 use crate::text::headers;
 use crate::text::json;
+use crate::text::secrets;
 use route::UpstreamKind;
 
 /// The default of `openpipe.idleTimeout`.
@@ -180,12 +181,12 @@ impl Target {
         match &self.via {
             Via::Http { url, headers } => {
                 parts.push(place(url));
-                let account = headers.iter().filter(|(name, _)| headers::is_account(name.as_str()));
+                let account = headers.iter().filter(|(name, _)| secrets::is_account(name.as_str()));
                 parts.extend(account.map(|(_, value)| value.as_bytes()));
             }
             Via::Asked { url, identity, overlay } => {
                 parts.extend([place(url), identity.as_bytes()]);
-                let account = overlay.own.iter().filter(|(name, _)| headers::is_account(name));
+                let account = overlay.own.iter().filter(|(name, _)| secrets::is_account(name));
                 parts.extend(account.filter_map(|(_, value)| value.as_deref()).map(str::as_bytes));
             }
             Via::Client { identity, .. } => parts.extend([&b"client"[..], identity.as_bytes()]),

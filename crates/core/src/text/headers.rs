@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Serialize, Serializer};
 
+use super::secrets;
+
 /// Headers as JavaScript hands them over; `None` removes one. Of one name the first replaces, the others append.
 pub type HeaderList = Vec<(String, Option<String>)>;
 
@@ -97,92 +99,11 @@ impl Serialize for Pairs<'_> {
     }
 }
 
-fn text(value: &HeaderValue) -> Cow<'_, str> {
+/// A header's value as a JavaScript byte string.
+pub(crate) fn text(value: &HeaderValue) -> Cow<'_, str> {
     match value.to_str() {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => value.as_bytes().iter().map(|byte| char::from(*byte)).collect(),
-    }
-}
-
-/// Whether a header proves who somebody is. Such a one goes to the upstream it was written for and nowhere else
-/// (contract.md, section 2).
-#[must_use]
-pub fn is_credential(name: &str) -> bool {
-    let name = lower(name);
-    is_lasting(&name) || holds(&name, &["session", "signature", "jwt"]) || name.ends_with("-sig")
-}
-
-/// Whether a header is a credential that stays the same from call to call, so that it tells one account from another.
-#[must_use]
-pub fn is_account(name: &str) -> bool {
-    is_lasting(&lower(name))
-}
-
-fn lower(name: &str) -> Cow<'_, str> {
-    let is_lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
-    if is_lower { Cow::Borrowed(name) } else { Cow::Owned(name.to_ascii_lowercase()) }
-}
-
-fn is_lasting(name: &str) -> bool {
-    const PARTS: [&str; 7] = ["authorization", "cookie", "secret", "password", "passphrase", "credential", "bearer"];
-    // Whole names as well: `token`, `auth`, `x-token`, `accesstoken`.
-    const ENDS: [&str; 6] = ["token", "auth", "apikey", "accesskey", "access-code", "-vk"];
-    holds(name, &PARTS) || ENDS.iter().any(|end| name.ends_with(end)) || is_key(name)
-}
-
-/// Whether a name is that of a key, and of one that opens something: an idempotency key must go along with its request.
-fn is_key(name: &str) -> bool {
-    const OPEN_NOTHING: [&str; 12] = [
-        "idempotency",
-        "idempotence",
-        "cache",
-        "routing",
-        "partition",
-        "shard",
-        "affinity",
-        "dedup",
-        "deduplication",
-        "correlation",
-        "surrogate",
-        "sort",
-    ];
-    match name.strip_suffix("key") {
-        Some("") => true,
-        Some(what) => what
-            .strip_suffix(['-', '_'])
-            .is_some_and(|what| !OPEN_NOTHING.contains(&what.rsplit(['-', '_']).next().unwrap_or_default())),
-        None => false,
-    }
-}
-
-/// Whether a name holds one of these. A search of `str` gets ready for a long text first, which a name is not.
-fn holds(name: &str, parts: &[&str]) -> bool {
-    let name = name.as_bytes();
-    (0..name.len())
-        .any(|at| parts.iter().any(|part| name[at] == part.as_bytes()[0] && name[at..].starts_with(part.as_bytes())))
-}
-
-/// The credentials of a request, to be found in what is told of its failure: some upstreams repeat the key that they refuse.
-#[derive(Debug, Clone, Default)]
-pub struct Secrets(Vec<String>);
-
-/// What is shorter is no key, and may well be a word.
-const SHORTEST_SECRET: usize = 8;
-
-impl Secrets {
-    /// Those in a set of headers; of `Bearer KEY` the key.
-    #[must_use]
-    pub fn of(headers: &HeaderMap) -> Self {
-        let credentials = headers.iter().filter(|(name, _)| is_credential(name.as_str()));
-        let texts = credentials.filter_map(|(_, value)| std::str::from_utf8(value.as_bytes()).ok());
-        let parts = texts.flat_map(|text| text.split([' ', ';', ',', '=']).map(str::trim));
-        Self(parts.filter(|part| part.len() >= SHORTEST_SECRET).map(str::to_owned).collect())
-    }
-
-    /// The text, with `***` for each of them.
-    #[must_use]
-    pub fn redact(&self, text: String) -> String {
-        self.0.iter().fold(text, |text, secret| if text.contains(secret) { text.replace(secret, "***") } else { text })
     }
 }
 
@@ -196,7 +117,7 @@ pub fn without_transports(mut list: HeaderList) -> HeaderList {
 /// The same list without what is meant for one upstream only.
 #[must_use]
 pub fn without_credentials(list: &HeaderList) -> HeaderList {
-    list.iter().filter(|(name, _)| !is_credential(name)).cloned().collect()
+    list.iter().filter(|(name, _)| !secrets::is_credential(name)).cloned().collect()
 }
 
 #[cfg(test)]
@@ -232,19 +153,6 @@ mod tests {
         let mut headers = HeaderMap::new();
         overlay(&mut headers, &list(&[("x", Some("caf\u{e9}"))])).unwrap();
         assert_eq!(headers["x"].as_bytes(), b"caf\xe9");
-    }
-
-    #[test]
-    fn secrets_are_found_in_a_text() {
-        let mut headers = HeaderMap::new();
-        let given = [
-            ("authorization", Some("Bearer sk-0123456789")),
-            ("x-api-key", Some("key-of-another")),
-            ("x-a", Some("innocent words")),
-        ];
-        overlay(&mut headers, &list(&given)).unwrap();
-        let text = "sk-0123456789 and key-of-another are no good, Bearer: innocent words".to_owned();
-        assert_eq!(Secrets::of(&headers).redact(text), "*** and *** are no good, Bearer: innocent words");
     }
 
     #[test]
@@ -303,94 +211,5 @@ mod tests {
     fn the_headers_of_a_response_are_all_told() {
         let told = of_response(&list(&[("Connection", Some("close")), ("accept-encoding", Some("*"))]));
         assert_eq!(told.len(), 2);
-    }
-
-    #[test]
-    fn credentials_are_known_by_their_names() {
-        for name in [
-            "Authorization",
-            "api-key",
-            "X-API-Key",
-            "x_api_key",
-            "apikey",
-            "cookie",
-            "Proxy-Authorization",
-            "x-goog-api-key",
-            "ocp-apim-subscription-key",
-            "x-auth-token",
-            "x-amz-security-token",
-            "token",
-            "Token",
-            "auth",
-            "x-auth",
-            "key",
-            "x-auth-key",
-            "x-functions-key",
-            "x-portkey-virtual-key",
-            "x-access-key",
-            "x-litellm-key",
-            "x-user-key",
-            "x_user_key",
-            "x-license-key",
-            "x-bf-vk",
-            "access-code",
-            "x-jwt",
-            "cf-access-jwt-assertion",
-            "CF-Access-Client-Secret",
-            "session",
-            "x-session-id",
-            "x-goog-signature",
-            "x-amz-signature",
-            "Signature-Input",
-            "x-hub-signature-256",
-            "x-sig",
-            "helicone-auth",
-        ] {
-            assert!(is_credential(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn other_headers_are_no_credentials() {
-        for name in [
-            "idempotency-key",
-            "Idempotency-Key",
-            "x-idempotency-key",
-            "x_idempotency_key",
-            "x-cache-key",
-            "helicone-cache-key",
-            "x-routing-key",
-            "x-partition-key",
-            "x-dedup-key",
-            "x-request-id",
-            "x-client-request-id",
-            "cf-access-client-id",
-            "openai-organization",
-            "openai-project",
-            "openai-beta",
-            "x-stainless-retry-count",
-            "x-trace",
-            "traceparent",
-            "baggage",
-            "content-type",
-            "user-agent",
-            "x-author",
-            "x-max-tokens",
-            "x-keyboard",
-            "x-monkey",
-            "",
-        ] {
-            assert!(!is_credential(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn what_differs_from_call_to_call_tells_no_account_from_another() {
-        for name in ["authorization", "x-api-key", "X-Access-Key", "cookie"] {
-            assert!(is_account(name), "{name}");
-        }
-        for name in ["x-session-id", "x-amz-signature", "x-jwt", "x-request-id"] {
-            assert!(!is_account(name), "{name}");
-        }
     }
 }

@@ -28,8 +28,8 @@ use crate::endpoint::{self, Accepted, Endpoint};
 use crate::failure::{Failure, Head};
 use crate::in_place::LARGE_BYTES;
 use crate::stream::sse::{Decoder, TooLarge};
-use crate::text::headers::Secrets;
 use crate::text::json;
+use crate::text::secrets::Secrets;
 
 /// What is kept of an error's body.
 const MAX_ERROR_BODY: u64 = 1024 * 1024;
@@ -135,7 +135,7 @@ impl HttpPool {
         let (head, body) = parts(self.exchange(&method, url, &headers, body).await?, |_| bound);
         let text = read(body, &head, max_bytes).await?;
         let is_failure = !(200..300).contains(&head.status);
-        Ok((head, if is_failure { Secrets::of(&headers).redact(text) } else { text }))
+        Ok((head, if is_failure { Secrets::of_request(&headers, url).redact(text) } else { text }))
     }
 
     /// Sends a request. One that went to a connection which had died idle, and of which no byte came back, is sent again
@@ -288,7 +288,7 @@ impl Upstream for HttpUpstream {
             } else {
                 completion(head, body, request.max_response_bytes, request.endpoint, sent).await
             };
-            answered.map_err(|failure| failure.redacted(&Secrets::of(&self.headers)))
+            answered.map_err(|failure| failure.redacted(&Secrets::of_request(&self.headers, &self.url)))
         })
     }
 }
