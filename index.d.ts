@@ -33,6 +33,7 @@ import type {
   OpenPipeResult,
   TagValue,
   UpstreamKind,
+  UpstreamState,
 } from './types.js';
 import type { OpenPipeClient } from './client-types.js';
 
@@ -197,6 +198,12 @@ declare class OpenAI extends SdkOpenAI {
   withOptions(options: Partial<ClientOptions>): this;
 
   /**
+   * How the targets of this client, and of those made from it by `withOptions()`, have done lately: circuits, last failures,
+   * calls under way. For health checks such as `/healthz`. Only targets that were called have a row.
+   */
+  upstreams(): UpstreamState[];
+
+  /**
    * Delivers the reports that are queued, for serverless functions and before a shutdown: those of all clients of
    * this thread. Never rejects; waits for 30 s at most.
    *
@@ -244,6 +251,7 @@ declare namespace OpenAI {
     OpenPipeStream,
     TagValue,
     UpstreamKind,
+    UpstreamState,
   };
 }
 

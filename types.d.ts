@@ -255,12 +255,21 @@ export interface BreakerPolicy {
    */
   window?: number | undefined;
   /**
-   * How long the circuit stays open, in milliseconds, up to a day. Then one call is let through as a probe: if it succeeds the
-   * circuit is closed, if it fails it stays open for as long again.
+   * How long the circuit stays open at first, in milliseconds, up to a day. Then one call is let through as a probe, with one
+   * try: if it succeeds the circuit is closed, if it fails it stays open for half as long again, up to 30 s or `openFor`, where
+   * that is longer; each time give or take a fifth. A time that the last failure named (`Retry-After`,
+   * `x-ratelimit-reset-*`) takes its place, up to 10 minutes.
    *
-   * @default 30 000
+   * @default 10 000
    */
   openFor?: number | undefined;
+  /**
+   * How long a refused key (401, or a 403 that says so) or a quota that is used up keeps the circuit open, in milliseconds,
+   * up to a day. It opens with the first such failure: for a key whatever the model, for a quota with that model.
+   *
+   * @default 300 000
+   */
+  credentialOpenFor?: number | undefined;
 }
 
 /**
@@ -382,6 +391,28 @@ export interface CallEvent {
     readonly total_tokens: number;
     readonly [member: string]: unknown;
   };
+}
+
+/** How a target has done lately: a row of `upstreams()`. */
+export interface UpstreamState {
+  /** Where the requests went. */
+  readonly upstream: Attempt['upstream'];
+  /** The endpoint that was called. */
+  readonly endpoint: 'chat' | 'completions' | 'responses' | 'embeddings';
+  /** The model that was asked for. */
+  readonly model: string;
+  /** The state of its circuit; `null` where the last call had no breaker. */
+  readonly circuit: 'closed' | 'open' | 'half_open' | null;
+  /** Since when the circuit is in that state, in Unix milliseconds; `null` where nothing has happened for so long. */
+  readonly since: number | null;
+  /** When an open circuit lets a probe through, in Unix milliseconds. */
+  readonly until: number | null;
+  /** What the target failed with last. */
+  readonly lastFailure: { readonly kind: FailureKind; readonly status?: number; readonly at: number } | null;
+  /** How many calls are under way; a stream until its end. */
+  readonly inFlight: number;
+  /** The median of the last 64 times to a stream's first content, or to a completion, in milliseconds. */
+  readonly firstContentMs: number | null;
 }
 
 /** What became of the reports: the result of `flush()`. */

@@ -180,7 +180,8 @@ impl Task {
             Some(Progress { served_by: Attempt::served_by(0), model, attempts: Vec::new(), failures: Vec::new() });
         let reports = self.reports(&plan, &body);
         let watcher = Watcher { task: self, reports: reports.as_ref() };
-        match engine::run(&plan, &body, self, runtime::breakers(), &watcher).await {
+        let watch = engine::Watch { breakers: runtime::breakers(), health: Some(&self.shared.family.health) };
+        match engine::run(&plan, &body, self, &watch, &watcher).await {
             Outcome::Completion(completion, mut trail) if !fits(&completion.text) => {
                 engine::conclude(&mut trail, None, Some(too_long(completion.head, "the completion")));
                 self.fail(&plan, &trail);

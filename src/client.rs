@@ -1,17 +1,19 @@
-//! The native side of one client: `new OpenAI(mailbox, config).chat.completions.create(body, options)`.
+//! The native side of one client: `new OpenAI(mailbox, family, config).chat.completions.create(body, options)`.
 
 use std::sync::Arc;
 
 use napi::{Error, Result, Status};
 use napi_derive::napi;
 use openpipe_core::options::ClientConfig;
+use openpipe_core::policy::health::Health;
 use openpipe_core::report::{ReportEndpoint, Reporter};
 use openpipe_core::upstream::http::HttpPool;
 use tokio::runtime::Handle;
 
 use crate::call::{self, CallHandle};
 use crate::mailbox::Mailbox;
-use crate::post::Post;
+use crate::post::{Post, json};
+use crate::runtime;
 
 /// What every call of a client needs.
 pub(crate) struct Shared {
@@ -21,7 +23,39 @@ pub(crate) struct Shared {
     pub(crate) reporter: Reporter,
     /// Where reports go; `None` without a key.
     pub(crate) report: Option<Arc<ReportEndpoint>>,
+    pub(crate) family: Arc<Family>,
     handle: Handle,
+}
+
+/// What a client has in common with those that were made from it, and with its own native sides of before and after.
+#[derive(Default)]
+pub(crate) struct Family {
+    /// How their targets have done.
+    pub(crate) health: Health,
+}
+
+/// See [`Family`].
+#[napi]
+#[derive(Default)]
+pub struct ClientFamily {
+    inner: Arc<Family>,
+}
+
+#[napi]
+impl ClientFamily {
+    /// A family of one.
+    #[napi(constructor)]
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How the targets have done lately, as a JSON array: see `UpstreamState` in the core.
+    #[napi]
+    #[must_use]
+    pub fn upstreams(&self) -> String {
+        json(&self.inner.health.read(runtime::breakers()))
+    }
 }
 
 /// A client with its configuration, which never changes: the facade makes a new one when an option does.
@@ -35,7 +69,7 @@ impl OpenAi {
     /// Makes a client that answers into a mailbox. `config` is the JSON that lib/sdk/state.js writes. Throws an
     /// `InvalidArg` error that names the option which is wrong.
     #[napi(constructor, catch_unwind)]
-    pub fn new(mailbox: &Mailbox, config: String) -> Result<Self> {
+    pub fn new(mailbox: &Mailbox, family: &ClientFamily, config: String) -> Result<Self> {
         let config = ClientConfig::from_json(&config).map_err(|message| Error::new(Status::InvalidArg, message))?;
         let report = config.report.clone();
         let report = report.map(|to| Arc::new(ReportEndpoint::new(to.url, to.headers, to.through_host)));
@@ -45,6 +79,7 @@ impl OpenAi {
             pool: mailbox.pool(),
             post: Arc::clone(mailbox.post()),
             reporter: mailbox.reporter(),
+            family: Arc::clone(&family.inner),
             handle: mailbox.handle()?,
         };
         Ok(Self { shared: Arc::new(shared) })

@@ -191,3 +191,95 @@ test('an unknown member of a policy is warned of', async ({ serve }) => {
   await ask(openai);
   expect(warnings.join('\n')).toMatch(/`openpipe\.breaker\.failure` is not known; did you mean `failures`\?/);
 });
+
+describe('`upstreams()`', () => {
+  test('has a row for each target that was called: circuit, last failure, calls under way', async ({ stage }) => {
+    const { openai } = await stage({ primary: DOWN, openpipe: OPENPIPE });
+    expect(openai.upstreams()).toEqual([]);
+    for (let call = 0; call < 3; call += 1) await ask(openai);
+    const now = Date.now();
+
+    const rows = openai.withOptions({ timeout: 5000 }).upstreams();
+    expect(rows).toEqual([
+      {
+        upstream: 'openai',
+        endpoint: 'chat',
+        model: FALLBACK,
+        circuit: 'closed',
+        since: expect.any(Number),
+        until: null,
+        lastFailure: null,
+        inFlight: 0,
+        firstContentMs: expect.any(Number),
+      },
+      {
+        upstream: 'openpipe',
+        endpoint: 'chat',
+        model: PRIMARY,
+        circuit: 'open',
+        since: expect.any(Number),
+        until: expect.any(Number),
+        lastFailure: { kind: 'server_error', status: 503, at: expect.any(Number) },
+        inFlight: 0,
+        firstContentMs: null,
+      },
+    ]);
+    expect(rows[1]?.since).toBeLessThanOrEqual(now);
+    expect(rows[1]?.until).toBeGreaterThan(now + 0.7 * BREAKER.openFor);
+  });
+
+  test('needs no breaker', async ({ stage }) => {
+    const { openai } = await stage({});
+    await ask(openai);
+    expect(openai.upstreams()).toMatchObject([{ upstream: 'openpipe', model: PRIMARY, circuit: null, inFlight: 0 }]);
+  });
+
+  test('is of one client', async ({ stage }) => {
+    const { openai, options } = await stage({});
+    await ask(openai);
+    expect(new OpenAI(options).upstreams()).toEqual([]);
+  });
+});
+
+describe('a refused key', () => {
+  const REFUSED = /** @type {const} */ ({ kind: 'status', status: 401 });
+
+  test('is left out at once, whatever the model, and nobody else is', async ({ stage }) => {
+    const { openai, options, primary } = await stage({ primary: REFUSED, openpipe: { ...OPENPIPE, breaker: true } });
+    await ask(openai);
+    expect((await ask(openai, { model: `${PRIMARY}-2` })).info.attempts[0]?.outcome).toBe('circuit_open');
+    expect(chats(primary)).toHaveLength(1);
+    await ask(new OpenAI({ ...options, openpipe: { ...options.openpipe, apiKey: 'another key' } }));
+    expect(chats(primary)).toHaveLength(2);
+  });
+
+  test('is asked again after `credentialOpenFor`', async ({ stage }) => {
+    let isRefused = true;
+    const breaker = { credentialOpenFor: 50 };
+    const { openai } = await stage({
+      primary: () => (isRefused ? REFUSED : undefined),
+      openpipe: { ...OPENPIPE, breaker },
+    });
+    expect((await ask(openai)).info.servedBy).toBe('fallback');
+    isRefused = false;
+    await expect.poll(async () => (await ask(openai)).info.servedBy, { timeout: 10_000 }).toBe('primary');
+  });
+
+  test('has a circuit of its own in the query, too', async ({ serve }) => {
+    const upstream = await serve(({ path }) => (path.includes('key=bad') ? REFUSED : undefined));
+    const fallback = await serve();
+    const client = (/** @type {string} */ key, more = {}) =>
+      new OpenAI(
+        clientOptions(fallback.url, upstream.url, {
+          defaultQuery: { key },
+          openpipe: { breaker: true, fallback: { model: 'openpipe:b' } },
+          ...more,
+        }),
+      );
+    for (const more of [{}, { fetch: (/** @type {any} */ url, /** @type {any} */ init) => fetch(url, init) }]) {
+      await ask(client('bad', more), { model: 'gpt' });
+      expect((await ask(client('bad', more), { model: 'gpt' })).info.attempts[0]?.outcome).toBe('circuit_open');
+      expect((await ask(client('good', more), { model: 'gpt' })).info.servedBy).toBe('primary');
+    }
+  });
+});

@@ -23,6 +23,7 @@ const RESULTS = [
   'OpenPipeError',
   'OpenPipeErrorInfo',
   'OpenPipeResult',
+  'UpstreamState',
 ];
 
 /** @typedef {{ text: string, type: string, defaults: string | undefined }} Shown */

@@ -50,6 +50,7 @@ export type Ours = [
   OpenAI.OpenPipeStream,
   OpenAI.TagValue,
   OpenAI.UpstreamKind,
+  OpenAI.UpstreamState,
 ];
 
 export const sameClass: typeof OpenAI = Named;

@@ -218,17 +218,26 @@ let nextNumber = 0;
 /**
  * What tells the upstream of a client from others, for circuit breakers: its URL and key where it has them as the SDK's
  * clients do, else the very object. Goes to Rust, which makes a digest of it, and nowhere else.
- * @param {object} client
+ * @param {any} client
  */
 function identityOf(client) {
-  const shown = read(() => [/** @type {any} */ (client).baseURL, keyOf(client)]);
-  return shown?.every((part) => typeof part === 'string') ? wellFormed(JSON.stringify(shown)) : numberOf(client);
+  const { baseURL, apiKey } = read(() => ({ baseURL: client.baseURL, apiKey: client.apiKey })) ?? {};
+  const given = read(() => client._options.apiKey);
+  const byFunction = typeof given === 'function' && !given.openpipeMissing;
+  if (typeof baseURL !== 'string' || (typeof apiKey !== 'string' && !byFunction)) return numberOf(client);
+  const shown = [baseURL, byFunction ? numberOf(given) : apiKey, ...credentialsOf(client)];
+  // The core takes what begins with a bracket for a key that stays the same from call to call.
+  return wellFormed(`${byFunction ? 'function' : ''}${JSON.stringify(shown)}`);
 }
 
-/** A client's key; where a function gives another one each time, that function. @param {any} client */
-function keyOf(client) {
-  const given = read(() => client._options.apiKey);
-  return typeof given === 'function' && !given.openpipeMissing ? numberOf(given) : client.apiKey;
+/** What proves who a client of the SDK's is beside its key: default headers and query. @param {any} client @returns {string[]} */
+function credentialsOf(client) {
+  const { defaultHeaders, defaultQuery } = read(() => client._options) ?? {};
+  const headers =
+    read(() => [...new Headers(defaultHeaders?.values instanceof Headers ? defaultHeaders.values : defaultHeaders)]) ??
+    [];
+  const query = read(() => Object.entries(defaultQuery ?? {}).filter(([, value]) => typeof value === 'string')) ?? [];
+  return [...headers.filter(([name]) => native.isCredential(name)), ...query].flat();
 }
 
 /** @param {object} object */

@@ -83,12 +83,19 @@ function openMailbox() {
   return mailbox;
 }
 
+/** @typedef {InstanceType<typeof binding.ClientFamily>} Family */
+
+/** What a client has in common with those that are made from it by `withOptions`. @returns {Family} */
+function newFamily() {
+  return new binding.ClientFamily();
+}
+
 /**
  * Makes the native side of a client.
- * @param {string} config JSON
+ * @param {string} config JSON @param {Family} [family]
  */
-function nativeCompletions(config) {
-  return new binding.OpenAI(openMailbox(), config).chat.completions;
+function nativeCompletions(config, family = newFamily()) {
+  return new binding.OpenAI(openMailbox(), family, config).chat.completions;
 }
 
 /** @param {number} call @param {Receiver} receiver */
@@ -166,6 +173,7 @@ function releaseProcess() {
 }
 
 module.exports = {
+  newFamily,
   nativeCompletions,
   nearestName: binding.nearestName,
   primaryService: binding.primaryService,

@@ -214,7 +214,7 @@ function foreignClient(option, value) {
   return /** @type {ForeignClient} */ (value);
 }
 
-const BREAKER_MEMBERS = ['failures', 'failureRate', 'window', 'openFor'];
+const BREAKER_MEMBERS = ['failures', 'failureRate', 'window', 'openFor', 'credentialOpenFor'];
 
 /** @param {string} option @param {unknown} value @param {Reading} reading */
 function breaker(option, value, reading) {
@@ -236,7 +236,13 @@ function breaker(option, value, reading) {
     }
     return given;
   };
-  return { failures, failureRate: rate, window: time('window'), openFor: time('openFor') };
+  return {
+    failures,
+    failureRate: rate,
+    window: time('window'),
+    openFor: time('openFor'),
+    credentialOpenFor: time('credentialOpenFor'),
+  };
 }
 
 /** A circuit that stays open for ever, or never forgets, would be no breaker; in milliseconds. */

@@ -61,7 +61,7 @@ function defineClient(sdk) {
         fetchOptions: isGiven(own.fetchOptions, inherited?.given.fetchOptions, inherited?.asked, 'fetchOptions'),
         httpAgent: isGiven(own.httpAgent, inherited?.given.httpAgent, inherited?.asked, 'httpAgent'),
       };
-      states.set(this, new State(parts, this, read, clients, openpipe, given));
+      states.set(this, new State(parts, this, read, clients, openpipe, given, inherited?.family));
       this.chat = new Chat(this);
     }
 
@@ -72,8 +72,16 @@ function defineClient(sdk) {
       return super.withOptions.call(parts.major < 7 ? this : state.client, {
         ...options,
         openpipe: mergeOpenpipe(state.openpipe, options?.openpipe),
-        [inheritance]: { given: state.given, asked: options ?? {} },
+        [inheritance]: { given: state.given, asked: options ?? {}, family: state.family },
       });
+    }
+
+    /**
+     * How the targets of this client, and of those made from it by `withOptions()`, have done lately: for health checks.
+     * @returns {any[]}
+     */
+    upstreams() {
+      return JSON.parse(stateOf(this).family.upstreams());
     }
 
     /**

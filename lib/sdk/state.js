@@ -47,14 +47,16 @@ class State {
    * @param {ForeignClient[]} clients Numbered as `options` refers to them.
    * @param {unknown} openpipe The `openpipe` option as the user gave it, for `withOptions`.
    * @param {Given} given
+   * @param {import('../native/native.js').Family} [family] That of the client which this one is made from.
    */
-  constructor(sdk, client, options, clients, openpipe, given) {
+  constructor(sdk, client, options, clients, openpipe, given, family = native.newFamily()) {
     this.sdk = sdk;
     this.client = client;
     this.options = options;
     this.clients = clients;
     this.openpipe = openpipe;
     this.given = given;
+    this.family = family;
     this.apiKey = options.apiKey ?? readEnv('OPENPIPE_API_KEY');
     this.baseUrl = (options.baseUrl ?? readEnv('OPENPIPE_BASE_URL') ?? OPENPIPE_URL).replace(/\/+$/, '');
     this.initialMaxRetries = client.maxRetries;
@@ -202,6 +204,7 @@ class State {
         maxRetries: given.maxRetries || client.maxRetries !== this.initialMaxRetries ? client.maxRetries : undefined,
         defaults: options.defaults,
       }),
+      this.family,
     );
   }
 

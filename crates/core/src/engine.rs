@@ -8,10 +8,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::failure::{Cause, Failure};
+use crate::failure::{Bound, Cause, Failure};
 use crate::plan::{Budget, Plan, Target};
 use crate::policy::backoff::Failed;
-use crate::policy::breaker::{Admission, Breakers, Permit};
+use crate::policy::breaker::{Admission, Breakers, Gate, Permit};
+use crate::policy::health::{Health, InFlight};
 use crate::stream::{EventStream, Times};
 use crate::text::body::RequestBody;
 use crate::upstream::{Completion, Request, Response, Upstreams};
@@ -91,22 +92,36 @@ pub trait Observer: Send + Sync {
     }
 }
 
+/// What is known of upstreams beyond one call.
+#[derive(Clone, Copy)]
+pub struct Watch<'a> {
+    /// The circuits of the process.
+    pub breakers: &'a Breakers,
+    /// How the client's targets have done, for those who want to know.
+    pub health: Option<&'a Health>,
+}
+
 /// Runs a plan to its end.
 pub async fn run(
     plan: &Plan,
     body: &RequestBody,
     upstreams: &dyn Upstreams,
-    breakers: &Breakers,
+    watch: &Watch<'_>,
     observer: &dyn Observer,
 ) -> Outcome {
     let deadline = plan.deadline.and_then(|limit| Instant::now().checked_add(limit));
     let call = Call { plan, body, upstreams, deadline };
     let mut trail = Trail::default();
     let mut next = Some(0);
+    // What moved the call on to the target at hand.
+    let mut before = None;
     while let Some((index, target)) = next.and_then(|index| Some((index, plan.targets.get(index)?))) {
-        let permit = match plan.admission(target, index, breakers) {
+        let gate = plan.gate(target, watch.breakers);
+        let in_flight = watch.health.map(|health| health.enter(target, plan.endpoint, gate.as_ref()));
+        let permit = match plan.admission(target, index, gate, before) {
             Admitted::Go(permit) => permit,
-            Admitted::PassedOver { attempt, to } => {
+            Admitted::PassedOver { attempt, to, cause } => {
+                before.get_or_insert(cause);
                 if let Some(to) = plan.targets.get(to) {
                     observer.moved_on(&attempt, to);
                 }
@@ -115,7 +130,7 @@ pub async fn run(
                 continue;
             }
         };
-        let run = call.target(target, index, permit).await;
+        let run = call.target(target, index, permit, in_flight).await;
         trail.last = index;
         trail.last_started = Some(run.started);
         match &run.result {
@@ -129,6 +144,7 @@ pub async fn run(
             Ok(Answer::Stream(stream)) => return Outcome::Stream(stream, trail),
             Err(failure) => failure,
         };
+        before = Some(failure.cause());
         next = if call.is_over() { None } else { plan.taker_after(index, failure.cause()) };
         trail.failures.push(failure);
         if let (Some(to), Some(from)) = (next.and_then(|index| plan.targets.get(index)), trail.attempts.last()) {
@@ -145,16 +161,25 @@ impl Plan {
             .find(|later| self.targets.get(*later).is_some_and(|target| target.filter.takes(failure)))
     }
 
-    /// Whether a target is asked: unless its circuit is open, and somebody after it takes what opened it.
-    fn admission(&self, target: &Target, index: usize, breakers: &Breakers) -> Admitted {
-        let Some(policy) = self.breaker else { return Admitted::Go(None) };
-        let circuit = breakers.circuit(policy, &target.circuit_parts());
-        let cause = match circuit.admit() {
+    /// The circuits that a target's requests have to pass, where the breaker is on.
+    fn gate(&self, target: &Target, breakers: &Breakers) -> Option<Gate> {
+        let policy = self.breaker?;
+        let subject = target.circuit(self.endpoint)?;
+        Some(breakers.gate(policy, &subject, target.narrowed))
+    }
+
+    /// Whether a target is asked: unless its circuit is open, and somebody after it takes over. The next target is judged by
+    /// the failure before this one; where there was none, by what opened the circuit.
+    fn admission(&self, target: &Target, index: usize, gate: Option<Gate>, before: Option<Cause>) -> Admitted {
+        let Some(gate) = gate else { return Admitted::Go(None) };
+        let (cause, left) = match gate.admit() {
             Admission::Go(permit) => return Admitted::Go(Some(permit)),
-            Admission::Refused(cause) => cause,
+            Admission::Refused(cause, left) => (cause, left),
         };
-        let Some(to) = self.taker_after(index, cause) else { return Admitted::Go(Some(circuit.force())) };
-        let until = match circuit.open_for() {
+        let Some(to) = self.taker_after(index, before.unwrap_or(cause)) else {
+            return Admitted::Go(Some(gate.force()));
+        };
+        let until = match left {
             Some(left) => format!("for another {} ms", left.as_millis()),
             None => "while a probe is under way".to_owned(),
         };
@@ -170,13 +195,13 @@ impl Plan {
             first_token_ms: None,
             message: Some(format!("not asked: its circuit is open after a failure ({}), {until}", cause.kind.name())),
         });
-        Admitted::PassedOver { attempt, to }
+        Admitted::PassedOver { attempt, to, cause }
     }
 }
 
 enum Admitted {
     Go(Option<Permit>),
-    PassedOver { attempt: Box<Attempt>, to: usize },
+    PassedOver { attempt: Box<Attempt>, to: usize, cause: Cause },
 }
 
 enum Answer {
@@ -203,16 +228,28 @@ impl Call<'_> {
     }
 
     /// Runs one target, with its retries, and keeps the record of it.
-    async fn target(&self, target: &Target, index: usize, mut permit: Option<Permit>) -> TargetRun {
+    async fn target(
+        &self,
+        target: &Target,
+        index: usize,
+        mut permit: Option<Permit>,
+        mut in_flight: Option<InFlight>,
+    ) -> TargetRun {
         let started = Instant::now();
         let started_at = unix_ms();
         let mut tries = 0;
-        let mut result = self.tries(target, index, started, &mut tries).await;
-        match (&mut result, &mut permit) {
-            (Ok(Answer::Completion(_)), Some(permit)) => permit.succeeded(),
-            (Err(failure), Some(permit)) => permit.failed(failure),
-            (Ok(Answer::Stream(stream)), permit) => permit.take().into_iter().for_each(|permit| stream.tell(permit)),
-            (_, None) => {}
+        let is_probe = permit.as_ref().is_some_and(Permit::is_probe);
+        let mut result = self.tries(target, index, started, is_probe, &mut tries).await;
+        match &mut result {
+            Ok(Answer::Completion(_)) => {
+                permit.iter_mut().for_each(Permit::succeeded);
+                in_flight.iter_mut().for_each(InFlight::first_content);
+            }
+            Err(failure) => {
+                permit.iter_mut().for_each(|permit| permit.failed(failure));
+                in_flight.iter_mut().for_each(|in_flight| in_flight.failed(failure));
+            }
+            Ok(Answer::Stream(stream)) => stream.watch(permit, in_flight),
         }
         let head = match &result {
             Ok(Answer::Completion(completion)) => Some(&completion.head),
@@ -238,7 +275,14 @@ impl Call<'_> {
         TargetRun { started, attempt, result }
     }
 
-    async fn tries(&self, target: &Target, index: usize, started: Instant, tries: &mut u32) -> Result<Answer, Failure> {
+    async fn tries(
+        &self,
+        target: &Target,
+        index: usize,
+        started: Instant,
+        is_probe: bool,
+        tries: &mut u32,
+    ) -> Result<Answer, Failure> {
         let upstream = self.upstreams.upstream(&target.via);
         let body = target.body(self.body);
         loop {
@@ -253,7 +297,7 @@ impl Call<'_> {
                 retries: *tries,
                 time: match clock.bound {
                     Bound::Deadline => clock.until.map(left),
-                    Bound::Target | Bound::FirstToken => clock.limit,
+                    _ => clock.limit,
                 },
                 max_response_bytes: self.plan.max_response_bytes,
             };
@@ -265,6 +309,10 @@ impl Call<'_> {
                 },
                 Err(failure) => failure,
             };
+            // A probe is one try: whether the upstream is back is what it finds out.
+            if is_probe {
+                return Err(failure);
+            }
             // The call's own deadline leaves no time for another try; that of a try does, where nothing follows.
             let over = match target.budget {
                 Budget::Total(_) => to_content.until,
@@ -305,7 +353,7 @@ impl Call<'_> {
             content_by: clock.until,
             content_wait: clock.limit,
             idle: target.idle_timeout,
-            by_deadline: matches!(clock.bound, Bound::Deadline),
+            content_bound: Some(clock.bound),
         };
         let mut stream = Box::new(EventStream::new(self.plan.endpoint, head, source, ticket, times(to_content)));
         if index + 1 == self.plan.targets.len() && !self.plan.commit_last {
@@ -320,7 +368,7 @@ impl Call<'_> {
     /// The time of a try: its target's, or what is left of the call's.
     fn clock(&self, target: &Target, from: Instant) -> Clock {
         let limit = target.budget.limit();
-        let own = Clock { until: limit.and_then(|limit| from.checked_add(limit)), limit, bound: Bound::Target };
+        let own = Clock { until: limit.and_then(|limit| from.checked_add(limit)), limit, bound: Bound::Time };
         own.or_sooner(self.deadline_clock())
     }
 
@@ -343,13 +391,6 @@ struct Clock {
     bound: Bound,
 }
 
-#[derive(Clone, Copy)]
-enum Bound {
-    Target,
-    FirstToken,
-    Deadline,
-}
-
 impl Clock {
     fn or_sooner(self, other: Self) -> Self {
         match (self.until, other.until) {
@@ -369,11 +410,11 @@ impl Clock {
     fn failure(&self) -> Failure {
         let limit = self.limit.unwrap_or_default().as_millis();
         let failure = Failure::timeout(match self.bound {
-            Bound::Target => format!("no answer within {limit} ms"),
             Bound::FirstToken => format!("the stream's first content did not come within {limit} ms"),
             Bound::Deadline => format!("the call's deadline of {limit} ms was up"),
+            Bound::Time | Bound::Idle | Bound::Size => format!("no answer within {limit} ms"),
         });
-        Failure { by_deadline: matches!(self.bound, Bound::Deadline), ..failure }
+        failure.by(self.bound)
     }
 }
 

@@ -19,7 +19,7 @@ const CALL: &str = r#"{"openpipe":{"breaker":{"failures":2,"openFor":1000},"fall
 
 async fn run(world: &World, call: &str, stream: bool) -> Outcome {
     let (plan, body) = planned(call, &format!(r#"{{"model":"a","stream":{stream}}}"#));
-    timeout(ms(3_600_000), engine::run(&plan, &body, world, world.breakers(), world)).await.expect("this hangs")
+    timeout(ms(3_600_000), engine::run(&plan, &body, world, &world.watch(), world)).await.expect("this hangs")
 }
 
 fn trail(outcome: Outcome) -> Trail {
@@ -92,7 +92,7 @@ async fn the_primary_is_back_after_a_probe_that_went_well() {
         shape(&world, CALL).await;
     }
     assert_eq!(asked(&world, "a"), 3, "the probe failed");
-    advance(ms(1000)).await;
+    advance(ms(1500)).await;
     for _ in 0..5 {
         assert_eq!(shape(&world, CALL).await, attempts(&[("a", "ok", 1)]));
     }
@@ -179,7 +179,7 @@ async fn a_call_that_is_aborted_opens_nothing() {
     let world = World::new([("a", vec![script::silent()]), ("b", vec![answers(0)])]);
     for _ in 0..5 {
         let (plan, body) = planned(CALL, r#"{"model":"a"}"#);
-        let aborted = timeout(ms(50), engine::run(&plan, &body, &world, world.breakers(), &world)).await;
+        let aborted = timeout(ms(50), engine::run(&plan, &body, &world, &world.watch(), &world)).await;
         assert!(aborted.is_err());
     }
     assert_eq!(asked(&world, "a"), 5);
@@ -188,11 +188,95 @@ async fn a_call_that_is_aborted_opens_nothing() {
 #[tokio::test(start_paused = true)]
 async fn the_targets_own_timeout_opens_it() {
     let world = World::new([("a", vec![script::silent()]), ("b", vec![answers(0)])]);
-    let call = r#"{"timeout":100,"openpipe":{"breaker":{"failures":2},"fallback":[{"model":"b"}]}}"#;
+    // Two timeouts of ten minutes each.
+    let call = r#"{"openpipe":{"breaker":{"failures":2,"window":86400000},"fallback":[{"model":"b"}]}}"#;
     for _ in 0..5 {
         shape(&world, call).await;
     }
     assert_eq!(asked(&world, "a"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_that_a_call_narrowed_open_nothing() {
+    for (call, stream) in [
+        (r#"{"timeout":100,"openpipe":{"breaker":{"failures":2},"fallback":[{"model":"b"}]}}"#, false),
+        (r#"{"openpipe":{"firstTokenTimeout":100,"breaker":{"failures":2},"fallback":[{"model":"b"}]}}"#, true),
+    ] {
+        let world = World::new([("a", vec![script::silent()]), ("b", vec![answers(0)])]);
+        for _ in 0..5 {
+            trail(run(&world, call, stream).await);
+        }
+        assert_eq!(asked(&world, "a"), 5, "{call}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_is_one_try_whatever_the_retries() {
+    let world = World::new([("a", vec![down()]), ("b", vec![answers(0)])]);
+    let call = r#"{"maxRetries":2,"openpipe":{"breaker":{"failures":1},"fallback":[{"model":"b"}]}}"#;
+    assert_eq!(shape(&world, call).await[0], ("a".to_owned(), "server_error", 3));
+    advance(ms(10_000)).await;
+    assert_eq!(shape(&world, call).await[0], ("a".to_owned(), "server_error", 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_key_is_left_out_at_once_for_five_minutes() {
+    let world = World::new([("a", vec![failing(Kind::Auth, 0, false)]), ("openpipe:b", vec![answers(0)])]);
+    let call = r#"{"openpipe":{"breaker":true,"fallback":[{"model":"openpipe:b","on":["auth"]}]}}"#;
+    shape(&world, call).await;
+    assert_eq!(shape(&world, call).await, attempts(&[("a", "circuit_open", 0), ("openpipe:b", "ok", 1)]));
+    advance(ms(299_000)).await;
+    shape(&world, call).await;
+    assert_eq!(asked(&world, "a"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_with_a_credential_of_its_own_has_no_circuit() {
+    let world = World::new([("a", vec![down()]), ("b", vec![answers(0)])]);
+    let call = r#"{"headers":[["authorization","Bearer mine"]],"openpipe":{"breaker":{"failures":1},"fallback":[{"model":"b"}]}}"#;
+    for _ in 0..5 {
+        shape(&world, call).await;
+    }
+    assert_eq!(asked(&world, "a"), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn behind_an_open_circuit_the_next_target_is_judged_by_the_failure_before() {
+    let world = World::new([
+        ("a", vec![failing(Kind::BadRequest, 0, false)]),
+        ("b", vec![failing(Kind::NotFound, 0, false)]),
+        ("c", vec![answers(0)]),
+    ]);
+    let call = |on: &str| {
+        let fallbacks = format!(r#"[{{"model":"b"}},{{"model":"c","on":["{on}"]}}]"#);
+        format!(r#"{{"openpipe":{{"breaker":{{"failures":1}},"fallback":{fallbacks}}}}}"#)
+    };
+    shape(&world, &call("not_found")).await;
+    let expected = attempts(&[("a", "bad_request", 1), ("b", "circuit_open", 0), ("c", "ok", 1)]);
+    assert_eq!(shape(&world, &call("bad_request")).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_watches_sees_how_the_targets_do() {
+    let world = World::new([("a", vec![down()]), ("b", vec![answers(20), answers(40), answers(30)])]);
+    for _ in 0..3 {
+        shape(&world, CALL).await;
+    }
+    let watch = world.watch();
+    let rows = watch.health.expect("a table").read(watch.breakers);
+    let seen: Vec<_> =
+        rows.iter().map(|row| (row.model.as_str(), row.circuit, row.in_flight, row.first_content_ms)).collect();
+    assert_eq!(seen, [("a", Some("open"), 0, None), ("b", Some("closed"), 0, Some(30.0))]);
+    let failed = rows[0].last_failure.as_ref().expect("a failure");
+    assert_eq!((failed.kind, failed.status), (Kind::ServerError, Some(503)));
+    assert!(rows[0].until > rows[0].since && rows[1].until.is_none());
+
+    let (plan, body) = planned(CALL, r#"{"model":"b"}"#);
+    let mut running = Box::pin(engine::run(&plan, &body, &world, &watch, &world));
+    assert!(timeout(ms(1), &mut running).await.is_err());
+    assert_eq!(watch.health.expect("a table").read(watch.breakers)[1].in_flight, 1);
+    drop(running);
+    assert_eq!(watch.health.expect("a table").read(watch.breakers)[1].in_flight, 0);
 }
 
 #[tokio::test(start_paused = true)]

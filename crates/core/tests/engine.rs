@@ -21,7 +21,7 @@ const HOUR: u64 = 3_600_000;
 /// A call of model `a`, with these options.
 async fn run(world: &World, call: &str, stream: bool) -> Outcome {
     let (plan, body) = planned(call, &format!(r#"{{"model":"a","stream":{stream}}}"#));
-    timeout(ms(24 * HOUR), engine::run(&plan, &body, world, world.breakers(), world)).await.expect("this hangs")
+    timeout(ms(24 * HOUR), engine::run(&plan, &body, world, &world.watch(), world)).await.expect("this hangs")
 }
 
 /// As [`run`], with the milliseconds that it took.
@@ -699,7 +699,7 @@ async fn an_idle_timeout_watches_a_stream_that_was_handed_over() {
 /// Leaves a call at a millisecond and sees that nothing of it is left, or comes later.
 async fn left_at(at: u64, world: &World, call: &str, stream: bool) {
     let (plan, body) = planned(call, &format!(r#"{{"model":"a","stream":{stream}}}"#));
-    let left = timeout(ms(at), engine::run(&plan, &body, world, world.breakers(), world)).await;
+    let left = timeout(ms(at), engine::run(&plan, &body, world, &world.watch(), world)).await;
     assert!(left.is_err(), "the call was still running");
     assert_eq!(world.live(), 0, "everything is let go at once");
     let sent = world.sent().len();

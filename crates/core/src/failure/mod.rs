@@ -3,6 +3,7 @@
 pub mod codes;
 mod host_errors;
 mod kinds;
+pub mod refused;
 
 use http::HeaderMap;
 use serde::ser::SerializeMap;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::text::headers;
 use crate::text::secrets::Secrets;
 use codes::Said;
+pub use refused::Refused;
 
 pub use host_errors::ClientError;
 pub use kinds::Kind;
@@ -66,6 +68,21 @@ impl Serialize for Head {
     }
 }
 
+/// A limit that ends a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// The target's time.
+    Time,
+    /// The wait for a stream's first content.
+    FirstToken,
+    /// The longest silence of a stream.
+    Idle,
+    /// The bound on the response's size.
+    Size,
+    /// The bound on the whole call.
+    Deadline,
+}
+
 /// What went wrong with one target.
 #[derive(Debug, Clone, Serialize)]
 pub struct Failure {
@@ -87,9 +104,9 @@ pub struct Failure {
     /// The number by which the host keeps a custom client's error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ticket: Option<u32>,
-    /// It was the call's own deadline that was up, not the upstream's time.
+    /// The limit that ended the request, where one did.
     #[serde(skip)]
-    pub by_deadline: bool,
+    pub ended_by: Option<Bound>,
     /// The HTTP status that an error under a good status names.
     #[serde(skip)]
     pub named_status: Option<u16>,
@@ -107,7 +124,7 @@ impl Failure {
             body: None,
             code: None,
             ticket: None,
-            by_deadline: false,
+            ended_by: None,
             named_status: None,
         }
     }
@@ -183,7 +200,19 @@ impl Failure {
     pub fn counts_against_upstream(&self) -> bool {
         let refused =
             matches!(self.kind, Kind::BadRequest | Kind::ContextLength | Kind::ContentFilter | Kind::Rejected);
-        !refused && !self.by_deadline
+        !refused && self.ended_by != Some(Bound::Deadline)
+    }
+
+    /// The same, ended by this limit.
+    #[must_use]
+    pub fn by(self, bound: Bound) -> Self {
+        Self { ended_by: Some(bound), ..self }
+    }
+
+    /// What of the caller's was refused, where a credential was: it will be refused again, whatever the request.
+    #[must_use]
+    pub fn refused(&self) -> Option<Refused> {
+        refused::of(self)
     }
 
     /// What decides who takes it over.

@@ -81,6 +81,13 @@ impl FallbackTarget {
 pub struct Identity(String);
 
 impl Identity {
+    /// Whether it has a key that is the same for every call: a list of what the client shows. A client that shows none, or has
+    /// a function give it, is known by a number instead.
+    #[must_use]
+    pub fn shows_key(&self) -> bool {
+        self.0.starts_with('[')
+    }
+
     /// Its text, to make a digest of.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

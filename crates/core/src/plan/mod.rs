@@ -19,7 +19,7 @@ use crate::options::{
     OpenPipeOptions, RequestUpstream, UpstreamConfig, parse_url,
 };
 use crate::policy::backoff::RetryPolicy;
-use crate::policy::breaker::BreakerPolicy;
+use crate::policy::breaker::{BreakerPolicy, Narrowed, Subject};
 use crate::text::body::{BodyError, Edit, RequestBody};
 use crate::text::headers;
 use crate::text::json;
@@ -81,6 +81,12 @@ pub struct Target {
     pub idle_timeout: Option<Duration>,
     /// The failures that move on to it. The primary's is never asked.
     pub filter: Filter,
+    /// The limits that the call itself made narrower.
+    pub narrowed: Narrowed,
+    /// Where the upstream is by its own configuration, whatever the call changed; none for a custom client.
+    home: Option<Arc<Url>>,
+    /// The call brings a credential of its own.
+    replaces_credential: bool,
     change: Change,
 }
 
@@ -159,6 +165,20 @@ impl Budget {
     }
 }
 
+/// Whether a time ends sooner than another; `None` never ends.
+fn is_shorter(time: Option<Duration>, than: Option<Duration>) -> bool {
+    time.is_some_and(|time| than.is_none_or(|than| time < than))
+}
+
+/// Whether a call's URL has a credential in its query that the upstream's own URL does not have.
+fn has_other_key(url: &str, own: &Url) -> bool {
+    let Ok(url) = Url::parse(url) else { return false };
+    url.query_pairs().any(|pair| {
+        let names_key = pair.0.eq_ignore_ascii_case("key") || secrets::is_credential(&pair.0);
+        names_key && !own.query_pairs().any(|other| other == pair)
+    })
+}
+
 /// Where a request goes, whatever its query, which may differ from call to call.
 fn place(url: &Url) -> &[u8] {
     url.as_str().split(['?', '#']).next().unwrap_or_default().as_bytes()
@@ -174,24 +194,39 @@ struct Change {
 }
 
 impl Target {
-    /// What a circuit is for: where the request goes, as whom, and to which model.
+    /// What this target's circuit is for; `None` where it has none, because the call brings a credential of its own.
     #[must_use]
-    pub fn circuit_parts(&self) -> Vec<&[u8]> {
-        let mut parts = vec![self.model.as_bytes()];
-        match &self.via {
+    pub fn circuit(&self, endpoint: Endpoint) -> Option<Subject<'_>> {
+        if self.replaces_credential {
+            return None;
+        }
+        let home = self.home.as_deref();
+        let query = home.and_then(Url::query).unwrap_or_default().as_bytes();
+        let mut credential = Vec::new();
+        let (place, is_credential_known) = match &self.via {
             Via::Http { url, headers } => {
-                parts.push(place(url));
                 let account = headers.iter().filter(|(name, _)| secrets::is_account(name.as_str()));
-                parts.extend(account.map(|(_, value)| value.as_bytes()));
+                credential.extend(account.map(|(_, value)| value.as_bytes()));
+                (place(url), true)
             }
             Via::Asked { url, identity, overlay } => {
-                parts.extend([place(url), identity.as_bytes()]);
+                credential.push(identity.as_bytes());
                 let account = overlay.own.iter().filter(|(name, _)| secrets::is_account(name));
-                parts.extend(account.filter_map(|(_, value)| value.as_deref()).map(str::as_bytes));
+                credential.extend(account.filter_map(|(_, value)| value.as_deref()).map(str::as_bytes));
+                (place(url), false)
             }
-            Via::Client { identity, .. } => parts.extend([&b"client"[..], identity.as_bytes()]),
-        }
-        parts
+            Via::Client { identity, .. } => {
+                credential.push(identity.as_bytes());
+                (home.map_or(&b"client"[..], place), identity.shows_key())
+            }
+        };
+        Some(Subject {
+            place: [place, query],
+            endpoint: endpoint.name(),
+            credential,
+            is_credential_known,
+            model: &self.model,
+        })
     }
 
     /// The text that this target is sent.
@@ -352,6 +387,13 @@ impl Builder<'_> {
     fn target(&self, index: usize, destination: Destination<'_>, primary_model: &str) -> Result<Target, String> {
         let Destination { upstream, kind, to, fallback } = destination;
         let model = fallback.map_or(primary_model, |target| &target.model);
+        // The upstream as it is configured, also where the host's client is its transport.
+        let own = match (&to, kind) {
+            (To::Upstream(upstream), _) => Some(*upstream),
+            (To::Client(..), UpstreamKind::OpenPipe) => Some(&self.client.openpipe),
+            (To::Client(..), UpstreamKind::Own) => Some(&self.client.openai),
+            _ => None,
+        };
         let another_waits = index + 1 < self.count;
         let limit = fallback
             .and_then(|target| target.timeout)
@@ -361,10 +403,15 @@ impl Builder<'_> {
             .0;
         let max_retries_given = self.call.max_retries.or(self.client.max_retries);
         let default_retries = if another_waits { 0 } else { DEFAULT_MAX_RETRIES };
+        let via = self.via(index, kind, to, max_retries_given.or(another_waits.then_some(0)))?;
+        let home = own.map(|own| own.urls.of(self.call.endpoint)).or_else(|| match &via {
+            Via::Http { url, .. } => Some(Arc::clone(url)),
+            Via::Asked { .. } | Via::Client { .. } => None,
+        });
         Ok(Target {
             upstream,
             kind,
-            via: self.via(index, kind, to, max_retries_given.or(another_waits.then_some(0)))?,
+            via,
             model: model.to_owned(),
             budget: if self.count > 1 { Budget::Total(limit) } else { Budget::PerTry(limit) },
             retry: RetryPolicy {
@@ -382,6 +429,11 @@ impl Builder<'_> {
                 None => limit.map(|limit| limit.max(IDLE_TIMEOUT)),
             },
             filter: fallback.map(FallbackTarget::filter).unwrap_or_default(),
+            narrowed: self.narrowed(fallback, limit),
+            replaces_credential: index == 0
+                && self.options.breaker.is_some()
+                && own.is_some_and(|own| self.replaces_credential(own)),
+            home,
             change: Change {
                 model: fallback.map(|target| target.model.clone()).filter(|model| model != primary_model),
                 params: fallback.and_then(|target| target.params.clone()),
@@ -395,6 +447,33 @@ impl Builder<'_> {
     fn default_time(&self, index: usize) -> Duration {
         let half = patience(self.client, self.call).map(|patience| patience / 2);
         half.filter(|_| index == 0 && self.count > 1).unwrap_or(DEFAULT_TIMEOUT)
+    }
+
+    /// The limits of a target that the call's own options made narrower than they would be without.
+    fn narrowed(&self, fallback: Option<&FallbackTarget>, limit: Option<Duration>) -> Narrowed {
+        let call = &self.call.openpipe;
+        let constructors = fallback.filter(|_| call.fallback.is_none());
+        let default = constructors.and_then(|target| target.timeout).or(self.client.timeout);
+        let default = default.unwrap_or(Limit(Some(DEFAULT_TIMEOUT))).0;
+        let idle_default = match self.client.defaults.idle_timeout {
+            Some(Limit(given)) => given,
+            None => default.map(|limit| limit.max(IDLE_TIMEOUT)),
+        };
+        Narrowed {
+            time: is_shorter(limit, default),
+            first_token: call.first_token_timeout.is_some(),
+            idle: call.idle_timeout.is_some_and(|Limit(given)| is_shorter(given, idle_default)),
+            size: call.max_response_bytes.is_some(),
+        }
+    }
+
+    /// Whether the call's headers or query give the primary another credential than its upstream has.
+    fn replaces_credential(&self, upstream: &UpstreamConfig) -> bool {
+        let by_header = self.call.headers.iter().any(|(name, value)| {
+            let own = upstream.headers.get(name.as_str()).map(HeaderValue::as_bytes);
+            secrets::is_account(name) && own != value.as_deref().map(str::as_bytes)
+        });
+        by_header || self.call.url.as_ref().is_some_and(|url| has_other_key(url, &upstream.urls.of(self.call.endpoint)))
     }
 
     fn via(&self, index: usize, kind: UpstreamKind, to: To<'_>, client_retries: Option<u32>) -> Result<Via, String> {

@@ -44,14 +44,55 @@ fn headers_that_are_asked_for_have_the_calls_laid_over_them() {
     assert_eq!((headers["x-a"].as_bytes(), headers["x-stainless-timeout"].as_bytes()), (&b"1"[..], &b"2"[..]));
     assert!(!headers.contains_key("x-b"));
 
-    // Its circuit is that of whoever asks, but for a key of the call's own.
+    // Its circuit is that of the function that gives the key.
     let plain = via("{}").unwrap();
-    assert_eq!(target.circuit_parts(), plain.circuit_parts());
-    let other = via(r#"{"headers":[["authorization","Bearer mine"]]}"#).unwrap();
-    assert_ne!(other.circuit_parts(), plain.circuit_parts());
+    assert_eq!(target.circuit(Endpoint::ChatCompletions), plain.circuit(Endpoint::ChatCompletions));
 
     let refused: Result<Target, PlanError> = via(r#"{"headers":[["x-a","1\n"],["x-b","a\nb"]]}"#);
     assert!(matches!(refused, Err(PlanError::Argument(_))));
+}
+
+#[test]
+fn a_call_with_a_credential_of_its_own_has_no_circuit() {
+    let config = CONFIG.replacen("http://openai.test/v1\"", "http://openai.test/v1?key=k&v=1\"", 1);
+    let client = ClientConfig::from_json(&format!("{config}}}")).unwrap();
+    let has_circuit = |call: &str| {
+        let body = RequestBody::parse(r#"{"model":"gpt-4"}"#.to_owned()).unwrap();
+        let call = format!(r#"{{{call}"openpipe":{{"breaker":true,"fallback":[{{"model":"b"}}]}}}}"#);
+        let plan = plan(&client, &serde_json::from_str(&call).unwrap(), &body).unwrap();
+        plan.targets.iter().map(|target| target.circuit(plan.endpoint).is_some()).collect::<Vec<_>>()
+    };
+    assert_eq!(has_circuit(""), [true, true]);
+    assert_eq!(has_circuit(r#""headers":[["x-team","a"],["Authorization","Bearer sk"]],"#), [true, true]);
+    assert_eq!(has_circuit(r#""headers":[["Authorization","Bearer mine"]],"#), [false, true]);
+    assert_eq!(has_circuit(r#""headers":[["authorization",null]],"#), [false, true]);
+    assert_eq!(has_circuit(r#""headers":[["x-api-key","mine"]],"#), [false, true]);
+    let url = |query: &str| format!(r#""url":"http://openai.test/v1/chat/completions?{query}","#);
+    assert_eq!(has_circuit(&url("key=k&v=1&run=7")), [true, true]);
+    assert_eq!(has_circuit(&url("key=mine&v=1")), [false, true]);
+}
+
+#[test]
+fn limits_that_a_call_narrows_are_known() {
+    let narrowed = |defaults: &str, call: &str| {
+        let plan = planned(defaults, call, r#"{"model":"gpt-4"}"#).unwrap();
+        plan.targets.iter().map(|target| target.narrowed).collect::<Vec<_>>()
+    };
+    let none = Narrowed::default();
+    let time = Narrowed { time: true, ..none };
+    assert_eq!(narrowed("", "{}"), [none]);
+    assert_eq!(narrowed("", r#"{"timeout":600000}"#), [none]);
+    assert_eq!(narrowed("", r#"{"timeout":"Infinity"}"#), [none]);
+    assert_eq!(narrowed("", r#"{"timeout":599999}"#), [time]);
+    let of_client = r#","defaults":{"fallback":[{"model":"b","timeout":50}],"firstTokenTimeout":5,"idleTimeout":5}"#;
+    assert_eq!(narrowed(of_client, "{}"), [none, none], "the constructor's limits are everybody's");
+    assert_eq!(
+        narrowed("", r#"{"openpipe":{"fallback":[{"model":"b","timeout":50}]}}"#),
+        [none, time],
+        "a call's own fallback is compared with what it would have had"
+    );
+    let own = r#"{"openpipe":{"firstTokenTimeout":5,"idleTimeout":5,"maxResponseBytes":1}}"#;
+    assert_eq!(narrowed("", own), [Narrowed { time: false, first_token: true, idle: true, size: true }]);
 }
 
 #[test]

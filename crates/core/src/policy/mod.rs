@@ -2,3 +2,5 @@
 
 pub mod backoff;
 pub mod breaker;
+pub mod health;
+mod lru;

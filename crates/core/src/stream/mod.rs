@@ -11,10 +11,11 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use crate::endpoint::{Endpoint, Tracker, Verdict};
-use crate::failure::{Failure, Head, Kind, Surface};
+use crate::failure::{Bound, Failure, Head, Kind, Surface};
 use crate::in_place::{give_way, in_place};
 use crate::options::HoldUntil;
 use crate::policy::breaker::Permit;
+use crate::policy::health::InFlight;
 use crate::stream::delta::Event;
 use crate::upstream::{EventSource, SseEvent};
 
@@ -34,8 +35,8 @@ pub struct Times {
     pub content_wait: Option<Duration>,
     /// The longest silence after it.
     pub idle: Option<Duration>,
-    /// It is the call's own deadline until which the first content comes.
-    pub by_deadline: bool,
+    /// The limit that ends then.
+    pub content_bound: Option<Bound>,
 }
 
 /// A stream of events, watched.
@@ -55,8 +56,10 @@ pub struct EventStream {
     /// When the reader last left; the time it takes for itself is no silence of the upstream.
     left_at: Option<Instant>,
     first_content_at: Option<Instant>,
-    /// Told to the circuit of its upstream: the first content, and a failure.
+    /// The circuit of its upstream learns of the first content, and of a failure.
     permit: Option<Permit>,
+    /// So do those who watch upstreams.
+    in_flight: Option<InFlight>,
 }
 
 impl EventStream {
@@ -82,18 +85,28 @@ impl EventStream {
             left_at: None,
             first_content_at: None,
             permit: None,
+            in_flight: None,
         }
     }
 
-    /// Has the circuit of its upstream told what becomes of it.
-    pub fn tell(&mut self, mut permit: Permit) {
+    /// Reports what becomes of it to the circuit of its upstream, and to those who watch upstreams.
+    pub fn watch(&mut self, permit: Option<Permit>, in_flight: Option<InFlight>) {
+        (self.permit, self.in_flight) = (permit, in_flight);
         if self.first_content_at.is_some() {
-            permit.succeeded();
+            self.note_content();
         }
-        if let Some(Err(failure)) = &self.end {
-            permit.failed(failure);
-        }
-        self.permit = Some(permit);
+        self.note_failure();
+    }
+
+    fn note_content(&mut self) {
+        self.permit.iter_mut().for_each(Permit::succeeded);
+        self.in_flight.iter_mut().for_each(InFlight::first_content);
+    }
+
+    fn note_failure(&mut self) {
+        let Some(Err(failure)) = &self.end else { return };
+        self.permit.iter_mut().for_each(|permit| permit.failed(failure));
+        self.in_flight.iter_mut().for_each(|in_flight| in_flight.failed(failure));
     }
 
     /// The response's head.
@@ -136,7 +149,7 @@ impl EventStream {
             }
             if self.held_bytes > max_bytes {
                 let message = format!("the stream is larger than `openpipe.maxResponseBytes` ({max_bytes})");
-                return Err(Failure::invalid_response(message, self.head.clone(), None));
+                return Err(Failure::invalid_response(message, self.head.clone(), None).by(Bound::Size));
             }
             self.pull().await;
         }
@@ -213,10 +226,10 @@ impl EventStream {
         if self.first_content_at.is_none() {
             let wait = self.times.content_wait.unwrap_or_default().as_millis();
             let failure = Failure::timeout(format!("the stream's first content did not come within {wait} ms"));
-            return Failure { by_deadline: self.times.by_deadline, ..failure };
+            return Failure { ended_by: self.times.content_bound, ..failure };
         }
         let silence = self.times.idle.unwrap_or_default().as_millis();
-        Failure::new(Kind::Stream, Surface::Timeout, format!("the stream was silent for {silence} ms"))
+        Failure::new(Kind::Stream, Surface::Timeout, format!("the stream was silent for {silence} ms")).by(Bound::Idle)
     }
 
     fn take(&mut self, events: Vec<SseEvent>) {
@@ -244,9 +257,7 @@ impl EventStream {
     fn has_sign_of_life(&mut self) {
         self.alive_at = Instant::now();
         self.first_content_at.get_or_insert(self.alive_at);
-        if let Some(permit) = &mut self.permit {
-            permit.succeeded();
-        }
+        self.note_content();
     }
 
     fn keep(&mut self, event: Event) {
@@ -260,9 +271,9 @@ impl EventStream {
             let head = failure.head.unwrap_or_else(|| Box::new(self.head.clone()));
             self.source.redact(Failure { head: Some(head), ..failure })
         }));
-        if let (Some(permit), Some(Err(failure))) = (&mut self.permit, &self.end) {
-            permit.failed(failure);
-        }
+        self.note_failure();
+        // The upstream has done its part, whenever the reader lets go.
+        self.in_flight = None;
     }
 
     /// The reader moves its own deadline: a committed stream has no more than its idle timeout.

@@ -25,7 +25,7 @@ use super::dns::{DnsError, Resolver};
 use super::proxies::Proxies;
 use super::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream};
 use crate::endpoint::{self, Accepted, Endpoint};
-use crate::failure::{Failure, Head};
+use crate::failure::{self, Failure, Head};
 use crate::in_place::LARGE_BYTES;
 use crate::stream::sse::{Decoder, TooLarge};
 use crate::text::json;
@@ -428,7 +428,7 @@ struct HttpEvents {
 impl HttpEvents {
     fn too_large(&self) -> Failure {
         let message = format!("an event is larger than `openpipe.maxResponseBytes` ({})", self.max_bytes);
-        Failure::invalid_response(message, None, None)
+        Failure::invalid_response(message, None, None).by(failure::Bound::Size)
     }
 }
 
@@ -496,7 +496,7 @@ fn body_failure(broken: &Broken, head: Head, max_bytes: u64) -> Failure {
         }
         Broken::Coding(Refusal::TooLarge) => {
             let message = format!("the response is larger than `openpipe.maxResponseBytes` ({max_bytes})");
-            Failure::invalid_response(message, head, None)
+            Failure::invalid_response(message, head, None).by(failure::Bound::Size)
         }
         Broken::Coding(Refusal::Malformed(error)) => {
             Failure::invalid_response(format!("the response could not be decoded: {error}"), head, None)

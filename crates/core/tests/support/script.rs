@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use openpipe_core::engine::{Attempt, Observer};
+use openpipe_core::engine::{Attempt, Observer, Watch};
 use openpipe_core::failure::{Failure, Head, Kind, Surface};
 use openpipe_core::plan::{Target, Via};
 use openpipe_core::policy::breaker::Breakers;
+use openpipe_core::policy::health::Health;
 use openpipe_core::upstream::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, Upstreams};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -122,6 +123,7 @@ struct State {
     moves: Mutex<Vec<(String, &'static str, String)>>,
     live: AtomicUsize,
     breakers: Breakers,
+    health: Health,
 }
 
 impl World {
@@ -134,7 +136,8 @@ impl World {
             sent: Mutex::default(),
             moves: Mutex::default(),
             live: AtomicUsize::new(0),
-            breakers: Breakers::default(),
+            breakers: Breakers::with_random(|| 0.5),
+            health: Health::default(),
         }))
     }
 
@@ -147,9 +150,9 @@ impl World {
         lock(&self.0.moves).clone()
     }
 
-    /// The circuits of its process.
-    pub(crate) fn breakers(&self) -> &Breakers {
-        &self.0.breakers
+    /// The circuits of its process, without jitter, and how its targets have done.
+    pub(crate) fn watch(&self) -> Watch<'_> {
+        Watch { breakers: &self.0.breakers, health: Some(&self.0.health) }
     }
 
     /// Requests and streams that are open now.

@@ -1,0 +1,264 @@
+//! One circuit: a state machine that is asked before each request and hears what became of it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use super::named_time::named_time;
+use super::window::Window;
+use crate::failure::{Cause, Failure};
+
+/// A circuit that is open grows to so long, or stays at its first time where that is longer.
+const LONGEST_OPEN: Duration = Duration::from_secs(30);
+/// A circuit that was open is forgotten when nobody has asked for it so long after.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
+
+/// A number from 0 up to 1, for the jitter.
+pub(super) type Random = fn() -> f64;
+
+/// When a circuit opens, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rule {
+    /// It opens with so many failures within the window …
+    pub(super) failures: u32,
+    /// … if they are at least this share of all outcomes in it.
+    pub(super) failure_rate: f64,
+    pub(super) window: Duration,
+    /// How long it stays open at first.
+    pub(super) open_for: Duration,
+    /// It is open for longer with each probe that fails, give or take a fifth, and until a response's own time.
+    pub(super) grows: bool,
+}
+
+impl Rule {
+    fn longest_open(&self) -> Duration {
+        if self.grows { self.open_for.max(LONGEST_OPEN) } else { self.open_for }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Circuit {
+    rule: Rule,
+    random: Random,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: State,
+    /// Counts the changes of state: an outcome of a request that was let go before a change says nothing after it.
+    epoch: u64,
+    /// How long the circuit opens next, before jitter.
+    open_for: Duration,
+    changed_at: SystemTime,
+    asked_at: Instant,
+}
+
+#[derive(Debug)]
+pub(super) enum State {
+    /// Requests go; their outcomes are counted.
+    Closed(Box<Window>),
+    /// None go, until then. The cause is the failure with which it opened: the filter of the next target is asked of it.
+    Open { until: Instant, cause: Cause },
+    /// One at a time goes; since when it does.
+    HalfOpen { probe: Option<Instant>, cause: Cause },
+}
+
+/// What a circuit says of a request.
+#[derive(Debug)]
+pub(super) enum Admitted {
+    Go(Ticket),
+    /// It should not: what opened the circuit, and for how much longer it is open, where no probe is under way.
+    Refused(Cause, Option<Duration>),
+}
+
+/// A circuit's state, for those who watch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    pub(super) name: &'static str,
+    pub(super) since: SystemTime,
+    pub(super) left: Option<Duration>,
+    pub(super) is_closed: bool,
+}
+
+impl Circuit {
+    pub(super) fn new(rule: Rule, random: Random) -> Self {
+        let inner = Inner {
+            state: State::Closed(Box::new(Window::new(rule.window))),
+            epoch: 0,
+            open_for: rule.open_for,
+            changed_at: SystemTime::now(),
+            asked_at: Instant::now(),
+        };
+        Self { rule, random, inner: Mutex::new(inner) }
+    }
+
+    /// Asks for a request to go.
+    pub(super) fn admit(self: &Arc<Self>) -> Admitted {
+        let now = Instant::now();
+        let mut inner = self.lock();
+        inner.asked_at = now;
+        let cause = match &mut inner.state {
+            State::Closed(_) => return Admitted::Go(self.ticket(inner.epoch, false)),
+            State::Open { until, cause } if now < *until => return Admitted::Refused(*cause, Some(*until - now)),
+            State::Open { cause, .. } => *cause,
+            // A probe that takes longer than any circuit is open says too little too late: another may go.
+            State::HalfOpen { probe: Some(since), cause } if now < *since + self.rule.longest_open() => {
+                return Admitted::Refused(*cause, None);
+            }
+            State::HalfOpen { probe, cause: _ } => {
+                *probe = Some(now);
+                // What becomes of a probe before it says nothing any more.
+                inner.epoch += 1;
+                return Admitted::Go(self.ticket(inner.epoch, true));
+            }
+        };
+        inner.change(State::HalfOpen { probe: Some(now), cause });
+        Admitted::Go(self.ticket(inner.epoch, true))
+    }
+
+    /// A ticket for a request that goes whatever the state is. Its outcome counts all the same.
+    pub(super) fn force(self: &Arc<Self>) -> Ticket {
+        match self.admit() {
+            Admitted::Go(ticket) => ticket,
+            Admitted::Refused(..) => self.ticket(self.lock().epoch, false),
+        }
+    }
+
+    /// Opens the circuit with a single failure, whatever was counted before.
+    pub(super) fn open(&self, failure: &Failure) {
+        let mut inner = self.lock();
+        let until = Instant::now() + self.rule.open_for;
+        inner.change(State::Open { until, cause: failure.cause() });
+    }
+
+    /// Whether nothing would be lost if it were forgotten: no outcome in its window and not open; or open, over, and not
+    /// asked for a long while.
+    pub(super) fn is_at_rest(&self, now: Instant) -> bool {
+        let inner = self.lock();
+        match &inner.state {
+            State::Closed(window) => window.totals(now) == (0, 0),
+            State::Open { until, .. } => now >= *until && now >= inner.asked_at + FORGOTTEN_AFTER,
+            State::HalfOpen { .. } => now >= inner.asked_at + FORGOTTEN_AFTER,
+        }
+    }
+
+    pub(super) fn seen(&self, now: Instant) -> Seen {
+        let inner = self.lock();
+        let (name, left, is_closed) = match &inner.state {
+            State::Closed(_) => ("closed", None, true),
+            State::Open { until, .. } if now < *until => ("open", Some(*until - now), false),
+            // Its time is over: the next request is the probe.
+            State::Open { .. } | State::HalfOpen { .. } => ("half_open", None, false),
+        };
+        Seen { name, since: inner.changed_at, left, is_closed }
+    }
+
+    fn ticket(self: &Arc<Self>, epoch: u64, is_probe: bool) -> Ticket {
+        Ticket { circuit: Arc::clone(self), epoch, is_probe, succeeded: false }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until when the circuit is open that opens now: the failure's own time, else as long as it is its turn.
+    fn open_until(&self, inner: &Inner, failure: &Failure) -> Instant {
+        let named = failure.head.as_deref().and_then(|head| named_time(head, SystemTime::now()));
+        let jittered =
+            || if self.rule.grows { inner.open_for.mul_f64(0.8 + 0.4 * (self.random)()) } else { inner.open_for };
+        Instant::now() + named.filter(|_| self.rule.grows).unwrap_or_else(jittered)
+    }
+}
+
+impl Inner {
+    fn change(&mut self, state: State) {
+        self.state = state;
+        self.epoch += 1;
+        self.changed_at = SystemTime::now();
+    }
+}
+
+/// A request that a circuit let go. Dropped without an outcome, it counts for nothing, and another probe may go.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    circuit: Arc<Circuit>,
+    epoch: u64,
+    is_probe: bool,
+    succeeded: bool,
+}
+
+impl Ticket {
+    pub(super) fn is_probe(&self) -> bool {
+        self.is_probe
+    }
+
+    pub(super) fn succeeded(&mut self) {
+        if std::mem::replace(&mut self.succeeded, true) {
+            return;
+        }
+        let circuit = Arc::clone(&self.circuit);
+        let mut inner = circuit.lock();
+        if inner.epoch != self.epoch {
+            return;
+        }
+        match &mut inner.state {
+            State::Closed(window) => window.add(Instant::now(), 1, 0),
+            State::Open { .. } | State::HalfOpen { .. } => {
+                inner.change(State::Closed(Box::new(Window::new(circuit.rule.window))));
+                inner.open_for = circuit.rule.open_for;
+                // What becomes of this request later counts in the closed circuit.
+                self.epoch = inner.epoch;
+            }
+        }
+    }
+
+    /// It failed; also a stream that had begun well, which then was no success.
+    pub(super) fn failed(&mut self, failure: &Failure) {
+        let circuit = Arc::clone(&self.circuit);
+        let rule = circuit.rule;
+        let now = Instant::now();
+        let mut inner = circuit.lock();
+        if inner.epoch != self.epoch {
+            return;
+        }
+        let opens = match &mut inner.state {
+            State::Closed(window) => {
+                if std::mem::take(&mut self.succeeded) {
+                    window.take_back_success();
+                }
+                window.add(now, 0, 1);
+                let (successes, failures) = window.totals(now);
+                let share = f64::from(failures) / f64::from(successes.saturating_add(failures));
+                failures >= rule.failures && share >= rule.failure_rate
+            }
+            State::Open { .. } => false,
+            State::HalfOpen { .. } => {
+                if rule.grows {
+                    inner.open_for = inner.open_for.mul_f64(1.5).min(rule.longest_open());
+                }
+                true
+            }
+        };
+        if opens {
+            let until = circuit.open_until(&inner, failure);
+            inner.change(State::Open { until, cause: failure.cause() });
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if !self.is_probe {
+            return;
+        }
+        let mut inner = self.circuit.lock();
+        if inner.epoch != self.epoch {
+            return;
+        }
+        if let State::HalfOpen { probe, .. } = &mut inner.state {
+            *probe = None;
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! The circuit breaker, `openpipe.breaker`: a target that keeps failing is not asked for a while, so that calls lose no
+//! time on it (contract.md, section 3).
+//!
+//! Off unless it is asked for. There is one circuit for each upstream (its base URL and query), endpoint, credential, model
+//! and policy, shared by everybody who has the same [`Breakers`]: all clients and worker threads of a process.
+//!
+//! ```text
+//!              enough failures in the window
+//!     Closed ─────────────────────────────────▶ Open ◀──┐
+//!       ▲                                        │      │ the probe fails: open for half as long again
+//!       │ the probe succeeds       its time is up│      │
+//!       └───────────────────────────────────── HalfOpen ┘
+//! ```
+//!
+//! A refused key and a quota that is used up have circuits of their own, which open with the first failure: that of the key
+//! for all models of the credential, that of the quota for one.
+//!
+//! What counts is how the upstream served: aborts, requests that it rightly refused and limits that the call itself narrowed
+//! say nothing about it ([`Failure::counts_against_upstream`], [`Narrowed`]). A circuit never fails a call: where nobody else
+//! takes over, the target is asked all the same.
+//!
+//! Bounds: 10,000 circuits, of which the one used longest ago goes; each call pays the same, however many there are.
+
+mod circuit;
+mod named_time;
+mod window;
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use crate::failure::{Bound, Cause, Failure, Kind, Refused};
+use crate::policy::lru::Lru;
+use circuit::{Admitted, Circuit, Random, Rule, Ticket};
+
+/// So many circuits are kept.
+const MAX_CIRCUITS: usize = 10_000;
+/// Each time a circuit is looked for, so many of those used longest ago are forgotten where they are at rest.
+const FORGOTTEN_AT_ONCE: usize = 2;
+
+/// When a circuit opens, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct BreakerPolicy {
+    /// It opens with so many failures within the window; default 5, at least 1 …
+    pub failures: u32,
+    /// … if they are at least this share of all outcomes in it; default 0.5, more than 0 and at most 1.
+    pub failure_rate: f64,
+    /// The window, in milliseconds; default 30 000.
+    #[serde(with = "milliseconds")]
+    pub window: Duration,
+    /// How long it stays open at first, in milliseconds, before a probe is let through; default 10 000. Half as long again
+    /// after each probe that fails, up to 30 000 or this, each time give or take a fifth.
+    #[serde(with = "milliseconds")]
+    pub open_for: Duration,
+    /// How long a refused key or a quota that is used up keeps its circuit open, in milliseconds; default 300 000.
+    #[serde(with = "milliseconds")]
+    pub credential_open_for: Duration,
+}
+
+impl Default for BreakerPolicy {
+    fn default() -> Self {
+        Self {
+            failures: 5,
+            failure_rate: 0.5,
+            window: Duration::from_secs(30),
+            open_for: Duration::from_secs(10),
+            credential_open_for: Duration::from_secs(300),
+        }
+    }
+}
+
+mod milliseconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, de::Error};
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(deserializer)? / 1000.0).map_err(D::Error::custom)
+    }
+}
+
+impl BreakerPolicy {
+    fn rule(self, sort: Sort) -> Rule {
+        let Self { failures, failure_rate, window, open_for, credential_open_for } = self;
+        match sort {
+            Sort::Service => Rule { failures, failure_rate, window, open_for, grows: true },
+            Sort::Key | Sort::Quota => {
+                Rule { failures: 1, failure_rate: 0.0, window, open_for: credential_open_for, grows: false }
+            }
+        }
+    }
+}
+
+/// What a circuit is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject<'a> {
+    /// The base URL, and its query.
+    pub place: [&'a [u8]; 2],
+    /// The endpoint's name.
+    pub endpoint: &'a str,
+    /// Every part of the credential.
+    pub credential: Vec<&'a [u8]>,
+    /// The credential is the same for every call: nothing asks for it each time.
+    pub is_credential_known: bool,
+    /// The model.
+    pub model: &'a str,
+}
+
+/// The limits of a target that its call made narrower than the client's: what they end says nothing about the upstream to
+/// those who share the circuit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Narrowed {
+    /// The target's time is shorter than it would be without the call's options.
+    pub time: bool,
+    /// The call has a wait for the first content of its own.
+    pub first_token: bool,
+    /// The call has a shorter idle timeout.
+    pub idle: bool,
+    /// The call has a bound on the response's size of its own.
+    pub size: bool,
+}
+
+impl Narrowed {
+    /// Whether such a limit ended the request.
+    fn ended(self, failure: &Failure) -> bool {
+        let bound = failure.ended_by.or((failure.kind == Kind::Timeout).then_some(Bound::Time));
+        match bound {
+            Some(Bound::Time) => self.time,
+            Some(Bound::FirstToken) => self.first_token,
+            Some(Bound::Idle) => self.idle,
+            Some(Bound::Size) => self.size,
+            Some(Bound::Deadline) => true,
+            None => false,
+        }
+    }
+}
+
+/// What a circuit watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Sort {
+    /// How an upstream serves a model.
+    Service,
+    /// Whether it takes a key.
+    Key,
+    /// Whether the credential has quota left for a model.
+    Quota,
+}
+
+/// The name of a circuit. A digest, so that no credential is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct CircuitKey(u64, u64);
+
+/// The names of the circuits that a request has to do with.
+#[derive(Debug, Clone, Copy)]
+struct Keys {
+    service: CircuitKey,
+    /// Of the key and of the quota; none where the credential is not known.
+    credential: Option<(CircuitKey, CircuitKey)>,
+}
+
+/// The circuits of a process. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Breakers {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    hashers: (RandomState, RandomState),
+    random: Random,
+    circuits: Mutex<Circuits>,
+}
+
+#[derive(Debug)]
+struct Circuits {
+    kept: Lru<CircuitKey, (Sort, Arc<Circuit>)>,
+    /// How many of them are of keys and quotas. Most of the time there are none, and nobody looks for them.
+    refusals: usize,
+}
+
+impl Default for Breakers {
+    fn default() -> Self {
+        Self::with_random(fastrand::f64)
+    }
+}
+
+impl Breakers {
+    /// No circuits yet. The random numbers, from 0 up to 1, are for the jitter.
+    #[must_use]
+    pub fn with_random(random: fn() -> f64) -> Self {
+        let circuits = Mutex::new(Circuits { kept: Lru::new(MAX_CIRCUITS), refusals: 0 });
+        Self { shared: Arc::new(Shared { hashers: (RandomState::new(), RandomState::new()), random, circuits }) }
+    }
+
+    /// The circuits that a request to `subject` has to pass.
+    #[must_use]
+    pub fn gate(&self, policy: BreakerPolicy, subject: &Subject<'_>, narrowed: Narrowed) -> Gate {
+        let keys = self.shared.keys(policy, subject);
+        let now = Instant::now();
+        let mut circuits = self.shared.lock();
+        circuits.forget_some(now);
+        let service = circuits.circuit(keys.service, Sort::Service, policy, self.shared.random, now);
+        let refusals = match keys.credential {
+            Some((key, quota)) if circuits.refusals > 0 => [circuits.get(key, now), circuits.get(quota, now)],
+            _ => [None, None],
+        };
+        drop(circuits);
+        Gate { shared: Arc::clone(&self.shared), policy, keys, narrowed, service, refusals }
+    }
+}
+
+impl Shared {
+    fn keys(&self, policy: BreakerPolicy, subject: &Subject<'_>) -> Keys {
+        let BreakerPolicy { failures, failure_rate, window, open_for, credential_open_for } = policy;
+        let rule = (failures, failure_rate.to_bits(), window, open_for, credential_open_for);
+        let Subject { place, endpoint, credential, is_credential_known, model } = subject;
+        let digest = |sort: Sort, endpoint: &str, model: &str| {
+            let described = (sort, rule, place, endpoint, credential, model);
+            CircuitKey(self.hashers.0.hash_one(&described), self.hashers.1.hash_one(&described))
+        };
+        Keys {
+            service: digest(Sort::Service, endpoint, model),
+            credential: is_credential_known.then(|| (digest(Sort::Key, "", ""), digest(Sort::Quota, "", model))),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Circuits> {
+        self.circuits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Circuits {
+    /// A circuit that is kept; one at rest is as good as forgotten.
+    fn get(&mut self, key: CircuitKey, now: Instant) -> Option<Arc<Circuit>> {
+        let circuit = self.kept.get(key).map(|(_, circuit)| Arc::clone(circuit))?;
+        // One that somebody else holds has a request under way.
+        if Arc::strong_count(&circuit) > 2 || !circuit.is_at_rest(now) {
+            return Some(circuit);
+        }
+        self.remove(key);
+        None
+    }
+
+    fn circuit(
+        &mut self,
+        key: CircuitKey,
+        sort: Sort,
+        policy: BreakerPolicy,
+        random: Random,
+        now: Instant,
+    ) -> Arc<Circuit> {
+        if let Some(circuit) = self.kept.get(key).map(|(_, circuit)| Arc::clone(circuit)) {
+            if Arc::strong_count(&circuit) > 2 || !circuit.is_at_rest(now) {
+                return circuit;
+            }
+        }
+        let circuit = Arc::new(Circuit::new(policy.rule(sort), random));
+        self.refusals += usize::from(sort != Sort::Service);
+        let pushed_out = self.kept.insert(key, (sort, Arc::clone(&circuit)));
+        self.uncount(pushed_out.as_ref());
+        circuit
+    }
+
+    fn forget_some(&mut self, now: Instant) {
+        for _ in 0..FORGOTTEN_AT_ONCE {
+            let Some((key, (_, circuit))) = self.kept.oldest() else { return };
+            if Arc::strong_count(circuit) > 1 || !circuit.is_at_rest(now) {
+                return;
+            }
+            self.remove(key);
+        }
+    }
+
+    fn remove(&mut self, key: CircuitKey) {
+        let removed = self.kept.remove(key);
+        self.uncount(removed.as_ref());
+    }
+
+    fn uncount(&mut self, removed: Option<&(Sort, Arc<Circuit>)>) {
+        self.refusals -= usize::from(removed.is_some_and(|(sort, _)| *sort != Sort::Service));
+    }
+}
+
+/// The circuits that a request has to pass.
+#[derive(Debug)]
+pub struct Gate {
+    shared: Arc<Shared>,
+    policy: BreakerPolicy,
+    keys: Keys,
+    narrowed: Narrowed,
+    service: Arc<Circuit>,
+    /// Of the key and of the quota, where they have failed before.
+    refusals: [Option<Arc<Circuit>>; 2],
+}
+
+/// Whether a request may go.
+#[derive(Debug)]
+pub enum Admission {
+    /// It may; its outcome is to be reported to the permit.
+    Go(Permit),
+    /// It should not: what opened the circuit, and how long it is open, where no probe is under way.
+    Refused(Cause, Option<Duration>),
+}
+
+impl Gate {
+    /// Asks for a request to go.
+    #[must_use]
+    pub fn admit(&self) -> Admission {
+        let mut refusals = [None, None];
+        for (circuit, place) in self.refusals.iter().zip(&mut refusals) {
+            match circuit.as_ref().map(Circuit::admit) {
+                Some(Admitted::Go(ticket)) => *place = Some(ticket),
+                Some(Admitted::Refused(cause, left)) => return Admission::Refused(cause, left),
+                None => {}
+            }
+        }
+        match self.service.admit() {
+            Admitted::Go(service) => Admission::Go(self.permit(service, refusals)),
+            Admitted::Refused(cause, left) => Admission::Refused(cause, left),
+        }
+    }
+
+    /// Lets a request go whatever the state is, because there is nobody else to ask. Its outcome counts all the same.
+    #[must_use]
+    pub fn force(&self) -> Permit {
+        let refusals = self.refusals.each_ref().map(|circuit| circuit.as_ref().map(Circuit::force));
+        self.permit(self.service.force(), refusals)
+    }
+
+    /// The name under which [`Breakers::state`] finds these circuits again.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        Watch(self.keys)
+    }
+
+    fn permit(&self, service: Ticket, refusals: [Option<Ticket>; 2]) -> Permit {
+        let (shared, policy, keys, narrowed) = (Arc::clone(&self.shared), self.policy, self.keys, self.narrowed);
+        Permit { shared, policy, keys, narrowed, service, refusals }
+    }
+}
+
+/// A request that was let go. Dropped without an outcome, it counts for nothing, and another probe may go.
+#[derive(Debug)]
+pub struct Permit {
+    shared: Arc<Shared>,
+    policy: BreakerPolicy,
+    keys: Keys,
+    narrowed: Narrowed,
+    service: Ticket,
+    refusals: [Option<Ticket>; 2],
+}
+
+impl Permit {
+    /// Whether the request is a probe, which is one try.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.service.is_probe() || self.refusals.iter().flatten().any(Ticket::is_probe)
+    }
+
+    /// The upstream has served it: a completion, or a stream's first content.
+    pub fn succeeded(&mut self) {
+        self.service.succeeded();
+        self.refusals.iter_mut().flatten().for_each(Ticket::succeeded);
+    }
+
+    /// It failed; also a stream that had begun well, which then was no success.
+    pub fn failed(&mut self, failure: &Failure) {
+        if failure.kind == Kind::Rejected {
+            // The caller's own rules refuse the answer: the upstream gave one.
+            return self.succeeded();
+        }
+        if !failure.counts_against_upstream() || self.narrowed.ended(failure) {
+            return;
+        }
+        match (failure.refused(), self.keys.credential) {
+            (Some(Refused::Key), Some((key, _))) => self.refuse(Sort::Key, key, failure),
+            (Some(Refused::Quota), Some((_, quota))) => self.refuse(Sort::Quota, quota, failure),
+            _ => self.service.failed(failure),
+        }
+    }
+
+    /// Opens the circuit of the key or of the quota. That of the service learns nothing: it was not asked to serve.
+    fn refuse(&self, sort: Sort, key: CircuitKey, failure: &Failure) {
+        let circuit = self.shared.lock().circuit(key, sort, self.policy, self.shared.random, Instant::now());
+        circuit.open(failure);
+    }
+}
+
+/// The circuits of one target, for those who watch them.
+#[derive(Debug, Clone, Copy)]
+pub struct Watch(Keys);
+
+/// The state of a target's circuits: that of the one that keeps it from being asked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CircuitState {
+    /// `closed`, `open` or `half_open`.
+    pub name: &'static str,
+    /// Since when; `None` where nothing is known any more, because nothing has happened for so long.
+    pub since: Option<SystemTime>,
+    /// For how much longer it is open.
+    pub left: Option<Duration>,
+}
+
+impl Breakers {
+    /// The state of circuits that were passed before.
+    #[must_use]
+    pub fn state(&self, watch: Watch) -> CircuitState {
+        let now = Instant::now();
+        let circuits = self.shared.lock();
+        let Keys { service, credential } = watch.0;
+        let refusals = credential.map(|(key, quota)| [key, quota]).into_iter().flatten();
+        let states = refusals.chain([service]).filter_map(|key| {
+            let (_, circuit) = circuits.kept.peek(key)?;
+            (!circuit.is_at_rest(now)).then(|| circuit.seen(now))
+        });
+        let worst = states.reduce(|worst, next| if worst.is_closed { next } else { worst });
+        match worst {
+            Some(seen) => CircuitState { name: seen.name, since: Some(seen.since), left: seen.left },
+            None => CircuitState { name: "closed", since: None, left: None },
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
