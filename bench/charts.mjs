@@ -9,6 +9,8 @@ import { OURS } from './situations.mjs';
 
 const OUR_COLOUR = '#0f766e';
 const THEIR_COLOUR = '#94a3b8';
+/** Variants of ours, which the tables have and explain. */
+const NOT_DRAWN = ['floor', 'openpipe-native, reporting'];
 const FONT = { fontFamily: 'system-ui, sans-serif', color: '#334155' };
 
 /** @param {any} option @param {number} width @param {number} height */
@@ -30,7 +32,7 @@ const title = (text) => ({ text, left: 12, top: 10, textStyle: { ...FONT, fontSi
  */
 function bars(results, situation, metric, heading, isMore = false) {
   const peers = Object.entries(results[situation] ?? {})
-    .filter(([peer, metrics]) => peer !== 'openpipe-native, reporting' && metrics[metric])
+    .filter(([peer, metrics]) => !NOT_DRAWN.includes(peer) && metrics[metric])
     .map(([peer, metrics]) => ({ peer, value: median(metrics[metric] ?? []) }))
     .sort((a, b) => (isMore ? a.value - b.value : b.value - a.value));
   const option = {

@@ -95,8 +95,8 @@ function resultsPage(run) {
 Made by \`${command(run)}\` on ${run.machine}. Medians over the rounds; behind each peer's figure how many times ours it is,
 and the range of that over the rounds. Made of [results.json](results.json) by \`node bench/report.mjs\`.
 
-\`loop\` is the time that the JavaScript thread was busy, \`cpu\` the time of all threads. \`floor\` is the addon without the
-facade. \`undici\` and \`fetch\` are calls written by hand.
+\`loop\` is the time that the JavaScript thread was busy, \`cpu\` the time of all threads. \`floor\` is a direct call
+of the addon, without the SDK's class, types and helpers around it: the least that a call can cost here. \`undici\` and \`fetch\` are calls written by hand.
 
 ![Time of the JavaScript thread for each completion](charts/loop.svg)
 ![Events a second at full speed](charts/events.svg)

@@ -23,9 +23,12 @@ for (const { file, text } of workflows) {
       expect(files.filter((path) => !existsSync(new URL(path, ROOT)))).toEqual([]);
     });
 
-    test('names every action by a version or a toolchain', () => {
-      const actions = [...text.matchAll(/uses: (\S+)/g)].map(([, action]) => String(action));
-      expect(actions.filter((action) => !/@(v\d+|stable|\d+\.\d+\.\d+)$/.test(action))).toEqual([]);
+    test('names every action by a commit, and says of which version that is', () => {
+      const actions = [...text.matchAll(/uses: (.+)$/gm)].map(([, action]) => String(action));
+      expect(actions.filter((action) => !/^[\w./-]+@[0-9a-f]{40} # (?:v\d+\.\d+\.\d+|master)$/.test(action))).toEqual(
+        [],
+      );
+      expect(actions.length).toBeGreaterThan(5);
     });
   });
 }
@@ -41,6 +44,27 @@ describe('the release', () => {
 
   test('tests every platform that package.json names', () => {
     expect(targetsIn(tests)).toEqual(targets);
+  });
+
+  const [, publish = ''] = text.split(/^ {2}publish:$/m);
+
+  test('publishes in a job that may do nothing else', () => {
+    const [, permissions = ''] = /^ {4}permissions:\n((?: {6}.*\n)+)/m.exec(publish) ?? [];
+    expect(permissions.replace(/^ +#.*\n/gm, '').trim()).toBe('id-token: write');
+    expect(text.match(/id-token/g)).toHaveLength(1);
+  });
+
+  test('publishes tarballs whose sums are checked, and installs and checks out nothing there', () => {
+    expect(publish).toMatch(/sha256sum --check --strict/);
+    expect(publish.indexOf('sha256sum --check')).toBeLessThan(publish.indexOf('npm publish'));
+    expect(publish).toMatch(/npm publish .*--ignore-scripts/);
+    expect(publish).not.toMatch(/checkout|npm (?:ci|install|run)|npx|\bnode (?!-version)|cargo|secrets\./);
+  });
+
+  test('looks for advisories before it publishes', () => {
+    const [, pack = ''] = /^ {2}pack:$([^]*?)^ {2}publish:$/m.exec(text) ?? [];
+    expect(pack).toContain('cargo deny check advisories');
+    expect(publish).toMatch(/^ {4}needs: pack$/m);
   });
 
   /** @param {string} job */
