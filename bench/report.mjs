@@ -127,12 +127,19 @@ function figures(run) {
     'ai sdk 6': '`ai` 6 (AI SDK)',
     undici: '`undici.request` by hand',
     fetch: '`fetch` by hand',
-    floor: 'the addon without the facade',
+    floor: 'a direct call of the addon',
   };
   const rows = Object.entries(names).map(
     ([peer, name]) =>
       `| ${name} | ${value(C, peer, 'requests/s')} | ${unit(value(C, peer, 'loop µs'), 'µs')} | ${unit(value(S, peer, 'loop µs/event'), 'µs')} | ${value(F, peer, 'events/s')} |`,
   );
+  /** Situations with the time of the JavaScript thread, and how many times ours `openai` 7 takes of it. */
+  const loads = Object.entries(results).flatMap(([situation, peers]) => {
+    const metric = ['loop µs', 'loop µs/event'].find((name) => peers[OURS]?.[name] && peers['openai 7']?.[name]);
+    if (!metric || situation.startsWith('growth')) return [];
+    const { median: times, low, high } = ratio(peers['openai 7']?.[metric] ?? [], peers[OURS]?.[metric] ?? []);
+    return [`| ${situation} | × ${shown(times)} (${shown(low)} to ${shown(high)}) |`];
+  });
   const late = (/** @type {string} */ situation, /** @type {string} */ peer) =>
     `${value(situation, peer, 'late ms, p50')} ms, at most ${value(situation, peer, 'late ms, p95')} ms at p95`;
   const silent = 'primary is silent';
@@ -152,6 +159,13 @@ ${rows.join('\n')}
 | the primary answers 500: time to the fallback's answer | ${value('primary answers 500', OURS, 'p50 ms')} ms (two bare round trips: ${value('primary answers 500', 'undici', 'p50 ms')} ms) | ${value('primary answers 500', 'openpipe 1.0.0', 'p50 ms')} ms |
 | the primary is silent: the fallback's request is late by | ${late(silent, OURS)} | ${late(silent, 'openpipe 1.0.0')} |
 | the same, while JavaScript is busy for 0.9 s | ${late(busy, OURS)} | ${late(busy, 'openpipe 1.0.0')} |
+
+How many times the JavaScript time of this package \`openai\` 7 takes, by load: a completion, or an event of a stream. Small loads and paced streams
+gain least, many calls at a time most.
+
+| load | \`openai\` 7 |
+| --- | --- |
+${loads.join('\n')}
 
 1,000 open streams take ${memory(OURS)} MB, with \`openai\` 7 ${memory('openai 7')} MB. \`import\` takes
 ${((rest['import openpipe-native, ms'] ?? NaN) - (rest['import openai, ms'] ?? NaN)).toFixed(0)} ms more than that of \`openai\`. The addon is ${(rest['addon, MB'] ?? NaN).toFixed(1)} MB.`;

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { root } from './compiler.mjs';
 
 /** The documents, by their paths from the root. */
-export const documents = ['README.md', 'examples/README.md', ...inDocs()];
+export const documents = ['README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'examples/README.md', ...inDocs()];
 
 function inDocs() {
   return readdirSync(`${root}docs`)
