@@ -22,7 +22,13 @@ function onAbort(signal, waiter) {
     const waiting = new Set();
     const listener = () => {
       entries.delete(signal);
-      for (const each of waiting) each.aborted?.();
+      for (const each of waiting) {
+        try {
+          each.aborted?.();
+        } catch {
+          // What goes wrong with one call must not keep the others waiting, and there is nobody above a listener.
+        }
+      }
     };
     entry = { waiting, listener };
     entries.set(signal, entry);

@@ -54,30 +54,95 @@ function defineOpenpipe(value, make) {
   }
 }
 
-/**
- * The SDK's promise. What `parse()` makes of a completion is an object of its own: it keeps the completion's `openpipe`.
- * @param {any} SdkPromise
- */
-function promiseClass(SdkPromise) {
-  return class APIPromise extends SdkPromise {
-    /** As the SDK's, but without its private field, which a proxy around the promise (langsmith's) does not have. */
-    parse() {
-      this.parsedPromise ??= this.responsePromise.then((/** @type {any} */ props) =>
-        this.parseResponse(undefined, props),
-      );
-      return this.parsedPromise;
-    }
+/** Promises may be of any make: another global `Promise`, or an SDK of its own. @param {any} value @returns {value is PromiseLike<any>} */
+function isThenable(value) {
+  return typeof value?.then === 'function';
+}
 
-    /** @param {(value: any, props: any) => any} transform */
-    _thenUnwrap(transform) {
-      return super._thenUnwrap((/** @type {any} */ value, /** @type {any} */ props) => {
-        const made = transform(value, props);
-        if (made !== value && made instanceof Object && Object.hasOwn(value, 'openpipe'))
-          defineOpenpipe(made, () => value.openpipe);
-        return made;
-      });
-    }
+/** How the SDK reads responses that it got itself. @type {WeakMap<object, (client: any, props: any) => any>} */
+const parsers = new WeakMap();
+
+/**
+ * What the SDK's promise of a request that is not the engine's comes to, so that it can be read like an answer of the engine.
+ * @param {any} promise The SDK's.
+ */
+async function passOn(promise) {
+  const props = await promise.responsePromise;
+  parsers.set(props, promise.parseResponse);
+  return props;
+}
+
+/** What the SDK's promise is given to parse by. @param {any} client @param {any} props */
+function parseAnswer(client, props) {
+  const parse = parsers.get(props);
+  return parse ? parse(client, props) : props.parsed();
+}
+
+/** The very promise, also for whoever has a proxy around it. */
+const itself = Symbol('openpipe-native.itself');
+
+/**
+ * The SDK's `parse`, but that a proxy around the promise (langsmith's) can call it: that has none of the private fields.
+ * @this {any}
+ */
+function parse() {
+  return Object.getPrototypeOf(this).parse.call(this[itself]);
+}
+
+/**
+ * The SDK's promise of a request.
+ * @param {import('../sdk/state.js').State} state @param {Promise<any>} answered
+ */
+function newPromise({ sdk, client, thenUnwrap }, answered) {
+  return prepared(new sdk.APIPromise(client, answered, parseAnswer), sdk, thenUnwrap);
+}
+
+/** @param {any} promise @param {import('../sdk/sdk.js').Sdk} sdk @param {Function} thenUnwrap */
+function prepared(promise, sdk, thenUnwrap) {
+  promise[itself] = promise;
+  promise.parse = parse;
+  promise._thenUnwrap = thenUnwrap;
+  if ((sdk.major ?? 0) >= 7) promise.withResponse = withResponse;
+  return promise;
+}
+
+/** As openai 7's, which waits for the one after the other, so that an error names the function that waits. @this {any} */
+async function withResponse() {
+  const data = await this.parse();
+  const { response } = await this.responsePromise;
+  return { data, response, request_id: response.headers.get('x-request-id') };
+}
+
+/**
+ * A client's `_thenUnwrap`, by which the SDK dresses what its promises come to: what it makes is an object of its own at times
+ * (`parse()`), and keeps `openpipe`. The SDK's would make the response for the sake of the id of the request.
+ * @param {import('../sdk/sdk.js').Sdk} sdk @param {any} client
+ */
+function unwrapperOf(sdk, client) {
+  /** @this {any} @param {(value: any, props: any) => any} transform */
+  return function thenUnwrap(transform) {
+    const { parseResponse } = this;
+    /** @param {any} parser @param {any} props */
+    const parseAndDress = (parser, props) => {
+      const dress = (/** @type {any} */ value) => dressed(value, transform(value, props), props);
+      const value = parseResponse(parser, props);
+      return isThenable(value) ? value.then(dress) : dress(value);
+    };
+    return prepared(new sdk.APIPromise(client, this.responsePromise, parseAndDress), sdk, thenUnwrap);
   };
+}
+
+/** @param {any} value @param {any} made What the SDK made of it. @param {any} props */
+function dressed(value, made, props) {
+  if (!(made instanceof Object) || Array.isArray(made)) return made;
+  if (made !== value && Object.hasOwn(Object(value), 'openpipe')) defineOpenpipe(made, () => value.openpipe);
+  if (props instanceof StreamAnswer) props.dress();
+  // A custom client's own object is left as it is.
+  if (made === value && props.isForeign) return made;
+  const id = props instanceof Answer ? props.requestId : props.response.headers.get('x-request-id');
+  // Not where it is frozen.
+  Reflect.defineProperty(made, '_request_id', { value: id ?? null, enumerable: false });
+  return made;
 }
 
 /**
@@ -155,36 +220,188 @@ function makerOf(call, meta) {
   return () => openpipeOf(call, meta);
 }
 
-/** A completion from an upstream of the core's own. */
-class CompletionAnswer {
-  /**
-   * @param {number} call @param {string | null} requestId @param {string} text @param {string} meta JSON of a {@link Meta}
-   * @param {import('../sdk/logging.js').CallLog} [log]
-   */
-  constructor(call, requestId, text, meta, log) {
-    this.call = call;
-    this.requestId = requestId;
-    this.text = text;
-    this.meta = readOnce(meta);
-    this.log = log;
+/** What a call came to, in the form in which the SDK has a response beside what belongs to it. */
+class Answer {
+  /** @param {import('../sdk/take-over.js').CallSetup} setup @param {string | null | undefined} requestId */
+  constructor(setup, requestId) {
+    this.setup = setup;
+    this.ownRequestId = requestId;
     /** @type {Response | undefined} */
     this.madeResponse = undefined;
+    /** @type {AbortController | undefined} */
+    this.madeController = undefined;
+  }
+
+  /** @returns {string | null | undefined} */
+  get requestId() {
+    return this.ownRequestId;
+  }
+
+  /** Whether what `value()` gives is a custom client's own object. */
+  get isForeign() {
+    return false;
+  }
+
+  /** @returns {any} */
+  value() {
+    return undefined;
+  }
+
+  /** @returns {Response} */
+  newResponse() {
+    throw new TypeError('an answer has a response');
+  }
+
+  /** What `await` gives. */
+  parsed() {
+    return this.options.__binaryResponse ? this.response : this.value();
   }
 
   /** What `asResponse()` gives. */
   get response() {
-    this.madeResponse ??= responseOf(this.meta().head, this.text, 'application/json');
+    this.madeResponse ??= this.newResponse();
     return this.madeResponse;
   }
 
-  /** What `await` gives. */
+  get options() {
+    return this.setup.request;
+  }
+
+  get controller() {
+    this.madeController ??= new AbortController();
+    return this.madeController;
+  }
+
+  get startTime() {
+    return this.setup.startTime;
+  }
+
+  get requestLogID() {
+    return this.setup.log?.id ?? 'log_000000';
+  }
+
+  get retryOfRequestLogID() {
+    return this.setup.log?.before;
+  }
+}
+
+/** An answer from an upstream of the core's own, in one piece. */
+class CompletionAnswer extends Answer {
+  /**
+   * @param {import('../sdk/take-over.js').CallSetup} setup @param {number} call @param {string | null} requestId
+   * @param {string} text @param {string} meta JSON of a {@link Meta}
+   */
+  constructor(setup, call, requestId, text, meta) {
+    super(setup, requestId);
+    this.call = call;
+    this.text = text;
+    this.meta = readOnce(meta);
+  }
+
+  newResponse() {
+    return responseOf(this.meta().head, this.text, 'application/json');
+  }
+
   value() {
     const completion = JSON.parse(this.text);
     Object.defineProperty(completion, '_request_id', { value: this.requestId, enumerable: false });
     defineOpenpipe(completion, makerOf(this.call, this.meta));
-    this.log?.parsed(this.meta().head, completion, this.text.length);
+    this.setup.log?.parsed(this.meta().head, completion, this.text.length);
     return completion;
   }
 }
 
-module.exports = { CompletionAnswer, defineOpenpipe, openpipeOf, promiseClass, responseOf };
+/** An answer of a custom client. */
+class ForeignAnswer extends Answer {
+  /**
+   * @param {import('../sdk/take-over.js').CallSetup} setup @param {number} call
+   * @param {{ value: any, request: import('../host-client/host-client.js').ForeignRequest }} kept
+   * @param {string} meta JSON of a {@link Meta}
+   */
+  constructor(setup, call, { value, request }, meta) {
+    super(setup, undefined);
+    this.call = call;
+    this.request = request;
+    this.meta = readOnce(meta);
+    // The SDK writes into what it dresses.
+    this.given = this.isForeign ? value : copyOf(value);
+  }
+
+  get isForeign() {
+    return this.setup.endpoint.name === 'chat';
+  }
+
+  /** For what the SDK makes of a copy. */
+  get requestId() {
+    return this.request.response?.headers?.get?.('x-request-id');
+  }
+
+  newResponse() {
+    const head = this.request.response ?? this.meta().head;
+    return responseOf(head, JSON.stringify(this.given), 'application/json');
+  }
+
+  value() {
+    defineOpenpipe(this.given, makerOf(this.call, this.meta));
+    return this.given;
+  }
+}
+
+/** A stream, from its commit on. */
+class StreamAnswer extends Answer {
+  /**
+   * @param {import('../sdk/take-over.js').CallSetup} setup @param {any} stream @param {AbortController} controller
+   * @param {{ meta: Meta }} state @param {() => Response} newResponse Must not hold the stream.
+   * @param {((completes: boolean) => any) | undefined} open Opens a stream of the core's own.
+   */
+  constructor(setup, stream, controller, state, newResponse, open) {
+    super(setup, headerOf(state.meta.head, 'x-request-id'));
+    this.open = open;
+    this.stream = stream;
+    this.madeController = controller;
+    this.state = state;
+    this.newResponse = newResponse;
+  }
+
+  value() {
+    this.setup.log?.parsed(this.state.meta.head, { type: 'stream' });
+    return this.stream;
+  }
+
+  /**
+   * openai 7 gives each chunk's choices a `finish_reason`, by a generator on the stream that is a stream of its own for each
+   * chunk. The reader does the same at a fraction of the cost, and bears choices that are no objects.
+   */
+  dress() {
+    const { stream, open } = this;
+    if (stream[Symbol.asyncIterator].name !== 'normalizedChunks') return;
+    if (open) stream[Symbol.asyncIterator] = () => open(true);
+    else stream[Symbol.asyncIterator] = stream.iterator;
+  }
+}
+
+/** @param {Meta['head']} head @param {string} name */
+function headerOf(head, name) {
+  return head?.headers.find((header) => header[0].toLowerCase() === name)?.[1];
+}
+
+/** A copy as deep as the SDK writes into it. @param {any} value */
+function copyOf(value) {
+  const copy = Object.create(Object.getPrototypeOf(value), Object.getOwnPropertyDescriptors(value));
+  if (Array.isArray(value.data))
+    copy.data = value.data.map((/** @type {any} */ item) => (item instanceof Object ? { ...item } : item));
+  return copy;
+}
+
+module.exports = {
+  CompletionAnswer,
+  ForeignAnswer,
+  StreamAnswer,
+  defineOpenpipe,
+  isThenable,
+  newPromise,
+  openpipeOf,
+  responseOf,
+  passOn,
+  unwrapperOf,
+};

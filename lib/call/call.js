@@ -6,10 +6,17 @@ const diagnostics = require('node:diagnostics_channel');
 
 const { offAbort, onAbort } = require('./abort.js');
 const native = require('../native/native.js');
-const { CompletionAnswer, defineOpenpipe, openpipeOf, responseOf } = require('./answer.js');
-const { abortErrorOf, addCause, errorOf } = require('./errors.js');
+const {
+  CompletionAnswer,
+  ForeignAnswer,
+  StreamAnswer,
+  defineOpenpipe,
+  openpipeOf,
+  responseOf,
+} = require('./answer.js');
+const { abortErrorOf, errorsOf, rejection } = require('./errors.js');
 const { ForeignRequest, isSdkStream } = require('../host-client/host-client.js');
-const { EventReader, Seat, forgetDropped, newStream, opener, whenDropped, wireBody } = require('./stream.js');
+const { EventReader, Seat, forgetDropped, opener, whenDropped, wireBody } = require('./stream.js');
 const { HAS_PASSWORD, SDK_OPENAI } = require('../sdk/state.js');
 const { warn, warnOnce } = require('../sdk/warnings.js');
 
@@ -19,7 +26,7 @@ const callChannel = diagnostics.channel('openpipe:call');
 /** @typedef {import('./answer.js').Meta} Meta */
 /** @typedef {import('./errors.js').Failure} Failure */
 /** @typedef {import('../host-client/host-client.js').Question} Question */
-/** @typedef {import('../sdk/completions.js').CallSetup} CallSetup */
+/** @typedef {import('../sdk/take-over.js').CallSetup} CallSetup */
 
 /** What there is to do for a promise that is settled. */
 const settled = () => {};
@@ -27,13 +34,11 @@ const settled = () => {};
 class Call {
   /**
    * @param {CallSetup} setup
-   * @param {(answer: any) => void} resolve
-   * @param {(error: unknown) => void} reject
+   * @param {(answer: any) => void} resolve With an answer, or with a promise that is rejected.
    */
-  constructor(setup, resolve, reject) {
+  constructor(setup, resolve) {
     this.setup = setup;
     this.resolve = resolve;
-    this.reject = reject;
     this.id = -1;
     /** The caller's async context: foreign clients, callbacks and subscribers of the channels are called in it. */
     const isWatched = fallbackChannel.hasSubscribers || callChannel.hasSubscribers;
@@ -77,15 +82,11 @@ class Call {
     this.#release();
     this.#dropAsks();
     const { sdk, client, signal } = this.setup;
-    const error = abortErrorOf(sdk, client, signal);
-    try {
+    this.#reject(() => {
+      const error = abortErrorOf(sdk, client, signal);
       // `null` where it had no target yet.
-      if (progress) this.#tellOf(error, JSON.parse(progress));
-    } catch {
-      // A failed target's error cannot be made (a subclass's `makeStatusError` throws). This runs in a listener of the
-      // caller's signal: it must not throw, and the abort says enough.
-    }
-    this.reject(error);
+      return progress ? this.#told(error, JSON.parse(progress)) : error;
+    });
   }
 
   /** Something that the call met on its way to the caller threw. @param {unknown} error */
@@ -93,8 +94,13 @@ class Call {
     native.cancel(this.id);
     this.#release();
     this.#dropAsks();
-    this.reject(error);
-    this.seat?.reader?.end({ error });
+    this.#reject(() => error);
+    this.seat?.reader?.end(() => error);
+  }
+
+  /** @param {() => unknown} newError */
+  #reject(newError) {
+    this.resolve(rejection(newError));
   }
 
   /** @param {any[]} message @param {string} text @param {string} more */
@@ -109,8 +115,8 @@ class Call {
         });
         this.resolve(
           message[3] === null
-            ? new CompletionAnswer(this.id, message[2], text, more, this.setup.log)
-            : this.#foreignAnswer(message[3], more),
+            ? new CompletionAnswer(this.setup, this.id, message[2], text, more)
+            : new ForeignAnswer(this.setup, this.id, /** @type {any} */ (this.kept?.[message[3]]), more),
         );
         break;
       case 'events':
@@ -127,7 +133,7 @@ class Call {
         break;
       case 'refused':
         this.#done();
-        this.reject(this.#refusal(message[2], message[3]));
+        this.#reject(() => this.#refusal(message[2], message[3]));
         break;
       case 'fallback':
         this.#inScope(() => this.#movedOn(message[2]));
@@ -153,29 +159,6 @@ class Call {
 
   // === the answer ===
 
-  /** @param {number} ticket @param {string} metaText */
-  #foreignAnswer(ticket, metaText) {
-    const { value, request } = /** @type {{ value: any, request: ForeignRequest }} */ (this.kept?.[ticket]);
-    const { id } = this;
-    /** @type {Response | undefined} */
-    let response;
-    return {
-      value() {
-        const meta = JSON.parse(metaText);
-        defineOpenpipe(value, () => openpipeOf(id, () => meta));
-        return value;
-      },
-      get response() {
-        response ??= responseOf(
-          request.response ?? JSON.parse(metaText).head,
-          JSON.stringify(value),
-          'application/json',
-        );
-        return response;
-      },
-    };
-  }
-
   /** @param {number | null} ticket @param {Meta} meta */
   #handOver(ticket, meta) {
     const { sdk, client, signal } = this.setup;
@@ -196,26 +179,16 @@ class Call {
     whenDropped(reader, close);
 
     const open = opener(sdk, reader);
-    const stream = (foreign && adopt(foreign, open, controller)) ?? newStream(sdk, open, controller, client, !foreign);
+    const adopted = foreign && adopt(foreign, open, controller);
+    const stream = adopted ?? new sdk.Stream(open, controller, client);
     controller.signal.addEventListener('abort', () => reader.close(), { once: true });
     if (this.waiter) onAbort(signal, this.waiter);
     defineOpenpipe(stream, () => openpipeOf(id, () => state.meta));
-    /** @type {Response | undefined} */
-    let response;
+    const newResponse = () => responseOf(foreign?.response ?? state.meta.head, wireBody(reader), 'text/event-stream');
     const { resolve } = this;
-    const { log } = this.setup;
     // A promise's functions hold what it was resolved with.
-    this.resolve = this.reject = settled;
-    resolve({
-      value() {
-        log?.parsed(state.meta.head, { type: 'stream' });
-        return stream;
-      },
-      get response() {
-        response ??= responseOf(foreign?.response ?? state.meta.head, wireBody(reader), 'text/event-stream');
-        return response;
-      },
-    });
+    this.resolve = settled;
+    resolve(new StreamAnswer(this.setup, stream, controller, state, newResponse, foreign ? undefined : open));
   }
 
   /** @param {number} bytes @param {any[] | number} events A foreign client's chunks are here already, and only counted. */
@@ -224,48 +197,41 @@ class Call {
     this.seat?.reader?.push(arrived, bytes);
   }
 
-  /** @param {Meta} meta @param {Error | undefined} error */
-  #streamEnd(meta, error) {
+  /** @param {Meta} meta @param {(() => unknown) | undefined} newError */
+  #streamEnd(meta, newError) {
     this.#done();
     if (this.handedOver) this.handedOver.meta = { ...meta, head: this.handedOver.meta.head };
     this.#publish(() => meta);
     // Rust drops what it has of a stream that failed only now, when this call hears of nothing any more.
-    if (error) this.foreignStream?.drop();
+    if (newError) this.foreignStream?.drop();
     const reader = this.seat?.reader;
     if (!reader) return;
     forgetDropped(reader);
-    reader.end(error && { error });
+    reader.end(newError);
   }
 
-  /** @param {Failure[]} failures */
-  #errorsOf(failures) {
+  /** An error that tells how the call went, and how each target failed. @param {Error | undefined} own @param {Meta & { failures: Failure[] }} told */
+  #told(own, told) {
     const { sdk, client } = this.setup;
-    const thrownBy = (/** @type {number} */ ticket) => this.kept?.[ticket];
-    return failures.map((failure) => errorOf(sdk, client, failure, thrownBy));
-  }
-
-  /** How far the call had come when it was aborted. @param {Error} error @param {Meta & { failures: Failure[] }} progress */
-  #tellOf(error, progress) {
-    const errors = this.#errorsOf(progress.failures);
-    defineOpenpipe(error, () => openpipeOf(this.id, () => progress, errors));
+    const errors = errorsOf(sdk, client, told.failures, (ticket) => this.kept?.[ticket]);
+    const error = own ?? /** @type {Error} */ (errors.at(-1));
+    defineOpenpipe(error, () => openpipeOf(this.id, () => told, errors));
+    return error;
   }
 
   /** @param {Meta & { failures: Failure[] }} failed */
   #failed(failed) {
-    const errors = this.#errorsOf(failed.failures);
-    const error = /** @type {Error} */ (errors.at(-1));
-    if (failed.failures.at(-1)?.surface === 'client') addCause(error, errors.at(-2));
-    defineOpenpipe(error, () => openpipeOf(this.id, () => failed, errors));
+    const newError = () => this.#told(undefined, failed);
     const last = failed.attempts.at(-1);
     if (this.handedOver) {
       this.#log((log) => log.brokeOff(last));
-      this.#streamEnd(failed, error);
+      this.#streamEnd(failed, newError);
       return;
     }
     this.#log((log) => log.ended(last, failed.failures.at(-1)?.head));
     this.#done();
     this.#publish(() => failed);
-    this.reject(error);
+    this.#reject(newError);
   }
 
   /** @param {string} why @param {string} message */

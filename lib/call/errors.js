@@ -3,6 +3,8 @@
  * From a failure, which is data, to the SDK's error (contract.md, section 1). The one place where errors are made.
  */
 
+const { inspect } = require('node:util');
+
 /** @typedef {import('../sdk/sdk.js').Sdk} Sdk */
 
 /**
@@ -27,15 +29,18 @@
 function errorOf(sdk, client, failure, thrownBy) {
   const headers = failure.head && new Headers(failure.head.headers);
   switch (failure.surface) {
-    case 'status': {
-      const json = parsed(failure.body);
-      return client.makeStatusError(failure.head?.status, json, json ? undefined : failure.body, headers);
-    }
+    case 'status':
+      return statusErrorOf(sdk, client, failure, headers);
     case 'timeout':
       return new sdk.APIConnectionTimeoutError(failure.kind === 'timeout' ? {} : { message: failure.message });
     case 'connection': {
       const cause = causeOfConnection(failure);
-      return new sdk.APIConnectionError({ message: failure.kind === 'stream' ? failure.message : undefined, cause });
+      const error = new sdk.APIConnectionError({
+        message: failure.kind === 'stream' ? failure.message : undefined,
+        cause,
+      });
+      ours.add(error);
+      return error;
     }
     case 'client': {
       const thrown = thrownBy(/** @type {number} */ (failure.ticket));
@@ -48,10 +53,71 @@ function errorOf(sdk, client, failure, thrownBy) {
     default: {
       const json = parsed(failure.body);
       const error = json?.error ?? json ?? undefined;
-      return new sdk.APIError(undefined, error, failure.message, headers);
+      try {
+        return new sdk.APIError(undefined, error, failure.message, headers);
+      } catch {
+        return new sdk.APIError(undefined, undefined, `${failure.message} (${TOO_DEEP})`, headers);
+      }
     }
   }
 }
+
+/**
+ * The errors of all targets that failed. Each has the one before it as its cause, behind the cause of its own, so that whatever
+ * prints the last one prints them all.
+ * @param {Sdk} sdk @param {any} client @param {Failure[]} failures @param {(ticket: number) => unknown} thrownBy
+ */
+function errorsOf(sdk, client, failures, thrownBy) {
+  const errors = failures.map((failure) => errorOf(sdk, client, failure, thrownBy));
+  errors.forEach((error, index) => addCause(error, errors[index - 1]));
+  return errors;
+}
+
+/** The SDK prints an error's body by a function that calls itself for each level of it. */
+const TOO_DEEP = 'the body of the error is nested too deep to be shown';
+
+/** @param {Sdk} sdk @param {any} client @param {Failure} failure @param {Headers | undefined} headers @returns {Error} */
+function statusErrorOf(sdk, client, { head, body }, headers) {
+  const json = parsed(body);
+  try {
+    return client.makeStatusError(head?.status, json, json ? undefined : body, headers);
+  } catch (error) {
+    const message = error instanceof RangeError ? TOO_DEEP : 'the error could not be made: `makeStatusError` threw';
+    const made = sdk.APIError.generate(head?.status, undefined, message, headers ?? new Headers());
+    return Object.defineProperty(made, 'cause', { value: error, writable: true, configurable: true });
+  }
+}
+
+/**
+ * A promise that is rejected, for another to be resolved with. The error is made in a reaction of the promise that the caller
+ * waits for: only then its stack names the functions that wait (it is a later one, since the caller may have got the promise
+ * only now), and whatever goes wrong in making it is a rejection too.
+ * @param {() => unknown} newError @returns {Promise<never>}
+ */
+async function rejection(newError) {
+  for (let reaction = 0; reaction < REACTIONS; reaction += 1) await undefined;
+  throw withRoomForCallers(newError);
+}
+
+/**
+ * Makes an error whose stack is longer by the functions of this package, which stand above those that wait.
+ * @param {() => unknown} newError
+ */
+function withRoomForCallers(newError) {
+  const limit = Error.stackTraceLimit;
+  if (!(limit > 0) || !Reflect.set(Error, 'stackTraceLimit', limit + OWN_FRAMES)) return newError();
+  try {
+    return newError();
+  } finally {
+    Reflect.set(Error, 'stackTraceLimit', limit);
+  }
+}
+
+/** How many functions of this package and of the SDK stand between the making of an error and `rejection`, at most. */
+const OWN_FRAMES = 12;
+
+/** Enough for a caller who waits through some functions of his own. */
+const REACTIONS = 8;
 
 /**
  * The reason of a connection's failure, where the contract says it is, and where programs look for it that were written for
@@ -65,6 +131,7 @@ function causeOfConnection({ kind, message, code }) {
   const inner = code === undefined ? new Error(message) : Object.assign(new Error(message), { code });
   // It tells nothing that its owner does not: printed, it is one line.
   inner.stack = String(inner);
+  ours.add(cause);
   return Object.defineProperty(cause, 'cause', { value: inner, writable: true, configurable: true });
 }
 
@@ -99,22 +166,37 @@ function withoutHeader(message) {
   return HEADER_REFUSAL.test(message) ? 'a header holds a character that HTTP does not allow' : message;
 }
 
-/** Errors of foreign clients whose cause is of our making. @type {WeakSet<object>} */
+/** Errors whose cause is the failure of the target before. @type {WeakSet<object>} */
 const caused = new WeakSet();
 
+/** Errors with a low-level cause that was made here. @type {WeakSet<object>} */
+const ours = new WeakSet();
+
 /**
- * Of a foreign client's error the failure before it is the cause, unless it has one of its own.
- * @param {any} error @param {Error | undefined} cause
+ * The failure before an error as the last of its causes; not where a custom client's error has a cause of its own.
+ * @param {any} error @param {Error | undefined} before
  */
-function addCause(error, cause) {
+function addCause(error, before) {
   try {
-    if (cause === undefined || cause === error || !Object.isExtensible(error)) return;
-    if ('cause' in error && !caused.has(error)) return;
-    Object.defineProperty(error, 'cause', { value: cause, writable: true, configurable: true, enumerable: false });
-    caused.add(error);
+    if (before === undefined || before === error) return;
+    let last = error;
+    while (ours.has(last)) last = last.cause;
+    if (last === before || !Object.isExtensible(last)) return;
+    if ('cause' in last && !caused.has(last)) return;
+    Object.defineProperty(last, 'cause', { value: before, writable: true, configurable: true, enumerable: false });
+    if (last !== error) Object.defineProperty(last, inspect.custom, { value: shownWithCause, configurable: true });
+    caused.add(last);
   } catch {
     // Whatever was thrown, it is the caller's error as it is.
   }
+}
+
+/**
+ * Shows a low-level cause, and the failure of the target before behind it: `console.error` would leave that out, as too deep.
+ * @this {Error} @param {number} _depth @param {import('node:util').InspectOptions} options
+ */
+function shownWithCause(_depth, options) {
+  return `${this.stack} {\n  [cause]: ${inspect(this.cause, { ...options, depth: 2 }).replaceAll('\n', '\n  ')}\n}`;
 }
 
 /** The cause that an error has of itself: what we made its cause says nothing about it. @param {any} error */
@@ -122,4 +204,4 @@ function causeOf(error) {
   return caused.has(error) ? undefined : error.cause;
 }
 
-module.exports = { abortErrorOf, addCause, causeOf, errorOf, isHeaderRefusal, withoutHeader };
+module.exports = { abortErrorOf, causeOf, errorOf, errorsOf, isHeaderRefusal, rejection, withoutHeader };

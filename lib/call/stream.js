@@ -3,6 +3,7 @@
 
 const native = require('../native/native.js');
 const { Chunks } = require('./delta.js');
+const { rejection } = require('./errors.js');
 
 /** Bytes that are given back to the window at once, so that not every event costs a call. */
 const GIVE_BACK_BYTES = 64 * 1024;
@@ -47,7 +48,7 @@ class EventReader {
     this.controller = controller;
     this.onClose = onClose;
     this.chunks = isOwn ? new Chunks() : undefined;
-    /** Set where each chunk's choices are to have a `finish_reason`. */
+    /** Set where each chunk's choices are to have a `finish_reason` (openai 7). */
     this.completes = false;
     /** What was told of events that nobody has taken yet. @type {any[]} */
     this.events = [];
@@ -57,15 +58,15 @@ class EventReader {
     this.taken = 0;
     this.arrived = 0;
     this.owed = 0;
-    /** @type {{ resolve: (result: IteratorResult<T>) => void, reject: (error: unknown) => void }[]} */
+    /** @type {((result: IteratorResult<T>) => void)[]} */
     this.waiters = [];
     this.ended = false;
     /** The reader was told of the end. */
     this.isOver = false;
     /** The reader left before the end. */
     this.left = false;
-    /** @type {{ error: unknown } | undefined} */
-    this.failure = undefined;
+    /** Makes the error that the stream ended with. @type {(() => unknown) | undefined} */
+    this.newError = undefined;
   }
 
   /** @param {any[]} events @param {number} bytes */
@@ -80,7 +81,7 @@ class EventReader {
       if (waiter) {
         this.#settled();
         this.#took();
-        waiter.resolve({ value: this.#chunkOf(event), done: false });
+        waiter({ value: this.#chunkOf(event), done: false });
       } else {
         this.events.push(event);
       }
@@ -88,28 +89,28 @@ class EventReader {
     if (isTaken) this.#owe(bytes);
   }
 
-  /** The stream has ended, well or with an error; what came before is still handed out. @param {{ error: unknown }} [failure] */
-  end(failure) {
+  /** The stream has ended, well or with an error; what came before is still handed out. @param {() => unknown} [newError] */
+  end(newError) {
     if (this.ended) return;
     this.ended = true;
-    this.failure = failure;
-    for (const waiter of this.waiters.splice(0)) {
-      this.isOver = true;
-      if (this.failure) {
-        waiter.reject(this.failure.error);
-        this.failure = undefined;
-      } else {
-        waiter.resolve({ value: undefined, done: true });
-      }
-    }
+    this.newError = newError;
+    for (const waiter of this.waiters.splice(0)) waiter(this.#lastResult());
     this.#settled();
+  }
+
+  /** What there is to read once all events are handed out: the error, once, then the end. @returns {any} */
+  #lastResult() {
+    this.isOver = true;
+    const { newError } = this;
+    this.newError = undefined;
+    return newError ? rejection(newError) : { value: undefined, done: true };
   }
 
   /** The reader leaves: nothing more is handed out, and the connection is closed. */
   close() {
     this.events = [];
     this.head = 0;
-    this.failure = undefined;
+    this.newError = undefined;
     if (this.ended) return;
     this.left = true;
     this.end();
@@ -128,18 +129,9 @@ class EventReader {
       this.#took();
       return Promise.resolve({ value, done: false });
     }
-    if (this.failure) {
-      const { error } = this.failure;
-      this.failure = undefined;
-      this.isOver = true;
-      return Promise.reject(error);
-    }
-    if (this.ended) {
-      this.isOver = true;
-      return Promise.resolve({ value: undefined, done: true });
-    }
-    return new Promise((resolve, reject) => {
-      this.waiters.push({ resolve, reject });
+    if (this.ended) return Promise.resolve(this.#lastResult());
+    return new Promise((resolve) => {
+      this.waiters.push(resolve);
       if (this.seat.waiting) return;
       this.seat.waiting = this;
       native.holdProcess();
@@ -241,19 +233,6 @@ async function* refused(sdk) {
   throw new sdk.OpenAIError('Cannot iterate over a consumed stream, use `.tee()` to split the stream.');
 }
 
-/**
- * The SDK's stream of a reader's events. openai 7 gives each chunk's choices a `finish_reason`, `null` where the server left
- * it out, by an iterator on the stream itself, which `tee()` goes around: so does this.
- * @param {import('../sdk/sdk.js').Sdk} sdk @param {(completes?: boolean) => AsyncIterator<any>} open @param {AbortController} controller
- * @param {any} client @param {boolean} isOwn Not that of a JavaScript client, which has its say about its own chunks.
- */
-function newStream(sdk, open, controller, client, isOwn) {
-  const stream = new sdk.Stream(open, controller, client);
-  if (!isOwn || (sdk.major ?? 0) < 7) return stream;
-  stream[Symbol.asyncIterator] = () => open(true);
-  return stream;
-}
-
 /** @param {any} chunk */
 function withFinishReasons(chunk) {
   if (!Array.isArray(chunk?.choices)) return chunk;
@@ -287,4 +266,4 @@ function wireBody(reader) {
   );
 }
 
-module.exports = { EventReader, Seat, forgetDropped, newStream, opener, whenDropped, wireBody };
+module.exports = { EventReader, Seat, forgetDropped, opener, whenDropped, wireBody };

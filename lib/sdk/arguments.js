@@ -341,12 +341,14 @@ function checkOpenpipe(value) {
 }
 
 /**
- * A call's `openpipe`.
- * @param {unknown} value @param {Reading} reading
+ * A call's `openpipe`: what stands in the request options wins over what stands in the body, member by member.
+ * @param {unknown} inBody @param {Reading} reading @param {unknown} [inOptions]
  */
-function readCallOptions(value, reading) {
-  if (value === undefined || value === null) return undefined;
-  checkOpenpipe(value);
+function readCallOptions(inBody, reading, inOptions) {
+  const given = [inBody, inOptions].filter((value) => value !== undefined && value !== null);
+  if (given.length === 0) return undefined;
+  given.forEach(checkOpenpipe);
+  const value = given.length === 1 ? /** @type {any} */ (given[0]) : Object.assign({}, ...given);
   warnOfUnknown('openpipe', value, CALL_MEMBERS, reading);
   return { options: callMembers(value, reading), onFallback: callback(value.onFallback) };
 }
@@ -450,6 +452,7 @@ function readBody(body) {
 module.exports = {
   CLIENT_MEMBERS,
   checkOptions,
+  isObject,
   milliseconds,
   retries,
   readBody,

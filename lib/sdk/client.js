@@ -1,37 +1,41 @@
 'use strict';
-/** The class `OpenAI`: the SDK's own, with `chat.completions.create` served by the addon. */
+/** The class `OpenAI`: the SDK's own, whose requests to the engine's endpoints are taken over. */
 
 const { inspect } = require('node:util');
 
 const native = require('../native/native.js');
-const { promiseClass } = require('../call/answer.js');
-const { CLIENT_MEMBERS, readClientOptions } = require('./arguments.js');
-const { create } = require('./completions.js');
+const { isThenable } = require('../call/answer.js');
+const { CLIENT_MEMBERS, checkOptions, isObject, readBody, readClientOptions } = require('./arguments.js');
 const { configOf } = require('../openpipe-client/openpipe-client.js');
 const reports = require('../reports/reports.js');
-const { MISSING_KEY, SDK_OPENPIPE, State, stateOf, states } = require('./state.js');
+const { MISSING_KEY, SDK_OPENPIPE, State, keepState, stateOf } = require('./state.js');
 const { readEnv } = require('../native/environment.js');
-const { majorOf } = require('./sdk.js');
+const { baseOf, leadsTo, majorOf } = require('./sdk.js');
+const { LATER, endpointOf, isTaken, refused, takeOver, takeOverLater, withoutOpenpipe } = require('./take-over.js');
 const { warnOnce } = require('./warnings.js');
 
 /** How `withOptions` tells the new client what its user had given to the old one. */
 const inheritance = Symbol('openpipe-native.inheritance');
 
+/** What gives the object that a method was called on: where a proxy stands for a client, the client behind it. */
+const itself = Symbol('openpipe-native.itself');
+
+/**
+ * Options of requests that are known not to be the engine's, on their way through `request`.
+ * @type {WeakSet<PromiseLike<unknown>>}
+ */
+const passing = new WeakSet();
+
 /**
  * Makes the class on top of one copy of the `openai` package.
- * @param {import('./sdk.js').Sdk} sdk
+ * @param {Omit<import('./sdk.js').Sdk, 'Base'>} exported
  */
-function defineClient(sdk) {
-  const parts = { ...sdk, APIPromise: promiseClass(sdk.APIPromise), major: majorOf(sdk.OpenAI) };
-  const SdkChat = /** @type {import('./sdk.js').SdkClass} */ (sdk.OpenAI.Chat);
-  const SdkCompletions = /** @type {import('./sdk.js').SdkClass} */ (SdkChat.Completions);
-
-  class Completions extends SdkCompletions {
-    /** @param {any} body @param {any} [options] */
-    create(body, options) {
-      return create(this._client, body, options);
-    }
-  }
+function defineClient(exported) {
+  const Base = baseOf(exported);
+  const parts = { ...exported, Base, major: majorOf(Base) };
+  const Extended = /** @type {import('./sdk.js').SdkClass} */ (leadsTo(exported.OpenAI, Base) ? exported.OpenAI : Base);
+  const SdkChat = /** @type {import('./sdk.js').SdkClass} */ (Base.Chat);
+  const Completions = checkingArguments(SdkChat.Completions);
 
   class Chat extends SdkChat {
     /** @param {any} client */
@@ -42,18 +46,21 @@ function defineClient(sdk) {
   }
   Chat.Completions = Completions;
 
-  class OpenAI extends sdk.OpenAI {
+  class OpenAI extends Extended {
     /** @param {any} [options] */
     constructor(options = {}) {
       const { openpipe, [inheritance]: inherited, ...own } = options;
-      const missing = missingKey(sdk);
+      const missing = missingKey(exported);
       super(over(options, hasCredentials(options) ? own : { ...own, apiKey: missing }));
-      missing.client = this;
-      if (this._options.apiKey === missing) Object.assign(this, { apiKey: null });
+      // A function or a proxy in the place of the SDK's class gives an object of that class, perhaps a proxy around it.
+      if (!(this instanceof OpenAI)) Object.setPrototypeOf(this, new.target.prototype);
+      const client = this[itself]();
+      missing.client = client;
+      if (client._options.apiKey === missing) Object.assign(client, { apiKey: null });
 
       /** @type {import('./state.js').ForeignClient[]} */
       const clients = Array(SDK_OPENPIPE + 1);
-      const warn = (/** @type {string} */ message) => warnOnce(this, message);
+      const warn = (/** @type {string} */ message) => warnOnce(client, message);
       const read = readClientOptions(openpipe, { clients, warn, nearestName: native.nearestName });
       const given = {
         maxRetries: isGiven(own.maxRetries, inherited?.given.maxRetries, inherited?.asked, 'maxRetries'),
@@ -61,8 +68,44 @@ function defineClient(sdk) {
         fetchOptions: isGiven(own.fetchOptions, inherited?.given.fetchOptions, inherited?.asked, 'fetchOptions'),
         httpAgent: isGiven(own.httpAgent, inherited?.given.httpAgent, inherited?.asked, 'httpAgent'),
       };
-      states.set(this, new State(parts, this, read, clients, openpipe, given, inherited?.family));
-      this.chat = new Chat(this);
+      keepState(client, new State(parts, client, read, clients, openpipe, given, inherited?.family));
+      client.chat = new Chat(client);
+    }
+
+    /**
+     * Where the SDK's resource methods come together. What is the engine's is taken over here already, not in `request`, where
+     * its options are a promise: so the body is written before `create` returns.
+     * @param {string} method @param {string} path @param {any} given
+     */
+    methodRequest(method, path, given) {
+      const endpoint = endpointOf(method, path);
+      const isOurs = endpoint !== undefined && this.request === OpenAI.prototype.request;
+      if (isOurs && !isThenable(given) && isTaken(given)) return takeOver(this, endpoint, given);
+      const asked = (/** @type {any} */ options) => ({ method, path, ...options });
+      if (isOurs && isThenable(given)) {
+        const endpointFor = (/** @type {any} */ options) => (isTaken(options) ? endpoint : undefined);
+        const send = (/** @type {any} */ options) => super.request(withoutOpenpipe(this, asked(options)));
+        return takeOverLater(this, given, endpointFor, send);
+      }
+      const resolved = Promise.resolve(given).then(asked);
+      if (endpoint) return this.request(resolved);
+      const options = resolved.then((all) => withoutOpenpipe(this, all));
+      passing.add(options);
+      return this.request(options);
+    }
+
+    /** @param {any} options May be a promise. @param {number | null} [remainingRetries] */
+    request(options, remainingRetries = null) {
+      const send = (/** @type {any} */ asked) => super.request(withoutOpenpipe(this, asked), remainingRetries);
+      if (passing.has(options)) return super.request(options, remainingRetries);
+      if (isThenable(options)) return takeOverLater(this, options, endpointOfRequest, send);
+      const endpoint = endpointOfRequest(options);
+      return endpoint ? takeOver(this, endpoint, options) : send(options);
+    }
+
+    /** The very object, also where a proxy around it binds its methods. */
+    [itself]() {
+      return this;
     }
 
     /** A client with the same options, `openpipe` among them, but for those given here. @param {any} options */
@@ -107,7 +150,7 @@ function defineClient(sdk) {
 
     /** @param {number} _depth @param {import('node:util').InspectOptions} options */
     [inspect.custom](_depth, options) {
-      return `${this.constructor.name} ${inspect(this.toJSON(), options)}`;
+      return `${Object.getPrototypeOf(this).constructor.name} ${inspect(this.toJSON(), options)}`;
     }
   }
   // Not in every Node.js 20.
@@ -125,6 +168,39 @@ function defineClient(sdk) {
   OpenAI.OpenAI = OpenAI;
   OpenAI.Chat = Chat;
   return OpenAI;
+}
+
+/** The endpoint of a request in the SDK's form, where it is the engine's. @param {any} options */
+function endpointOfRequest(options) {
+  const endpoint = endpointOf(options?.method, options?.path);
+  return endpoint && isTaken(options) ? endpoint : undefined;
+}
+
+/**
+ * A resource of the SDK whose `create` rejects where the SDK's would throw, or take nonsense, because its arguments are no
+ * objects. All else is the SDK's.
+ * @param {import('./sdk.js').SdkClass} Resource
+ */
+function checkingArguments(Resource) {
+  const Checking = class extends Resource {
+    /** @param {any} body @param {any} [options] */
+    create(body, options) {
+      if (isObject(body) && (options === undefined || isObject(options))) {
+        const isLater = isThenable(options) && (stateOf(this._client).sdk.major ?? 0) < 7;
+        return super.create(body, isLater ? { [LATER]: options } : options);
+      }
+      try {
+        readBody(body);
+        if (options !== null) checkOptions(options);
+      } catch (error) {
+        return refused(this._client, error);
+      }
+      return super.create(body, options ?? undefined);
+    }
+  };
+  // Names are seen: in stack traces, by instrumentation.
+  Object.defineProperty(Checking, 'name', { value: Resource.name });
+  return Checking;
 }
 
 /**
@@ -182,7 +258,7 @@ function hasCredentials(options) {
 /**
  * A key's function that stands where there is no key: the client can be made, as it may serve OpenPipe's models, and
  * whatever needs the key says what is missing. A key that is set on the client later is used.
- * @param {import('./sdk.js').Sdk} sdk
+ * @param {{ OpenAIError: any }} sdk
  */
 function missingKey(sdk) {
   const provide = async () => {

@@ -39,14 +39,18 @@ function levelOf(client) {
   return client.logger ? (LEVELS[client.logLevel] ?? LEVELS.off ?? 0) : 0;
 }
 
-/** The log of one call; `undefined` where nobody wants it. @param {any} client @param {() => Places} places */
-function callLog(client, places) {
-  return levelOf(client) >= INFO ? new CallLog(client, places()) : undefined;
+/**
+ * The log of one call; `undefined` where nobody wants it.
+ * @param {any} client @param {() => Places} places @param {import('./take-over.js').Endpoint} endpoint
+ */
+function callLog(client, places, endpoint) {
+  return levelOf(client) >= INFO ? new CallLog(client, places(), endpoint) : undefined;
 }
 
 class CallLog {
-  /** @param {any} client @param {Places} places */
-  constructor(client, places) {
+  /** @param {any} client @param {Places} places @param {import('./take-over.js').Endpoint} endpoint */
+  constructor(client, places, endpoint) {
+    this.path = endpoint.path;
     this.client = client;
     this.places = places;
     this.isDebug = levelOf(client) >= DEBUG;
@@ -119,14 +123,14 @@ class CallLog {
     const { request } = this;
     // What goes through the SDK, or to a client, is told by it.
     if (!request || service === 'client' || this.places.toldBySdk(service)) return;
-    const { headers: _, query, ...options } = request.options;
+    const { headers, query, body: _, openpipe, __security, __metadata, ...options } = request.options;
     this.#debug(`[${this.id}] sending request`, {
       fallbackOf: this.before,
       method: 'post',
       url: this.#urlOf(service),
       options: {
         method: 'post',
-        path: '/chat/completions',
+        path: this.path,
         body: this.places.showsBodies ? body : { type: 'string', length: request.text.length },
         ...options,
         ...(query ? { query: redactQuery(query) } : {}),

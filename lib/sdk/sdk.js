@@ -9,6 +9,7 @@
 /**
  * @typedef {object} Sdk
  * @property {SdkClass} OpenAI
+ * @property {SdkClass} Base The SDK's own class, where `OpenAI` was replaced.
  * @property {any} APIPromise
  * @property {any} Stream
  * @property {any} OpenAIError
@@ -25,4 +26,29 @@ function majorOf(OpenAI) {
   return Number(/\/JS (\d+)/.exec(agent)?.[1] ?? 0);
 }
 
-module.exports = { majorOf };
+/**
+ * The SDK's own class of clients. What the package exports may have been replaced by an instrumentation: by a function, a proxy
+ * or a subclass that stands for the class. Its prototype leads to the SDK's, or else that of the SDK's other client does.
+ * @param {{ OpenAI: SdkClass, AzureOpenAI?: SdkClass }} exports @returns {SdkClass}
+ */
+function baseOf({ OpenAI, AzureOpenAI }) {
+  return innermost(OpenAI) ?? (AzureOpenAI && innermost(AzureOpenAI)) ?? OpenAI;
+}
+
+/** The class farthest down the chain of prototypes that sends requests. @param {SdkClass} Class @returns {SdkClass | undefined} */
+function innermost(Class) {
+  let found;
+  for (let prototype = Class.prototype; prototype; prototype = Object.getPrototypeOf(prototype)) {
+    if (Object.hasOwn(prototype, 'makeRequest') && prototype.constructor?.prototype === prototype) {
+      found = prototype.constructor;
+    }
+  }
+  return found;
+}
+
+/** Whether instances of one class are instances of the other, or are made to be. @param {SdkClass} Class @param {SdkClass} Base */
+function leadsTo(Class, Base) {
+  return Class === Base || Object.prototype.isPrototypeOf.call(Base.prototype, Class.prototype ?? null);
+}
+
+module.exports = { baseOf, leadsTo, majorOf };

@@ -8,6 +8,7 @@ const { identityOf } = require('../host-client/host-client.js');
 const native = require('../native/native.js');
 const { OPENPIPE_URL } = require('../openpipe-client/openpipe-client.js');
 const reports = require('../reports/reports.js');
+const { unwrapperOf } = require('../call/answer.js');
 const { isHeaderRefusal } = require('../call/errors.js');
 const { milliseconds, readHeaders, retries } = require('./arguments.js');
 const { readEnv } = require('../native/environment.js');
@@ -25,7 +26,7 @@ const SDK_OPENPIPE = 1;
 /** The hooks of the SDK by which a subclass can change a request: one that does is called through the SDK. */
 const HOOKS = [
   'prepareOptions', 'prepareRequest', 'buildRequest', 'buildHeaders', 'buildBody', 'authHeaders', 'bearerAuth',
-  'makeRequest', 'request', 'post', 'methodRequest', 'fetchWithTimeout', 'fetchWithAuth', 'shouldRetry',
+  'makeRequest', 'fetchWithTimeout', 'fetchWithAuth', 'shouldRetry',
 ]; // prettier-ignore
 
 /** What else the SDK asks for each request. A subclass's own may give another answer each time. */
@@ -35,6 +36,18 @@ const FUNCTIONS = [...HOOKS, ...ANSWERS];
 
 /** @type {WeakMap<object, State>} */
 const states = new WeakMap();
+
+/**
+ * What gives a client's state, on the client itself: proxies that hand out proxies of all that they reach (Sentry's) hand this
+ * on as the function that it is.
+ */
+const stateKey = Symbol('openpipe-native.state');
+
+/** @param {object} client @param {State} state */
+function keepState(client, state) {
+  states.set(client, state);
+  Object.defineProperty(client, stateKey, { value: () => state, enumerable: false });
+}
 
 /** What the user gave to the constructor, as opposed to what the SDK made of it. */
 /** @typedef {{ maxRetries: boolean, fetch: boolean, fetchOptions: boolean, httpAgent: boolean }} Given */
@@ -74,6 +87,8 @@ class State {
     /** @type {any} */
     this.openpipeSdkClient = undefined;
     this.closed = false;
+    /** What the SDK's promises of this client's calls are unwrapped by. */
+    this.thenUnwrap = unwrapperOf(sdk, client);
     reports.start(client);
     if (!this.apiKey) {
       warnOnce(client, 'there is no OpenPipe key (OPENPIPE_API_KEY or `openpipe.apiKey`): nothing will be logged');
@@ -104,7 +119,7 @@ class State {
 
   /** Whether a function is not the SDK's. @param {string} name */
   #isOwn(name) {
-    return this.client[name] !== this.sdk.OpenAI.prototype[name];
+    return this.client[name] !== this.sdk.Base.prototype[name];
   }
 
   /**
@@ -208,11 +223,14 @@ class State {
     );
   }
 
-  /** What the log of a call has to know. @param {boolean} throughSdk As for `native`. @returns {import('./logging.js').Places} */
-  places(throughSdk) {
+  /**
+   * What the log of a call has to know.
+   * @param {boolean} throughSdk As for `native`. @param {import('./take-over.js').Endpoint} endpoint @returns {import('./logging.js').Places}
+   */
+  places(throughSdk, { path }) {
     const { client } = this;
     return {
-      url: (service) => (service === 'openpipe' ? `${this.baseUrl}/chat/completions` : this.own.url),
+      url: (service) => (service === 'openpipe' ? `${this.baseUrl}${path}` : this.own.url),
       headers: () => this.own.headers,
       toldBySdk: (service) => (service === 'openpipe' ? this.transport === 'fetch' : throughSdk || this.needsSdk),
       showsBodies: (this.sdk.major ?? 0) < 7,
@@ -266,22 +284,38 @@ class State {
   }
 
   /**
-   * `create` of a JavaScript client, by its number.
+   * What asks a custom client, by its number.
    * @param {number} number
    * @param {ForeignClient[]} calls The clients of the call at hand, numbered after the constructor's.
+   * @param {import('./take-over.js').Endpoint} endpoint
    * @returns {(body: any, options: any) => unknown}
    */
-  clientFunction(number, calls) {
+  clientFunction(number, calls, endpoint) {
     if (number === SDK_OPENAI || number === SDK_OPENPIPE) {
       const client = number === SDK_OPENAI ? this.client : this.#openpipeClient();
-      const create = this.sdk.OpenAI.Chat.Completions.prototype.create;
-      return (body, options) => keepingSecrets(create.call({ _client: client }, body, options), client);
+      return (body, options) => keepingSecrets(this.#sendThroughSdk(client, endpoint, body, options), client);
     }
-    const foreign = /** @type {ForeignClient} */ (calls[number]);
+    const foreign = /** @type {any} */ (calls[number]);
     // One of our own is asked not to log what this one logs (contract.md, section 7), where this one has a key to do so.
     const ours = this.apiKey !== undefined && isOurs(foreign);
-    return (body, options) =>
-      foreign.chat.completions.create(ours ? { ...body, openpipe: { logRequest: false } } : body, options);
+    return (body, options) => {
+      const resource = endpoint.name === 'chat' ? foreign.chat.completions : foreign[endpoint.name];
+      return resource.create(ours ? { ...body, openpipe: { logRequest: false } } : body, options);
+    };
+  }
+
+  /**
+   * Sends a request by the SDK's own transport, below the take-over: what is patched above has seen the call already.
+   * @param {any} client @param {import('./take-over.js').Endpoint} endpoint @param {any} body @param {any} options
+   */
+  #sendThroughSdk(client, { name, path }, body, options) {
+    const stream = body.stream ?? false;
+    const request = { method: 'post', path, body, ...options, stream, __security: { bearerAuth: true } };
+    // openai 7 looks for `stream` in the body once more when a hook has changed it.
+    if ((this.sdk.major ?? 0) >= 7 && name !== 'embeddings') {
+      request.__metadata = { ...options.__metadata, streamFromBody: true };
+    }
+    return this.sdk.Base.prototype.request.call(client, request);
   }
 
   /**
@@ -313,7 +347,7 @@ class State {
 
   #newOpenpipeClient() {
     const { client } = this;
-    const made = new this.sdk.OpenAI({
+    const made = new this.sdk.Base({
       baseURL: this.baseUrl,
       apiKey: this.apiKey,
       // What is not given, the SDK takes from the environment, where it is meant for OpenAI.
@@ -366,9 +400,6 @@ function hasFunctions(client, seen) {
     seen.authHeaders === client.authHeaders &&
     seen.bearerAuth === client.bearerAuth &&
     seen.makeRequest === client.makeRequest &&
-    seen.request === client.request &&
-    seen.post === client.post &&
-    seen.methodRequest === client.methodRequest &&
     seen.fetchWithTimeout === client.fetchWithTimeout &&
     seen.fetchWithAuth === client.fetchWithAuth &&
     seen.shouldRetry === client.shouldRetry &&
@@ -463,16 +494,13 @@ function withoutSecret(error, client) {
   return new TypeError(`${options} holds a character that an HTTP header cannot carry`);
 }
 
-/** A promise of the SDK's that is rejected without secrets. @param {any} promise @param {any} client */
+/** What stands for a promise of the SDK's, but that it is rejected without secrets. @param {any} promise @param {any} client */
 function keepingSecrets(promise, client) {
-  const { then } = promise;
-  promise.then = (/** @type {any} */ resolved, /** @type {any} */ rejected) =>
-    then.call(
-      promise,
-      resolved,
-      rejected && ((/** @type {unknown} */ error) => rejected(withoutSecret(error, client))),
-    );
-  return promise;
+  return {
+    asResponse: () => promise.asResponse(),
+    then: (/** @type {any} */ resolved, /** @type {any} */ rejected) =>
+      promise.then(resolved, rejected && ((/** @type {unknown} */ error) => rejected(withoutSecret(error, client)))),
+  };
 }
 
 /** Whether HTTP has a way to write it: no control character, none beyond Latin-1. @param {unknown} value */
@@ -514,9 +542,17 @@ function stateOf(client) {
 function findState(client) {
   return (
     states.get(client) ??
+    stateBehind(client) ??
     states.get(client?.chat?.completions?._client) ??
     states.get(Object.getPrototypeOf(client ?? {}))
   );
+}
+
+/** By what a client carries itself; whatever stands in its place may answer to every name. @param {any} client @returns {State | undefined} */
+function stateBehind(client) {
+  const tell = client?.[stateKey];
+  const state = typeof tell === 'function' ? tell() : undefined;
+  return state instanceof State ? state : undefined;
 }
 
 /** Whether a foreign client is one of this package, or stands for one. @param {any} foreign */
@@ -531,4 +567,4 @@ function isOurs(foreign) {
 
 /** @typedef {{ create(body: string, options: string | null): number }} NativeCompletions */
 
-module.exports = { HAS_PASSWORD, MISSING_KEY, SDK_OPENAI, SDK_OPENPIPE, State, stateOf, states, urlOf };
+module.exports = { HAS_PASSWORD, MISSING_KEY, SDK_OPENAI, SDK_OPENPIPE, State, keepState, stateOf, urlOf };

@@ -1,0 +1,304 @@
+'use strict';
+/**
+ * The take-over: what the SDK's resource methods send to one of the engine's endpoints does not go out through the SDK. It is
+ * read here, checked, and started as a call of the engine; what the call comes to is handed back in the SDK's own promise
+ * (contract.md, section 9). The SDK's methods, patched or not, run above this.
+ */
+
+const { offAbort, onAbort } = require('../call/abort.js');
+const { isThenable, newPromise, passOn } = require('../call/answer.js');
+const native = require('../native/native.js');
+const {
+  checkOptions, isObject, milliseconds, readBody, readCallOptions, readHeaders, readSignal, retries,
+} = require('./arguments.js'); // prettier-ignore
+const { Call } = require('../call/call.js');
+const { callLog } = require('./logging.js');
+const { abortErrorOf, rejection } = require('../call/errors.js');
+const { SDK_OPENAI, stateOf, urlOf } = require('./state.js');
+const { warnOnce } = require('./warnings.js');
+
+/** @typedef {import('./state.js').State} State */
+
+/** An endpoint of the engine: the name by which the core knows it, and its path. @typedef {{ name: string, path: string }} Endpoint */
+
+/** Every endpoint of the engine by its path, as in crates/core/src/endpoint/mod.rs. @type {Map<unknown, Endpoint>} */
+const ENDPOINTS = new Map([{ name: 'chat', path: '/chat/completions' }].map((endpoint) => [endpoint.path, endpoint]));
+
+/** What a call has where nothing was given. @type {any} */
+const NONE = Object.freeze({});
+
+/**
+ * The endpoint that a request goes to; `undefined` where it is none of the engine's.
+ * @param {string} method @param {unknown} path @returns {Endpoint | undefined}
+ */
+function endpointOf(method, path) {
+  return method === 'post' ? ENDPOINTS.get(path) : undefined;
+}
+
+/** Whether the SDK writes a request's body as JSON. @param {any} body */
+function isJsonBody(body) {
+  if (!isObject(body)) return false;
+  const prototype = Object.getPrototypeOf(body);
+  if (prototype === Object.prototype || prototype === null) return true;
+  return !(
+    ArrayBuffer.isView(body) ||
+    [ArrayBuffer, Blob, FormData, URLSearchParams, ReadableStream].some((Kind) => body instanceof Kind) ||
+    Symbol.asyncIterator in body ||
+    Symbol.iterator in body
+  );
+}
+
+/**
+ * Whether the engine takes a request to one of its endpoints: it takes what the SDK would write as JSON.
+ * @param {any} options
+ */
+function isTaken(options) {
+  const method = options?.method;
+  return (method === undefined || method === 'post') && isJsonBody(options?.body);
+}
+
+/**
+ * Takes a request over. Never throws: whatever is wrong is a rejection of the promise.
+ * @param {any} client
+ * @param {Endpoint} endpoint
+ * @param {any} options The SDK's options of a request, `body` among them.
+ */
+function takeOver(client, endpoint, options) {
+  const state = stateOf(client);
+  return newPromise(state, started(state, endpoint, options));
+}
+
+/**
+ * Takes a request over whose options are a promise, as openai 7 makes them, where it turns out to be the engine's.
+ * @param {any} client
+ * @param {PromiseLike<any>} given
+ * @param {(options: any) => Endpoint | undefined} endpointFor
+ * @param {(options: any) => any} send Sends the request through the SDK; gives the SDK's promise.
+ */
+function takeOverLater(client, given, endpointFor, send) {
+  const state = stateOf(client);
+  const answered = Promise.resolve(given).then((options) => {
+    const endpoint = endpointFor(options);
+    return endpoint ? started(state, endpoint, options ?? NONE) : passOn(send(options));
+  });
+  return newPromise(state, answered);
+}
+
+/** A promise that is rejected with a `TypeError`, where an argument is nothing that the SDK could work with. @param {any} client @param {unknown} error */
+function refused(client, error) {
+  return newPromise(stateOf(client), Promise.reject(error));
+}
+
+/**
+ * Starts a call. The body is written at once: what the caller changes in it afterwards must not change the call.
+ * @param {State} state @param {Endpoint} endpoint @param {any} options @returns {Promise<any>}
+ */
+function started(state, endpoint, options) {
+  return new Promise((resolve) => {
+    const request = readBody(options.body);
+    const later = options[LATER];
+    if (later)
+      resolve(later.then((/** @type {any} */ given) => startedLater(state, endpoint, options, given, request)));
+    else start(state, endpoint, options, request, resolve);
+  });
+}
+
+/**
+ * The member of a request's options that holds a promise of more of them, which only openai 7 takes of itself.
+ */
+const LATER = Symbol('openpipe-native.later');
+
+/** @param {State} state @param {Endpoint} endpoint @param {any} options @param {any} given @param {{ text: string, openpipe: unknown }} request */
+function startedLater(state, endpoint, options, given, request) {
+  if (given !== undefined && given !== null) checkOptions(given);
+  return new Promise((resolve) => start(state, endpoint, { ...options, ...given }, request, resolve));
+}
+
+/** Whether `openpipe` stands in a request that does not go through the engine. @param {any} options */
+function hasOpenpipe(options) {
+  return options?.openpipe !== undefined || (isJsonBody(options?.body) && Object.hasOwn(options.body, 'openpipe'));
+}
+
+/**
+ * A request that does not go through the engine, without `openpipe`, which would have no effect on it and is nobody's business.
+ * @param {any} client @param {any} options
+ */
+function withoutOpenpipe(client, options) {
+  if (!hasOpenpipe(options)) return options;
+  const { openpipe: _, ...kept } = options;
+  warnOnce(
+    client,
+    `\`openpipe\` has no effect on ${String(kept.method).toUpperCase()} ${JSON.stringify(kept.path)}: there are no fallbacks for it`,
+  );
+  if (!isJsonBody(kept.body)) return kept;
+  const { openpipe: __, ...body } = kept.body;
+  return { ...kept, body };
+}
+
+/**
+ * @param {State} state @param {Endpoint} endpoint @param {any} options
+ * @param {{ text: string, openpipe: unknown }} request
+ * @param {(answer: any) => void} resolve With an answer, or with a promise that is rejected.
+ */
+function start(state, endpoint, options, request, resolve) {
+  const { sdk, client } = state;
+  if (state.closed) throw new sdk.OpenAIError('the client is closed: it takes no more calls');
+  let { clients } = state;
+  let openpipe;
+  const inBody = request.openpipe ?? undefined;
+  const inOptions = options.openpipe ?? undefined;
+  if (inBody !== undefined || inOptions !== undefined) {
+    clients = [...clients];
+    const warn = (/** @type {string} */ message) => warnOnce(client, message);
+    openpipe = readCallOptions(inBody, { clients, warn, nearestName: native.nearestName }, inOptions);
+  }
+  const signal = readSignal(options.signal);
+  const given = callOptions(state, endpoint, options, openpipe?.options);
+  const aborted = () => rejection(() => abortErrorOf(sdk, client, signal));
+  if (signal?.aborted) {
+    resolve(aborted());
+    return;
+  }
+
+  const throughSdk = Boolean(options.fetchOptions ?? options.httpAgent ?? options.agent);
+  const side = state.native(throughSdk);
+  const onFallback = openpipe?.onFallback ?? state.options.onFallback;
+  const log = callLog(client, () => state.places(throughSdk, endpoint), endpoint);
+  const setup = new CallSetup(state, endpoint, clients, options, { signal, onFallback, throughSdk, log });
+  const call = new Call(setup, resolve);
+  if (!isThenable(side)) {
+    log?.started(request.text, options, given);
+    call.start(side, request.text, given);
+    return;
+  }
+  // An abort does not wait for what is still being made.
+  const waiter = { aborted: () => resolve(aborted()) };
+  onAbort(signal, waiter);
+  side
+    .then((/** @type {any} */ completions) => {
+      if (signal?.aborted) return;
+      log?.started(request.text, options, given);
+      call.start(completions, request.text, given);
+    })
+    .catch((/** @type {any} */ error) =>
+      resolve(rejection(() => (isArgument(error) ? new TypeError(error.message) : error))),
+    )
+    .finally(() => offAbort(signal, waiter));
+}
+
+/** What a call is started with. */
+class CallSetup {
+  /** @type {State} */ #state;
+  /** @type {import('./state.js').ForeignClient[]} */ #clients;
+  /** @type {any} */ #options;
+
+  /**
+   * @param {State} state @param {Endpoint} endpoint @param {import('./state.js').ForeignClient[]} clients @param {any} options
+   * @param {{ signal: AbortSignal | undefined, onFallback: ((event: any) => void) | undefined, throughSdk: boolean, log: import('./logging.js').CallLog | undefined }} call
+   */
+  constructor(state, endpoint, clients, options, { signal, onFallback, throughSdk, log }) {
+    this.#state = state;
+    this.endpoint = endpoint;
+    this.#clients = clients;
+    this.#options = options;
+    this.sdk = state.sdk;
+    /** @type {any} */
+    this.client = state.client;
+    this.signal = signal;
+    this.onFallback = onFallback;
+    /** What the client's logger is told; `undefined` where it wants nothing. */
+    this.log = log;
+    /** When the call was started, as the SDK says it of its own requests. */
+    this.startTime = Date.now();
+    /** Functions of the caller may have to be called in the caller's async context. */
+    const isOwnAsked = throughSdk || state.needsSdk || state.asksForKey;
+    this.mayCallBack = Boolean(onFallback ?? log) || clients.length > 2 || isOwnAsked;
+  }
+
+  /** `create` of a JavaScript client, by its number. @param {number} number @returns {(body: any, options: any) => unknown} */
+  clientFunction(number) {
+    const call = this.#state.clientFunction(number, this.#clients, this.endpoint);
+    return withCallOptions(call, number, this.#options, this.endpoint);
+  }
+
+  /** The options of the request, as the SDK has them beside a response. */
+  get request() {
+    return { method: 'post', path: this.endpoint.path, ...this.#options };
+  }
+
+  /** What proves who such a client is; reading it may throw. @param {number} number @returns {unknown} */
+  clientKey(number) {
+    return this.#state.clientKey(number, this.#clients);
+  }
+
+  /** The headers that go to the client's own upstream, where they have to be asked for. */
+  ownHeaders() {
+    return this.#state.ownHeaders();
+  }
+}
+
+/** What the addon refuses of a client's options. @param {any} error */
+function isArgument(error) {
+  return error?.code === 'InvalidArg';
+}
+
+/**
+ * The call's options as the core reads them; `null` where there is nothing to say.
+ * @param {State} state @param {Endpoint} endpoint @param {any} options @param {object | undefined} openpipe
+ */
+function callOptions(state, endpoint, options, openpipe) {
+  const { client } = state;
+  const timeout = milliseconds('options.timeout', options.timeout);
+  const maxRetries = retries('options.maxRetries', options.maxRetries);
+  const headers = ownHeaders(client, options);
+  const given = readHeaders(options.headers);
+  if (given) headers.push(...given);
+  const url = urlElsewhere(client, endpoint, options);
+  const isChat = endpoint.name === 'chat';
+  if (
+    isChat &&
+    timeout === undefined &&
+    maxRetries === undefined &&
+    headers.length === 0 &&
+    url === undefined &&
+    openpipe === undefined
+  )
+    return null;
+  return JSON.stringify({ endpoint: isChat ? undefined : endpoint.name, timeout, maxRetries, headers, url, openpipe });
+}
+
+/** Where the call's own options send it; `undefined` where they say nothing of that. @param {any} client @param {Endpoint} endpoint @param {any} options */
+function urlElsewhere(client, endpoint, options) {
+  const path = options.path === endpoint.path ? undefined : (options.path ?? undefined);
+  const query = options.query ?? undefined;
+  const base = options.defaultBaseURL ?? undefined;
+  if (path === undefined && query === undefined && base === undefined) return undefined;
+  return urlOf(client, path ?? endpoint.path, query, base);
+}
+
+/** Headers that the SDK makes of other options. @param {any} client @param {any} options @returns {[string, string | null][]} */
+function ownHeaders(client, options) {
+  /** @type {[string, string | null][]} */
+  const headers = [];
+  if (client.idempotencyHeader)
+    headers.push([client.idempotencyHeader, options.idempotencyKey ?? client.defaultIdempotencyKey()]);
+  // openai 7 tells of `parse()` and the like in this way; 5 and 6 pass a header.
+  const helper = options.__metadata?.helperMethod;
+  if (typeof helper === 'string') headers.push(['x-stainless-helper-method', helper]);
+  return headers;
+}
+
+/**
+ * The SDK's own transport gets what only it can honour of a call's options.
+ * @param {(body: any, options: any) => unknown} call @param {number} number @param {any} options @param {Endpoint} endpoint
+ */
+function withCallOptions(call, number, options, endpoint) {
+  if (number !== SDK_OPENAI) return call;
+  const { fetchOptions, httpAgent, agent, query, defaultBaseURL, idempotencyKey } = options;
+  const path = options.path === endpoint.path ? undefined : options.path;
+  const own = Object.entries({ fetchOptions, httpAgent, agent, query, path, defaultBaseURL, idempotencyKey });
+  const extra = Object.fromEntries(own.filter(([, value]) => value !== undefined));
+  return (/** @type {any} */ body, /** @type {any} */ asked) => call(body, { ...asked, ...extra });
+}
+
+module.exports = { CallSetup, LATER, endpointOf, isTaken, refused, takeOver, takeOverLater, withoutOpenpipe };
