@@ -16,6 +16,7 @@ const { inspect } = require('node:util');
  * @property {{ status: number, headers: [string, string][], url: string }} [head]
  * @property {string} [body]
  * @property {string} [code]
+ * @property {{ code: string, errno?: number, syscall: string, address?: string, port?: number, hostname?: string }} [system]
  * @property {number} [ticket]
  */
 
@@ -124,11 +125,12 @@ const REACTIONS = 8;
  * the SDK: there `fetch` stands in between, so the code is that of the cause's cause.
  * @param {Failure} failure
  */
-function causeOfConnection({ kind, message, code }) {
-  const cause = code === undefined ? new Error(message) : Object.assign(new Error(message), { code });
+function causeOfConnection({ kind, message, code, system }) {
+  const marks = system ?? (code === undefined ? {} : { code });
+  const cause = Object.assign(new Error(message), marks);
   // A stream that breaks off has no `fetch` in between there.
   if (kind === 'stream') return cause;
-  const inner = code === undefined ? new Error(message) : Object.assign(new Error(message), { code });
+  const inner = Object.assign(new Error(message), marks);
   // It tells nothing that its owner does not: printed, it is one line.
   inner.stack = String(inner);
   ours.add(cause);

@@ -569,7 +569,16 @@ async fn a_reset_within_the_body_is_a_connection_failure() {
 
 #[tokio::test]
 async fn a_port_without_a_listener_refuses() {
-    is_connection(&refused(&upstream(nobody().await)).await, Some("ECONNREFUSED"));
+    let address = nobody().await;
+    let failure = refused(&upstream(address)).await;
+    is_connection(&failure, Some("ECONNREFUSED"));
+    assert_eq!(failure.message, format!("connect ECONNREFUSED {address}"));
+    let system = failure.system.unwrap();
+    assert_eq!(
+        (system.syscall, system.address.as_deref(), system.port),
+        ("connect", Some("127.0.0.1"), Some(address.port()))
+    );
+    assert!(system.errno.is_some_and(|errno| errno < 0));
 }
 
 #[tokio::test]
@@ -580,6 +589,9 @@ async fn a_name_that_nobody_has_is_not_found() {
     let code = failure.code.as_deref().filter(|code| ["ENOTFOUND", "EAI_AGAIN"].contains(code));
     assert!(code.is_some(), "{failure:?}");
     is_connection(&failure, code);
+    assert_eq!(failure.message, format!("getaddrinfo {} {}", code.unwrap(), unresolvable()));
+    let system = failure.system.as_ref().unwrap();
+    assert_eq!((system.syscall, system.hostname.clone()), ("getaddrinfo", Some(unresolvable())));
 }
 
 #[tokio::test]
@@ -1226,13 +1238,55 @@ async fn any_certificate_will_do_where_nothing_is_to_be_rejected() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_is_itself_trusted_is_taken_for_its_names_and_its_time() {
+    let (acceptor, file) = tls::self_signed_authority("localhost", false);
+    let settings = TransportSettings { extra_ca_certs: Some(file.clone()), ..TransportSettings::default() };
+    let server = secure(acceptor).await;
+    ask(&https(&server, settings.clone())).await.unwrap();
+    is_connection(
+        &refused(&https(&server, TransportSettings::default())).await,
+        Some("UNABLE_TO_VERIFY_LEAF_SIGNATURE"),
+    );
+    let other = at(&format!("https://127.0.0.1:{}/", server.address().port()), settings);
+    is_connection(&refused(&other).await, Some("ERR_TLS_CERT_ALTNAME_INVALID"));
+
+    let (acceptor, old) = tls::self_signed_authority("localhost", true);
+    let server = secure(acceptor).await;
+    let settings = TransportSettings { extra_ca_certs: Some(old.clone()), ..TransportSettings::default() };
+    is_connection(&refused(&https(&server, settings)).await, Some("CERT_HAS_EXPIRED"));
+    for file in [file, old] {
+        let _ = std::fs::remove_file(file);
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_never_answered_ends() {
+    let server = Server::start(|mut connection| async move { connection.closed().await }).await;
+    let upstream = https(&server, TransportSettings::default());
+    let (plan, _) = planned("{}", BODY);
+    let request = Request {
+        endpoint: plan.endpoint,
+        target: &plan.targets[0],
+        body: BODY.into(),
+        stream: false,
+        retries: 0,
+        time: None,
+        max_response_bytes: MAX_RESPONSE_BYTES,
+    };
+    let sent = tokio::time::timeout(Duration::from_secs(20), upstream.send(request)).await.expect("a limit");
+    is_connection(&sent.map(|_| ()).unwrap_err(), Some("UND_ERR_CONNECT_TIMEOUT"));
+}
+
+#[tokio::test]
 async fn a_server_without_tls_is_a_connection_failure() {
     let server = Server::start(|mut connection| async move {
         connection.send("HTTP/1.1 400 Bad Request\r\n\r\n").await;
         connection.closed().await;
     })
     .await;
-    is_connection(&refused(&https(&server, TransportSettings::default())).await, Some("EPROTO"));
+    let failure = refused(&https(&server, TransportSettings::default())).await;
+    is_connection(&failure, Some("EPROTO"));
+    assert!(failure.message.contains("`http:`"), "{}", failure.message);
 }
 
 #[tokio::test]

@@ -83,6 +83,43 @@ pub enum Bound {
     Deadline,
 }
 
+/// A failure of the system's network, as Node.js describes one: the members of its errors.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SystemError {
+    /// `ECONNREFUSED`.
+    pub code: String,
+    /// The system's number, below 0 as in Node.js.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub errno: Option<i32>,
+    /// `connect`, `getaddrinfo`, `read`.
+    pub syscall: &'static str,
+    /// The address that was tried last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Its port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// The name that was looked up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+}
+
+impl SystemError {
+    /// One of which no more is known.
+    #[must_use]
+    pub fn of(code: &str, syscall: &'static str) -> Self {
+        Self { code: code.to_owned(), syscall, ..Self::default() }
+    }
+
+    /// The failure of a connection that it is.
+    #[must_use]
+    pub fn failure(self, message: impl Into<String>) -> Failure {
+        let failure = Failure::connection(message, Some(&self.code));
+        Failure { system: Some(Box::new(self)), ..failure }
+    }
+}
+
 /// What went wrong with one target.
 #[derive(Debug, Clone, Serialize)]
 pub struct Failure {
@@ -101,6 +138,9 @@ pub struct Failure {
     /// The low-level reason as Node.js names it, such as `ECONNREFUSED`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+    /// The system's own account of it, where the connection failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system: Option<Box<SystemError>>,
     /// The number by which the host keeps a custom client's error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ticket: Option<u32>,
@@ -123,6 +163,7 @@ impl Failure {
             head: None,
             body: None,
             code: None,
+            system: None,
             ticket: None,
             ended_by: None,
             named_status: None,

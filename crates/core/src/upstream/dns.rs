@@ -18,6 +18,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::time::Instant;
 
 use super::BoxFuture;
+use super::http::Route;
 
 /// Who asks within this time of the last look-up of a name waits for that one. Later ones ask anew, so that a lost packet,
 /// for which the system waits five seconds, holds up few.
@@ -56,6 +57,12 @@ pub(super) struct Resolver {
     under_way: Arc<Mutex<HashMap<String, Flight>>>,
 }
 
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resolver").finish_non_exhaustive()
+    }
+}
+
 /// A look-up that is under way.
 #[derive(Clone)]
 struct Flight {
@@ -70,7 +77,7 @@ impl Default for Resolver {
 }
 
 impl Resolver {
-    fn new(
+    pub(super) fn new(
         look_up: impl Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync + 'static,
     ) -> Self {
         Self { look_up: Box::new(look_up), under_way: Arc::default() }
@@ -112,9 +119,12 @@ impl Resolver {
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let found = self.find(name.as_str());
+        let (found, route) = (self.find(name.as_str()), Route::current());
         Box::pin(async move {
-            let addresses: Vec<SocketAddr> = found.await?.to_vec();
+            let mut addresses = found.await?.to_vec();
+            if let Some(route) = route {
+                addresses = route.resolved(addresses);
+            }
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }

@@ -3,6 +3,7 @@
 use reqwest::{Proxy, Url};
 
 use super::http::TransportSettings;
+use crate::text::secrets::Secrets;
 
 /// The proxies of the environment.
 #[derive(Debug)]
@@ -35,6 +36,23 @@ impl Proxies {
         })
     }
 
+    /// The proxy that a request goes by.
+    pub(super) fn proxy(&self, to: &Url) -> Option<Url> {
+        let (_, proxy) = self.by_scheme.iter().find(|(scheme, _)| to.scheme() == *scheme)?;
+        let url = parsed(proxy.as_ref().ok()?)?;
+        (!self.exceptions.name(to)).then_some(url)
+    }
+
+    /// Adds the passwords of all proxies: one that refuses its own may repeat it.
+    pub(super) fn add_secrets(&self, secrets: &mut Secrets) {
+        for url in self.by_scheme.iter().filter_map(|(_, url)| parsed(url.as_ref().ok()?)) {
+            if let Some(password) = url.password() {
+                secrets.add_login(url.username(), password);
+                secrets.add_url(&url);
+            }
+        }
+    }
+
     /// Why a request cannot be sent by the proxy that it is to go by.
     pub(super) fn refusal(&self, to: &Url) -> Option<&str> {
         let (_, proxy) = self.by_scheme.iter().find(|(scheme, _)| to.scheme() == *scheme)?;
@@ -51,6 +69,11 @@ fn checked(variable: &str, url: &str) -> Result<String, String> {
         _ if Proxy::all(url).is_err() => refuse("no valid URL"),
         _ => Ok(url.to_owned()),
     }
+}
+
+/// Without a scheme it is one of `http:`.
+fn parsed(url: &str) -> Option<Url> {
+    if url.contains("://") { Url::parse(url).ok() } else { Url::parse(&format!("http://{url}")).ok() }
 }
 
 fn is_http(scheme: &str) -> bool {

@@ -64,6 +64,20 @@ pub(crate) fn self_signed(name: &str) -> TlsAcceptor {
     acceptor(certificate.der().clone(), &key)
 }
 
+/// The same, but made as `openssl req -x509` does it: marked as an authority's. Comes with a file of it, to trust.
+pub(crate) fn self_signed_authority(name: &str, is_over: bool) -> (TlsAcceptor, PathBuf) {
+    let (key, mut params) = (key(), params(name));
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    if is_over {
+        params.not_before = date_time_ymd(2000, 1, 1);
+        params.not_after = date_time_ymd(2001, 1, 1);
+    }
+    let certificate = params.self_signed(&key).expect("a certificate");
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("itself-{is_over}-{}.pem", std::process::id()));
+    std::fs::write(&file, certificate.pem()).expect("a file");
+    (acceptor(certificate.der().clone(), &key), file)
+}
+
 fn key() -> KeyPair {
     KeyPair::generate().expect("a key")
 }

@@ -1,0 +1,158 @@
+//! What comes back: the head of a response, and its body as a completion, an error or the start of a stream.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+
+use super::errors::body_failure;
+use super::events::{HttpEvents, Sent};
+use crate::endpoint::{self, Accepted, Endpoint};
+use crate::failure::{Failure, Head};
+use crate::in_place::LARGE_BYTES;
+use crate::stream::sse::Decoder;
+use crate::text::json;
+use crate::upstream::decoding::{Body, Bound, Broken, Refusal};
+use crate::upstream::{Completion, Response};
+
+/// What is kept of an error's body.
+pub(super) const MAX_ERROR_BODY: u64 = 1024 * 1024;
+/// How long an error's body may take once its status is known: the status alone says what to do next.
+const ERROR_BODY_TIME: Duration = Duration::from_secs(2);
+
+/// The head of a response, and its body, of which the status decides how much may be decoded.
+pub(super) fn parts(mut response: reqwest::Response, bound: impl FnOnce(u16) -> Bound) -> (Head, Body) {
+    let mut headers = std::mem::take(response.headers_mut());
+    let (status, url) = (response.status().as_u16(), response.url().to_string());
+    let body = Body::of(response, &mut headers, bound(status));
+    (Head { status, headers, url }, body)
+}
+
+/// The values of headers are slices of the buffer that they were read into, and their table is that of the request, which hyper
+/// uses again. A stream that kept them so would hold the whole buffer, 8 KB, and twice the table that it needs for as long as it lasts.
+fn detach(headers: &mut HeaderMap) {
+    for value in headers.values_mut() {
+        if let Ok(own) = HeaderValue::from_bytes(value.as_bytes()) {
+            *value = own;
+        }
+    }
+    // A clone has room for what is there.
+    *headers = headers.clone();
+}
+
+/// A completion.
+pub(super) async fn completion(
+    head: Head,
+    body: Body,
+    max_bytes: u64,
+    endpoint: Endpoint,
+    sent: Bytes,
+) -> Result<Response, Failure> {
+    let text = read(body, &head, max_bytes).await?;
+    let accepted = if text.len() < LARGE_BYTES {
+        endpoint.accept(text, &sent)
+    } else {
+        // Not in place: where the runtime is shut down meanwhile, the timer of the target around this would panic.
+        // A panic, also for want of a thread, is one of this target (engine.rs).
+        let judged = tokio::task::spawn_blocking(move || endpoint.accept(text, &sent)).await;
+        judged.map_err(|_shut_down| Failure::connection("the response could not be read to its end", None))?
+    };
+    match accepted {
+        Ok(Accepted { text, usage }) => Ok(Response::Completion(Completion { head, text, usage, ticket: None })),
+        Err(refusal) => Err(refusal.failure(head)),
+    }
+}
+
+/// A body's text, within bounds.
+pub(super) async fn read(mut body: Body, head: &Head, max_bytes: u64) -> Result<String, Failure> {
+    let capacity = body.length().unwrap_or(0).min(64 * 1024);
+    let mut bytes = Vec::with_capacity(usize::try_from(capacity).unwrap_or(0));
+    loop {
+        match body.chunk().await {
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            Ok(None) => break,
+            Err(broken) => return Err(body_failure(&broken, head.clone(), max_bytes)),
+        }
+        if bytes.len() as u64 > max_bytes {
+            return Err(body_failure(&Broken::Coding(Refusal::TooLarge), head.clone(), max_bytes));
+        }
+    }
+    Ok(json::text(bytes))
+}
+
+/// A stream, at its headers.
+pub(super) async fn stream(mut head: Head, mut body: Body, sent: Sent, max_bytes: u64) -> Result<Response, Failure> {
+    detach(&mut head.headers);
+    let media_type =
+        head.header(CONTENT_TYPE.as_str()).unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let media_type = media_type.to_ascii_lowercase();
+    let mut start = Vec::new();
+    // What a framework says where nobody told it better, also of an event stream; so it is judged by what it is.
+    if (media_type == "application/json" || media_type.ends_with("+json") || media_type == "text/html")
+        && !is_event_stream(&mut body, &mut start)
+            .await
+            .map_err(|broken| body_failure(&broken, head.clone(), max_bytes))?
+    {
+        let body = error_body(start, body).await;
+        return Err(endpoint::no_stream(format!("the response is no event stream, but {media_type}"), head, body));
+    }
+    if matches!(head.status, 204 | 205) || body.length() == Some(0) {
+        return Err(Failure::invalid_response("the response is empty", head, None));
+    }
+    let mut decoder = Decoder::new(usize::try_from(max_bytes).unwrap_or(usize::MAX));
+    let mut ready = Vec::new();
+    let end = decoder.feed(&start, &mut ready).err().map(Err);
+    let is_something = media_type == "text/event-stream" || !start.is_empty();
+    let source = HttpEvents { body, decoder, sent, max_bytes, is_something, ready, end };
+    Ok(Response::Stream { head, source: Box::new(source), ticket: None })
+}
+
+/// Whether a body begins as an event stream does, with a field or a comment, and not as JSON, HTML or words do. What was read for
+/// that, up to the first byte that is not blank, is added to `start`.
+async fn is_event_stream(body: &mut Body, start: &mut Vec<u8>) -> Result<bool, Broken> {
+    /// Blanks, and the bytes of a byte order mark.
+    const BLANK: &[u8] = b" \t\r\n\xef\xbb\xbf";
+    while let Some(chunk) = body.chunk().await? {
+        start.extend_from_slice(&chunk);
+        if let Some(first) = chunk.iter().find(|byte| !BLANK.contains(byte)) {
+            // A comment, or `data`, `event`, `id`, `retry`.
+            return Ok(b":deir".contains(first));
+        }
+        if start.len() as u64 > MAX_ERROR_BODY {
+            break;
+        }
+    }
+    Ok(false)
+}
+
+/// The body of an error, of which this has come, as far as it comes in time and within bounds.
+pub(super) async fn error_body(mut bytes: Vec<u8>, mut body: Body) -> String {
+    let read = async {
+        while let Ok(Some(chunk)) = body.chunk().await {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() as u64 > MAX_ERROR_BODY {
+                break;
+            }
+        }
+    };
+    // What has come by then is what there is.
+    let _ = tokio::time::timeout(ERROR_BODY_TIME, read).await;
+    json::text(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn detached_headers_hold_nothing_of_the_buffer_that_they_were_read_into() {
+        let buffer = bytes::Bytes::from(vec![b'v'; 8192]);
+        let mut headers = HeaderMap::new();
+        for name in ["x-a", "x-b"] {
+            headers.append(name, HeaderValue::from_maybe_shared(buffer.slice(..4)).unwrap());
+        }
+        detach(&mut headers);
+        assert!(headers.values().all(|value| value == "vvvv"));
+        assert!(buffer.is_unique());
+    }
+}

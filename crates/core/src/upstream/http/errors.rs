@@ -1,0 +1,236 @@
+//! What fails on the way, as data: by the names that the system, Node.js and `fetch` give it.
+
+use std::error::Error;
+use std::io;
+
+use super::pool::CONNECT_TIME;
+use super::race::Route;
+use crate::failure::{Bound, Failure, Head, SystemError};
+use crate::upstream::decoding::{Broken, Refusal};
+use crate::upstream::dns::DnsError;
+
+/// What `fetch` calls a connection that ended without a word.
+const CLOSED: &str = "UND_ERR_SOCKET";
+/// What `fetch` calls a connection that was not there in time.
+const CONNECT_TIMEOUT: &str = "UND_ERR_CONNECT_TIMEOUT";
+
+/// A failure while a request was sent or its head awaited.
+pub(super) fn failure(error: &reqwest::Error, route: &Route) -> Failure {
+    if let Some(error) = find::<DnsError>(error) {
+        let message = format!("getaddrinfo {} {}", error.code(), route.host);
+        let system = SystemError { hostname: Some(route.host.clone()), ..SystemError::of(error.code(), "getaddrinfo") };
+        return system.failure(message);
+    }
+    if error.is_connect() && error.is_timeout() {
+        let milliseconds = CONNECT_TIME.as_millis();
+        let message =
+            format!("connect timeout (attempted address: {}:{}, timeout: {milliseconds} ms)", route.host, route.port);
+        return with_peer(SystemError::of(CONNECT_TIMEOUT, "connect"), route).failure(message);
+    }
+    if let Some(tls) = find::<rustls::Error>(error) {
+        return with_peer(SystemError::of(tls_code(tls), "connect"), route).failure(tls_message(tls));
+    }
+    let Some(code) = code(error) else { return Failure::connection(words(error, route), None) };
+    let errno = chain(error).filter_map(|link| link.downcast_ref::<io::Error>()).find_map(io::Error::raw_os_error);
+    let syscall = if error.is_connect() && !is_of_open_connection(&code) { "connect" } else { "read" };
+    let system = SystemError { errno: errno.map(|errno| -errno), ..SystemError::of(&code, syscall) };
+    if syscall == "read" {
+        let message =
+            if code == CLOSED { format!("other side closed ({})", innermost(error)) } else { format!("read {code}") };
+        return with_peer(system, route).failure(message);
+    }
+    let system = with_peer(system, route);
+    let address = system.address.clone().unwrap_or_else(|| route.host.clone());
+    system.failure(format!("connect {code} {address}:{}", route.port))
+}
+
+fn with_peer(system: SystemError, route: &Route) -> SystemError {
+    // Of several, the one that was tried last.
+    let address = route.addresses().last().map(|address| address.ip().to_string());
+    SystemError { address, port: Some(route.port), ..system }
+}
+
+/// Whether a code says that a connection was there.
+fn is_of_open_connection(code: &str) -> bool {
+    matches!(code, "ECONNRESET" | "EPIPE") || code == CLOSED
+}
+
+/// What is said where there is no code for it.
+fn words(error: &reqwest::Error, route: &Route) -> String {
+    let reason = innermost(error);
+    let is_no_http = find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse);
+    if is_no_http && matches!(route.port, 443 | 8443) {
+        return format!("{reason}: the server may speak TLS on this port; is the URL to begin with `https:`?");
+    }
+    reason
+}
+
+/// A failure within a body: the connection's, or that of a content encoding which lies or gives out too much.
+pub(super) fn body_failure(broken: &Broken, head: Head, max_bytes: u64) -> Failure {
+    match broken {
+        Broken::Connection(error) => {
+            Failure::connection(format!("the response broke off: {}", innermost(error)), code(error).as_deref())
+        }
+        Broken::Coding(Refusal::TooLarge) => {
+            let message = format!("the response is larger than `openpipe.maxResponseBytes` ({max_bytes})");
+            Failure::invalid_response(message, head, None).by(Bound::Size)
+        }
+        Broken::Coding(Refusal::Malformed(error)) => {
+            Failure::invalid_response(format!("the response could not be decoded: {error}"), head, None)
+        }
+    }
+}
+
+pub(super) fn stream_failure(broken: &Broken, max_bytes: u64) -> Failure {
+    let why = match broken {
+        Broken::Connection(error) => {
+            return Failure::broken_stream(format!("the stream broke off: {}", innermost(error)), code(error));
+        }
+        Broken::Coding(Refusal::TooLarge) => {
+            let message = format!(
+                "the stream's content encodings give out more than `openpipe.maxResponseBytes` ({max_bytes}) without an event"
+            );
+            return Failure::invalid_response(message, None, None).by(Bound::Size);
+        }
+        Broken::Coding(Refusal::Malformed(error)) => format!("the stream could not be decoded: {error}"),
+    };
+    Failure::invalid_response(why, None, None)
+}
+
+/// The low-level reason by the name that Node.js gives it.
+fn code(error: &(dyn Error + 'static)) -> Option<String> {
+    if find::<hyper::Error>(error).is_some_and(hyper::Error::is_incomplete_message) {
+        return Some(CLOSED.into());
+    }
+    let is_connect = find::<reqwest::Error>(error).is_some_and(reqwest::Error::is_connect);
+    // The first of them may be one that only wraps the reason.
+    chain(error).filter_map(|link| link.downcast_ref::<io::Error>()).find_map(|io| {
+        if let Some(name) = io.raw_os_error().and_then(errno_name) {
+            return Some(name.to_owned());
+        }
+        kind_name(io.kind(), is_connect).map(str::to_owned)
+    })
+}
+
+fn kind_name(kind: io::ErrorKind, is_connect: bool) -> Option<&'static str> {
+    use io::ErrorKind as Io;
+    Some(match kind {
+        Io::ConnectionRefused => "ECONNREFUSED",
+        Io::ConnectionReset => "ECONNRESET",
+        Io::ConnectionAborted => "ECONNABORTED",
+        Io::BrokenPipe => "EPIPE",
+        Io::TimedOut => "ETIMEDOUT",
+        Io::HostUnreachable => "EHOSTUNREACH",
+        Io::NetworkUnreachable => "ENETUNREACH",
+        Io::AddrNotAvailable => "EADDRNOTAVAIL",
+        // Within a handshake Node.js calls it a reset; later, when a body is cut, undici names it so.
+        Io::UnexpectedEof if is_connect => "ECONNRESET",
+        Io::UnexpectedEof => CLOSED,
+        _ => return None,
+    })
+}
+
+/// The name of a system's error number, as Node.js has them.
+#[cfg(unix)]
+fn errno_name(errno: i32) -> Option<&'static str> {
+    macro_rules! names {
+        ($($name:ident)*) => { match errno { $(libc::$name => Some(stringify!($name)),)* _ => None } };
+    }
+    names! {
+        EACCES EADDRINUSE EADDRNOTAVAIL EAFNOSUPPORT EAGAIN EALREADY EBADF EBUSY ECANCELED ECONNABORTED ECONNREFUSED ECONNRESET
+        EDESTADDRREQ EEXIST EFAULT EFBIG EHOSTUNREACH EINTR EINVAL EIO EISCONN EISDIR ELOOP EMFILE EMSGSIZE ENAMETOOLONG ENETDOWN
+        ENETUNREACH ENFILE ENOBUFS ENODEV ENOENT ENOMEM ENOPROTOOPT ENOSPC ENOSYS ENOTCONN ENOTDIR ENOTSOCK ENOTSUP EPERM EPIPE
+        EPROTO EPROTONOSUPPORT EPROTOTYPE EROFS ESRCH ETIMEDOUT EHOSTDOWN ENETRESET
+    }
+}
+
+#[cfg(windows)]
+fn errno_name(errno: i32) -> Option<&'static str> {
+    Some(match errno {
+        5 | 10013 => "EACCES",
+        8 | 14 => "ENOMEM",
+        10004 => "EINTR",
+        10009 => "EBADF",
+        10014 => "EFAULT",
+        10022 => "EINVAL",
+        10024 => "EMFILE",
+        10035 => "EAGAIN",
+        10038 => "ENOTSOCK",
+        10040 => "EMSGSIZE",
+        10043 => "EPROTONOSUPPORT",
+        10047 => "EAFNOSUPPORT",
+        10048 => "EADDRINUSE",
+        10049 => "EADDRNOTAVAIL",
+        10050 => "ENETDOWN",
+        10051 => "ENETUNREACH",
+        10053 => "ECONNABORTED",
+        10054 => "ECONNRESET",
+        10055 => "ENOBUFS",
+        10056 => "EISCONN",
+        10057 => "ENOTCONN",
+        10060 => "ETIMEDOUT",
+        10061 => "ECONNREFUSED",
+        10064 => "EHOSTDOWN",
+        10065 => "EHOSTUNREACH",
+        _ => return None,
+    })
+}
+
+fn tls_code(error: &rustls::Error) -> &'static str {
+    use rustls::CertificateError as Cert;
+    match error {
+        rustls::Error::InvalidCertificate(Cert::Expired | Cert::ExpiredContext { .. }) => "CERT_HAS_EXPIRED",
+        rustls::Error::InvalidCertificate(Cert::NotValidYet | Cert::NotValidYetContext { .. }) => "CERT_NOT_YET_VALID",
+        rustls::Error::InvalidCertificate(Cert::NotValidForName | Cert::NotValidForNameContext { .. }) => {
+            "ERR_TLS_CERT_ALTNAME_INVALID"
+        }
+        rustls::Error::InvalidCertificate(_) => "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+        _ => "EPROTO",
+    }
+}
+
+fn tls_message(error: &rustls::Error) -> String {
+    use rustls::CertificateError as Cert;
+    use rustls::Error as Tls;
+    let hint = match error {
+        Tls::InvalidMessage(_) => "the server may speak no TLS on this port; is the URL to begin with `http:`?",
+        Tls::InvalidCertificate(Cert::UnknownIssuer) => {
+            "nobody who is trusted has signed it; `NODE_EXTRA_CA_CERTS` names a file of further authorities"
+        }
+        // Any client refuses these.
+        Tls::InvalidCertificate(
+            Cert::Expired
+            | Cert::ExpiredContext { .. }
+            | Cert::NotValidYet
+            | Cert::NotValidYetContext { .. }
+            | Cert::NotValidForName
+            | Cert::NotValidForNameContext { .. }
+            | Cert::Revoked,
+        ) => return error.to_string(),
+        Tls::InvalidCertificate(_) | Tls::PeerIncompatible(_) | Tls::AlertReceived(_) | Tls::PeerMisbehaved(_) => {
+            "other TLS stacks take some that this one refuses: `openpipe: { transport: \"fetch\" }` sends by the runtime's own"
+        }
+        _ => return error.to_string(),
+    };
+    format!("{error} ({hint})")
+}
+
+/// What an error says at the bottom of its chain, where the reason is. The URL, which may hold secrets, is further up.
+pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
+    chain(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+pub(super) fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    chain(error).find_map(|link| link.downcast_ref())
+}
+
+/// An error and its sources. `io::Error` hides the error that it wraps from `source`, so it is looked into.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |link| {
+        let link: &'a (dyn Error + 'static) = *link;
+        match link.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => link.source(),
+        }
+    })
+}

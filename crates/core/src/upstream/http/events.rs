@@ -1,0 +1,92 @@
+//! The events of a stream over HTTP.
+
+use std::sync::Arc;
+
+use reqwest::Url;
+use reqwest::header::HeaderMap;
+
+use super::errors::stream_failure;
+use crate::failure::{Bound, Failure};
+use crate::stream::sse::{Decoder, TooLarge};
+use crate::text::secrets::Secrets;
+use crate::upstream::decoding::Body;
+use crate::upstream::{BoxFuture, EventSource, SseEvent};
+
+/// What was sent: its credentials are kept out of what is said of the stream.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) headers: Arc<HeaderMap>,
+    pub(super) url: Arc<Url>,
+}
+
+/// The events of a response. Who reads them has its head, and adds it to what fails.
+pub(super) struct HttpEvents {
+    pub(super) body: Body,
+    pub(super) decoder: Decoder,
+    pub(super) sent: Sent,
+    pub(super) max_bytes: u64,
+    /// It was said to be an event stream, or something has come.
+    pub(super) is_something: bool,
+    /// Events that were there before anybody asked.
+    pub(super) ready: Vec<SseEvent>,
+    /// Nothing more is read: the body has ended, or an event was too large.
+    pub(super) end: Option<Result<(), TooLarge>>,
+}
+
+impl HttpEvents {
+    fn too_large(&self) -> Failure {
+        let message = format!("an event is larger than `openpipe.maxResponseBytes` ({})", self.max_bytes);
+        Failure::invalid_response(message, None, None).by(Bound::Size)
+    }
+}
+
+impl EventSource for HttpEvents {
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<SseEvent>>, Failure>> {
+        Box::pin(async move {
+            let mut events = std::mem::take(&mut self.ready);
+            // What came before the end is told first.
+            while events.is_empty() {
+                match self.end {
+                    Some(Ok(())) => return Ok(None),
+                    Some(Err(TooLarge)) => return Err(self.too_large()),
+                    None => {}
+                }
+                // Cancel-safe: `chunk` holds no bytes of its own, and what it returned is decoded before the next await.
+                let decoded = match self.body.chunk().await {
+                    Ok(Some(chunk)) => {
+                        self.is_something |= !chunk.is_empty();
+                        self.decoder.feed(&chunk, &mut events)
+                    }
+                    Ok(None) if !self.is_something => {
+                        return Err(Failure::invalid_response("the response is empty", None, None));
+                    }
+                    Ok(None) => {
+                        self.end = Some(Ok(()));
+                        self.decoder.finish(&mut events)
+                    }
+                    Err(error) => return Err(stream_failure(&error, self.max_bytes)),
+                };
+                if let Err(too_large) = decoded {
+                    self.end = Some(Err(too_large));
+                }
+            }
+            Ok(Some(events))
+        })
+    }
+
+    fn redact(&self, failure: Failure) -> Failure {
+        failure.redacted(&Secrets::of_request(&self.sent.headers, &self.sent.url))
+    }
+
+    fn drain(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let mut left: usize = 64 * 1024;
+            while let Ok(Some(chunk)) = self.body.chunk().await {
+                left = left.saturating_sub(chunk.len());
+                if left == 0 {
+                    return;
+                }
+            }
+        })
+    }
+}

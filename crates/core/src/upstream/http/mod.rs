@@ -1,0 +1,69 @@
+//! The native upstream: HTTP/1.1 over reqwest and rustls.
+//!
+//! HTTP/1.1 as the SDK's own transport: over one HTTP/2 connection, calls beyond the server's stream limit would queue,
+//! and the queue would eat their time. One pool of connections serves the whole process for the same settings, because
+//! people make a client per request.
+
+mod answer;
+mod errors;
+mod events;
+mod pool;
+mod race;
+mod settings;
+mod tls;
+
+use std::sync::Arc;
+
+use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::{Method, Url};
+
+use super::decoding::Bound;
+use super::{BoxFuture, Request, Response, Upstream};
+use crate::failure::Failure;
+use crate::text::secrets::Secrets;
+use answer::{MAX_ERROR_BODY, completion, error_body, parts, stream};
+use events::Sent;
+
+pub use pool::HttpPool;
+pub(super) use race::Route;
+pub use settings::TransportSettings;
+
+/// Where the SDK says which try a request is.
+const RETRY_COUNT: &str = "x-stainless-retry-count";
+
+/// One HTTP upstream: a URL and headers, over a shared pool.
+#[derive(Debug)]
+pub struct HttpUpstream {
+    /// The pool.
+    pub pool: Arc<HttpPool>,
+    /// Where to.
+    pub url: Arc<Url>,
+    /// Every header but those of a try.
+    pub headers: Arc<HeaderMap>,
+}
+
+impl Upstream for HttpUpstream {
+    fn send<'a>(&'a self, request: Request<'a>) -> BoxFuture<'a, Result<Response, Failure>> {
+        Box::pin(async move {
+            let mut headers = Arc::clone(&self.headers);
+            if request.retries > 0 && headers.contains_key(RETRY_COUNT) {
+                Arc::make_mut(&mut headers).insert(RETRY_COUNT, HeaderValue::from(request.retries));
+            }
+            let sent = request.body.clone();
+            let response = self.pool.exchange(&Method::POST, &self.url, &headers, request.body).await?;
+            let is_good = |status| (200..300).contains(&status);
+            let (head, body) = parts(response, |status| match is_good(status) {
+                true => Bound { bytes: request.max_response_bytes, is_since_output: request.stream },
+                false => Bound { bytes: MAX_ERROR_BODY, is_since_output: false },
+            });
+            let answered = if !is_good(head.status) {
+                Err(Failure::status(head, error_body(Vec::new(), body).await))
+            } else if request.stream {
+                stream(head, body, Sent { headers, url: Arc::clone(&self.url) }, request.max_response_bytes).await
+            } else {
+                completion(head, body, request.max_response_bytes, request.endpoint, sent).await
+            };
+            answered.map_err(|failure| failure.redacted(&Secrets::of_request(&self.headers, &self.url)))
+        })
+    }
+}

@@ -1,0 +1,162 @@
+//! Connecting to a name of several addresses (RFC 8305, "happy eyeballs").
+//!
+//! hyper-util's connector tries the addresses of one family one after the other, each for as long as the system takes. So, where a
+//! connection is not there after 250 ms, the other addresses are probed beside it; if one of them answers and the first does not,
+//! the connection is given up and made anew, to that one first. A name of one address, or one that answers at once, costs nothing.
+
+use std::error::Error;
+use std::fmt;
+use std::future::{Future, pending};
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use reqwest::Url;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// How long a connection may take before the next address is tried, as RFC 8305 recommends.
+const NEXT_ADDRESS: Duration = Duration::from_millis(250);
+/// What the first address is given beyond the one that answered before it: its TLS handshake may be all that is slow.
+const GRACE: Duration = Duration::from_millis(50);
+
+tokio::task_local! {
+    static ROUTE: Arc<Route>;
+}
+
+/// Where one request connects to, and what is known of it.
+#[derive(Debug)]
+pub(in crate::upstream) struct Route {
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// The host's addresses, the preferred one first; empty until it is looked up.
+    addresses: Mutex<Vec<SocketAddr>>,
+    preferred: Mutex<Option<IpAddr>>,
+    resolved: Notify,
+}
+
+impl Route {
+    pub(super) fn to(url: &Url) -> Arc<Self> {
+        let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = url.port_or_known_default().unwrap_or_default();
+        let addresses = host.parse().map(|ip: IpAddr| vec![SocketAddr::new(ip, port)]).unwrap_or_default();
+        Arc::new(Self {
+            host,
+            port,
+            addresses: Mutex::new(addresses),
+            preferred: Mutex::default(),
+            resolved: Notify::new(),
+        })
+    }
+
+    /// That of the request that this is a part of.
+    pub(in crate::upstream) fn current() -> Option<Arc<Self>> {
+        ROUTE.try_with(Arc::clone).ok()
+    }
+
+    /// Takes what a look-up found, and gives it in the order in which it is to be tried.
+    pub(in crate::upstream) fn resolved(&self, mut found: Vec<SocketAddr>) -> Vec<SocketAddr> {
+        let preferred = *self.preferred.lock().unwrap_or_else(PoisonError::into_inner);
+        found.sort_by_key(|address| Some(address.ip()) != preferred);
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&found);
+        self.resolved.notify_one();
+        found
+    }
+
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Does work in which connections and look-ups are this route's.
+    pub(super) async fn scope<T>(self: &Arc<Self>, work: impl Future<Output = T>) -> T {
+        ROUTE.scope(Arc::clone(self), work).await
+    }
+
+    /// Ends when another address has proved better than the one that is being connected to.
+    async fn other_is_better(&self) {
+        self.resolved.notified().await;
+        let addresses = self.addresses();
+        if addresses.len() < 2 {
+            return pending().await;
+        }
+        sleep(NEXT_ADDRESS).await;
+        let probe = |index: usize, ip: IpAddr| async move {
+            sleep(NEXT_ADDRESS * u32::try_from(index.saturating_sub(1)).unwrap_or(u32::MAX)).await;
+            TcpStream::connect((ip, self.port)).await.is_ok().then_some((index, ip))
+        };
+        let probes = addresses.iter().enumerate().map(|(index, address)| probe(index, address.ip()));
+        let mut answers = probes.collect::<FuturesUnordered<_>>().filter_map(std::future::ready);
+        let Some((index, ip)) = answers.next().await else { return pending().await };
+        let first_answers = async { while answers.next().await.is_some_and(|(index, _)| index != 0) {} };
+        if index == 0 || timeout(GRACE, first_answers).await.is_ok() {
+            return pending().await;
+        }
+        *self.preferred.lock().unwrap_or_else(PoisonError::into_inner) = Some(ip);
+    }
+}
+
+/// A connection was given up for another address, and is to be made anew.
+#[derive(Debug)]
+pub(super) struct OtherAddress;
+
+impl fmt::Display for OtherAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("another address of the host answers")
+    }
+}
+
+impl Error for OtherAddress {}
+
+/// The layer of reqwest's connector that does it.
+#[derive(Debug, Clone)]
+pub(super) struct Racing;
+
+impl<S> Layer<S> for Racing {
+    type Service = RacingConnector<S>;
+
+    fn layer(&self, connector: S) -> RacingConnector<S> {
+        RacingConnector { connector }
+    }
+}
+
+/// See [`Racing`].
+#[derive(Debug, Clone)]
+pub(super) struct RacingConnector<S> {
+    connector: S,
+}
+
+impl<S, R> Service<R> for RacingConnector<S>
+where
+    S: Service<R, Error = Box<dyn Error + Send + Sync>>,
+    S::Future: Send + 'static,
+    S::Response: 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.connector.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        let connecting = self.connector.call(request);
+        // Known now: a connection that another request needs no more is made to its end by a task of its own.
+        let route = Route::current();
+        Box::pin(async move {
+            let Some(route) = route else { return connecting.await };
+            tokio::select! {
+                biased;
+                connected = connecting => connected,
+                () = route.other_is_better() => Err(OtherAddress.into()),
+            }
+        })
+    }
+}

@@ -1,0 +1,21 @@
+//! How connections are made.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// How connections are made. Equal settings share one pool.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct TransportSettings {
+    /// Proxy for `http:` URLs.
+    pub http_proxy: Option<String>,
+    /// Proxy for `https:` URLs.
+    pub https_proxy: Option<String>,
+    /// Hosts that are reached without a proxy, separated by commas or blanks.
+    pub no_proxy: Option<String>,
+    /// `NODE_EXTRA_CA_CERTS`: a PEM file of further roots.
+    pub extra_ca_certs: Option<PathBuf>,
+    /// `NODE_TLS_REJECT_UNAUTHORIZED=0`: any certificate will do.
+    pub accept_invalid_certs: bool,
+}

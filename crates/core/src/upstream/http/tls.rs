@@ -1,0 +1,153 @@
+//! TLS as the rest of the process has it: which certificates are trusted.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls_platform_verifier::Verifier;
+
+use super::settings::TransportSettings;
+
+/// The TLS of a pool. Reads the system's certificates, which takes milliseconds.
+pub(super) fn config(settings: &TransportSettings) -> Result<ClientConfig, String> {
+    let provider = Arc::new(ring::default_provider());
+    let verifier: Arc<dyn ServerCertVerifier> = if settings.accept_invalid_certs {
+        Arc::new(AnyCertificate(Arc::clone(&provider)))
+    } else {
+        Arc::new(Trusted::new(extra_roots(settings), &provider).map_err(|error| error.to_string())?)
+    };
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// The file's certificates. Node.js warns of one that it cannot read or make sense of, and goes on without it.
+fn extra_roots(settings: &TransportSettings) -> Vec<CertificateDer<'static>> {
+    let pem = settings.extra_ca_certs.as_ref().and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
+    CertificateDer::pem_slice_iter(&pem)
+        .filter_map(Result::ok)
+        // One that rustls cannot read would spoil every connection, also those that do not need it.
+        .filter(|der| RootCertStore::empty().add(der.clone()).is_ok())
+        .collect()
+}
+
+/// The platform's roots, Mozilla's, and further ones. Slim images have no certificate store of their own, so Mozilla's come along.
+#[derive(Debug)]
+struct Trusted {
+    chains: Verifier,
+    extra: Vec<CertificateDer<'static>>,
+}
+
+impl Trusted {
+    fn new(extra: Vec<CertificateDer<'static>>, provider: &Arc<CryptoProvider>) -> Result<Self, Error> {
+        let bundled = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned();
+        let chains = Verifier::new_with_extra_roots(bundled.chain(extra.iter().cloned()), Arc::clone(provider))?;
+        Ok(Self { chains, extra })
+    }
+
+    /// `openssl req -x509` marks a server's own certificate as an authority's, which rustls refuses as a server's. One that the user
+    /// trusts itself is taken for its names; its time was checked before what it is.
+    fn trusted_itself(
+        &self,
+        refusal: Error,
+        certificate: &CertificateDer<'_>,
+        name: &ServerName<'_>,
+    ) -> Result<ServerCertVerified, Error> {
+        let is_authority = match &refusal {
+            Error::InvalidCertificate(CertificateError::Other(other)) => {
+                matches!(other.0.downcast_ref::<webpki::Error>(), Some(webpki::Error::CaUsedAsEndEntity))
+            }
+            _ => false,
+        };
+        if !is_authority || !self.extra.iter().any(|trusted| trusted.as_ref() == certificate.as_ref()) {
+            return Err(refusal);
+        }
+        verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+        Ok(ServerCertVerified::assertion())
+    }
+}
+
+impl ServerCertVerifier for Trusted {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verified = self.chains.verify_server_cert(certificate, intermediates, name, ocsp, now);
+        verified.or_else(|refusal| self.trusted_itself(refusal, certificate, name))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chains.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chains.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chains.supported_verify_schemes()
+    }
+}
+
+/// `NODE_TLS_REJECT_UNAUTHORIZED=0`: whoever has the key of the certificate that was sent will do.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
