@@ -325,7 +325,7 @@ fn what_is_there_is_never_replaced_by_an_empty_value() {
         "choices": [{"index": 0, "delta": {"content": "a", "audio": {"id": "au", "expires_at": 7}}, "finish_reason": "stop", "filter": {"hate": {"filtered": false}}}]});
     let empty = json!({"id": "", "created": 0, "model": null, "usage": {"total_tokens": 0}, "x": [], "ok": null,
         "choices": [{"index": 0, "delta": {"content": [], "audio": {"id": "", "expires_at": 0}}, "finish_reason": "null", "filter": {}}]});
-    let alone = merged(&[full.clone()]);
+    let alone = merged(std::slice::from_ref(&full));
     assert_eq!(merged(&[full.clone(), empty.clone()]), alone);
     assert_eq!(alone["choices"][0]["filter"], json!({"hate": {"filtered": false}}));
     // An opening that holds nothing is taken as it is, and replaced by what does.

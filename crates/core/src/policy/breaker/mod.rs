@@ -220,7 +220,7 @@ impl Shared {
         let Subject { place, endpoint, credential, is_credential_known, model } = subject;
         let digest = |sort: Sort, endpoint: &str, model: &str| {
             let described = (sort, rule, place, endpoint, credential, model);
-            CircuitKey(self.hashers.0.hash_one(&described), self.hashers.1.hash_one(&described))
+            CircuitKey(self.hashers.0.hash_one(described), self.hashers.1.hash_one(described))
         };
         Keys {
             service: digest(Sort::Service, endpoint, model),
@@ -253,10 +253,10 @@ impl Circuits {
         random: Random,
         now: Instant,
     ) -> Arc<Circuit> {
-        if let Some(circuit) = self.kept.get(key).map(|(_, circuit)| Arc::clone(circuit)) {
-            if Arc::strong_count(&circuit) > 2 || !circuit.is_at_rest(now) {
-                return circuit;
-            }
+        if let Some(circuit) = self.kept.get(key).map(|(_, circuit)| Arc::clone(circuit))
+            && (Arc::strong_count(&circuit) > 2 || !circuit.is_at_rest(now))
+        {
+            return circuit;
         }
         let circuit = Arc::new(Circuit::new(policy.rule(sort), random));
         self.refusals += usize::from(sort != Sort::Service);

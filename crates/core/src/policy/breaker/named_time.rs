@@ -84,8 +84,10 @@ fn duration(text: &str) -> Option<Duration> {
 mod tests {
     use super::*;
 
+    type Fixture = (&'static [(&'static str, &'static str)], Option<u128>);
+
     /// Headers as providers send them, and the milliseconds that they name.
-    const FIXTURES: &[(&[(&str, &str)], Option<u128>)] = &[
+    const FIXTURES: &[Fixture] = &[
         (&[], None),
         (&[("retry-after", "20")], Some(20_000)),
         (&[("retry-after", "0.5")], Some(500)),
