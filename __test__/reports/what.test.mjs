@@ -54,7 +54,8 @@ describe('a completion', () => {
   });
 
   test('is reported digit by digit, and letter by letter', async ({ stageReports }) => {
-    const answer = '{"choices":[],"seed":12345678901234567890,"float":1.0,"text":"\\ud83d\\ude00 é","later":null}';
+    const answer =
+      '{"choices":[{"message":{}}],"seed":12345678901234567890,"float":1.0,"text":"\\ud83d\\ude00 é","later":null}';
     const calls = /** @type {Behaviour} */ ({ kind: 'status', status: 200, body: { bytes: answer } });
     const { only, openpipe } = await stageReports({ calls });
     await only({ body: { messages: [{ role: 'user', content: 'Ünïcödé 漢字 😀 "\\\n' }] } });
@@ -365,7 +366,7 @@ describe('a client of this package that is the fallback of another', () => {
 
   test('that cannot be looked at is called all the same', async ({ stageReports }) => {
     const stage = await stageReports({ openpipeCalls: { kind: 'status', status: 500 } });
-    const create = async () => ({ id: 'c', model: 'm', choices: [] });
+    const create = async () => ({ id: 'c', model: 'm', choices: [{ message: {} }] });
     const client = {
       get chat() {
         return {

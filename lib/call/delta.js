@@ -8,29 +8,30 @@
 
 /** Makes the chunks of one stream. */
 class Chunks {
-  /** @type {Template | undefined} */ #template;
+  /** @type {Template | AnyTemplate | undefined} */ #template;
 
   /**
    * @param {any} told A chunk; or one that is the template of what follows, and the paths to the texts that vary; or the
-   *   only text, or the texts, of one that is like the last template.
+   *   only text, or the texts (and whole numbers), of one that is like the last template.
    */
   chunkOf(told) {
     if (typeof told === 'string') return this.#alike([told]);
     if (!Array.isArray(told)) return told;
-    if (typeof told[0] === 'string') return this.#alike(told);
+    if (typeof told[0] !== 'object') return this.#alike(told);
     const [chunk, paths] = told;
-    this.#template = new Template(chunk, paths);
+    const hasDelta = typeof chunk.choices?.[0]?.delta === 'object' && chunk.choices[0].delta !== null;
+    this.#template = hasDelta ? new Template(chunk, paths) : new AnyTemplate(chunk, paths);
     // Whoever gets a chunk may change it, so the template itself is not given away.
     return this.#alike(paths.map((/** @type {Path} */ path) => textAt(chunk, path)));
   }
 
-  /** @param {string[]} texts */
+  /** @param {(string | number)[]} texts */
   #alike(texts) {
-    return /** @type {Template} */ (this.#template).chunkWith(texts);
+    return /** @type {Template | AnyTemplate} */ (this.#template).chunkWith(texts);
   }
 }
 
-/** A chunk that others are like. */
+/** A chunk of chat that others are like: most streams are made of such. */
 class Template {
   /** @param {any} chunk @param {Path[]} paths */
   constructor(chunk, paths) {
@@ -45,7 +46,7 @@ class Template {
     this.inDelta = nestedIn(choice.delta);
   }
 
-  /** @param {string[]} texts In the order of the paths. */
+  /** @param {(string | number)[]} texts In the order of the paths. */
   chunkWith(texts) {
     // Each level has its own expression: V8 copies an object at one go where it has seen few shapes of them.
     const delta = { ...this.delta };
@@ -61,6 +62,27 @@ class Template {
       ownerOf(chunk, path)[/** @type {string} */ (path.at(-1))] = texts[index];
     }
     return chunk;
+  }
+}
+
+/** An event of another endpoint that others are like. */
+class AnyTemplate {
+  /** @param {any} event @param {Path[]} paths */
+  constructor(event, paths) {
+    this.event = event;
+    this.paths = paths;
+    this.nested = nestedIn(event);
+  }
+
+  /** @param {(string | number)[]} texts In the order of the paths. */
+  chunkWith(texts) {
+    const event = { ...this.event };
+    copyNested(event, this.nested);
+    for (let index = 0; index < texts.length; index += 1) {
+      const path = /** @type {Path} */ (this.paths[index]);
+      ownerOf(event, path)[/** @type {string} */ (path.at(-1))] = texts[index];
+    }
+    return event;
   }
 }
 

@@ -1,6 +1,8 @@
 'use strict';
 /** The body of a streamed `Response`: the text of server-sent events, handed out as it is read. */
 
+const { setImmediate } = require('node:timers');
+
 const native = require('../native/native.js');
 
 /** Bytes that are given back to the window at once, so that not every read costs a call. */
@@ -80,6 +82,7 @@ class EventSource {
 
   /** @returns {Promise<void> | undefined} */
   pull() {
+    if (this.texts.length === 0 && this.failure) return this.#failSoon(this.failure.error);
     if (this.#handOut()) return undefined;
     return new Promise((resolve) => {
       this.pulled = resolve;
@@ -93,6 +96,19 @@ class EventSource {
     this.#settle();
     if (!this.hasEnded) this.onLeave();
     this.hasEnded = true;
+  }
+
+  /**
+   * An error takes with it what is still in the queues of a pipeline: whoever reads gets a turn to see what came before.
+   * @param {unknown} error @returns {Promise<void>}
+   */
+  #failSoon(error) {
+    return new Promise((resolve) => {
+      setImmediate(() => {
+        this.controller.error(error);
+        resolve();
+      });
+    });
   }
 
   #answer() {

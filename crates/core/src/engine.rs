@@ -354,6 +354,7 @@ impl Call<'_> {
             content_wait: clock.limit,
             idle: target.idle_timeout,
             content_bound: Some(clock.bound),
+            idle_at_work: target.idle_timeout_at_work,
         };
         let mut stream = Box::new(EventStream::new(self.plan.endpoint, head, source, ticket, times(to_content)));
         if index + 1 == self.plan.targets.len() && !self.plan.commit_last {

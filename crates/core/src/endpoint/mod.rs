@@ -3,6 +3,11 @@
 
 mod carried;
 pub mod chat;
+mod completions;
+mod embeddings;
+mod responses;
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -61,9 +66,11 @@ impl Endpoint {
     /// # Errors
     /// Why it is no answer.
     pub fn accept(self, text: String, request: &[u8]) -> Result<Accepted, Refusal> {
-        let _ = request;
         match self {
-            Self::ChatCompletions | Self::Completions | Self::Responses | Self::Embeddings => chat::accept(text),
+            Self::ChatCompletions => chat::accept(text),
+            Self::Completions => completions::accept(text),
+            Self::Responses => responses::accept(text),
+            Self::Embeddings => embeddings::accept(text, request),
         }
     }
 
@@ -71,9 +78,10 @@ impl Endpoint {
     #[must_use]
     pub fn tracker(self) -> Box<dyn Tracker> {
         match self {
-            Self::ChatCompletions | Self::Completions | Self::Responses | Self::Embeddings => {
-                Box::<chat::Tracker>::default()
-            }
+            // There is no stream of embeddings; one that comes anyway has no choices, and fails as such.
+            Self::ChatCompletions | Self::Embeddings => Box::<chat::Tracker>::default(),
+            Self::Completions => completions::tracker(),
+            Self::Responses => Box::<responses::Events>::default(),
         }
     }
 
@@ -90,10 +98,9 @@ impl Endpoint {
     #[must_use]
     pub fn merge(self) -> Box<dyn Merge> {
         match self {
-            Self::ChatCompletions | Self::Responses | Self::Embeddings => {
-                Box::new(chat::merge::Merge::new(chat::merge::Shape::Delta))
-            }
-            Self::Completions => Box::new(chat::merge::Merge::new(chat::merge::Shape::Text)),
+            Self::ChatCompletions | Self::Embeddings => Box::new(chat::merge::Merge::new(chat::merge::Shape::Delta)),
+            Self::Completions => completions::merge(),
+            Self::Responses => Box::<responses::LastResponse>::default(),
         }
     }
 
@@ -119,23 +126,25 @@ pub struct Refusal {
     message: String,
     /// The error that it carries.
     error: Option<String>,
+    /// The kind that its code says.
+    kind: Option<Kind>,
 }
 
 impl Refusal {
     fn because(message: impl Into<String>) -> Self {
-        Self { message: message.into(), error: None }
+        Self { message: message.into(), error: None, kind: None }
     }
 
     /// It carries an error: an object whose `error` it is, or the response itself.
     fn error(body: String) -> Self {
-        Self { message: "the response carries an error under a good status".into(), error: Some(body) }
+        Self { message: "the response carries an error under a good status".into(), error: Some(body), kind: None }
     }
 
     /// The failure that it is.
     #[must_use]
     pub fn failure(self, head: impl Into<Option<Head>>) -> Failure {
         let failure = match self.error {
-            Some(body) => Failure::carried(Kind::InvalidResponse, &self.message, body),
+            Some(body) => Failure::carried(self.kind.unwrap_or(Kind::InvalidResponse), &self.message, body),
             None => Failure::invalid_response(self.message, None, None),
         };
         Failure { head: head.into().map(Box::new), ..failure }
@@ -156,8 +165,11 @@ fn object(text: &str) -> Result<Members<'_>, Refusal> {
 /// The failure that a body is which was to be an event stream, under this message where it carries no error.
 #[must_use]
 pub fn no_stream(message: String, head: Head, body: String) -> Failure {
-    let refusal =
-        if carried::error_in(&body) { Refusal { message, error: Some(body) } } else { Refusal::because(message) };
+    let refusal = if carried::error_in(&body) {
+        Refusal { message, error: Some(body), kind: None }
+    } else {
+        Refusal::because(message)
+    };
     refusal.failure(head)
 }
 
@@ -166,10 +178,10 @@ pub fn no_stream(message: String, head: Head, body: String) -> Failure {
 pub enum Verdict {
     /// Nothing for the reader: a comment.
     Comment,
-    /// An event for the reader; alive where it is a sign of life.
+    /// An event for the reader.
     Event {
-        /// It carries content or a finish reason.
-        alive: bool,
+        /// Whether it is a sign of life.
+        life: Life,
         /// What of it is new.
         news: News,
     },
@@ -182,6 +194,30 @@ pub enum Verdict {
     },
     /// The stream is over.
     End(Result<(), Failure>),
+}
+
+/// Whether an event is a sign of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// None: a keep-alive, an empty delta.
+    None,
+    /// The upstream is at work on something that takes its time.
+    Work,
+    /// Content, or a finish reason.
+    Content,
+}
+
+impl Life {
+    /// That of an event with content, or without.
+    fn of(content: bool) -> Self {
+        if content { Self::Content } else { Self::None }
+    }
+}
+
+/// The longest silence while the upstream is at work (see [`Tracker::is_at_work`]), unless the caller gave one.
+#[must_use]
+pub fn idle_at_work(idle: Duration) -> Duration {
+    idle.max(Duration::from_secs(300))
 }
 
 impl Verdict {
@@ -215,6 +251,11 @@ pub trait Tracker: Send {
 
     /// The usage that the stream has told, as JSON text.
     fn usage(&self) -> Option<&str>;
+
+    /// The upstream is at work on something that takes its time, such as reasoning or a tool of its own: any event is life.
+    fn is_at_work(&self) -> bool {
+        false
+    }
 }
 
 /// Merges the events of one stream.

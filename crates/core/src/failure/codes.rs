@@ -134,6 +134,22 @@ impl Said {
         }
     }
 
+    /// The kind of an error by its code alone, where it names no HTTP status: those of OpenAI's Responses.
+    #[must_use]
+    pub fn kind_of_code(&self) -> Option<Kind> {
+        let has = |table: &[&str]| self.codes.iter().any(|code| table.contains(&code.as_str()));
+        let kinds = [
+            (has(&QUOTA_CODES), Kind::Quota),
+            (has(&CONTEXT_LENGTH_CODES), Kind::ContextLength),
+            (has(&CONTENT_FILTER_CODES), Kind::ContentFilter),
+            (has(&["rate_limit_exceeded"]), Kind::RateLimit),
+            (has(&["server_error", "vector_store_timeout"]), Kind::ServerError),
+            (has(&["invalid_prompt", "data_residency_mismatch"]), Kind::BadRequest),
+            (self.codes.iter().any(|code| code.split('_').any(|word| word == "image")), Kind::BadRequest),
+        ];
+        kinds.into_iter().find(|(is_it, _)| *is_it).map(|(_, kind)| kind)
+    }
+
     fn says_too_long(&self) -> bool {
         let text = format!("{} {}", self.words, self.more).to_lowercase();
         // It is the answer that may not be so long.

@@ -12,7 +12,7 @@ use reqwest::Url;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{self, Endpoint};
 use crate::failure::Filter;
 use crate::options::{
     BreakerOption, CallOptions, ClientConfig, DEFAULT_TIMEOUT, FallbackTarget, HoldUntil, Identity, Limit,
@@ -79,6 +79,8 @@ pub struct Target {
     pub first_token_timeout: Option<Duration>,
     /// The longest silence of a stream after its first content.
     pub idle_timeout: Option<Duration>,
+    /// The same while the upstream is at work on something that takes its time.
+    pub idle_timeout_at_work: Option<Duration>,
     /// The failures that move on to it. The primary's is never asked.
     pub filter: Filter,
     /// The limits that the call itself made narrower.
@@ -427,6 +429,10 @@ impl Builder<'_> {
             idle_timeout: match self.options.idle_timeout {
                 Some(Limit(given)) => given,
                 None => limit.map(|limit| limit.max(IDLE_TIMEOUT)),
+            },
+            idle_timeout_at_work: match self.options.idle_timeout {
+                Some(Limit(given)) => given,
+                None => limit.map(|limit| endpoint::idle_at_work(limit.max(IDLE_TIMEOUT))),
             },
             filter: fallback.map(FallbackTarget::filter).unwrap_or_default(),
             narrowed: self.narrowed(fallback, limit),

@@ -4,7 +4,7 @@
 //! content, a piece of arguments, padding). A later event that is the same text around other such texts is told by these
 //! alone: nothing else of it is read again, here or in JavaScript. Whatever does not match is told as it is.
 //!
-//! What is told of an event, as JSON:
+//! What is told of an event, as JSON (a text may also be a number, where an API numbers its events):
 //!
 //! | event | told as |
 //! | --- | --- |
@@ -51,7 +51,7 @@ pub enum News {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place(pub &'static str);
 
-/// A text of an event that may vary in those that follow.
+/// A text of an event, or a whole number, that may vary in those that follow.
 #[derive(Debug, Clone, Copy)]
 pub struct Slot<'a> {
     /// Where it stands.
@@ -186,28 +186,35 @@ struct Template {
 struct Blank {
     place: Place,
     is_content: bool,
+    /// It is a whole number.
+    is_number: bool,
     /// Where its text is in the data, with the quotes.
     at: Range<usize>,
 }
 
 impl Template {
     fn new(data: &str, candidate: &Candidate<'_>) -> Option<Self> {
-        let texts = candidate.slots.iter().filter(|slot| slot.text.get().starts_with('"'));
+        let is_number = |text: &str| number_end(text) == Some(text.len());
+        let texts = candidate.slots.iter().filter(|slot| {
+            let text = slot.text.get();
+            text.starts_with('"') || (!slot.is_content && is_number(text))
+        });
         let mut blanks: Vec<Blank> = texts
             .filter_map(|slot| {
                 let at = place_of(slot.text.get(), data)?;
-                Some(Blank { place: slot.place, is_content: slot.is_content, at })
+                let is_number = !slot.text.get().starts_with('"');
+                Some(Blank { place: slot.place, is_content: slot.is_content, is_number, at })
             })
             .take(MAX_TEXTS)
             .collect();
-        if blanks.is_empty() {
+        if blanks.iter().all(|blank| blank.is_number) {
             return None;
         }
         blanks.sort_by_key(|blank| blank.at.start);
         let (mut blank, mut from) = (String::with_capacity(data.len()), 0);
-        for Blank { at, .. } in &blanks {
+        for Blank { at, is_number, .. } in &blanks {
             blank.push_str(data.get(from..at.start)?);
-            blank.push_str("\"\"");
+            blank.push_str(if *is_number { "0" } else { "\"\"" });
             from = at.end;
         }
         blank.push_str(data.get(from..)?);
@@ -222,7 +229,7 @@ impl Template {
         let (mut rest, mut from) = (data, 0);
         for (blank, at) in self.blanks.iter().zip(&mut texts.at) {
             rest = rest.strip_prefix(self.data.get(from..blank.at.start)?)?;
-            let end = string_end(rest)?;
+            let end = if blank.is_number { number_end(rest) } else { string_end(rest) }?;
             let start = data.len() - rest.len();
             *at = (start, start + end);
             texts.count += 1;
@@ -239,6 +246,14 @@ fn place_of(part: &str, whole: &str) -> Option<Range<usize>> {
     let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
     let range = start..start + part.len();
     (whole.get(range.clone()) == Some(part)).then_some(range)
+}
+
+/// The length of the whole number of a few digits that a text begins with.
+fn number_end(text: &str) -> Option<usize> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    // A leading zero, a fraction or an exponent makes another number of it, or none.
+    let goes_on = text.get(digits..)?.starts_with(['.', 'e', 'E']) || (digits > 1 && text.starts_with('0'));
+    ((1..=15).contains(&digits) && !goes_on).then_some(digits)
 }
 
 /// The length of the JSON string that a text begins with, quotes included; `None` where it does not begin with a valid one.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::endpoint::{Endpoint, Tracker, Verdict};
+use crate::endpoint::{Endpoint, Life, Tracker, Verdict};
 use crate::failure::{Bound, Failure, Head, Kind, Surface};
 use crate::in_place::{give_way, in_place};
 use crate::options::HoldUntil;
@@ -37,6 +37,8 @@ pub struct Times {
     pub idle: Option<Duration>,
     /// The limit that ends then.
     pub content_bound: Option<Bound>,
+    /// The same while the upstream is at work on something that takes its time.
+    pub idle_at_work: Option<Duration>,
 }
 
 /// A stream of events, watched.
@@ -217,8 +219,13 @@ impl EventStream {
     fn deadline(&self) -> Option<Instant> {
         match self.first_content_at {
             None => self.times.content_by,
-            Some(_) => self.times.idle.and_then(|idle| self.alive_at.checked_add(idle)),
+            Some(_) => self.idle().and_then(|idle| self.alive_at.checked_add(idle)),
         }
+    }
+
+    /// The longest silence after the first content, as things stand.
+    fn idle(&self) -> Option<Duration> {
+        if self.tracker.is_at_work() { self.times.idle_at_work } else { self.times.idle }
     }
 
     /// The failure if it does not.
@@ -228,7 +235,7 @@ impl EventStream {
             let failure = Failure::timeout(format!("the stream's first content did not come within {wait} ms"));
             return Failure { ended_by: self.times.content_bound, ..failure };
         }
-        let silence = self.times.idle.unwrap_or_default().as_millis();
+        let silence = self.idle().unwrap_or_default().as_millis();
         Failure::new(Kind::Stream, Surface::Timeout, format!("the stream was silent for {silence} ms")).by(Bound::Idle)
     }
 
@@ -236,9 +243,11 @@ impl EventStream {
         for event in events {
             match in_place(event.data.len(), || self.tracker.observe(&event)) {
                 Verdict::Comment => {}
-                Verdict::Event { alive, news } => {
-                    if alive {
-                        self.has_sign_of_life();
+                Verdict::Event { life, news } => {
+                    match life {
+                        Life::Content => self.has_sign_of_life(),
+                        Life::Work => self.alive_at = Instant::now(),
+                        Life::None => {}
                     }
                     self.keep(Event { data: event.data, news });
                 }

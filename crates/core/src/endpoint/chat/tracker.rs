@@ -3,7 +3,7 @@
 use super::arguments::Calls;
 use super::members::{self, ARGUMENTS, MEMBERS, PADDING, TEXT};
 use super::signs::{MAX_CHOICES, Signs, signs};
-use crate::endpoint::{self, Verdict};
+use crate::endpoint::{self, Life, Verdict};
 use crate::failure::Failure;
 use crate::stream::delta::{Alike, Candidate, News, Slot, Templates};
 use crate::text::json::Members;
@@ -62,7 +62,7 @@ impl endpoint::Tracker for Tracker {
             let message = format!("the stream ended with the finish reason {reason:?}");
             return Verdict::End(Err(Failure::bad_stream(message, None)));
         }
-        Verdict::Event { alive: signs.content || signs.finishes(), news: self.take(data, signs) }
+        Verdict::Event { life: Life::of(signs.content || signs.finishes()), news: self.take(data, signs) }
     }
 
     fn is_committed(&self) -> bool {
@@ -95,7 +95,7 @@ impl Tracker {
         {
             choice.calls.more(call, piece);
         }
-        Verdict::Event { alive: alike.content || alike.finishes, news: News::Texts(alike.texts) }
+        Verdict::Event { life: Life::of(alike.content || alike.finishes), news: News::Texts(alike.texts) }
     }
 
     fn take(&mut self, data: &str, signs: Signs) -> News {

@@ -1,0 +1,81 @@
+//! `/completions`: as chat, with a `text` in the place of a message (contract.md, section 9).
+
+use super::chat::{self, merge};
+use super::{Accepted, Merge, Refusal, Tracker};
+
+/// Takes a completion, or says why it is none: an object whose choices each have a text.
+pub(super) fn accept(text: String) -> Result<Accepted, Refusal> {
+    let is_text =
+        |choice: &crate::text::json::Members<'_>| choice.get("text").is_some_and(|text| text.get().starts_with('"'));
+    let usage = chat::refuse(&text, "completion", is_text)?;
+    Ok(Accepted { text, usage })
+}
+
+/// A chunk's choice has a text in the place of a delta, which the tracker of chat takes for content, too.
+pub(super) fn tracker() -> Box<dyn Tracker> {
+    Box::<chat::Tracker>::default()
+}
+
+pub(super) fn merge() -> Box<dyn Merge> {
+    Box::new(merge::Merge::new(merge::Shape::Text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::{Life, Verdict};
+    use crate::stream::delta::{Event, News};
+    use crate::upstream::SseEvent;
+
+    #[test]
+    fn an_answer_is_an_object_whose_choices_have_texts() {
+        for text in [r#"{"choices":[{"text":""}]}"#, r#"{"choices":[{"text":"a","index":0,"finish_reason":"length"}]}"#]
+        {
+            assert!(accept(text.into()).is_ok(), "{text}");
+        }
+        for text in [
+            r#"{"choices":[]}"#,
+            r#"{"choices":[{"message":{"content":"a"}}]}"#,
+            r#"{"choices":[{"text":null}]}"#,
+            r#"{"choices":[{"text":"a","finish_reason":"error"}]}"#,
+            r#"{"choices":[{"text":"a"}],"error":"overloaded"}"#,
+        ] {
+            assert!(accept(text.into()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_or_a_finish_reason_commits_and_texts_are_delta_encoded_and_joined() {
+        let chunk = |text: &str, reason: &str| {
+            format!(
+                r#"{{"id":"c","object":"text_completion","choices":[{{"index":0,"text":"{text}","finish_reason":{reason}}}]}}"#
+            )
+        };
+        let (mut tracker, mut merge) = (tracker(), merge());
+        for (text, committed, told) in [("", false, "["), ("Hel", true, "\"Hel\""), ("lo", true, "\"lo\"")] {
+            let data = chunk(text, "null");
+            let Verdict::Event { news, life } = tracker.observe(&SseEvent { data: data.clone(), is_error: false })
+            else {
+                panic!()
+            };
+            assert_eq!((life == Life::Content, tracker.is_committed()), (committed, committed), "{text}");
+            let event = Event { data, news };
+            let mut out = String::new();
+            event.tell(&mut out);
+            assert!(out.starts_with(told), "{out}");
+            merge.add(&event);
+        }
+        assert!(tracker.clean_end().is_err());
+        let end = chunk("", "\"stop\"");
+        assert!(matches!(
+            tracker.observe(&SseEvent { data: end.clone(), is_error: false }),
+            Verdict::Event { life: Life::Content, .. }
+        ));
+        assert!(tracker.is_complete() && tracker.clean_end().is_ok());
+        merge.add(&Event { data: end, news: News::All });
+        assert_eq!(
+            merge.finish().unwrap(),
+            r#"{"id":"c","object":"text_completion","choices":[{"index":0,"text":"Hello","finish_reason":"stop"}]}"#
+        );
+    }
+}
