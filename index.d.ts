@@ -204,12 +204,14 @@ declare class OpenAI extends SdkOpenAI {
   upstreams(): UpstreamState[];
 
   /**
-   * Delivers the reports that are queued, for serverless functions and before a shutdown: those of all clients of
-   * this thread. Never rejects; waits for 30 s at most.
+   * Delivers the reports that this client, and those made from it by `withOptions()`, have queued: for serverless functions and
+   * before a shutdown. Another client's dead endpoint does not hold it.
    *
-   * @returns what became of all reports of this thread so far
+   * @param options `timeout`: how long it waits at most, in milliseconds; 10 000 where it is not given. What is pending then is
+   * still delivered if it can be.
+   * @returns what became of all its reports since its last `flush()`
    */
-  flush(): Promise<FlushResult>;
+  flush(options?: { timeout?: number | undefined }): Promise<FlushResult>;
 
   /** Flushes, refuses new calls with an `OpenAIError`, and lets go of everything native. */
   close(): Promise<void>;

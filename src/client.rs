@@ -6,7 +6,7 @@ use napi::{Error, Result, Status};
 use napi_derive::napi;
 use openpipe_core::options::ClientConfig;
 use openpipe_core::policy::health::Health;
-use openpipe_core::report::{ReportEndpoint, Reporter};
+use openpipe_core::report::{Group, ReportEndpoint, Reporter};
 use openpipe_core::upstream::http::HttpPool;
 use tokio::runtime::Handle;
 
@@ -32,6 +32,8 @@ pub(crate) struct Shared {
 pub(crate) struct Family {
     /// How their targets have done.
     pub(crate) health: Health,
+    /// What became of their reports.
+    pub(crate) reports: Arc<Group>,
 }
 
 /// See [`Family`].
@@ -39,6 +41,12 @@ pub(crate) struct Family {
 #[derive(Default)]
 pub struct ClientFamily {
     inner: Arc<Family>,
+}
+
+impl ClientFamily {
+    pub(crate) fn reports(&self) -> Arc<Group> {
+        Arc::clone(&self.inner.reports)
+    }
 }
 
 #[napi]
@@ -78,7 +86,7 @@ impl OpenAi {
             report,
             pool: mailbox.pool(),
             post: Arc::clone(mailbox.post()),
-            reporter: mailbox.reporter(),
+            reporter: mailbox.reporter().of(&family.inner.reports),
             family: Arc::clone(&family.inner),
             handle: mailbox.handle()?,
         };

@@ -46,6 +46,7 @@ use openpipe_core::upstream::http::{HttpPool, TransportSettings};
 use tokio::runtime::Handle;
 
 use crate::call::CallHandle;
+use crate::client::ClientFamily;
 use crate::post::{Post, REPORTS, Text, json};
 use crate::reports;
 use crate::runtime::Runtime;
@@ -126,16 +127,24 @@ impl Mailbox {
         u32::try_from(self.reporter.counts().pending).unwrap_or(u32::MAX)
     }
 
-    /// Waits until no report is pending, or for so long; told by a `flushed` with this number and the counts.
+    /// Waits until no report of a family is pending, or of all where there is none, or for so long. A `flushed` with this
+    /// number brings the counts: those of the family since its last flush, or of all reports so far.
     #[napi]
-    pub fn flush(&self, flush: u32, milliseconds: u32) {
+    pub fn flush(&self, family: Option<&ClientFamily>, flush: u32, milliseconds: u32) {
         let (reporter, post) = (self.reporter.clone(), Arc::downgrade(&self.post));
+        let group = family.map(ClientFamily::reports);
         if let Some(handle) = self.runtime.handle() {
             let time = Duration::from_millis(milliseconds.into());
             // Ends when every report is delivered or given up, or with its time.
             drop(handle.spawn(async move {
-                let flushed = tokio::time::timeout(time, reporter.flush()).await;
-                let counts = json(&flushed.unwrap_or_else(|_elapsed| reporter.counts()));
+                let counts = match group {
+                    Some(group) => reporter.of(&group).flush_within(time).await,
+                    None => {
+                        let flushed = tokio::time::timeout(time, reporter.flush()).await;
+                        flushed.unwrap_or_else(|_elapsed| reporter.counts())
+                    }
+                };
+                let counts = json(&counts);
                 if let Some(post) = post.upgrade() {
                     post.send(REPORTS, "flushed", &[&flush.to_string(), &counts], []);
                 }

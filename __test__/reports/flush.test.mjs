@@ -1,6 +1,6 @@
 /**
- * `flush()`, `close()` and the disposal of a client (contract.md, section 7). What `flush()` counts is counted for the whole
- * thread, so these tests take turns; the first of them is the first of its process to have a report given up.
+ * `flush()`, `close()` and the disposal of a client (contract.md, section 7). The first of them is the first of its process to
+ * have a report given up.
  */
 
 import { createRequire } from 'node:module';
@@ -102,6 +102,32 @@ describe('flush()', () => {
 
     expect(reports()).toHaveLength(3);
     expect(counts.map(({ pending }) => pending)).toEqual([0, 0, 0]);
+  });
+
+  test('is not held by the dead endpoint of another client', async ({ stageReports, serve }) => {
+    const { openai, options } = await stageReports();
+    const hangs = await serve({ kind: 'silence' });
+    const other = new OpenAI({ ...options, openpipe: { ...options.openpipe, baseUrl: hangs.url } });
+    await callToItsEnd(other);
+    await callToItsEnd(openai);
+    expect(await openai.flush()).toEqual({ delivered: 1, dropped: 0, pending: 0 });
+    expect(await other.flush({ timeout: 50 })).toEqual({ delivered: 0, dropped: 0, pending: 1 });
+  });
+
+  test('is for the clients that were made by `withOptions()` too, and counts since the last time', async ({
+    stageReports,
+  }) => {
+    const { openai } = await stageReports();
+    await callToItsEnd(openai);
+    await callToItsEnd(openai.withOptions({ timeout: 5000 }));
+    expect(await openai.flush()).toEqual({ delivered: 2, dropped: 0, pending: 0 });
+    expect(await openai.flush()).toEqual({ delivered: 0, dropped: 0, pending: 0 });
+  });
+
+  test('refuses a time that is none', async ({ stageReports }) => {
+    const { openai } = await stageReports();
+    expect(await rejection(openai.flush({ timeout: -1 }))).toBeInstanceOf(TypeError);
+    expect(await rejection(openai.flush(/** @type {any} */ ({ timeout: '1' })))).toBeInstanceOf(TypeError);
   });
 
   test('of nothing is done at once', async ({ stageReports }) => {

@@ -45,7 +45,7 @@ for (const [name, does] of outages) {
     const started = endpoint();
     await Promise.all(Array.from({ length: 50 }, (_, lane) => callAgainAndAgain(openai, lane, 50)));
     const { requests } = await started;
-    expect(await openai.flush()).toEqual({ delivered: delivered + CALLS, dropped, pending: 0 });
+    expect(await openai.flush({ timeout: 30_000 })).toEqual({ delivered: delivered + CALLS, dropped, pending: 0 });
 
     const failed = refusals;
     if (does !== 'refused') expect(failed).toBeGreaterThan(0);

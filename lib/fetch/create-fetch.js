@@ -25,7 +25,7 @@ function createFetch(options) {
   const door = new Door(options);
   /** @param {unknown} input @param {any} [init] @returns {Promise<Response>} */
   const fetch = (input, init) => run(door, input, init);
-  const methods = { flush: () => door.flush(), close: () => door.close() };
+  const methods = { flush: (/** @type {any} */ options) => door.flush(options), close: () => door.close() };
   for (const [name, value] of Object.entries(methods))
     Object.defineProperty(fetch, name, { value, configurable: true });
   // Not in every Node.js 20.

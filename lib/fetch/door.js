@@ -5,6 +5,7 @@ const native = require('../native/native.js');
 const { readEnv } = require('../native/environment.js');
 const { OPENPIPE_URL } = require('../openpipe-client/openpipe-client.js');
 const reports = require('../reports/reports.js');
+const { milliseconds } = require('../sdk/arguments.js');
 const { warn } = require('../sdk/warnings.js');
 const { Repeats } = require('./repeats.js');
 const { readOptions } = require('./options.js');
@@ -17,6 +18,7 @@ const MISSING_OPENPIPE_KEY =
 class Door {
   /** @type {Set<string>} */ #warned = new Set();
   /** @type {Side | undefined} */ #side;
+  #family = native.newFamily();
 
   /** @param {any} given */
   constructor(given) {
@@ -58,6 +60,7 @@ class Door {
         maxRetries: options.maxRetries,
         defaults: options.defaults,
       }),
+      this.#family,
     );
   }
 
@@ -66,16 +69,17 @@ class Door {
     return (own?.fallback ?? this.options.defaults.fallback ?? []).length > 0;
   }
 
-  /** Delivers the reports that are queued. */
-  flush() {
-    return reports.flush();
+  /** Delivers the reports that are queued. @param {{ timeout?: number } | undefined} [options] */
+  async flush(options) {
+    const timeout = milliseconds('options.timeout', options?.timeout);
+    return reports.flush(this.#family, timeout === 'Infinity' ? Infinity : timeout);
   }
 
   /** Takes no more calls, delivers the reports that are queued, and lets go of everything native. */
   async close() {
     this.isClosed = true;
     this.#side = undefined;
-    await reports.flush();
+    await reports.flush(this.#family);
   }
 }
 

@@ -138,9 +138,12 @@ function pendingReports() {
   return mailbox?.pendingReports() ?? 0;
 }
 
-/** Has Rust tell of the reports by a `flushed` with this number. @param {number} flush @param {number} milliseconds */
-function flush(flush, milliseconds) {
-  openMailbox().flush(flush, milliseconds);
+/**
+ * Delivers the reports of a family, or of all; a `flushed` with this number says what became of them.
+ * @param {Family | undefined} family @param {number} flush @param {number} milliseconds
+ */
+function flush(family, flush, milliseconds) {
+  openMailbox().flush(family, flush, milliseconds);
 }
 
 /**

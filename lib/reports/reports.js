@@ -1,6 +1,12 @@
 'use strict';
 /** The JavaScript side of reports: who waits for them, the end of the process, and the way out through `fetch`. */
 
+// Those of Node.js, taken when the package is loaded: a test's clock neither stops nor hastens reports.
+const { performance } = require('node:perf_hooks');
+const { clearTimeout, setTimeout } = require('node:timers');
+
+const now = performance.now.bind(performance);
+
 const native = require('../native/native.js');
 const { warn } = require('../sdk/warnings.js');
 
@@ -10,8 +16,12 @@ const PATIENCE = 5000;
 const BREAK = { turns: 10, milliseconds: 50 };
 /** What `fetch` has held the process for is part of the wait at its end, if it is not longer ago, in milliseconds. */
 const JUST_NOW = 1000;
-/** `flush()` waits so long, in milliseconds; what is pending then is still delivered if it can be. */
-const FLUSH_TIME = 30_000;
+/** `flush()` waits so long, in milliseconds, where no other time is given. */
+const FLUSH_TIME = 10_000;
+/** What an unsigned number of 32 bits holds. */
+const LONGEST_FLUSH = 0xffff_ffff;
+/** A report is redirected so many times at most, within its origin. */
+const MAX_REDIRECTS = 5;
 
 /** @typedef {{ delivered: number, dropped: number, pending: number }} Counts */
 
@@ -85,9 +95,23 @@ async function afterBreak() {
 
 /** @param {{ url: string, headers: [string, string][] }} to @param {string} body @param {AbortSignal} signal */
 async function delivered(to, body, signal) {
-  const response = await fetch(to.url, { method: 'POST', headers: to.headers, body, signal });
-  await response.arrayBuffer();
-  return response;
+  let { url } = to;
+  for (let redirects = 0; ; redirects += 1) {
+    // What a key opens must not follow a redirect to another origin, and neither must a report.
+    const response = await fetch(url, { method: 'POST', headers: to.headers, body, signal, redirect: 'manual' });
+    await response.arrayBuffer();
+    const next = redirects < MAX_REDIRECTS ? redirectOf(response, url) : undefined;
+    if (next === undefined) return response;
+    url = next;
+  }
+}
+
+/** Where a 307 or 308 leads within the origin. @param {Response} response @param {string} url @returns {string | undefined} */
+function redirectOf(response, url) {
+  const location = response.headers.get('location');
+  if (![307, 308].includes(response.status) || location === null || !URL.canParse(location, url)) return undefined;
+  const next = new URL(location, url);
+  return next.origin === new URL(url).origin ? next.href : undefined;
 }
 
 /** @param {AbortSignal} signal @returns {Promise<never>} */
@@ -105,7 +129,7 @@ async function deliver(ask, to, body) {
   deliveries.set(ask, controller);
   await afterBreak();
   if (isEnding) controller.abort();
-  if (underWay === 0) held.from = performance.now();
+  if (underWay === 0) held.from = now();
   underWay += 1;
   const timer = setTimeout(() => {
     isHanging = true;
@@ -125,7 +149,7 @@ async function deliver(ask, to, body) {
   clearTimeout(timer);
   deliveries.delete(ask);
   underWay -= 1;
-  held.to = performance.now();
+  held.to = now();
   native.answer(native.REPORTS, ask, JSON.stringify(answer));
 }
 
@@ -163,8 +187,8 @@ async function linger() {
   if (lingered || native.pendingReports() === 0) return;
   lingered = true;
   // What `fetch` has held it for until now is part of the wait.
-  const waited = performance.now() - held.to < JUST_NOW ? held.to - held.from : 0;
-  const { pending } = await flush(Math.max(0, PATIENCE - waited));
+  const waited = now() - held.to < JUST_NOW ? held.to - held.from : 0;
+  const { pending } = await flush(undefined, Math.max(0, PATIENCE - waited));
   lingered = pending > 0;
   if (!lingered) return;
   isEnding = true;
@@ -195,8 +219,13 @@ function whenReported(call) {
   return reported;
 }
 
-/** Delivers what is queued. @param {number} [milliseconds] @returns {Promise<Counts>} */
-function flush(milliseconds = FLUSH_TIME) {
+/**
+ * Delivers what a client and those made from it have queued, or what all have.
+ * @param {import('../native/native.js').Family | undefined} family
+ * @param {number} [milliseconds] How long it waits; what is pending then is still delivered if it can be.
+ * @returns {Promise<Counts>} What became of the reports since the family's last flush; of all reports so far.
+ */
+function flush(family, milliseconds = FLUSH_TIME) {
   isEnding = false;
   return new Promise((resolve) => {
     const number = nextFlush++;
@@ -205,7 +234,7 @@ function flush(milliseconds = FLUSH_TIME) {
       native.releaseProcess();
       resolve(counts);
     });
-    native.flush(number, milliseconds);
+    native.flush(family, number, Math.min(milliseconds, LONGEST_FLUSH));
   });
 }
 

@@ -5,7 +5,7 @@ const { inspect } = require('node:util');
 
 const native = require('../native/native.js');
 const { isThenable } = require('../call/answer.js');
-const { CLIENT_MEMBERS, checkOptions, isObject, readBody, readClientOptions } = require('./arguments.js');
+const { CLIENT_MEMBERS, checkOptions, isObject, milliseconds, readBody, readClientOptions } = require('./arguments.js');
 const { configOf } = require('../openpipe-client/openpipe-client.js');
 const reports = require('../reports/reports.js');
 const { MISSING_KEY, SDK_OPENPIPE, State, keepState, stateOf } = require('./state.js');
@@ -128,19 +128,21 @@ function defineClient(exported) {
     }
 
     /**
-     * Delivers the reports that are queued, for serverless functions and graceful shutdowns: those of all clients of this
-     * thread. Never rejects; waits for 30 s at most.
-     * @returns {Promise<{ delivered: number, dropped: number, pending: number }>}
+     * Delivers the reports that this client and those made from it have queued, for serverless functions and graceful
+     * shutdowns. Rejects only where its options are malformed.
+     * @param {{ timeout?: number } | undefined} [options]
+     * @returns {Promise<{ delivered: number, dropped: number, pending: number }>} Since the last flush.
      */
-    flush() {
-      return reports.flush();
+    async flush(options) {
+      const timeout = milliseconds('options.timeout', options?.timeout);
+      return reports.flush(stateOf(this).family, timeout === 'Infinity' ? Infinity : timeout);
     }
 
     /** Takes no more calls, delivers the reports that are queued, and lets go of everything native. */
     async close() {
       const state = stateOf(this);
       state.close();
-      await reports.flush();
+      await reports.flush(state.family);
     }
 
     /** What may be shown of a client, by `console.log` and by loggers: never a key. */

@@ -15,7 +15,7 @@ use std::time::Duration;
 use flate2::read::GzDecoder;
 use openpipe_core::engine::Attempt;
 use openpipe_core::failure::{Failure, Head};
-use openpipe_core::report::{self, Came, Counts, Limits, Report, ReportEndpoint, Reporter};
+use openpipe_core::report::{self, Came, Counts, Group, Limits, Report, ReportEndpoint, Reporter};
 use reporting::{HOUR, Reply, Stage, Try, answers, endpoint, ms, refused, takes};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
@@ -117,7 +117,7 @@ async fn the_endpoint_may_say_when_to_try_again() {
     for (code, headers, pause) in [
         (429, [("retry-after", "7")], 7_000),
         (503, [("retry-after", "3")], 3_000),
-        (429, [("retry-after-ms", "120")], 120),
+        (429, [("retry-after-ms", "2500")], 2_500),
     ] {
         let stage = Stage::new(move |tried| if tried.number == 0 { answers(0, code, &headers) } else { takes() });
         stage.report(1, "r");
@@ -485,6 +485,55 @@ async fn counts_are_right_at_every_moment() {
 
 async fn flushed(reporter: &Reporter) -> Counts {
     timeout(HOUR, reporter.flush()).await.expect("a flush hangs")
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_cannot_ask_for_a_shorter_pause() {
+    for headers in
+        [[("retry-after", "0")], [("retry-after-ms", "0")], [("retry-after", "Thu, 01 Jan 1970 00:00:00 GMT")]]
+    {
+        let stage = Stage::new(move |_| answers(0, 503, &headers));
+        stage.report(1, "r");
+        sleep(ms(2500)).await;
+        assert!((2..=4).contains(&stage.times().len()), "{:?}", stage.times());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_is_of_its_own_group() {
+    let stage = Stage::new(|tried| if tried.url.host_str() == Some("dead.test") { refused() } else { takes() });
+    let (mine, theirs) = (Arc::new(Group::default()), Arc::new(Group::default()));
+    let dead = endpoint("http://dead.test/report");
+    let report = |endpoint: &Arc<ReportEndpoint>| Report {
+        endpoint: Arc::clone(endpoint),
+        body: "r".into(),
+        call: 1,
+        queued_at: Instant::now(),
+    };
+    for _ in 0..200 {
+        stage.reporter.of(&theirs).queue(report(&dead));
+    }
+    stage.reporter.of(&mine).queue(report(&stage.endpoint));
+    let flushed = stage.reporter.of(&mine).flush_within(ms(10_000)).await;
+    assert!(stage.now() < 1_000, "{}", stage.now());
+    assert_eq!(flushed, counts(1, 0, 0, 0));
+    assert_eq!(stage.reporter.of(&mine).flush_within(ms(10_000)).await, counts(0, 0, 0, 0), "since the last one");
+    let before = stage.now();
+    let theirs = stage.reporter.of(&theirs).flush_within(ms(10_000)).await;
+    assert_eq!((theirs.delivered, theirs.dropped, theirs.pending), (0, 0, 200));
+    assert_eq!(stage.now() - before, 10_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_drops_the_oldest_of_the_endpoint_that_fills_it() {
+    let stage = Stage::within(Limits { queue_bytes: 100, ..Limits::default() }, |_| Reply::Silence);
+    let dead = endpoint("http://dead.test/report");
+    stage.report(1, vec![b'm'; 20]);
+    for _ in 0..200 {
+        stage.report_to(&dead, 2, vec![b'd'; 10]);
+    }
+    sleep(ms(1)).await;
+    assert!(stage.tries().iter().any(|tried| tried.url == stage.endpoint.url));
 }
 
 #[tokio::test(start_paused = true)]

@@ -77,7 +77,9 @@ impl RetryPolicy {
     }
 }
 
-fn default_pause(tries: u32, random: f64) -> Duration {
+/// The pause after so many tries, where nothing asks for another: 0.5 s doubling to 8 s, less up to a quarter.
+#[must_use]
+pub fn default_pause(tries: u32, random: f64) -> Duration {
     let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1)));
     doubled.min(LONGEST_PAUSE).mul_f64(1.0 - random * 0.25)
 }

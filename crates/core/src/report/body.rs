@@ -1,0 +1,70 @@
+//! What a report says: the body of `POST /report` for one target.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use crate::engine::Attempt;
+use crate::failure::Failure;
+use crate::text::json::{self, Members};
+
+/// What one target came to, for its report.
+#[derive(Debug)]
+pub enum Came<'a> {
+    /// To a completion, as JSON text; of a stream, merged.
+    Completion(&'a str),
+    /// To a failure; with what had come of a stream before, as JSON text.
+    Failure(&'a Failure, Option<&'a str>),
+    /// To a stream that ended well, but is too long to be reported whole: as much as was kept of it.
+    Cut(&'a str),
+    /// The caller left; with what had come of a stream before.
+    Left(Option<&'a str>),
+}
+
+/// The body of `POST /report` for one target.
+#[must_use]
+pub fn body(attempt: &Attempt, request: &[u8], came: &Came<'_>, received_at: u64, tags: &str) -> Bytes {
+    let request = std::str::from_utf8(request).unwrap_or("null");
+    let (payload, message) = match came {
+        Came::Completion(text) => (Some(Cow::Borrowed(*text)), None),
+        Came::Cut(so_far) => (Some(Cow::Borrowed(*so_far)), Some("the stream is too long to be reported whole".into())),
+        Came::Left(so_far) => (so_far.map(Cow::Borrowed), Some("the caller left before the end".into())),
+        Came::Failure(failure, so_far) => {
+            let error = failure.body.as_deref().and_then(error_member);
+            let message = error.as_deref().and_then(error_message).unwrap_or_else(|| failure.message.clone());
+            (so_far.map(Cow::Borrowed).or(error.map(Cow::Owned)), Some(message))
+        }
+    };
+    let mut out = String::with_capacity(request.len() + payload.as_deref().map_or(0, str::len) + tags.len() + 512);
+    out.push_str(&format!(
+        "{{\"requestedAt\":{},\"receivedAt\":{received_at},\"reqPayload\":{request}",
+        attempt.started_at
+    ));
+    let mut member = |name: &str, value: &str| {
+        for part in [",\"", name, "\":", value] {
+            out.push_str(part);
+        }
+    };
+    if let Some(payload) = payload {
+        member("respPayload", &payload);
+    }
+    if let Some(status) = attempt.status.or(message.is_none().then_some(200)) {
+        member("statusCode", &status.to_string());
+    }
+    if let Some(message) = message {
+        member("errorMessage", &json::string(&message));
+    }
+    member("tags", tags);
+    out.push('}');
+    Bytes::from(out)
+}
+
+fn error_member(body: &str) -> Option<String> {
+    let members: Members<'_> = serde_json::from_str(body).ok()?;
+    members.get_non_null("error").map(|error| error.get().to_owned())
+}
+
+fn error_message(error: &str) -> Option<String> {
+    let members: Members<'_> = serde_json::from_str(error).ok()?;
+    json::decoded(members.get("message")?)
+}

@@ -1,0 +1,78 @@
+//! An endpoint for reports, and a body as it takes it: compressed, once it has said that it takes that.
+
+use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use reqwest::Url;
+
+use crate::failure::Head;
+use crate::in_place::LARGE_BYTES;
+
+/// Where reports go.
+#[derive(Debug)]
+pub struct ReportEndpoint {
+    /// `baseUrl` + `/report`.
+    pub url: Url,
+    /// Every header, the key among them.
+    pub headers: HeaderMap,
+    /// It is reached through JavaScript's `fetch` instead of from here.
+    pub through_fetch: bool,
+    /// It has said that it takes compressed bodies (`Accept-Encoding` in a response, RFC 9110, section 12.5.3).
+    takes_gzip: AtomicBool,
+}
+
+impl ReportEndpoint {
+    /// An endpoint of which nothing is known yet.
+    #[must_use]
+    pub fn new(url: Url, mut headers: HeaderMap, through_fetch: bool) -> Self {
+        // Where the client's own upstream is called through the SDK, the core knows none of the SDK's headers.
+        headers.entry(http::header::CONTENT_TYPE).or_insert(http::HeaderValue::from_static("application/json"));
+        Self { url, headers, through_fetch, takes_gzip: AtomicBool::new(false) }
+    }
+}
+
+/// Bodies above this are worth compressing.
+const GZIP_FROM: usize = 16 * 1024;
+
+/// The body as the endpoint takes it, and its headers.
+pub(super) async fn encoded(endpoint: &ReportEndpoint, body: &Bytes) -> (HeaderMap, Bytes) {
+    let mut headers = endpoint.headers.clone();
+    if body.len() < GZIP_FROM || !endpoint.takes_gzip.load(Ordering::Relaxed) {
+        return (headers, body.clone());
+    }
+    let plain = body.clone();
+    let compress = move || {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&plain)?;
+        encoder.finish()
+    };
+    let compressed = if body.len() < LARGE_BYTES {
+        compress()
+    } else {
+        // Not in place: the other reports that are on their way are of the same task.
+        tokio::task::spawn_blocking(compress).await.unwrap_or_else(|error| Err(error.into()))
+    };
+    match compressed {
+        Ok(compressed) => {
+            headers.insert(http::header::CONTENT_ENCODING, http::HeaderValue::from_static("gzip"));
+            (headers, Bytes::from(compressed))
+        }
+        // Into memory this does not fail; the plain body is right in any case.
+        Err(_) => (headers, body.clone()),
+    }
+}
+
+impl ReportEndpoint {
+    /// Learns from a response whether it takes compressed bodies.
+    pub(super) fn learn(&self, head: &Head) {
+        let takes = head.header("accept-encoding").is_some_and(|codings| codings.contains("gzip"));
+        self.takes_gzip.fetch_or(takes, Ordering::Relaxed);
+    }
+
+    /// Whether another endpoint is the same place, so that what happens to one happens to the other.
+    pub(super) fn is_same_place(&self, other: &Self) -> bool {
+        self.url == other.url && self.through_fetch == other.through_fetch
+    }
+}
