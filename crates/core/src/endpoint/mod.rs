@@ -5,6 +5,7 @@ mod carried;
 pub mod chat;
 mod completions;
 mod embeddings;
+mod gist;
 mod responses;
 
 use std::time::Duration;
@@ -16,6 +17,8 @@ use crate::failure::{Failure, Head, Kind};
 use crate::stream::delta::{Event, News};
 use crate::stream::sse::SseEvent;
 use crate::text::json::Members;
+
+pub use gist::{Format, Gist};
 
 /// An endpoint of the API that calls go through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -101,6 +104,26 @@ impl Endpoint {
             Self::ChatCompletions | Self::Embeddings => Box::new(chat::merge::Merge::new(chat::merge::Shape::Delta)),
             Self::Completions => completions::merge(),
             Self::Responses => Box::<responses::LastResponse>::default(),
+        }
+    }
+
+    /// What the choices of an answer come to, for the rules of `reject`. Those have nothing to say of vectors.
+    #[must_use]
+    pub fn gists(self, answer: &str) -> Vec<Gist> {
+        match self {
+            Self::ChatCompletions | Self::Completions => gist::of_choices(answer),
+            Self::Responses => gist::of_response(answer),
+            Self::Embeddings => Vec::new(),
+        }
+    }
+
+    /// The format that a request asks for.
+    #[must_use]
+    pub fn format(self, request: &[u8]) -> Option<Format> {
+        match self {
+            Self::ChatCompletions | Self::Completions => gist::format_of_chat(request),
+            Self::Responses => gist::format_of_response(request),
+            Self::Embeddings => None,
         }
     }
 

@@ -14,7 +14,7 @@ const SLOTS: [(&str, Place, bool); 3] = [
     ("obfuscation", Place(r#"["obfuscation"]"#), false),
 ];
 /// Calls that the caller's machine runs, or whose arguments are streamed: no silence is to be expected of them.
-const CALLERS_CALLS: [&str; 6] =
+pub(super) const CALLERS_CALLS: [&str; 6] =
     ["function_call", "custom_tool_call", "local_shell_call", "shell_call", "apply_patch_call", "computer_call"];
 /// So many items are watched at once; no response has more under way.
 const MAX_ITEMS: usize = 256;

@@ -1,0 +1,227 @@
+//! Answers that the caller's own rules refuse, by their names (contract.md, section 10).
+//!
+//! A refused answer is a failure of kind `rejected`, and the next target is asked; but it was paid for, so it is never thrown away:
+//! the engine keeps the latest one, and returns it when nothing else answers.
+
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::endpoint::{Endpoint, Format, Gist};
+
+/// So many schemas are kept compiled; the one used longest ago goes.
+const MAX_SCHEMAS: usize = 64;
+/// A longer schema is not judged by.
+const MAX_SCHEMA_BYTES: usize = 1024 * 1024;
+/// Backtracking of a schema's patterns ends here: a pattern and a text can be made to take for ever.
+const MAX_BACKTRACKING: usize = 100_000;
+/// An answer that is not judged within this time stands.
+const JUDGE_TIME: Duration = Duration::from_secs(2);
+
+/// The reasons for which a choice has ended because it was too long, in lower case.
+const LENGTH_ENDS: [&str; 4] = ["length", "max_tokens", "model_length", "max_output_tokens"];
+/// The reasons for which a filter has ended it.
+const FILTER_ENDS: [&str; 2] = ["content_filter", "sensitive"];
+
+/// A rule by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// No text that is not blank, no call, refusal, audio or image.
+    Empty,
+    /// It ended at its length limit.
+    Length,
+    /// A filter ended it.
+    ContentFilter,
+    /// A refusal that is marked as one.
+    Refusal,
+    /// The request asks for JSON, and this is none.
+    InvalidJson,
+    /// It does not fit the request's own JSON schema.
+    Schema,
+}
+
+impl Rule {
+    /// Every rule, in the order of the contract.
+    pub const ALL: [Self; 6] =
+        [Self::Empty, Self::Length, Self::ContentFilter, Self::Refusal, Self::InvalidJson, Self::Schema];
+
+    /// The name that a caller knows it by.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Length => "length",
+            Self::ContentFilter => "content_filter",
+            Self::Refusal => "refusal",
+            Self::InvalidJson => "invalid_json",
+            Self::Schema => "schema",
+        }
+    }
+
+    /// Whether it needs the whole answer, so that a stream is held until its finish.
+    #[must_use]
+    pub const fn needs_the_whole(self) -> bool {
+        !matches!(self, Self::Empty)
+    }
+}
+
+/// Why an answer is no good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// The rule's name.
+    pub by: &'static str,
+    /// What it says, for a person.
+    pub message: String,
+}
+
+/// What came of judging an answer.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Judgement {
+    /// It is refused.
+    pub rejection: Option<Rejection>,
+    /// What the caller should know: rules that could not be applied.
+    pub warnings: Vec<String>,
+}
+
+/// Judges an answer to the body as its target got it. Off the async threads and bounded in time: when that is up, the answer
+/// stands.
+pub async fn judge(rules: Arc<[Rule]>, endpoint: Endpoint, answer: String, request: Bytes) -> Judgement {
+    let judging = tokio::task::spawn_blocking(move || judge_now(&rules, endpoint, &answer, &request));
+    match tokio::time::timeout(JUDGE_TIME, judging).await {
+        Ok(judged) => judged.unwrap_or_default(),
+        Err(_elapsed) => {
+            let limit = JUDGE_TIME.as_millis();
+            let warning = format!("`reject`: an answer stands that could not be judged within {limit} ms");
+            Judgement { rejection: None, warnings: vec![warning] }
+        }
+    }
+}
+
+/// The same on this thread.
+#[must_use]
+pub fn judge_now(rules: &[Rule], endpoint: Endpoint, answer: &str, request: &[u8]) -> Judgement {
+    let gists = endpoint.gists(answer);
+    let format = endpoint.format(request);
+    let mut judgement = Judgement::default();
+    for rule in rules {
+        match rule.judge(&gists, format.as_ref()) {
+            Ok(None) => {}
+            Ok(Some(message)) => {
+                judgement.rejection = Some(Rejection { by: rule.name(), message });
+                break;
+            }
+            Err(why) => judgement.warnings.push(format!("`reject: \"{}\"` does nothing: {why}", rule.name())),
+        }
+    }
+    judgement
+}
+
+impl Rule {
+    /// Why it refuses the answer, if it does.
+    ///
+    /// # Errors
+    /// Why it cannot judge.
+    fn judge(self, gists: &[Gist], format: Option<&Format>) -> Result<Option<String>, String> {
+        let any = |test: &dyn Fn(&Gist) -> bool, says: &str| gists.iter().any(test).then(|| says.to_owned());
+        Ok(match self {
+            Self::Empty => (!gists.is_empty() && gists.iter().all(is_empty)).then(|| "the answer is empty".into()),
+            Self::Length => any(&|gist| ends_by(gist, &LENGTH_ENDS), "the answer was cut at its length limit"),
+            Self::ContentFilter => any(&|gist| ends_by(gist, &FILTER_ENDS), "the answer was cut by a content filter"),
+            Self::Refusal => any(&|gist| gist.is_refusal, "the answer is a refusal"),
+            Self::InvalidJson => {
+                format.ok_or("the request asks for no JSON")?;
+                any(&|gist| is_judged_as_json(gist) && !is_json(&gist.text), "the answer is no JSON")
+            }
+            Self::Schema => {
+                let Some(Format::Schema(schema)) = format else { return Err("the request has no JSON schema".into()) };
+                let schema = compiled(schema)?;
+                gists.iter().filter(|gist| is_judged_as_json(gist)).find_map(|gist| schema.misfit(&gist.text))
+            }
+        })
+    }
+}
+
+fn is_empty(gist: &Gist) -> bool {
+    gist.text.trim().is_empty() && !gist.has_call && !gist.has_media && !gist.is_refusal
+}
+
+fn ends_by(gist: &Gist, ends: &[&str]) -> bool {
+    ends.contains(&gist.end.to_lowercase().as_str())
+}
+
+/// A choice that calls a tool, or refuses, has no text in the format.
+fn is_judged_as_json(gist: &Gist) -> bool {
+    !gist.has_call && !gist.is_refusal
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<&RawValue>(text).is_ok()
+}
+
+/// A schema, ready to judge by.
+struct Schema(jsonschema::Validator);
+
+impl Schema {
+    fn of(text: &str) -> Result<Self, String> {
+        if text.len() > MAX_SCHEMA_BYTES {
+            return Err("the schema is too large".into());
+        }
+        let schema = serde_json::from_str(text).map_err(|error| format!("the schema cannot be read ({error})"))?;
+        let patterns = jsonschema::PatternOptions::fancy_regex().backtrack_limit(MAX_BACKTRACKING);
+        jsonschema::options()
+            .offline()
+            .with_draft(jsonschema::Draft::Draft202012)
+            .should_validate_formats(false)
+            .with_pattern_options(patterns)
+            .build(&schema)
+            .map(Self)
+            .map_err(|error| format!("the schema is none ({})", short(&error.to_string())))
+    }
+
+    /// Why a text does not fit.
+    fn misfit(&self, text: &str) -> Option<String> {
+        if !is_json(text) {
+            return Some("the answer does not fit its schema: it is no JSON".into());
+        }
+        // What only JavaScript can hold, such as half a surrogate pair or very deep nesting, is not judged.
+        let value = serde_json::from_str(text).ok()?;
+        let error = self.0.validate(&value).err()?;
+        let place = error.instance_path().to_string();
+        let place = if place.is_empty() { "its top".to_owned() } else { short(&place) };
+        Some(format!("the answer does not fit its schema, at {place}"))
+    }
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(200).collect()
+}
+
+type Kept = Vec<(Box<str>, Result<Arc<Schema>, String>)>;
+
+/// A compiled schema, or why it is none; each is compiled once while it is kept.
+fn compiled(text: &str) -> Result<Arc<Schema>, String> {
+    static KEPT: LazyLock<Mutex<Kept>> = LazyLock::new(Mutex::default);
+    let lock = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = take(&mut lock(), text);
+    // Compiled outside of the lock: another call's answer need not wait for it.
+    let schema = known.unwrap_or_else(|| Schema::of(text).map(Arc::new));
+    let mut kept = lock();
+    if kept.len() >= MAX_SCHEMAS {
+        drop(kept.remove(0));
+    }
+    kept.push((text.into(), schema.clone()));
+    schema
+}
+
+fn take(kept: &mut Kept, text: &str) -> Option<Result<Arc<Schema>, String>> {
+    let at = kept.iter().position(|(known, _)| **known == *text)?;
+    Some(kept.remove(at).1)
+}
+
+#[cfg(test)]
+#[path = "reject_tests.rs"]
+mod tests;
