@@ -2,17 +2,20 @@
 //!
 //! Dropping the future of [`run`] ends everything that belongs to the call; that is how an abort works.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use futures_util::FutureExt;
 use serde::Serialize;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 
 use crate::failure::{Bound, Cause, Failure};
 use crate::plan::{Budget, Plan, Target};
 use crate::policy::backoff::Failed;
 use crate::policy::breaker::{Admission, Breakers, Gate, Permit};
 use crate::policy::health::{Health, InFlight};
+use crate::stopped;
 use crate::stream::{EventStream, Times};
 use crate::text::body::RequestBody;
 use crate::upstream::{Completion, Request, Response, Upstreams};
@@ -302,11 +305,13 @@ impl Call<'_> {
                 max_response_bytes: self.plan.max_response_bytes,
             };
             *tries += 1;
-            let failure = match to_content.bound(upstream.send(request)).await {
-                Ok(response) => match self.accept(response, target, index, clock, to_content).await {
-                    Ok(answer) => return Ok(answer),
-                    Err(failure) => failure,
-                },
+            let sent_at = Instant::now();
+            let answered = guarded(async {
+                let response = to_content.bound(upstream.send(request)).await?;
+                self.accept(response, target, index, clock, to_content).await
+            });
+            let failure = match answered.await {
+                Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
             // A probe is one try: whether the upstream is back is what it finds out.
@@ -321,6 +326,7 @@ impl Call<'_> {
             let failed = Failed {
                 failure: &failure,
                 tries: *tries,
+                took: sent_at.elapsed(),
                 time_left: match target.budget {
                     Budget::Total(_) => over.map(left),
                     // A pause longer than a whole try may take would be a hang to the caller.
@@ -384,6 +390,13 @@ impl Call<'_> {
     }
 }
 
+/// What fails inside, a panic or no thread to be had, is a failure of its target: another one may be asked.
+async fn guarded<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let inside = |_panic| Err(Failure::connection("openpipe-native failed inside; please report it", None));
+    // A panic's message went to stderr, and what it broke is dropped.
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(inside)
+}
+
 /// A time and what it is the end of.
 #[derive(Clone, Copy)]
 struct Clock {
@@ -403,7 +416,7 @@ impl Clock {
 
     async fn bound<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         match self.until {
-            Some(until) => timeout_at(until, work).await.unwrap_or_else(|_elapsed| Err(self.failure())),
+            Some(until) => stopped::by(until, &mut None, work).await.unwrap_or_else(|| Err(self.failure())),
             None => work.await,
         }
     }

@@ -16,6 +16,7 @@ pub mod options;
 pub mod plan;
 pub mod policy;
 pub mod report;
+mod stopped;
 pub mod stream;
 pub mod text;
 pub mod upstream;

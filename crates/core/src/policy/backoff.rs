@@ -16,6 +16,9 @@ const LONGEST_ASKED_PAUSE: Duration = Duration::from_secs(60);
 /// A pause longer than this is not taken while another target waits.
 const LONGEST_PAUSE_WHILE_ANOTHER_WAITS: Duration = Duration::from_secs(5);
 
+/// A connection that took longer to fail is not tried again while another target waits.
+const LONGEST_CONNECT: Duration = Duration::from_secs(5);
+
 /// How a target may be retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
@@ -32,6 +35,8 @@ pub struct Failed<'a> {
     pub failure: &'a Failure,
     /// Tries made so far, 1 or more.
     pub tries: u32,
+    /// How long the last try took.
+    pub took: Duration,
     /// The time left for this target; `None` is no limit.
     pub time_left: Option<Duration>,
     /// The wall clock, for a `Retry-After` that names a date.
@@ -44,7 +49,7 @@ impl RetryPolicy {
     /// The pause before the next try, or `None` where there is to be none.
     #[must_use]
     pub fn pause(&self, failed: &Failed<'_>) -> Option<Duration> {
-        if failed.tries > self.max_retries || !self.is_retryable(failed.failure) {
+        if failed.tries > self.max_retries || !self.is_retryable(failed) {
             return None;
         }
         let asked = failed.failure.head.as_deref().and_then(|head| asked_pause(head, failed.now));
@@ -57,7 +62,8 @@ impl RetryPolicy {
         (!outlasts && !too_long).then_some(pause)
     }
 
-    fn is_retryable(&self, failure: &Failure) -> bool {
+    fn is_retryable(&self, failed: &Failed<'_>) -> bool {
+        let failure = failed.failure;
         // Money does not come back within seconds, whatever the response says.
         if matches!(failure.kind, Kind::Quota | Kind::Rejected) {
             return false;
@@ -71,6 +77,8 @@ impl RetryPolicy {
         }
         match failure.kind {
             Kind::Timeout => !self.another_waits,
+            // One that was not there for so long is no better the next time.
+            Kind::Connection if failure.head.is_none() && failed.took > LONGEST_CONNECT => !self.another_waits,
             Kind::Connection | Kind::RateLimit | Kind::ServerError => true,
             _ => false,
         }
@@ -114,11 +122,30 @@ mod tests {
     }
 
     fn pause(policy: RetryPolicy, failure: &Failure, tries: u32, time_left: Option<Duration>) -> Option<Duration> {
-        policy.pause(&Failed { failure, tries, time_left, now: SystemTime::UNIX_EPOCH, random: 0.0 })
+        policy.pause(&Failed {
+            failure,
+            tries,
+            took: Duration::ZERO,
+            time_left,
+            now: SystemTime::UNIX_EPOCH,
+            random: 0.0,
+        })
     }
 
     const LAST: RetryPolicy = RetryPolicy { max_retries: 2, another_waits: false };
     const FOLLOWED: RetryPolicy = RetryPolicy { max_retries: 2, another_waits: true };
+
+    #[test]
+    fn a_connection_that_was_slow_to_fail_is_left_to_the_next_target() {
+        let failure = Failure::connection("gone", None);
+        let after = |policy: RetryPolicy, took: Duration| {
+            let failed =
+                Failed { failure: &failure, tries: 1, took, time_left: None, now: SystemTime::UNIX_EPOCH, random: 0.0 };
+            policy.pause(&failed).is_some()
+        };
+        assert!(after(FOLLOWED, 4 * SECOND) && !after(FOLLOWED, 6 * SECOND));
+        assert!(after(LAST, 6 * SECOND));
+    }
 
     #[test]
     fn what_the_sdk_retries_is_retried() {

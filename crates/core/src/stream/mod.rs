@@ -8,7 +8,7 @@ pub mod sse;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::endpoint::{Endpoint, Life, Tracker, Verdict};
 use crate::failure::{Bound, Failure, Head, Kind, Surface};
@@ -16,6 +16,7 @@ use crate::in_place::{give_way, in_place};
 use crate::options::HoldUntil;
 use crate::policy::breaker::Permit;
 use crate::policy::health::InFlight;
+use crate::stopped::{self, Grace};
 use crate::stream::delta::Event;
 use crate::upstream::{EventSource, SseEvent};
 
@@ -55,6 +56,8 @@ pub struct EventStream {
     end: Option<Result<(), Failure>>,
     /// The last sign of life: an event with content.
     alive_at: Instant,
+    /// The process was stopped: what had arrived is read until then.
+    grace: Grace,
     /// When the reader last left; the time it takes for itself is no silence of the upstream.
     left_at: Option<Instant>,
     first_content_at: Option<Instant>,
@@ -84,6 +87,7 @@ impl EventStream {
             held_bytes: 0,
             end: None,
             alive_at: Instant::now(),
+            grace: None,
             left_at: None,
             first_content_at: None,
             permit: None,
@@ -194,11 +198,11 @@ impl EventStream {
             self.alive_at += now - left;
         }
         let batch = match self.deadline() {
-            Some(deadline) => match timeout_at(deadline, self.source.next()).await {
-                Ok(batch) => batch,
+            Some(deadline) => match stopped::by(deadline, &mut self.grace, self.source.next()).await {
+                Some(batch) => batch,
                 // Everything has come; some servers leave the connection open, without `[DONE]`.
-                Err(_elapsed) if self.tracker.is_complete() => return self.end_with(Ok(())),
-                Err(_elapsed) => return self.end_with(Err(self.silence())),
+                None if self.tracker.is_complete() => return self.end_with(Ok(())),
+                None => return self.end_with(Err(self.silence())),
             },
             None => self.source.next().await,
         };
