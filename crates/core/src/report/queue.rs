@@ -496,8 +496,8 @@ impl Shared {
                 Err(failure) => failure,
             };
             let (time_left, random) = (until.saturating_duration_since(Instant::now()), fastrand::f64());
-            let failed =
-                Failed { failure: &failure, tries, time_left: Some(time_left), now: SystemTime::now(), random };
+            let (now, took) = (SystemTime::now(), Duration::ZERO);
+            let failed = Failed { failure: &failure, tries, took, time_left: Some(time_left), now, random };
             // The endpoint may ask for a longer pause, not for a shorter one.
             let pause = policy.pause(&failed).map(|pause| pause.max(default_pause(tries, random)));
             let Some(pause) = pause.filter(|pause| *pause < time_left) else { break };
