@@ -303,7 +303,64 @@ export interface OpenPipeOptions extends OpenPipeCallOptions {
    * @default process.env["OPENPIPE_TRANSPORT"], else "native"
    */
   transport?: 'native' | 'fetch' | undefined;
+  /**
+   * Where reports go: a sink, several, or `false` for none. `"openpipe"` needs a key.
+   *
+   * @throws OpenAIError (the constructor) when OpenPipe is asked for without a key
+   * @default "openpipe" with a key, else none
+   */
+  reports?: ReportSink | ReportSink[] | false | undefined;
 }
+
+/** A report of one attempt, as `redact` and the channel `openpipe:report` get it. */
+export interface Report {
+  /** When the attempt began, in Unix milliseconds. */
+  requestedAt: number;
+  /** When it ended, in Unix milliseconds. */
+  receivedAt: number;
+  /** The body; for a file, as the target got it. */
+  reqPayload: any;
+  /** The completion (a stream's chunks merged), or the `error` of the answer. */
+  respPayload?: any;
+  /** The HTTP status. */
+  statusCode?: number;
+  /** What went wrong. */
+  errorMessage?: string;
+  /** The call's tags, `$sdk` and `$sdk.version`. */
+  tags: Record<string, unknown>;
+  /** Files and the channel: the upstream's name. */
+  upstream?: string;
+  /** Files and the channel: what the attempt came to. */
+  outcome?: string;
+  /** Files and the channel: an id that all attempts of a call have in common. */
+  callId?: string;
+  /** Files and the channel: the attempt's number, from 1. */
+  attempt?: number;
+  /** Files and the channel: the endpoint's name. */
+  endpoint?: string;
+}
+
+/** A place that reports go to. */
+export type ReportSink =
+  | 'openpipe'
+  | {
+      /** OpenPipe. */
+      openpipe: true;
+      /**
+       * Gets a copy of each report and returns the one to send, or `null` for none. If it throws or returns anything else,
+       * nothing is sent.
+       */
+      redact?: ((report: Report) => Report | null) | undefined;
+    }
+  | {
+      /** A file, one line of JSON for each attempt. Relative to the working directory; the folder must exist. */
+      file: string;
+      /**
+       * Gets a copy of each report and returns the one to write, or `null` for none. If it throws or returns anything else,
+       * nothing is written.
+       */
+      redact?: ((report: Report) => Report | null) | undefined;
+    };
 
 /** What happened at one target: its first try and its retries. */
 export interface Attempt {

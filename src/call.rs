@@ -1,19 +1,18 @@
 //! One call as a task: runs the core's engine and posts what comes of it.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use futures_util::FutureExt;
-use openpipe_core::endpoint::Merge;
+use openpipe_core::endpoint::{Endpoint, Merge};
 use openpipe_core::engine::{self, Attempt, Observer, Outcome, Trail};
 use openpipe_core::failure::{Failure, Head};
 use openpipe_core::in_place::{give_way, in_place};
 use openpipe_core::options::CallOptions;
-use openpipe_core::plan::route::UpstreamKind;
 use openpipe_core::plan::{self, Plan, PlanError, Target, Via};
-use openpipe_core::report::{self, Came, Report, ReportEndpoint, Reporter};
+use openpipe_core::report::{self, Came, Destination, Place, Report, Reporter, Sink};
 use openpipe_core::stream::EventStream;
 use openpipe_core::stream::delta::Event;
 use openpipe_core::text::body::RequestBody;
@@ -25,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::Shared;
 use crate::js_upstream::{AskedUpstream, Asks, JsUpstream};
-use crate::post::{Form, fits, json};
+use crate::post::{Form, Post, REPORTS, fits, json};
 use crate::runtime;
 
 /// How much of a stream may wait in JavaScript for its reader.
@@ -209,13 +208,19 @@ impl Task {
 
     /// Where this call is reported to; `None` where it is not to be.
     fn reports<'a>(&'a self, plan: &Plan, body: &'a RequestBody) -> Option<Reports<'a>> {
-        let endpoint = self.shared.report.clone().filter(|_| plan.log_request)?;
+        let sinks = self.shared.sinks.as_slice();
+        let is_watched = self.shared.post.are_reports_watched();
+        if !plan.log_request || (sinks.is_empty() && !is_watched) {
+            return None;
+        }
         let tags = plan::tags_with_sdk(Some(&plan.tags));
         let reporter = &self.shared.reporter;
         let scope = reporter.scope(self.call);
         // Set once: a handle has one call.
         let _ = self.handle.cancel.reporter.set((reporter.clone(), self.call));
-        Some(Reports { call: self.call, endpoint, reporter, body, tags, _scope: scope })
+        let call_id = report::new_call_id();
+        let (call, endpoint, post, number) = (self.call, plan.endpoint, self.shared.post.as_ref(), AtomicU32::new(1));
+        Some(Reports { call, endpoint, sinks, is_watched, post, reporter, body, tags, call_id, number, _scope: scope })
     }
 
     async fn plan(&self, body: String, options: Option<String>) -> Result<(Plan, RequestBody), PlanError> {
@@ -243,7 +248,7 @@ impl Task {
         let is_clients = stream.ticket().is_some();
         let target = plan.targets.get(trail.last);
         let mut record = StreamRecord { trail, merge: None, reports: None };
-        if let Some((target, reports)) = target.zip(reports).filter(|(target, _)| reported(target)) {
+        if let Some((target, reports)) = target.zip(reports).filter(|(target, reports)| reports.are_of(target)) {
             record.merge = Some(plan.endpoint.merge());
             record.reports = Some((reports, target));
         }
@@ -354,28 +359,53 @@ struct To<'a> {
     model: &'a str,
 }
 
-/// Whether a target's calls are to be reported: OpenPipe logs its own.
-fn reported(target: &Target) -> bool {
-    target.kind != UpstreamKind::OpenPipe
-}
-
 /// Reports what a call comes to.
 struct Reports<'a> {
     call: u32,
-    endpoint: Arc<ReportEndpoint>,
+    endpoint: Endpoint,
+    sinks: &'a [Sink],
+    /// Somebody in JavaScript wants to see each report.
+    is_watched: bool,
+    post: &'a Post,
     reporter: &'a Reporter,
     body: &'a RequestBody,
     tags: String,
+    /// The call's own id, in what is written to files.
+    call_id: String,
+    /// The number of the attempt at hand, from 1.
+    number: AtomicU32,
     /// As long as it is there, more reports of this call may come.
     _scope: report::Scope,
 }
 
 impl Reports<'_> {
+    /// Whether anybody gets reports of a target.
+    fn are_of(&self, target: &Target) -> bool {
+        self.is_watched || self.sinks.iter().any(|sink| sink.takes(target.kind, self.endpoint))
+    }
+
     fn report(&self, target: &Target, attempt: &Attempt, came: &Came<'_>) {
-        let request = target.reported_body(self.body);
-        let body = report::body(attempt, &request, came, engine::unix_ms(), &self.tags);
-        let endpoint = Arc::clone(&self.endpoint);
-        self.reporter.queue(Report { endpoint, body, call: self.call, queued_at: tokio::time::Instant::now() });
+        let received_at = engine::unix_ms();
+        let line = || {
+            let (attempt_number, endpoint) = (self.number.load(Ordering::Relaxed), self.endpoint.name());
+            let place = Place { call_id: &self.call_id, attempt: attempt_number, endpoint };
+            report::line(attempt, &target.body(self.body), came, received_at, &self.tags, &place)
+        };
+        let mut written = None;
+        for sink in self.sinks.iter().filter(|sink| sink.takes(target.kind, self.endpoint)) {
+            let body = match &sink.to {
+                Destination::Endpoint(_) => {
+                    report::body(attempt, &target.reported_body(self.body), came, received_at, &self.tags)
+                }
+                Destination::File(_) => written.get_or_insert_with(line).clone(),
+            };
+            let (to, redact, queued_at) = (sink.to.clone(), sink.redact, tokio::time::Instant::now());
+            self.reporter.queue(Report { to, redact, body, call: self.call, queued_at });
+        }
+        if self.is_watched {
+            let text = openpipe_core::text::json::text(written.unwrap_or_else(line).to_vec());
+            self.post.send(REPORTS, "report", &[], [text]);
+        }
     }
 }
 
@@ -434,6 +464,9 @@ impl Observer for Watcher<'_> {
             progress.model.clone_from(&to.model);
             progress.attempts.push(from.clone());
         }
+        if let Some(reports) = self.reports {
+            reports.number.fetch_add(1, Ordering::Relaxed);
+        }
         let moved = Moved { from, to: To { upstream: &to.upstream, model: &to.model } };
         self.task.shared.post.send(self.task.call, "fallback", &[&json(&moved)], []);
     }
@@ -442,7 +475,7 @@ impl Observer for Watcher<'_> {
         if let (Err(failure), Some(progress)) = (result, &mut *self.task.progress()) {
             progress.failures.push(failure.clone());
         }
-        let Some(reports) = self.reports.filter(|_| reported(target)) else { return };
+        let Some(reports) = self.reports.filter(|reports| reports.are_of(target)) else { return };
         let came = match result {
             Ok(completion) => Came::Completion(&completion.text),
             Err(failure) => Came::Failure(failure, None),

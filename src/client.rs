@@ -6,7 +6,7 @@ use napi::{Error, Result, Status};
 use napi_derive::napi;
 use openpipe_core::options::ClientConfig;
 use openpipe_core::policy::health::Health;
-use openpipe_core::report::{Group, ReportEndpoint, Reporter};
+use openpipe_core::report::{Group, Reporter, Sink};
 use openpipe_core::upstream::http::HttpPool;
 use tokio::runtime::Handle;
 
@@ -21,8 +21,8 @@ pub(crate) struct Shared {
     pub(crate) pool: Arc<HttpPool>,
     pub(crate) post: Arc<Post>,
     pub(crate) reporter: Reporter,
-    /// Where reports go; `None` without a key.
-    pub(crate) report: Option<Arc<ReportEndpoint>>,
+    /// Where reports go.
+    pub(crate) sinks: Vec<Sink>,
     pub(crate) family: Arc<Family>,
     handle: Handle,
 }
@@ -79,11 +79,10 @@ impl OpenAi {
     #[napi(constructor, catch_unwind)]
     pub fn new(mailbox: &Mailbox, family: &ClientFamily, config: String) -> Result<Self> {
         let config = ClientConfig::from_json(&config).map_err(|message| Error::new(Status::InvalidArg, message))?;
-        let report = config.report.clone();
-        let report = report.map(|to| Arc::new(ReportEndpoint::new(to.url, to.headers, to.through_host)));
+        let sinks = Sink::of(&config);
         let shared = Shared {
             config,
-            report,
+            sinks,
             pool: mailbox.pool(),
             post: Arc::clone(mailbox.post()),
             reporter: mailbox.reporter().of(&family.inner.reports),

@@ -97,6 +97,8 @@ pub(crate) enum Answer {
     Response { status: u16, headers: HeaderList },
     /// The headers that go to the client's own upstream.
     Headers(HeaderList),
+    /// What a function that redacts reports made of one, as JSON text; `null` where nothing is to be sent.
+    Redacted(Option<String>),
     /// It threw or rejected.
     Error(ClientError),
 }
@@ -125,7 +127,11 @@ impl Upstream for JsUpstream {
                 }
                 Answer::Stream { .. } => Err(invalid("the client returned a stream where a completion was asked for")),
                 Answer::Error(error) => Err(error.classify()),
-                Answer::Chunk(_) | Answer::Done(_) | Answer::Response { .. } | Answer::Headers(_) => Err(out_of_turn()),
+                Answer::Chunk(_)
+                | Answer::Done(_)
+                | Answer::Response { .. }
+                | Answer::Headers(_)
+                | Answer::Redacted(_) => Err(out_of_turn()),
             }
         })
     }
@@ -246,9 +252,11 @@ impl EventSource for JsEvents {
                     let kind = if failure.named_status.is_some() { failure.kind } else { Kind::Stream };
                     Err(Failure { kind, ..failure })
                 }
-                Answer::Completion { .. } | Answer::Stream { .. } | Answer::Response { .. } | Answer::Headers(_) => {
-                    Err(out_of_turn())
-                }
+                Answer::Completion { .. }
+                | Answer::Stream { .. }
+                | Answer::Response { .. }
+                | Answer::Headers(_)
+                | Answer::Redacted(_) => Err(out_of_turn()),
             }
         })
     }

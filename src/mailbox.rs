@@ -33,6 +33,8 @@
 //! | `flushed` | flush, counts | |
 //! | `warning` | message | |
 //! | `deliver` | ask, `{ url, headers }` | body |
+//! | `redact` | ask, the function's number | the report |
+//! | `report` | | the report |
 //! | `response` | request, head or `null`, failure or `null` | body |
 
 use std::sync::{Arc, PoisonError, Weak};
@@ -119,6 +121,12 @@ impl Mailbox {
             // Ends with the telling, after the call and five more seconds at the latest.
             drop(handle.spawn(self.reporter.watch(call)));
         }
+    }
+
+    /// Whether each report of a call that starts from now on comes as a `report`, for the diagnostics channel.
+    #[napi]
+    pub fn publish_reports(&self, on: bool) {
+        self.post.watch_reports(on);
     }
 
     /// The number of reports that are queued or on their way.

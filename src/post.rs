@@ -68,6 +68,8 @@ pub(crate) struct Post {
     /// JavaScript has taken events.
     room: Notify,
     next_call: AtomicU32,
+    /// Somebody in JavaScript wants to see each report.
+    are_reports_watched: AtomicBool,
 }
 
 #[derive(Default)]
@@ -109,6 +111,15 @@ impl Post {
         let mut state = self.lock();
         state.wake = Some(wake);
         state.calls.insert(REPORTS, handle);
+    }
+
+    /// Whether somebody in JavaScript wants to see each report.
+    pub(crate) fn are_reports_watched(&self) -> bool {
+        self.are_reports_watched.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn watch_reports(&self, watched: bool) {
+        self.are_reports_watched.store(watched, Ordering::Relaxed);
     }
 
     /// Enters a call and gives it its number.

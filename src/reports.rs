@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use openpipe_core::failure::{Failure, Head};
 use openpipe_core::options::{MAX_RESPONSE_BYTES, parse_url};
-use openpipe_core::report::{Delivery, Limits, Listener, Reporter};
+use openpipe_core::report::{Delivery, Limits, Listener, Redacted, Reporter};
 use openpipe_core::text::headers::{self, HeaderList, Pairs};
 use openpipe_core::upstream::BoxFuture;
 use openpipe_core::upstream::http::HttpPool;
@@ -48,6 +48,22 @@ struct Deliverer {
 }
 
 impl Delivery for Deliverer {
+    fn redact(&self, function: u32, report: Bytes) -> BoxFuture<'_, Redacted> {
+        Box::pin(async move {
+            let Some(post) = self.post.upgrade() else { return Redacted::Failed };
+            let mut conversation = Conversation::new(REPORTS, &self.handle, &post);
+            drop(post);
+            let report = openpipe_core::text::json::text(report.to_vec());
+            let answer = conversation.ask("redact", &[&function.to_string()], Some(report)).await;
+            conversation.over = true;
+            match answer {
+                Ok(Answer::Redacted(Some(report))) => Redacted::Send(Bytes::from(report)),
+                Ok(Answer::Redacted(None)) => Redacted::Withheld,
+                _ => Redacted::Failed,
+            }
+        })
+    }
+
     fn deliver<'a>(
         &'a self,
         url: &'a Url,

@@ -23,6 +23,7 @@ const RESULTS = [
   'OpenPipeError',
   'OpenPipeErrorInfo',
   'OpenPipeResult',
+  'Report',
   'UpstreamState',
 ];
 

@@ -50,6 +50,8 @@ export type Ours = [
   OpenAI.OpenPipeStream,
   OpenAI.TagValue,
   OpenAI.UpstreamKind,
+  OpenAI.Report,
+  OpenAI.ReportSink,
   OpenAI.UpstreamState,
 ];
 

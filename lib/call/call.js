@@ -6,6 +6,7 @@ const diagnostics = require('node:diagnostics_channel');
 
 const { offAbort, onAbort } = require('./abort.js');
 const native = require('../native/native.js');
+const sinks = require('../reports/sinks.js');
 const {
   CompletionAnswer,
   ForeignAnswer,
@@ -66,6 +67,7 @@ class Call {
    */
   start(completions, body, options) {
     const { signal } = this.setup;
+    sinks.prepare();
     this.id = completions.create(body, options);
     native.register(this.id, this);
     native.holdProcess();

@@ -7,6 +7,7 @@ const { offAbort, onAbort } = require('../call/abort.js');
 const { openpipeOf } = require('../call/answer.js');
 const observers = require('../call/observers.js');
 const native = require('../native/native.js');
+const sinks = require('../reports/sinks.js');
 const { bodyErrorOf, errorEvent, errorsOf, failedResponse, hasErrorResponse, rejectionOf } = require('./failures.js');
 const { BodySeat, EventSource, bodyOf, forgetDropped, whenDropped } = require('./response-body.js');
 const { responseOf } = require('./response.js');
@@ -51,6 +52,7 @@ class FetchCall {
    * @param {string} body @param {string} options
    */
   start(side, body, options) {
+    sinks.prepare();
     this.id = side.create(body, options);
     native.register(this.id, this);
     native.holdProcess();

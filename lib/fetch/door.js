@@ -5,6 +5,7 @@ const native = require('../native/native.js');
 const { readEnv } = require('../native/environment.js');
 const { OPENPIPE_URL } = require('../openpipe-client/openpipe-client.js');
 const reports = require('../reports/reports.js');
+const { forCore } = require('../reports/sinks.js');
 const { milliseconds } = require('../sdk/arguments.js');
 const { warn } = require('../sdk/warnings.js');
 const { Repeats } = require('./repeats.js');
@@ -37,6 +38,10 @@ class Door {
     this.isClosed = false;
     this.apiKey = this.options.apiKey ?? readEnv('OPENPIPE_API_KEY');
     this.baseUrl = (this.options.baseUrl ?? readEnv('OPENPIPE_BASE_URL') ?? OPENPIPE_URL).replace(/\/+$/, '');
+    if (this.options.reports?.some(({ file }) => file === undefined) && !this.apiKey) {
+      throw new TypeError(`${MISSING_OPENPIPE_KEY}: \`reports\` asks for OpenPipe`);
+    }
+    this.sinks = forCore(this.logging, this.options.reports);
     reports.start(this.logging);
   }
 
@@ -54,6 +59,7 @@ class Door {
         openai: { baseUrl: 'http://request.invalid', headers: [] },
         openpipeUrl: baseUrl,
         reportUrl: apiKey ? `${baseUrl}/report` : undefined,
+        reports: this.sinks,
         openpipeKey: apiKey,
         openpipeMissingKey: apiKey ? undefined : MISSING_OPENPIPE_KEY,
         timeout: options.timeout,

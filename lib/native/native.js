@@ -19,7 +19,7 @@ const binding = loadBinding();
  */
 
 /** How many texts a message brings along, by its name (src/mailbox.rs). @type {Record<string, number>} */
-const TEXTS = { completion: 2, stream: 1, wire: 1, ask: 1, deliver: 1, response: 1 };
+const TEXTS = { completion: 2, stream: 1, wire: 1, ask: 1, deliver: 1, redact: 1, report: 1, response: 1 };
 
 /** The number under which everything about reports comes, and what is of no call (src/mailbox.rs). */
 const REPORTS = 0xffff_ffff;
@@ -133,6 +133,11 @@ function watchReports(call, settled) {
   openMailbox().watchReports(call);
 }
 
+/** Whether the reports of calls that start from now on come as messages `report`. @param {boolean} on */
+function publishReports(on) {
+  openMailbox().publishReports(on);
+}
+
 /** The number of reports that are not settled yet. */
 function pendingReports() {
   return mailbox?.pendingReports() ?? 0;
@@ -190,6 +195,7 @@ module.exports = {
   REPORTS,
   watchReports,
   pendingReports,
+  publishReports,
   flush,
   request,
   holdProcess,

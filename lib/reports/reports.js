@@ -9,6 +9,7 @@ const now = performance.now.bind(performance);
 
 const native = require('../native/native.js');
 const { warn } = require('../sdk/warnings.js');
+const sinks = require('./sinks.js');
 
 /** A process that has nothing else to do stays alive for its reports so long, in milliseconds. */
 const PATIENCE = 5000;
@@ -58,6 +59,12 @@ const receiver = {
         break;
       case 'deliver':
         deliver(message[2], message[3], text);
+        break;
+      case 'redact':
+        sinks.answer(message[2], message[3], text);
+        break;
+      case 'report':
+        sinks.publish(text);
         break;
       case 'drop':
         take(deliveries, message[2])?.abort();

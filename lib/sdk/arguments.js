@@ -5,6 +5,9 @@
  * what it takes. An unknown member fails no call: it is warned of.
  */
 
+const { statSync } = require('node:fs');
+const { dirname, resolve } = require('node:path');
+
 const { identityOf } = require('../host-client/host-client.js');
 const { configOf } = require('../openpipe-client/openpipe-client.js');
 
@@ -286,7 +289,45 @@ const CALL_MEMBERS = [
   'fallback', 'tags', 'logRequest', 'cache', 'criteria', 'firstTokenTimeout', 'idleTimeout', 'deadline', 'holdUntil',
   'maxResponseBytes', 'breaker', 'onFallback',
 ]; // prettier-ignore
-const CLIENT_MEMBERS = ['apiKey', 'baseUrl', 'fallbackClient', 'transport', ...CALL_MEMBERS];
+const CLIENT_MEMBERS = ['apiKey', 'baseUrl', 'fallbackClient', 'transport', 'reports', ...CALL_MEMBERS];
+
+const SINK_MEMBERS = ['openpipe', 'file', 'redact'];
+
+/**
+ * Where reports go; `undefined` where nothing was said.
+ * @param {unknown} value @param {Reading} reading
+ */
+function sinks(value, reading) {
+  if (value === undefined || value === null) return undefined;
+  if (value === false) return [];
+  if (Array.isArray(value)) return value.map((item, index) => sink(`openpipe.reports[${index}]`, item, reading));
+  return [sink('openpipe.reports', value, reading)];
+}
+
+/**
+ * @param {string} option @param {any} value @param {Reading} reading
+ * @returns {{ file?: string, redact?: (report: any) => unknown }}
+ */
+function sink(option, value, reading) {
+  if (value === 'openpipe') return {};
+  if (!isObject(value)) refuse(option, '"openpipe", { openpipe: true }, { file } or false', value);
+  warnOfUnknown(option, value, SINK_MEMBERS, reading);
+  const { openpipe, file, redact } = value;
+  if (redact !== undefined && redact !== null && typeof redact !== 'function')
+    refuse(`${option}.redact`, 'a function', redact);
+  if ((openpipe === true) === (file !== undefined && file !== null))
+    throw new TypeError(`\`${option}\` must have either \`openpipe: true\` or a \`file\``);
+  return { file: openpipe === true ? undefined : reportFile(`${option}.file`, file), redact: redact ?? undefined };
+}
+
+/** The absolute path of a file, whose folder must exist. @param {string} option @param {unknown} value */
+function reportFile(option, value) {
+  const path = resolve(text(option, value) ?? refuse(option, 'a path', value));
+  if (path.includes('\0')) refuse(option, 'a path', value);
+  if (!statSync(dirname(path), { throwIfNoEntry: false })?.isDirectory())
+    throw new TypeError(`\`${option}\` must be in a folder that exists`);
+  return path;
+}
 
 /**
  * The members of `openpipe` that a call and the constructor have in common.
@@ -376,6 +417,7 @@ function readClientOptions(value, reading) {
     apiKey: apiKey?.trim() || undefined,
     baseUrl: text('openpipe.baseUrl', given.baseUrl ?? given.baseURL),
     fallbackClient,
+    reports: sinks(given.reports, reading),
     transport: oneOf('openpipe.transport', given.transport, ['native', 'fetch']),
     defaults: callMembers(given, reading),
     onFallback: callback(given.onFallback),

@@ -8,6 +8,7 @@ const { identityOf } = require('../host-client/host-client.js');
 const native = require('../native/native.js');
 const { OPENPIPE_URL } = require('../openpipe-client/openpipe-client.js');
 const reports = require('../reports/reports.js');
+const { forCore } = require('../reports/sinks.js');
 const { unwrapperOf } = require('../call/answer.js');
 const { isHeaderRefusal } = require('../call/errors.js');
 const { milliseconds, readHeaders, retries } = require('./arguments.js');
@@ -89,6 +90,10 @@ class State {
     this.closed = false;
     /** What the SDK's promises of this client's calls are unwrapped by. */
     this.thenUnwrap = unwrapperOf(sdk, client);
+    if (options.reports?.some(({ file }) => file === undefined) && !this.apiKey) {
+      throw new sdk.OpenAIError(`${MISSING_OPENPIPE_KEY}: \`openpipe.reports\` asks for OpenPipe`);
+    }
+    this.sinks = forCore(client, options.reports);
     reports.start(client);
     if (!this.apiKey) {
       warnOnce(client, 'there is no OpenPipe key (OPENPIPE_API_KEY or `openpipe.apiKey`): nothing will be logged');
@@ -207,6 +212,7 @@ class State {
         openai,
         openpipeUrl: this.baseUrl,
         reportUrl: apiKey ? `${this.baseUrl}/report` : undefined,
+        reports: this.sinks,
         openpipeKey: apiKey,
         openpipeMissingKey: apiKey ? undefined : isRefused ? `\`openpipe.baseUrl\` ${PASSWORD}` : MISSING_OPENPIPE_KEY,
         openpipeClient: this.transport === 'fetch' ? SDK_OPENPIPE : undefined,
@@ -297,7 +303,8 @@ class State {
     }
     const foreign = /** @type {any} */ (calls[number]);
     // One of our own is asked not to log what this one logs (contract.md, section 7), where this one has a key to do so.
-    const ours = this.apiKey !== undefined && isOurs(foreign);
+    const reports = this.sinks ? this.sinks.length > 0 : this.apiKey !== undefined;
+    const ours = reports && isOurs(foreign);
     return (body, options) => {
       const resource = endpoint.name === 'chat' ? foreign.chat.completions : foreign[endpoint.name];
       return resource.create(ours ? { ...body, openpipe: { logRequest: false } } : body, options);

@@ -15,7 +15,7 @@ use std::time::Duration;
 use flate2::read::GzDecoder;
 use openpipe_core::engine::Attempt;
 use openpipe_core::failure::{Failure, Head};
-use openpipe_core::report::{self, Came, Counts, Group, Limits, Report, ReportEndpoint, Reporter};
+use openpipe_core::report::{self, Came, Counts, Destination, Group, Limits, Report, ReportEndpoint, Reporter};
 use reporting::{HOUR, Reply, Stage, Try, answers, endpoint, ms, refused, takes};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
@@ -505,7 +505,8 @@ async fn a_flush_is_of_its_own_group() {
     let (mine, theirs) = (Arc::new(Group::default()), Arc::new(Group::default()));
     let dead = endpoint("http://dead.test/report");
     let report = |endpoint: &Arc<ReportEndpoint>| Report {
-        endpoint: Arc::clone(endpoint),
+        to: Destination::Endpoint(Arc::clone(endpoint)),
+        redact: None,
         body: "r".into(),
         call: 1,
         queued_at: Instant::now(),
@@ -574,7 +575,13 @@ async fn a_flush_also_waits_for_what_is_queued_meanwhile() {
     let (reporter, endpoint) = (stage.reporter.clone(), Arc::clone(&stage.endpoint));
     stage.spawn(async move {
         sleep(ms(400)).await;
-        reporter.queue(Report { endpoint, body: "two".into(), call: 2, queued_at: Instant::now() });
+        reporter.queue(Report {
+            to: Destination::Endpoint(endpoint),
+            redact: None,
+            body: "two".into(),
+            call: 2,
+            queued_at: Instant::now(),
+        });
     });
     assert_eq!(flushed(&stage.reporter).await.delivered, 2);
     about(stage.now(), 900);
@@ -590,7 +597,13 @@ async fn a_flush_waits_for_the_report_of_a_call_that_is_being_left() {
     let (reporter, endpoint) = (stage.reporter.clone(), Arc::clone(&stage.endpoint));
     stage.spawn(async move {
         sleep(ms(50)).await;
-        reporter.queue(Report { endpoint, body: "left".into(), call: 1, queued_at: Instant::now() });
+        reporter.queue(Report {
+            to: Destination::Endpoint(endpoint),
+            redact: None,
+            body: "left".into(),
+            call: 1,
+            queued_at: Instant::now(),
+        });
         drop(scope);
     });
     assert_eq!(flushed(&stage.reporter).await, counts(1, 0, 0, 0));
@@ -791,7 +804,13 @@ struct Streamed {
 impl Drop for Streamed {
     fn drop(&mut self) {
         let endpoint = Arc::clone(&self.endpoint);
-        self.reporter.queue(Report { endpoint, body: "so far".into(), call: 7, queued_at: Instant::now() });
+        self.reporter.queue(Report {
+            to: Destination::Endpoint(endpoint),
+            redact: None,
+            body: "so far".into(),
+            call: 7,
+            queued_at: Instant::now(),
+        });
     }
 }
 

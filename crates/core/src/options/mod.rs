@@ -297,6 +297,15 @@ impl<'de> Deserialize<'de> for RequestUpstream {
     }
 }
 
+/// One sink of `openpipe.reports`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct SinkOption {
+    /// The absolute path of a file; OpenPipe where there is none.
+    pub file: Option<String>,
+    /// The number of the host's function that redacts reports.
+    pub redact: Option<u32>,
+}
+
 /// Where reports go.
 #[derive(Debug, Clone)]
 pub struct ReportTarget {
@@ -336,6 +345,8 @@ pub struct ClientConfig {
     pub openpipe: UpstreamConfig,
     /// Where reports go; `None` without a key.
     pub report: Option<ReportTarget>,
+    /// The sinks of reports that the caller named; not given, `report` alone.
+    pub sinks: Option<Vec<SinkOption>>,
     /// The number of the constructor's `fallbackClient`.
     pub fallback_client: Option<u32>,
     /// Who that client is.
@@ -370,6 +381,7 @@ struct WireConfig {
     openai: WireUpstream,
     openpipe_url: String,
     report_url: Option<String>,
+    reports: Option<Vec<SinkOption>>,
     openpipe_key: Option<String>,
     openpipe_missing_key: Option<String>,
     openpipe_client: Option<u32>,
@@ -423,6 +435,7 @@ impl ClientConfig {
             openai,
             openpipe,
             report,
+            sinks: wire.reports,
             fallback_client: wire.fallback_client,
             fallback_client_identity: wire.fallback_client_identity,
             timeout: wire.timeout,

@@ -21,6 +21,53 @@ pub enum Came<'a> {
     Left(Option<&'a str>),
 }
 
+/// Which attempt of which call a line of a file is of.
+#[derive(Debug)]
+pub struct Place<'a> {
+    /// The call's own id, the same for all of its attempts.
+    pub call_id: &'a str,
+    /// The attempt's number, from 1.
+    pub attempt: u32,
+    /// The endpoint's name.
+    pub endpoint: &'a str,
+}
+
+/// An id for a call that no other call of any process has.
+#[must_use]
+pub fn new_call_id() -> String {
+    format!("{:032x}", fastrand::u128(..))
+}
+
+/// A line of a file, with its end: what is reported, and which attempt it is of.
+#[must_use]
+pub fn line(
+    attempt: &Attempt,
+    request: &[u8],
+    came: &Came<'_>,
+    received_at: u64,
+    tags: &str,
+    place: &Place<'_>,
+) -> Bytes {
+    let outcome = match came {
+        Came::Completion(_) | Came::Cut(_) => "ok",
+        Came::Failure(failure, _) => failure.kind.name(),
+        Came::Left(_) => "aborted",
+    };
+    let mut line = Vec::from(body(attempt, request, came, received_at, tags));
+    line.pop();
+    let more = format!(
+        ",\"upstream\":{},\"outcome\":\"{outcome}\",\"callId\":\"{}\",\"attempt\":{},\"endpoint\":\"{}\"}}\n",
+        json::string(&attempt.upstream),
+        place.call_id,
+        place.attempt,
+        place.endpoint
+    );
+    // Between the tokens of JSON a line break is white space; within them there is none.
+    line.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+    line.extend_from_slice(more.as_bytes());
+    Bytes::from(line)
+}
+
 /// The body of `POST /report` for one target.
 #[must_use]
 pub fn body(attempt: &Attempt, request: &[u8], came: &Came<'_>, received_at: u64, tags: &str) -> Bytes {

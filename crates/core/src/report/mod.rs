@@ -2,8 +2,12 @@
 
 mod body;
 mod encoding;
+mod file;
 mod queue;
+mod sinks;
 
-pub use body::{Came, body};
+pub use body::{Came, Place, body, line, new_call_id};
 pub use encoding::ReportEndpoint;
-pub use queue::{Counts, Delivery, Group, Limits, Listener, Report, Reporter, Scope};
+pub use file::ReportFile;
+pub use queue::{Counts, Delivery, Group, Limits, Listener, Redacted, Report, Reporter, Scope};
+pub use sinks::{Destination, Sink};

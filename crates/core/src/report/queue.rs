@@ -19,9 +19,11 @@ use http::HeaderMap;
 use reqwest::Url;
 use serde::Serialize;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::encoding::{ReportEndpoint, encoded};
+use super::file::ReportFile;
+use super::sinks::Destination;
 use crate::failure::{Failure, Head};
 use crate::policy::backoff::{Failed, RetryPolicy, default_pause};
 use crate::upstream::BoxFuture;
@@ -69,7 +71,9 @@ impl Default for Limits {
 #[derive(Debug, Clone)]
 pub struct Report {
     /// Where it goes.
-    pub endpoint: Arc<ReportEndpoint>,
+    pub to: Destination,
+    /// The number of the host's function that gets a copy first, and says what is sent.
+    pub redact: Option<u32>,
     /// What it says, as JSON.
     pub body: Bytes,
     /// The call that it is of.
@@ -78,8 +82,25 @@ pub struct Report {
     pub queued_at: Instant,
 }
 
+/// What the caller's function made of a report.
+#[derive(Debug)]
+pub enum Redacted {
+    /// This is sent.
+    Send(Bytes),
+    /// Nothing is sent, as the function said.
+    Withheld,
+    /// Nothing is sent, because the function failed.
+    Failed,
+}
+
 /// Sends a report once.
 pub trait Delivery: Send + Sync {
+    /// Has the host's function of this number redact a copy of a report.
+    fn redact(&self, function: u32, report: Bytes) -> BoxFuture<'_, Redacted> {
+        let _ = (function, report);
+        Box::pin(async { Redacted::Failed })
+    }
+
     /// The head of the response, whatever its status.
     fn deliver<'a>(
         &'a self,
@@ -185,9 +206,9 @@ struct Queued {
     group: Arc<Group>,
 }
 
-/// The reports to one endpoint.
+/// The reports to one destination.
 struct Lane {
-    endpoint: Arc<ReportEndpoint>,
+    to: Destination,
     queue: VecDeque<Queued>,
     bytes: usize,
     under_way: usize,
@@ -274,7 +295,7 @@ impl Reporter {
         if queued.report.body.len() > queue_bytes {
             drop(state);
             // It would push out every other one and still not fit.
-            return self.shared.settle(&queued, Err("it is larger than the queue"));
+            return self.shared.settle(&queued, Outcome::Dropped(Some("it is larger than the queue")));
         }
         let gap_at = queued.report.queued_at + gap;
         if state.last_gap_at.replace(gap_at).is_some_and(|last| queued.report.queued_at < last) {
@@ -288,7 +309,7 @@ impl Reporter {
         }
         drop(state);
         for queued in pushed_out {
-            self.shared.settle(&queued, Err("the queue is full"));
+            self.shared.settle(&queued, Outcome::Dropped(Some("the queue is full")));
         }
         self.shared.work.notify_one();
     }
@@ -406,6 +427,16 @@ impl Drop for Scope {
     }
 }
 
+/// What became of a report.
+#[derive(Clone, Copy)]
+enum Outcome {
+    Delivered,
+    /// It was given up, for this reason where nobody has said it yet.
+    Dropped(Option<&'static str>),
+    /// The caller's function said that nothing is to be sent.
+    Withheld,
+}
+
 /// What to do about the queue.
 enum Next {
     /// Deliver this one.
@@ -464,19 +495,53 @@ impl Shared {
     }
 
     async fn deliver(&self, queued: Queued, delivery: &dyn Delivery) {
-        let outcome = self.tries(&queued.report, delivery).await;
-        if let Some(lane) = self.lock().lane(&queued.report.endpoint) {
+        let outcome = self.outcome(&queued.report, delivery).await;
+        if let Some(lane) = self.lock().lane(&queued.report.to) {
             lane.under_way -= 1;
         }
         self.settle(&queued, outcome);
     }
 
-    async fn tries(&self, report: &Report, delivery: &dyn Delivery) -> Result<(), &'static str> {
-        let endpoint = &report.endpoint;
+    async fn outcome(&self, report: &Report, delivery: &dyn Delivery) -> Outcome {
+        let body = match report.redact {
+            None => report.body.clone(),
+            Some(function) => match delivery.redact(function, report.body.clone()).await {
+                Redacted::Send(body) => body,
+                Redacted::Withheld => return Outcome::Withheld,
+                // The host has said why.
+                Redacted::Failed => return Outcome::Dropped(None),
+            },
+        };
+        let sent = match &report.to {
+            Destination::Endpoint(endpoint) => self.post(endpoint, &body, delivery).await,
+            Destination::File(file) => self.append(file, terminated(body)).await,
+        };
+        sent.map_or_else(|why| Outcome::Dropped(Some(why)), |()| Outcome::Delivered)
+    }
+
+    /// Appends to a file. A write that fails is tried again like a request.
+    async fn append(&self, file: &ReportFile, line: Bytes) -> Result<(), &'static str> {
+        let until = Instant::now() + self.limits.retry_time;
+        for tries in 1_u32.. {
+            let Ok(written) = timeout_at(until, file.append(line.clone())).await else { break };
+            if written.is_ok() {
+                return Ok(());
+            }
+            let pause = default_pause(tries, fastrand::f64());
+            if Instant::now() + pause >= until {
+                break;
+            }
+            self.lock().counts.retried += 1;
+            sleep(pause).await;
+        }
+        Err("the file cannot be written")
+    }
+
+    async fn post(&self, endpoint: &ReportEndpoint, body: &Bytes, delivery: &dyn Delivery) -> Result<(), &'static str> {
         let until = Instant::now() + self.limits.retry_time;
         let policy = RetryPolicy { max_retries: u32::MAX, another_waits: false };
         for tries in 1_u32.. {
-            let (headers, body) = encoded(endpoint, &report.body).await;
+            let (headers, body) = encoded(endpoint, body).await;
             let sent = delivery.deliver(&endpoint.url, headers, body, endpoint.through_fetch);
             let head = match timeout(self.limits.try_time, sent).await {
                 Ok(Ok(head)) => Ok(head),
@@ -508,27 +573,29 @@ impl Shared {
     }
 
     /// A report is delivered or given up.
-    fn settle(&self, queued: &Queued, outcome: Result<(), &'static str>) {
+    fn settle(&self, queued: &Queued, outcome: Outcome) {
         let warning = {
             let mut state = self.lock();
             state.counts.pending -= 1;
             match outcome {
-                Ok(()) => {
+                Outcome::Delivered => {
                     state.counts.delivered += 1;
                     None
                 }
-                Err(why) => {
+                Outcome::Dropped(why) => {
                     state.counts.dropped += 1;
-                    state.warning(why)
+                    why.and_then(|why| state.warning(why))
                 }
+                Outcome::Withheld => None,
             }
         };
         if let Some(warning) = warning {
             self.listener.warning(&warning);
         }
         queued.group.settle(|counts| match outcome {
-            Ok(()) => counts.delivered += 1,
-            Err(_) => counts.dropped += 1,
+            Outcome::Delivered => counts.delivered += 1,
+            Outcome::Dropped(_) => counts.dropped += 1,
+            Outcome::Withheld => {}
         });
         self.release(queued.report.call);
         self.tell_idle();
@@ -562,20 +629,20 @@ impl Shared {
 }
 
 impl State {
-    fn lane(&mut self, endpoint: &ReportEndpoint) -> Option<&mut Lane> {
-        self.lanes.iter_mut().find(|lane| lane.endpoint.is_same_place(endpoint))
+    fn lane(&mut self, to: &Destination) -> Option<&mut Lane> {
+        self.lanes.iter_mut().find(|lane| lane.to.is_same_place(to))
     }
 
     fn push(&mut self, queued: Queued) {
         let bytes = queued.report.body.len();
         self.queued_bytes += bytes;
-        if let Some(lane) = self.lane(&queued.report.endpoint) {
+        if let Some(lane) = self.lane(&queued.report.to) {
             lane.bytes += bytes;
             lane.queue.push_back(queued);
             return;
         }
-        let endpoint = Arc::clone(&queued.report.endpoint);
-        self.lanes.push(Lane { endpoint, queue: VecDeque::from([queued]), bytes, under_way: 0 });
+        let to = queued.report.to.clone();
+        self.lanes.push(Lane { to, queue: VecDeque::from([queued]), bytes, under_way: 0 });
     }
 
     /// The oldest report to the endpoint with the most bytes queued.
@@ -596,6 +663,16 @@ impl State {
         let count = std::mem::take(&mut self.dropped_since_warning);
         Some(format!("{count} report(s) of calls were given up: {why}"))
     }
+}
+
+/// A line with its end, which a function that redacts does not write.
+fn terminated(line: Bytes) -> Bytes {
+    if line.ends_with(b"\n") {
+        return line;
+    }
+    let mut line = Vec::from(line);
+    line.push(b'\n');
+    Bytes::from(line)
 }
 
 /// Whether there is no use in another try: a 4xx that does not ask for one.

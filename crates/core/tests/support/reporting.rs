@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use openpipe_core::failure::{Failure, Head};
-use openpipe_core::report::{Delivery, Limits, Listener, Report, ReportEndpoint, Reporter};
+use openpipe_core::report::{Delivery, Destination, Limits, Listener, Report, ReportEndpoint, Reporter};
 use openpipe_core::upstream::BoxFuture;
 use reqwest::Url;
 use tokio::task::JoinSet;
@@ -112,8 +112,8 @@ impl Stage {
     }
 
     pub(crate) fn report_to(&self, endpoint: &Arc<ReportEndpoint>, call: u32, body: impl Into<Bytes>) {
-        let endpoint = Arc::clone(endpoint);
-        self.reporter.queue(Report { endpoint, body: body.into(), call, queued_at: Instant::now() });
+        let to = Destination::Endpoint(Arc::clone(endpoint));
+        self.reporter.queue(Report { to, redact: None, body: body.into(), call, queued_at: Instant::now() });
     }
 
     /// Watches a call in the background, as the binding does.

@@ -1,0 +1,66 @@
+//! Where the reports of a client go: `openpipe.reports` (contract.md, section 7).
+
+use std::sync::Arc;
+
+use super::encoding::ReportEndpoint;
+use super::file::ReportFile;
+use crate::endpoint::Endpoint;
+use crate::options::ClientConfig;
+use crate::plan::route::UpstreamKind;
+
+/// A place that reports go to.
+#[derive(Debug, Clone)]
+pub enum Destination {
+    /// `POST` to OpenPipe.
+    Endpoint(Arc<ReportEndpoint>),
+    /// Lines of a file.
+    File(Arc<ReportFile>),
+}
+
+impl Destination {
+    /// Whether another one is the same place, so that what happens to one happens to the other.
+    pub(super) fn is_same_place(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Endpoint(this), Self::Endpoint(that)) => this.is_same_place(that),
+            (Self::File(this), Self::File(that)) => this.is_same_place(that),
+            _ => false,
+        }
+    }
+}
+
+/// A destination, and what happens to a report on its way there.
+#[derive(Debug, Clone)]
+pub struct Sink {
+    /// Where it goes.
+    pub to: Destination,
+    /// The number of the host's function that gets a copy first, and says what is sent.
+    pub redact: Option<u32>,
+}
+
+impl Sink {
+    /// The sinks of a client, in their order.
+    #[must_use]
+    pub fn of(client: &ClientConfig) -> Vec<Self> {
+        let openpipe = client.report.as_ref().map(|to| {
+            let endpoint = ReportEndpoint::new(to.url.clone(), to.headers.clone(), to.through_host);
+            Destination::Endpoint(Arc::new(endpoint))
+        });
+        let Some(sinks) = &client.sinks else {
+            return openpipe.map(|to| Self { to, redact: None }).into_iter().collect();
+        };
+        let destination = |file: &Option<String>| match file {
+            Some(path) => Some(Destination::File(Arc::new(ReportFile::new(path)))),
+            None => openpipe.clone(),
+        };
+        sinks.iter().filter_map(|sink| Some(Self { to: destination(&sink.file)?, redact: sink.redact })).collect()
+    }
+
+    /// Whether it gets reports of such a target: OpenPipe logs its own, and takes none of embeddings; a file gets all.
+    #[must_use]
+    pub fn takes(&self, kind: UpstreamKind, endpoint: Endpoint) -> bool {
+        match self.to {
+            Destination::File(_) => true,
+            Destination::Endpoint(_) => kind != UpstreamKind::OpenPipe && endpoint != Endpoint::Embeddings,
+        }
+    }
+}

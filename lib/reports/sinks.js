@@ -1,0 +1,101 @@
+'use strict';
+/** What JavaScript does with a report before it is sent: the functions `redact` of `openpipe.reports`, and the channel. */
+
+const diagnostics = require('node:diagnostics_channel');
+const { setTimeout } = require('node:timers');
+
+const native = require('../native/native.js');
+const { warn } = require('../sdk/warnings.js');
+
+/** A client that is gone may have reports on their way still; in milliseconds. */
+const REMEMBERED = 60_000;
+
+const channel = diagnostics.channel('openpipe:report');
+let isPublishing = false;
+
+/** @typedef {(report: any) => unknown} Redact */
+/** @typedef {{ redact: Redact, client: WeakRef<object>, clients: number, hasWarned: boolean }} Redactor */
+
+/** @type {Map<number, Redactor>} */
+const redactors = new Map();
+/** @type {WeakMap<Redact, number>} */
+const numbers = new WeakMap();
+let nextNumber = 0;
+/** A function is let go some time after the last client that has it. @type {FinalizationRegistry<number>} */
+const clients = new FinalizationRegistry((number) => {
+  setTimeout(() => {
+    const redactor = redactors.get(number);
+    if (redactor && --redactor.clients === 0) redactors.delete(number);
+  }, REMEMBERED).unref();
+});
+
+/** The number by which Rust knows a function of a client. @param {object} client @param {Redact} redact */
+function numberOf(client, redact) {
+  const known = numbers.get(redact);
+  const number = known !== undefined && redactors.has(known) ? known : nextNumber++;
+  const redactor = redactors.get(number) ?? { redact, client: new WeakRef(client), clients: 0, hasWarned: false };
+  redactor.clients += 1;
+  numbers.set(redact, number);
+  redactors.set(number, redactor);
+  clients.register(client, number);
+  return number;
+}
+
+/**
+ * The sinks of a client as the core reads them.
+ * @param {object} client @param {{ file?: string | undefined, redact?: Redact | undefined }[] | undefined} sinks
+ */
+function forCore(client, sinks) {
+  return sinks?.map(({ file, redact }) => ({ file, redact: redact && numberOf(client, redact) }));
+}
+
+/**
+ * What a function makes of a copy of a report, as JSON; `null` for nothing to be sent; `undefined` where it failed.
+ * @param {number} number @param {string} text
+ */
+function redacted(number, text) {
+  const redactor = redactors.get(number);
+  if (!redactor) return undefined;
+  let problem;
+  try {
+    const made = redactor.redact(JSON.parse(text));
+    if (made === null) return null;
+    if (isReport(made)) return JSON.stringify(made);
+    problem = 'returned neither a report nor null';
+  } catch {
+    // What it threw may quote the report.
+    problem = 'threw';
+  }
+  if (!redactor.hasWarned) {
+    redactor.hasWarned = true;
+    warn(redactor.client.deref(), `\`redact\` of \`openpipe.reports\` ${problem}: nothing is sent`);
+  }
+  return undefined;
+}
+
+/** @param {unknown} made */
+function isReport(made) {
+  const isObject = Object.prototype.toString.call(made) === '[object Object]';
+  return isObject && typeof (/** @type {any} */ (made).then) !== 'function' && JSON.stringify(made)?.[0] === '{';
+}
+
+/** Answers the core, which has a report to redact. @param {number} ask @param {number} number @param {string} text */
+function answer(ask, number, text) {
+  const made = redacted(number, text);
+  const said = made === undefined ? { error: { names: [], message: 'redact failed', ticket: 0 } } : { redacted: made };
+  native.answer(native.REPORTS, ask, JSON.stringify(said));
+}
+
+/** Before a call starts: has the core hand over its reports, where somebody listens to the channel. */
+function prepare() {
+  if (channel.hasSubscribers === isPublishing) return;
+  isPublishing = channel.hasSubscribers;
+  native.publishReports(isPublishing);
+}
+
+/** @param {string} text */
+function publish(text) {
+  if (channel.hasSubscribers) channel.publish(JSON.parse(text));
+}
+
+module.exports = { answer, forCore, prepare, publish };
