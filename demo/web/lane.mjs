@@ -7,7 +7,7 @@ import { firstSettings, TIMEOUT_MS } from './settings.mjs';
 
 /**
  * @import { ClientName } from "../clients.mjs"
- * @import { Attempt, CallInfo } from "../call.mjs"
+ * @import { CallInfo } from "../call.mjs"
  * @import { Settings } from "./settings.mjs"
  */
 
@@ -38,8 +38,6 @@ let settings = firstSettings();
 let waiting = 0;
 /** @type {Ended[]} */
 let ended = [];
-/** @type {readonly Attempt[]} */
-let lastAttempts = [];
 
 process.on('message', (/** @type {Settings} */ sent) => (settings = sent));
 process.on('disconnect', () => process.exit(0));
@@ -102,7 +100,6 @@ function ownOptions() {
 function attemptsOf(carrier, startedAt) {
   const info = /** @type {CallInfo | undefined} */ (carrier?.openpipe);
   if (!info?.attempts) return {};
-  lastAttempts = info.attempts;
   const attempts = info.attempts.map((attempt) => ({
     model: attempt.model,
     outcome: attempt.outcome,
@@ -112,11 +109,16 @@ function attemptsOf(carrier, startedAt) {
   return { attempts };
 }
 
-/** As the last call found them. @returns {Circuit[]} */
+/** @returns {Circuit[]} */
 function circuits() {
   if (name !== 'openpipe-native' || settings.breaker !== 1) return [];
-  return Object.values(targets).map(({ model }) => {
-    const attempt = lastAttempts.find((each) => each.model === model);
-    return { model, state: attempt?.outcome === 'circuit_open' ? 'open' : 'closed' };
-  });
+  /** @type {import("openpipe-native").UpstreamState[]} */
+  const states = openai.upstreams();
+  return states
+    .filter(({ circuit }) => circuit !== null)
+    .map(({ model, circuit, lastFailure }) => ({
+      model,
+      state: String(circuit).replace('_', '-'),
+      failure: lastFailure?.kind,
+    }));
 }
