@@ -1,0 +1,20 @@
+// Makes a fine-tuning set, in OpenAI's format, of a file of reports (`openpipe: { reports: { file } }`): of each call the attempt that
+// answered. Usage: node fine-tuning-set.mjs reports.jsonl > training.jsonl
+
+import { createReadStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+
+const [file = 'reports.jsonl'] = process.argv.slice(2);
+
+for await (const line of createInterface({ input: createReadStream(file), crlfDelay: Infinity })) {
+  const { endpoint, outcome, reqPayload, respPayload, errorMessage } = JSON.parse(line);
+  const choice = respPayload?.choices?.[0];
+  // A choice that was cut off, or an answer that was not whole, teaches to stop in the middle.
+  const isWhole = outcome === 'ok' && errorMessage === undefined && choice?.finish_reason !== 'length';
+  if (endpoint !== 'chat' || !isWhole || !choice?.message) continue;
+  const { role, content, tool_calls, refusal } = choice.message;
+  if (refusal) continue;
+  const message = { role, content, ...(tool_calls ? { tool_calls } : {}) };
+  const { messages, tools } = reqPayload;
+  console.log(JSON.stringify({ messages: [...messages, message], ...(tools ? { tools } : {}) }));
+}
