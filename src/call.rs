@@ -146,6 +146,9 @@ struct Task {
 struct Meta<'a> {
     head: Option<&'a Head>,
     served_by: &'static str,
+    upstream: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alias: Option<&'a str>,
     model: &'a str,
     attempts: &'a [Attempt],
     duration_ms: f64,
@@ -301,6 +304,8 @@ impl Task {
         Meta {
             head,
             served_by: Attempt::served_by(trail.last),
+            upstream: plan.targets.get(trail.last).map_or("", |target| &target.upstream),
+            alias: plan.alias.as_deref(),
             model: plan.targets.get(trail.last).map_or("", |target| target.model.as_str()),
             attempts: &trail.attempts,
             duration_ms: engine::milliseconds(self.started.elapsed()),
@@ -327,7 +332,10 @@ impl Upstreams for Task {
                 url: Arc::clone(url),
                 headers: Arc::clone(headers),
             }),
-            Via::Asked { url, overlay, .. } => Arc::new(AskedUpstream {
+            Via::Unsendable => Arc::new(openpipe_core::upstream::Unsendable),
+            Via::Asked { upstream, url, base, overlay, .. } => Arc::new(AskedUpstream {
+                upstream: Arc::clone(upstream),
+                base: Arc::clone(base),
                 call: self.call,
                 handle: Arc::clone(&self.handle),
                 post: Arc::clone(&self.shared.post),

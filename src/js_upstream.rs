@@ -151,21 +151,23 @@ pub(crate) struct AskedUpstream {
     pub(crate) handle: Arc<CallHandle>,
     pub(crate) post: Arc<Post>,
     pub(crate) pool: Arc<HttpPool>,
+    pub(crate) upstream: Arc<str>,
     pub(crate) url: Arc<Url>,
+    pub(crate) base: Arc<HeaderMap>,
     pub(crate) overlay: Overlay,
 }
 
 impl AskedUpstream {
     async fn headers(&self) -> Result<Arc<HeaderMap>, Failure> {
         let mut conversation = Conversation::new(self.call, &self.handle, &self.post);
-        let answer = conversation.ask("headers", &[], None).await?;
+        let answer = conversation.ask("headers", &[&to_json(&self.upstream)], None).await?;
         conversation.over = true;
         let told = match answer {
             Answer::Headers(told) => told,
             Answer::Error(error) => return Err(error.without_key()),
             _ => return Err(out_of_turn()),
         };
-        let mut headers = HeaderMap::new();
+        let mut headers = HeaderMap::clone(&self.base);
         headers::overlay(&mut headers, &told).map_err(|why| invalid(&why))?;
         let mut headers = Arc::new(headers);
         self.overlay.lay(&mut headers).map_err(|why| invalid(&why))?;

@@ -14,17 +14,31 @@ mod runtime;
 
 use napi_derive::napi;
 
-/// Of the known names the one that an unknown one was probably meant to be, for a warning; `null` where none is near.
+use crate::post::json;
+
+/// The environment variables that hold the keys of known upstreams.
 #[napi]
-pub fn nearest_name(unknown: String, known: Vec<String>) -> Option<String> {
-    openpipe_core::options::nearest_name(&unknown, &known)
+#[must_use]
+pub fn upstream_variables() -> Vec<String> {
+    openpipe_core::options::known::KNOWN.iter().map(|known| known.variable.to_owned()).collect()
 }
 
-/// The upstream that a call's first target is, before it has been asked: for a log that says what is being waited for.
-#[napi(ts_return_type = "'openpipe' | 'openai'")]
+/// The options that exist, as JSON: `[{ name, places, kind }]`.
+#[napi]
 #[must_use]
-pub fn primary_service(model: String, cached: bool) -> &'static str {
-    openpipe_core::plan::route::primary(&model, cached).name()
+pub fn option_table() -> String {
+    json(&openpipe_core::options::spec::OPTIONS)
+}
+
+/// Checks the constructor's `openpipe`, which lib/sdk/arguments.js has written. Returns JSON: `{ error }`, or
+/// `{ warnings, allowedInBody, upstreams, … }`.
+#[napi(catch_unwind)]
+#[must_use]
+pub fn read_client_options(options: String) -> String {
+    match openpipe_core::options::describe(&options) {
+        Ok(read) => json(&read),
+        Err(error) => json(&serde_json::json!({ "error": error.to_string() })),
+    }
 }
 
 /// Whether a header proves who somebody is, so that it goes to the upstream it was written for and nowhere else.

@@ -18,8 +18,8 @@ const {
 const { abortErrorOf, errorsOf, rejection } = require('./errors.js');
 const { ForeignRequest, isSdkStream } = require('../host-client/host-client.js');
 const { EventReader, Seat, forgetDropped, opener, whenDropped, wireBody } = require('./stream.js');
-const { HAS_PASSWORD, SDK_OPENAI } = require('../sdk/state.js');
-const { warn, warnOnce } = require('../sdk/warnings.js');
+const { SDK_OPENAI } = require('../sdk/state.js');
+const { warn } = require('../sdk/warnings.js');
 
 const fallbackChannel = diagnostics.channel('openpipe:fallback');
 const callChannel = diagnostics.channel('openpipe:call');
@@ -141,13 +141,13 @@ class Call {
         this.#inScope(() => this.#movedOn(message[2]));
         break;
       case 'warning':
-        warnOnce(this.setup.client, message[2]);
+        this.setup.warnOnce(message[2]);
         break;
       case 'ask':
         this.#ask(message[2], message[3], text);
         break;
       case 'headers':
-        this.#askHeaders(message[2]);
+        this.#askHeaders(message[2], message[3]);
         break;
       case 'pull':
         this.#inScope(() => this.asks?.get(message[2])?.pull());
@@ -239,7 +239,6 @@ class Call {
   /** @param {string} why @param {string} message */
   #refusal(why, message) {
     if (why === 'argument' || why === 'body') return new TypeError(message);
-    if (message === HAS_PASSWORD) return new TypeError(message);
     return new this.setup.sdk.OpenAIError(message);
   }
 
@@ -286,14 +285,14 @@ class Call {
     this.#inScope(() => request.start(create, question, body, () => setup.clientKey(client)));
   }
 
-  /** @param {number} ask */
-  #askHeaders(ask) {
+  /** @param {number} ask @param {string} upstream */
+  #askHeaders(ask, upstream) {
     const { setup } = this;
     const request = this.#newRequest(ask);
     this.#inScope(() =>
       request.tellHeaders(
-        () => setup.ownHeaders(),
-        () => setup.clientKey(SDK_OPENAI),
+        () => setup.headersOf(upstream),
+        () => (upstream === 'openai' ? setup.clientKey(SDK_OPENAI) : undefined),
       ),
     );
   }

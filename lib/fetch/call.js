@@ -8,6 +8,7 @@ const { openpipeOf } = require('../call/answer.js');
 const observers = require('../call/observers.js');
 const native = require('../native/native.js');
 const sinks = require('../reports/sinks.js');
+const { keyHeaders } = require('../sdk/arguments.js');
 const { bodyErrorOf, errorEvent, errorsOf, failedResponse, hasErrorResponse, rejectionOf } = require('./failures.js');
 const { BodySeat, EventSource, bodyOf, forgetDropped, whenDropped } = require('./response-body.js');
 const { responseOf } = require('./response.js');
@@ -83,6 +84,9 @@ class FetchCall {
       case 'refused':
         this.#refused(message[2], message[3]);
         break;
+      case 'headers':
+        this.#tellHeaders(message[2], message[3]);
+        break;
       case 'fallback':
         this.#inScope(() => observers.movedOn(message[2], this.setup.door.options.onFallback, this.setup.door.warn));
         break;
@@ -135,6 +139,15 @@ class FetchCall {
     const status = meta.head?.status || 200;
     const headers = meta.head?.headers ?? [];
     return this.#responseOf({ status, headers, body }, meta, () => openpipeOf(id, latest));
+  }
+
+  /** Answers the core, which needs the key of an upstream that a function gives. @param {number} ask @param {string} upstream */
+  #tellHeaders(ask, upstream) {
+    keyHeaders(this.setup.door.options, upstream).then(
+      (headers) => native.answer(this.id, ask, JSON.stringify({ headers })),
+      (error) =>
+        native.answer(this.id, ask, JSON.stringify({ error: { ticket: 0, message: String(error?.message ?? error) } })),
+    );
   }
 
   /**

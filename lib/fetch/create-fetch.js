@@ -77,29 +77,30 @@ function call(door, request, endpoint, { text, again }) {
         url,
         passOn: () => passOn(door, request, again),
         keep: (settled) => door.repeats.keep(key ?? keyOf(url, sent, text), settled),
-        leftWaiting: () => door.hasFallback(own.openpipe) && door.warn(LEFT),
+        leftWaiting: () => door.hasFallback(own.fallback) && door.warn(LEFT),
       },
       resolve,
       reject,
     );
     const options = {
-      ...own,
+      timeout: own.timeout,
+      maxRetries: own.maxRetries,
       endpoint,
       request: { url, headers: sent },
       patience: patienceOf(headers),
       commitLast: true,
       wireEvents: true,
     };
-    started.start(door.side, text, JSON.stringify(options));
+    const json = JSON.stringify(options);
+    started.start(door.side, text, [json.slice(0, -1), ...own.members].join(',') + '}');
   });
 }
 
 /** What came with the call: in its header, and in its body as far as that is allowed. @param {Door} door @param {[string, string][]} headers @param {string} text */
 function optionsOf(door, headers, text) {
   const told = header(headers, OPTIONS_HEADER);
-  const inBody = openpipeOfBody(text, door.options.allowInBody, door.warn);
-  if (told === undefined && inBody === undefined) return { openpipe: undefined };
-  return readOwn({ ...inBody, ...(told === undefined ? {} : parseHeader(told)) }, door.warn);
+  const inBody = openpipeOfBody(text);
+  return readOwn(told === undefined ? undefined : parseHeader(told), inBody, door.options.allowed, door.warn);
 }
 
 /** How long an SDK waits for the whole call, in milliseconds; it tells in whole seconds. @param {[string, string][]} headers */

@@ -53,26 +53,23 @@ class Door {
 
   #makeSide() {
     const { apiKey, baseUrl, options } = this;
-    return native.nativeCompletions(
-      JSON.stringify({
-        // Each call brings a request of its own in place of this.
-        openai: { baseUrl: 'http://request.invalid', headers: [] },
-        openpipeUrl: baseUrl,
-        reportUrl: apiKey ? `${baseUrl}/report` : undefined,
-        reports: this.sinks,
-        openpipeKey: apiKey,
-        openpipeMissingKey: apiKey ? undefined : MISSING_OPENPIPE_KEY,
-        timeout: options.timeout,
-        maxRetries: options.maxRetries,
-        defaults: options.defaults,
-      }),
-      this.#family,
-    );
+    const config = JSON.stringify({
+      // Each call brings a request of its own in place of the client's upstream.
+      openpipeUrl: baseUrl,
+      reportUrl: apiKey ? `${baseUrl}/report` : undefined,
+      reports: this.sinks,
+      openpipeKey: apiKey,
+      openpipeMissingKey: apiKey ? undefined : MISSING_OPENPIPE_KEY,
+      timeout: options.timeout,
+      maxRetries: options.maxRetries,
+    });
+    return native.nativeCompletions(`${config.slice(0, -1)},"options":${options.written}}`, this.#family);
   }
 
-  /** Whether a call has another target to move on to. @param {{ fallback?: unknown[] | undefined } | undefined} own */
+  /** Whether a call has another target to move on to. @param {unknown} own Its own `fallback`, where it has one. */
   hasFallback(own) {
-    return (own?.fallback ?? this.options.defaults.fallback ?? []).length > 0;
+    if (own === undefined) return this.options.hasFallback;
+    return Array.isArray(own) ? own.length > 0 : Boolean(own);
   }
 
   /** Delivers the reports that are queued. @param {{ timeout?: number } | undefined} [options] */

@@ -2,10 +2,9 @@
 /** The options of `createFetch` and those of one call, checked before any traffic. */
 
 const { milliseconds, readCallOptions, readClientOptions, retries } = require('../sdk/arguments.js');
-const native = require('../native/native.js');
 
 /** What only this door has; everything else is an option of `openpipe`. */
-const OWN = ['timeout', 'maxRetries', 'fetch', 'match', 'onFailure', 'headers', 'allowInBody', 'logger', 'logLevel'];
+const OWN = ['timeout', 'maxRetries', 'fetch', 'match', 'onFailure', 'headers', 'logger', 'logLevel'];
 
 /** The numbers that the SDK's own transports have, as JavaScript clients. */
 const TRANSPORTS = 2;
@@ -22,7 +21,8 @@ function readOptions(given, warn) {
   const openpipe = {};
   for (const [name, value] of Object.entries(given ?? {})) (OWN.includes(name) ? own : openpipe)[name] = value;
   const clients = Array(TRANSPORTS);
-  const read = readClientOptions(openpipe, { clients, warn, nearestName: native.nearestName });
+  // A body that passes through here comes from anywhere.
+  const read = readClientOptions({ ...openpipe, allowInBody: openpipe.allowInBody ?? false }, { clients, warn });
   refuseClients(clients);
   return {
     ...read,
@@ -32,23 +32,27 @@ function readOptions(given, warn) {
     match: functionOf('match', own.match),
     rejects: choice('onFailure', own.onFailure, ['resolve', 'reject']) === 'reject',
     marks: flag('headers', own.headers) ?? true,
-    allowInBody: allowed(own.allowInBody ?? false),
   };
 }
 
 /**
- * The options that came with a call.
- * @param {any} given @param {(message: string) => void} warn
+ * The options that came with a call: in its header, and in its body as far as that is allowed.
+ * @param {any} given @param {unknown} inBody @param {FetchOptions['allowed']} allowed @param {(message: string) => void} warn
  */
-function readOwn(given, warn) {
-  const { timeout, maxRetries, ...openpipe } = given;
+function readOwn(given, inBody, allowed, warn) {
+  const { timeout, maxRetries, ...openpipe } = given ?? {};
   const clients = Array(TRANSPORTS);
-  const read = readCallOptions(openpipe, { clients, warn, nearestName: native.nearestName });
+  const read = readCallOptions(given && openpipe, inBody, { clients, allowed, warn });
   refuseClients(clients);
   return {
     timeout: milliseconds('timeout', timeout),
     maxRetries: retries('maxRetries', maxRetries),
-    openpipe: read?.options,
+    /** Members of the JSON that the core reads. */
+    members: read?.text ?? [],
+    /** @type {unknown} */
+    fallback:
+      openpipe.fallback ??
+      (allowed === true || allowed.includes('fallback') ? /** @type {any} */ (inBody)?.fallback : undefined),
   };
 }
 
@@ -65,26 +69,15 @@ function parseHeader(text) {
   return parsed;
 }
 
-/**
- * The `openpipe` of a body, as far as it is allowed to say something.
- * @param {string} text @param {FetchOptions['allowInBody']} allowInBody @param {(message: string) => void} warn
- * @returns {object | undefined}
- */
-function openpipeOfBody(text, allowInBody, warn) {
+/** The `openpipe` of a body. @param {string} text @returns {unknown} */
+function openpipeOfBody(text) {
   if (!text.includes('openpipe"')) return undefined;
-  let body;
   try {
-    body = JSON.parse(text);
+    const body = JSON.parse(text);
+    return Object.hasOwn(body, 'openpipe') ? body.openpipe : undefined;
   } catch {
     return undefined;
   }
-  if (!Object.hasOwn(body, 'openpipe') || body.openpipe === null) return undefined;
-  if (allowInBody === true) return body.openpipe;
-  const own = typeof body.openpipe === 'object' ? Object.entries(body.openpipe) : [];
-  const taken = own.filter(([name]) => allowInBody !== false && allowInBody.includes(name));
-  if (taken.length < own.length || own.length === 0)
-    warn('a body brought `openpipe`, which is not allowed there (`allowInBody`): it was taken out and ignored');
-  return taken.length > 0 ? Object.fromEntries(taken) : undefined;
 }
 
 /** @param {unknown[]} clients */
@@ -113,12 +106,6 @@ function flag(option, value) {
   if (value === undefined || value === null) return undefined;
   if (typeof value !== 'boolean') throw new TypeError(`\`${option}\` must be true or false, got ${typeof value}`);
   return value;
-}
-
-/** @param {unknown} value @returns {boolean | string[]} */
-function allowed(value) {
-  if (typeof value === 'boolean' || Array.isArray(value)) return value;
-  throw new TypeError('`allowInBody` must be true, false or an array of names of per-call options');
 }
 
 module.exports = { openpipeOfBody, parseHeader, readOptions, readOwn };

@@ -183,8 +183,8 @@ function releaseProcess() {
 module.exports = {
   newFamily,
   nativeCompletions,
-  nearestName: binding.nearestName,
-  primaryService: binding.primaryService,
+  upstreamVariables: binding.upstreamVariables,
+  readClientOptions: binding.readClientOptions,
   isCredential: binding.isCredential,
   version: binding.version,
   register,

@@ -1,30 +1,19 @@
 'use strict';
 /**
- * The arguments of the constructor and of `create`, checked in one place before any traffic, and written as the JSON that
- * the core reads (crates/core/src/options/mod.rs). What is malformed is a `TypeError` that names the option, what it got and
- * what it takes. An unknown member fails no call: it is warned of.
+ * The arguments of the constructor and of `create`, written as the JSON that the core reads and checks
+ * (crates/core/src/options). Here is only what needs JavaScript: functions, clients and signals stay on this side and cross as
+ * marks beside the JSON, as does whatever JSON cannot hold.
  */
 
 const { statSync } = require('node:fs');
 const { dirname, resolve } = require('node:path');
 
 const { identityOf } = require('../host-client/host-client.js');
+const native = require('../native/native.js');
+const { readEnv } = require('../native/environment.js');
 const { configOf } = require('../openpipe-client/openpipe-client.js');
 
 /** @typedef {import('./state.js').ForeignClient} ForeignClient */
-
-const KINDS = [
-  'timeout', 'connection', 'rate_limit', 'quota', 'server_error', 'auth', 'not_found', 'bad_request', 'context_length',
-  'content_filter', 'invalid_response', 'stream', 'rejected',
-]; // prettier-ignore
-
-/**
- * Where what is read goes: JavaScript clients keep to this side and cross as numbers.
- * @typedef {object} Reading
- * @property {ForeignClient[]} clients The clients known so far; a target's is added.
- * @property {(message: string) => void} warn
- * @property {(unknown: string, known: string[]) => string | null} nearestName
- */
 
 /** A string that is longer may be a key, and is not repeated. */
 const MAX_SHOWN = 16;
@@ -59,21 +48,6 @@ function isObject(value) {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/**
- * Refuses what holds nothing in its members though it may hold something: a Map, a Set, a promise, an object of a class that
- * has accessors only. It would be taken, and do nothing. Objects of other realms, of the user's own classes and without a
- * prototype are told by their members.
- * @param {string} option @param {string} takes @param {unknown} value @returns {asserts value is Record<string, any>}
- */
-function checkData(option, takes, value) {
-  if (!isObject(value)) refuse(option, takes, value);
-  if (Object.keys(value).length > 0) return;
-  const kind = Object.prototype.toString.call(value).slice('[object '.length, -1);
-  if (kind === 'Object' && !hasAccessors(value)) return;
-  const got = kind === 'Object' ? 'an object' : `a ${kind}`;
-  throw new TypeError(`\`${option}\` must be ${takes}, got ${got} without members of its own`);
-}
-
 /** Whether a class of the object's has an accessor; every realm's `Object.prototype` has one. @param {object} value */
 function hasAccessors(value) {
   let prototype = Object.getPrototypeOf(value);
@@ -98,100 +72,6 @@ function retries(option, value) {
   return Math.min(/** @type {number} */ (value), 0xffff_ffff);
 }
 
-/** @param {string} option @param {unknown} value @returns {number | undefined} */
-function bytes(option, value) {
-  if (value === undefined || value === null) return undefined;
-  if (value === Infinity) return Number.MAX_SAFE_INTEGER;
-  if (!Number.isSafeInteger(value) || /** @type {number} */ (value) < 1)
-    refuse(option, 'a whole number of bytes from 1', value);
-  return /** @type {number} */ (value);
-}
-
-/** @param {string} option @param {unknown} value @returns {string | undefined} */
-function text(option, value) {
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'string' || value === '') refuse(option, 'a non-empty string', value);
-  return value;
-}
-
-/** @param {string} option @param {unknown} value @returns {boolean | undefined} */
-function flag(option, value) {
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'boolean') refuse(option, 'true or false', value);
-  return value;
-}
-
-/** @param {string} option @param {unknown} value @param {string[]} choices @returns {string | undefined} */
-function oneOf(option, value, choices) {
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'string' || !choices.includes(value)) {
-    refuse(option, choices.map((choice) => JSON.stringify(choice)).join(' or '), value);
-  }
-  return value;
-}
-
-/** @param {string} option @param {unknown} value @returns {string[] | undefined} */
-function names(option, value) {
-  if (value === undefined || value === null) return undefined;
-  if (!Array.isArray(value)) refuse(option, 'an array of strings', value);
-  return value.map((item, index) => {
-    const name = `${option}[${index}]`;
-    return text(name, item) ?? refuse(name, 'a non-empty string', item);
-  });
-}
-
-/** @param {string} option @param {unknown} value */
-function tags(option, value) {
-  if (value === undefined || value === null) return undefined;
-  checkData(option, 'an object of strings, numbers, booleans or null', value);
-  /** @type {Record<string, unknown>} */
-  const read = {};
-  for (const [name, tag] of Object.entries(value)) {
-    const fits =
-      tag === null || tag === undefined || typeof tag === 'string' || typeof tag === 'boolean' || Number.isFinite(tag);
-    if (!fits) refuse(`${option}.${name}`, 'a string, a finite number, a boolean or null', tag);
-    read[wellFormed(name)] = typeof tag === 'string' ? wellFormed(tag) : tag;
-  }
-  return read;
-}
-
-/** Text that was cut in the middle of a surrogate pair, as the core cannot read it. @param {string} text */
-function wellFormed(text) {
-  return /** @type {any} */ (text).toWellFormed();
-}
-
-/** @param {string} option @param {unknown} value */
-function triggers(option, value) {
-  if (value === undefined || value === null) return undefined;
-  if (!Array.isArray(value)) refuse(option, 'an array of kinds of failure or status codes', value);
-  value.forEach((item, index) => {
-    const fits = KINDS.includes(item) || (Number.isInteger(item) && item >= 100 && item <= 599);
-    if (!fits) refuse(`${option}[${index}]`, `a status code or one of ${KINDS.join(', ')}`, item);
-  });
-  return value;
-}
-
-/**
- * Members of a fallback's `params` or `omit` that are not its to change: the model is the target's own, and what a call
- * returns was decided when it was made.
- * @param {string} option @param {string[]} members
- */
-function refuseFixed(option, members) {
-  const fixed = members.find((name) => name === 'model' || name === 'stream' || name === 'openpipe');
-  if (fixed !== undefined)
-    throw new TypeError(`\`${option}\` cannot change \`${fixed}\`, which holds for every target alike`);
-}
-
-/** @param {string} option @param {unknown} value */
-function params(option, value) {
-  if (value === undefined || value === null) return undefined;
-  if (!isObject(value)) refuse(option, 'an object', value);
-  const written = asWritten(value);
-  checkData(option, 'an object', written);
-  refuseFixed(option, Object.keys(written));
-  return written;
-}
-
 /**
  * What `JSON.stringify` writes of an object: a class of the user's own may have a `toJSON` that says so. It is asked once, as
  * there, and so before anything is looked at or taken out.
@@ -206,96 +86,208 @@ function asWritten(value) {
 }
 
 /**
- * Any object that can be called like the SDK's client; by its shape, because every package has its own copy of the class.
- * @param {string} option @param {unknown} value @returns {ForeignClient}
+ * An `openpipe` object as it crosses: its JSON, and what stands in it that JSON cannot hold, by path. Nothing in a JSON text can
+ * be taken for a mark, as those do not stand in it.
+ * @typedef {object} Written
+ * @property {string} text
+ * @property {Record<string, string>} odd What stands there, in words: "NaN", "a function".
+ * @property {Record<string, { number: number, identity: string | undefined, endpoints: string[] }>} clients
+ * @property {Record<string, Function>} functions
  */
-function foreignClient(option, value) {
-  const completions = /** @type {any} */ (value)?.chat?.completions;
-  if (typeof completions?.create !== 'function') {
-    refuse(option, 'an object with a function chat.completions.create(body, options)', value);
-  }
-  return /** @type {ForeignClient} */ (value);
-}
 
-const BREAKER_MEMBERS = ['failures', 'failureRate', 'window', 'openFor', 'credentialOpenFor'];
+/** Options are nested no deeper; what is, is no option. */
+const MAX_DEPTH = 8;
 
-/** @param {string} option @param {unknown} value @param {Reading} reading */
-function breaker(option, value, reading) {
-  if (value === undefined) return undefined;
-  if (value === null || typeof value === 'boolean') return value ?? false;
-  if (!isObject(value)) refuse(option, 'true, false or an object', value);
-  warnOfUnknown(option, value, BREAKER_MEMBERS, reading);
-  const { failures, failureRate: rate } = value;
-  if (failures !== undefined && (!Number.isInteger(failures) || failures < 1 || failures > 0xffff_ffff)) {
-    refuse(`${option}.failures`, 'a whole number from 1', failures);
+/** The methods by which a custom client is known. @type {[string, (client: any) => unknown][]} */
+const METHODS = [
+  ['chat', (client) => client.chat?.completions?.create],
+  ['responses', (client) => client.responses?.create],
+  ['embeddings', (client) => client.embeddings?.create],
+  ['completions', (client) => client.completions?.create],
+];
+
+/** Writes one `openpipe` object. Its cost is linear in what it holds. */
+class Writer {
+  /** @param {ForeignClient[]} clients The clients known so far; a target's is added. */
+  constructor(clients) {
+    this.all = clients;
+    /** @type {Written['odd']} */
+    this.odd = record();
+    /** @type {Written['clients']} */
+    this.clients = record();
+    /** @type {Written['functions']} */
+    this.functions = record();
   }
-  if (rate !== undefined && !(typeof rate === 'number' && rate > 0 && rate <= 1)) {
-    refuse(`${option}.failureRate`, 'a number above 0 and up to 1', rate);
+
+  /** @param {unknown} value @returns {Written} */
+  write(value) {
+    const text = this.#openpipe(value) ?? 'null';
+    const { odd, clients, functions } = this;
+    return { text, odd, clients, functions };
   }
-  const time = (/** @type {string} */ name) => {
-    const given = value[name];
-    if (given !== undefined && !(typeof given === 'number' && given > 0 && given <= MAX_BREAKER_TIME)) {
-      refuse(`${option}.${name}`, 'a positive number of milliseconds, up to a day', given);
+
+  /** @param {any} value */
+  #openpipe(value) {
+    if (isObject(value)) {
+      const kind = kindOf(value);
+      if (NO_OPTIONS.includes(kind) || (Object.keys(value).length === 0 && hasAccessors(value))) {
+        this.odd.openpipe = NO_OPTIONS.includes(kind) ? `a ${kind}` : 'an object without members of its own';
+        return undefined;
+      }
     }
-    return given;
-  };
-  return {
-    failures,
-    failureRate: rate,
-    window: time('window'),
-    openFor: time('openFor'),
-    credentialOpenFor: time('credentialOpenFor'),
-  };
-}
-
-/** A circuit that stays open for ever, or never forgets, would be no breaker; in milliseconds. */
-const MAX_BREAKER_TIME = 24 * 60 * 60 * 1000;
-
-const TARGET_MEMBERS = ['model', 'timeout', 'client', 'params', 'omit', 'on', 'except'];
-
-/** @param {string} option @param {unknown} value @param {Reading} reading */
-function target(option, value, reading) {
-  if (!isObject(value)) refuse(option, 'an object with a model', value);
-  warnOfUnknown(option, value, TARGET_MEMBERS, reading);
-  const omit = names(`${option}.omit`, value.omit);
-  if (omit) refuseFixed(`${option}.omit`, omit);
-  let client;
-  let clientIdentity;
-  if (value.client !== undefined && value.client !== null) {
-    client = reading.clients.push(foreignClient(`${option}.client`, value.client)) - 1;
-    clientIdentity = identityOf(value.client);
+    return this.#value(value, 'openpipe', '', 0);
   }
+
+  /** The JSON of a value; `undefined` where it has none. @param {any} value @param {string} path @param {string} name @param {number} depth @returns {string | undefined} */
+  #value(value, path, name, depth) {
+    switch (typeof value) {
+      case 'undefined':
+        return undefined;
+      case 'string':
+        // Text that was cut in the middle of a surrogate pair, as the core cannot read it.
+        return JSON.stringify(/** @type {any} */ (value).toWellFormed());
+      case 'boolean':
+        return String(value);
+      case 'number':
+        if (Number.isFinite(value)) return String(value);
+        break;
+      case 'object':
+        if (value === null) return 'null';
+        if (name === 'client' || name === 'fallbackClient') return this.#client(value, path);
+        if (name === 'params') return this.#params(value, path);
+        if (depth >= MAX_DEPTH) return '{}';
+        return Array.isArray(value) ? this.#array(value, path, depth) : this.#object(value, path, depth);
+      case 'function':
+        if (name === 'client' || name === 'fallbackClient') return this.#client(value, path);
+        this.functions[path] = value;
+        break;
+    }
+    this.odd[path] = shown(value);
+    return undefined;
+  }
+
+  /** @param {any[]} value @param {string} path @param {number} depth */
+  #array(value, path, depth) {
+    const items = [];
+    for (let index = 0; index < value.length; index += 1) {
+      const here = `${path}[${index}]`;
+      const text = this.#value(value[index], here, '', depth + 1);
+      if (text === undefined && value[index] === undefined) this.odd[here] = 'undefined';
+      items.push(text ?? 'null');
+    }
+    return `[${items.join(',')}]`;
+  }
+
+  /** @param {any} value @param {string} path @param {number} depth */
+  #object(value, path, depth) {
+    const names = Object.keys(value);
+    if (names.length === 0) {
+      const kind = kindOf(value);
+      if (kind !== 'Object' || hasAccessors(value)) {
+        this.odd[path] = `${kind === 'Object' ? 'an object' : `a ${kind}`} without members of its own`;
+        return undefined;
+      }
+    }
+    const members = [];
+    for (const name of names) {
+      const text = this.#value(value[name], `${path}.${name}`, name, depth + 1);
+      if (text !== undefined) members.push(`${JSON.stringify(/** @type {any} */ (name).toWellFormed())}:${text}`);
+    }
+    return `{${members.join(',')}}`;
+  }
+
+  /** Members of a request, as `JSON.stringify` writes them. @param {any} value @param {string} path */
+  #params(value, path) {
+    const written = Array.isArray(value) ? value : asWritten(value);
+    if (typeof written !== 'object' || written === null || Array.isArray(written)) {
+      this.odd[path] = shown(written);
+      return undefined;
+    }
+    if (Object.keys(written).length === 0) return this.#object(written, path, 0);
+    return JSON.stringify(written);
+  }
+
+  /**
+   * Any object that can be called like the SDK's client; by its shape, because every package has its own copy of the class.
+   * @param {any} value @param {string} path
+   */
+  #client(value, path) {
+    const endpoints = METHODS.filter(([, method]) => typeof method(value) === 'function').map(([name]) => name);
+    if (endpoints.length === 0) this.odd[path] = shown(value);
+    else this.clients[path] = { number: this.all.push(value) - 1, identity: identityOf(value), endpoints };
+    return undefined;
+  }
+}
+
+/** An object in which every name is a plain member, `__proto__` too. @returns {any} */
+function record() {
+  return Object.create(null);
+}
+
+/** @param {object} value */
+function kindOf(value) {
+  return Object.prototype.toString.call(value).slice('[object '.length, -1);
+}
+
+/** What is an object, and cannot have a member that is known here. */
+const NO_OPTIONS = ['Map', 'Set', 'WeakMap', 'WeakSet', 'Promise', 'Date', 'RegExp', 'URLSearchParams', 'Headers'];
+
+/** @param {unknown} value @returns {((event: any) => void) | undefined} */
+function callback(value) {
+  return typeof value === 'function' ? /** @type {(event: any) => void} */ (value) : undefined;
+}
+
+/**
+ * What `openpipe` of a call says, in the request options and in the body: `undefined` where neither says anything.
+ * @param {unknown} trusted @param {unknown} body
+ * @param {{ clients: ForeignClient[], allowed: ClientOptions['allowed'], warn: (message: string) => void }} reading
+ */
+function readCallOptions(trusted, body, { clients, allowed, warn }) {
+  const hasTrusted = trusted !== undefined && trusted !== null;
+  const given = body === undefined || body === null ? undefined : fromBody(body, allowed, warn);
+  if (!hasTrusted && given === undefined) return undefined;
+  const own = hasTrusted ? new Writer(clients).write(trusted) : undefined;
+  const brought = given === undefined ? undefined : new Writer(clients).write(given);
   return {
-    model: text(`${option}.model`, value.model) ?? refuse(`${option}.model`, 'a non-empty string', value.model),
-    timeout: milliseconds(`${option}.timeout`, value.timeout),
-    client,
-    clientIdentity,
-    params: params(`${option}.params`, value.params),
-    omit,
-    on: triggers(`${option}.on`, value.on),
-    except: triggers(`${option}.except`, value.except),
+    /** Members of the JSON that the core reads. */
+    text: [...members('', own), ...members('body_', brought)],
+    onFallback: callback(own?.functions['openpipe.onFallback']) ?? callback(brought?.functions['openpipe.onFallback']),
   };
 }
 
-/** @param {unknown} value @param {Reading} reading */
-function fallbacks(value, reading) {
-  if (value === undefined) return undefined;
-  if (value === null || value === false) return [];
-  if (Array.isArray(value)) return value.map((item, index) => target(`openpipe.fallback[${index}]`, item, reading));
-  return [target('openpipe.fallback', value, reading)];
+/** @param {string} prefix @param {Written | undefined} written */
+function members(prefix, written) {
+  if (!written) return [];
+  const { text, odd, clients } = written;
+  const named = (/** @type {string} */ name) =>
+    prefix ? `"body${name[0]?.toUpperCase()}${name.slice(1)}"` : `"${name}"`;
+  const all = [`${named('openpipe')}:${text}`];
+  if (Object.keys(odd).length > 0) all.push(`${named('odd')}:${JSON.stringify(odd)}`);
+  if (Object.keys(clients).length > 0) all.push(`${named('clients')}:${JSON.stringify(clients)}`);
+  return all;
 }
 
-const CALL_MEMBERS = [
-  'fallback', 'tags', 'logRequest', 'cache', 'criteria', 'firstTokenTimeout', 'idleTimeout', 'deadline', 'holdUntil',
-  'maxResponseBytes', 'breaker', 'onFallback',
-]; // prettier-ignore
-const CLIENT_MEMBERS = ['apiKey', 'baseUrl', 'fallbackClient', 'transport', 'reports', ...CALL_MEMBERS];
+/**
+ * Of a body's `openpipe`, which may come from a user, what the constructor allows. The rest is not even read.
+ * @param {any} value @param {ClientOptions['allowed']} allowed @param {(message: string) => void} warn
+ */
+function fromBody(value, allowed, warn) {
+  if (allowed === true) return value;
+  if (typeof value !== 'object') return undefined;
+  const names = Object.keys(value);
+  const kept = record();
+  for (const name of allowed) if (Object.hasOwn(value, name)) kept[name] = value[name];
+  if (names.some((name) => !allowed.includes(name))) {
+    warn('a body brought `openpipe` options that `openpipe.allowInBody` does not allow: they are ignored');
+  }
+  return Object.keys(kept).length > 0 ? kept : undefined;
+}
 
 const SINK_MEMBERS = ['openpipe', 'file', 'redact'];
 
 /**
  * Where reports go; `undefined` where nothing was said.
- * @param {unknown} value @param {Reading} reading
+ * @param {unknown} value @param {{ warn: (message: string) => void }} reading
  */
 function sinks(value, reading) {
   if (value === undefined || value === null) return undefined;
@@ -305,13 +297,16 @@ function sinks(value, reading) {
 }
 
 /**
- * @param {string} option @param {any} value @param {Reading} reading
+ * @param {string} option @param {any} value @param {{ warn: (message: string) => void }} reading
  * @returns {{ file?: string, redact?: (report: any) => unknown }}
  */
 function sink(option, value, reading) {
   if (value === 'openpipe') return {};
   if (!isObject(value)) refuse(option, '"openpipe", { openpipe: true }, { file } or false', value);
-  warnOfUnknown(option, value, SINK_MEMBERS, reading);
+  for (const name of Object.keys(value)) {
+    if (!SINK_MEMBERS.includes(name))
+      reading.warn(`\`${option}.${JSON.stringify(name.slice(0, 64))}\` is not known and does nothing`);
+  }
   const { openpipe, file, redact } = value;
   if (redact !== undefined && redact !== null && typeof redact !== 'function')
     refuse(`${option}.redact`, 'a function', redact);
@@ -322,7 +317,7 @@ function sink(option, value, reading) {
 
 /** The absolute path of a file, whose folder must exist. @param {string} option @param {unknown} value */
 function reportFile(option, value) {
-  const path = resolve(text(option, value) ?? refuse(option, 'a path', value));
+  const path = resolve(typeof value === 'string' && value !== '' ? value : refuse(option, 'a non-empty string', value));
   if (path.includes('\0')) refuse(option, 'a path', value);
   if (!statSync(dirname(path), { throwIfNoEntry: false })?.isDirectory())
     throw new TypeError(`\`${option}\` must be in a folder that exists`);
@@ -330,98 +325,60 @@ function reportFile(option, value) {
 }
 
 /**
- * The members of `openpipe` that a call and the constructor have in common.
- * @param {Record<string, any>} value @param {Reading} reading
+ * The constructor's `openpipe`, checked by the core.
+ * @param {unknown} value
+ * @param {{ clients: ForeignClient[], warn: (message: string) => void }} reading
  */
-function callMembers(value, reading) {
-  return {
-    fallback: fallbacks(value.fallback, reading),
-    tags: tags('openpipe.tags', value.tags),
-    logRequest: flag('openpipe.logRequest', value.logRequest),
-    cache: oneOf('openpipe.cache', value.cache, ['readWrite', 'readOnly', 'writeOnly']),
-    criteria: names('openpipe.criteria', value.criteria),
-    firstTokenTimeout: milliseconds('openpipe.firstTokenTimeout', value.firstTokenTimeout),
-    idleTimeout: milliseconds('openpipe.idleTimeout', value.idleTimeout),
-    deadline: milliseconds('openpipe.deadline', value.deadline),
-    holdUntil: oneOf('openpipe.holdUntil', value.holdUntil, ['content', 'finish']),
-    maxResponseBytes: bytes('openpipe.maxResponseBytes', value.maxResponseBytes),
-    breaker: breaker('openpipe.breaker', value.breaker, reading),
-  };
-}
-
-/** @param {unknown} value @returns {((event: any) => void) | undefined} */
-function callback(value) {
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'function') refuse('openpipe.onFallback', 'a function', value);
-  return /** @type {(event: any) => void} */ (value);
-}
-
-/**
- * @param {string} option @param {Record<string, any>} value @param {string[]} known @param {Reading} reading
- */
-function warnOfUnknown(option, value, known, reading) {
-  for (const name of Object.keys(value)) {
-    if (known.includes(name) || (name === 'baseURL' && known.includes('baseUrl'))) continue;
-    const nearest = reading.nearestName(name, known);
-    reading.warn(
-      `\`${option}.${name}\` is not known${nearest ? `; did you mean \`${nearest}\`?` : ' and does nothing'}`,
-    );
-  }
-}
-
-/** What is an object, and cannot have a member that is known here. */
-const NO_OPTIONS = ['Map', 'Set', 'WeakMap', 'WeakSet', 'Promise', 'Date', 'RegExp', 'URLSearchParams', 'Headers'];
-
-/** @param {unknown} value @returns {asserts value is Record<string, any>} */
-function checkOpenpipe(value) {
-  // A string in its place may be a key, and is not repeated.
-  if (typeof value === 'string') throw new TypeError('`openpipe` must be an object, got a string');
-  if (!isObject(value)) refuse('openpipe', 'an object', value);
-  const kind = Object.prototype.toString.call(value).slice('[object '.length, -1);
-  if (NO_OPTIONS.includes(kind)) throw new TypeError(`\`openpipe\` must be an object, got a ${kind}`);
-}
-
-/**
- * A call's `openpipe`: what stands in the request options wins over what stands in the body, member by member.
- * @param {unknown} inBody @param {Reading} reading @param {unknown} [inOptions]
- */
-function readCallOptions(inBody, reading, inOptions) {
-  const given = [inBody, inOptions].filter((value) => value !== undefined && value !== null);
-  if (given.length === 0) return undefined;
-  given.forEach(checkOpenpipe);
-  const value = given.length === 1 ? /** @type {any} */ (given[0]) : Object.assign({}, ...given);
-  warnOfUnknown('openpipe', value, CALL_MEMBERS, reading);
-  return { options: callMembers(value, reading), onFallback: callback(value.onFallback) };
-}
-
-/**
- * The constructor's `openpipe`.
- * @param {unknown} value @param {Reading} reading
- */
-function readClientOptions(value, reading) {
+function readClientOptions(value, { clients, warn }) {
   // An instance of `OpenPipe` stands for what it was made with.
-  const given = configOf(value) ?? value ?? {};
-  checkOpenpipe(given);
-  warnOfUnknown('openpipe', given, CLIENT_MEMBERS, reading);
-  let fallbackClient;
-  if (given.fallbackClient !== undefined && given.fallbackClient !== null) {
-    fallbackClient = reading.clients.push(foreignClient('openpipe.fallbackClient', given.fallbackClient)) - 1;
+  const given = /** @type {any} */ (configOf(value) ?? value ?? {});
+  const { text, odd, clients: marks, functions } = new Writer(clients).write(given);
+  /** @type {Record<string, string>} */
+  const variables = {};
+  if (text.includes('"upstreams"')) {
+    for (const name of native.upstreamVariables()) {
+      const key = readEnv(name);
+      if (key) variables[name] = key;
+    }
   }
-  const apiKey = given.apiKey ?? undefined;
-  if (apiKey !== undefined && typeof apiKey !== 'string') {
-    throw new TypeError(
-      `\`openpipe.apiKey\` must be a string, got ${typeof apiKey === 'object' ? 'an object' : `a ${typeof apiKey}`}`,
-    );
-  }
+  const written = `{"openpipe":${text},"odd":${JSON.stringify(odd)},"clients":${JSON.stringify(marks)},"variables":${JSON.stringify(variables)}}`;
+  const read = JSON.parse(native.readClientOptions(written));
+  if (read.error) throw new TypeError(read.error);
+  read.warnings.forEach(warn);
+  const own = (/** @type {string} */ name) => (Object.hasOwn(Object(given), name) ? given[name] : undefined);
+  const apiKey = own('apiKey');
   return {
-    apiKey: apiKey?.trim() || undefined,
-    baseUrl: text('openpipe.baseUrl', given.baseUrl ?? given.baseURL),
-    fallbackClient,
-    reports: sinks(given.reports, reading),
-    transport: oneOf('openpipe.transport', given.transport, ['native', 'fetch']),
-    defaults: callMembers(given, reading),
-    onFallback: callback(given.onFallback),
+    /** As the core reads it: it holds keys. */
+    written,
+    apiKey: typeof apiKey === 'string' ? apiKey.trim() || undefined : undefined,
+    baseUrl: own('baseUrl') ?? own('baseURL') ?? undefined,
+    transport: own('transport') ?? undefined,
+    reports: sinks(own('reports'), { warn }),
+    cached: isObject(given) && Boolean(own('cache')),
+    /** @type {true | string[]} */
+    allowed: read.allowsAll ? true : read.allowedInBody,
+    /** @type {{ name: string, baseUrl: string, query: [string, string][], headers: [string, string][], asked: boolean }[]} */
+    upstreams: read.upstreams,
+    hasFallback: Boolean(read.hasFallback),
+    functions,
+    onFallback: callback(functions['openpipe.onFallback']),
   };
+}
+
+/** @typedef {ReturnType<typeof readClientOptions>} ClientOptions */
+
+/**
+ * The header with the key of a declared upstream, which a function gives.
+ * @param {ClientOptions} options @param {string} upstream @returns {Promise<[string, string][]>}
+ */
+async function keyHeaders(options, upstream) {
+  const path = `openpipe.upstreams.${upstream}.apiKey`;
+  const key = await options.functions[path]?.();
+  if (typeof key !== 'string' || key.trim() === '') throw new TypeError(`\`${path}\` gave no key`);
+  // No control character, none beyond Latin-1.
+  if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(key.trim()))
+    throw new TypeError(`\`${path}\` gave a key that an HTTP header cannot carry`);
+  return [['authorization', `Bearer ${key.trim()}`]];
 }
 
 /**
@@ -482,8 +439,9 @@ function readBody(body) {
   try {
     let openpipe;
     let request = asWritten(body);
-    if (isObject(request) && 'openpipe' in request) ({ openpipe, ...request } = request);
-    openpipe ??= body.openpipe;
+    // Only an own member counts: what is inherited, nobody wrote.
+    if (isObject(request) && Object.hasOwn(request, 'openpipe')) ({ openpipe, ...request } = request);
+    if (openpipe === undefined && Object.hasOwn(body, 'openpipe')) openpipe = body.openpipe;
     return { text: JSON.stringify(request) ?? 'null', openpipe };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
@@ -492,9 +450,9 @@ function readBody(body) {
 }
 
 module.exports = {
-  CLIENT_MEMBERS,
   checkOptions,
   isObject,
+  keyHeaders,
   milliseconds,
   retries,
   readBody,

@@ -3,16 +3,15 @@
 
 const { inspect } = require('node:util');
 
-const native = require('../native/native.js');
 const { isThenable } = require('../call/answer.js');
-const { CLIENT_MEMBERS, checkOptions, isObject, milliseconds, readBody, readClientOptions } = require('./arguments.js');
+const { checkOptions, isObject, milliseconds, readBody, readClientOptions } = require('./arguments.js');
 const { configOf } = require('../openpipe-client/openpipe-client.js');
 const reports = require('../reports/reports.js');
 const { MISSING_KEY, SDK_OPENPIPE, State, keepState, stateOf } = require('./state.js');
 const { readEnv } = require('../native/environment.js');
 const { baseOf, leadsTo, majorOf } = require('./sdk.js');
 const { LATER, endpointOf, isTaken, refused, takeOver, takeOverLater, withoutOpenpipe } = require('./take-over.js');
-const { warnOnce } = require('./warnings.js');
+const { Warnings } = require('./warnings.js');
 
 /** How `withOptions` tells the new client what its user had given to the old one. */
 const inheritance = Symbol('openpipe-native.inheritance');
@@ -49,7 +48,9 @@ function defineClient(exported) {
   class OpenAI extends Extended {
     /** @param {any} [options] */
     constructor(options = {}) {
-      const { openpipe, [inheritance]: inherited, ...own } = options;
+      const { openpipe: _, [inheritance]: inherited, ...own } = options;
+      // Only an own member counts: what is inherited, nobody wrote.
+      const openpipe = Object.hasOwn(Object(options), 'openpipe') ? options.openpipe : undefined;
       const missing = missingKey(exported);
       super(over(options, hasCredentials(options) ? own : { ...own, apiKey: missing }));
       // A function or a proxy in the place of the SDK's class gives an object of that class, perhaps a proxy around it.
@@ -60,15 +61,16 @@ function defineClient(exported) {
 
       /** @type {import('./state.js').ForeignClient[]} */
       const clients = Array(SDK_OPENPIPE + 1);
-      const warn = (/** @type {string} */ message) => warnOnce(client, message);
-      const read = readClientOptions(openpipe, { clients, warn, nearestName: native.nearestName });
+      const warnings = inherited?.warnings ?? new Warnings();
+      const warn = (/** @type {string} */ message) => warnings.warnOnce(client, message);
+      const read = readClientOptions(openpipe, { clients, warn });
       const given = {
         maxRetries: isGiven(own.maxRetries, inherited?.given.maxRetries, inherited?.asked, 'maxRetries'),
         fetch: isGiven(own.fetch, inherited?.given.fetch, inherited?.asked, 'fetch'),
         fetchOptions: isGiven(own.fetchOptions, inherited?.given.fetchOptions, inherited?.asked, 'fetchOptions'),
         httpAgent: isGiven(own.httpAgent, inherited?.given.httpAgent, inherited?.asked, 'httpAgent'),
       };
-      keepState(client, new State(parts, client, read, clients, openpipe, given, inherited?.family));
+      keepState(client, new State(parts, client, read, clients, openpipe, given, warnings, inherited?.family));
       client.chat = new Chat(client);
     }
 
@@ -115,7 +117,7 @@ function defineClient(exported) {
       return super.withOptions.call(parts.major < 7 ? this : state.client, {
         ...options,
         openpipe: mergeOpenpipe(state.openpipe, options?.openpipe),
-        [inheritance]: { given: state.given, asked: options ?? {}, family: state.family },
+        [inheritance]: { given: state.given, asked: options ?? {}, family: state.family, warnings: state.warnings },
       });
     }
 
@@ -231,7 +233,7 @@ function withoutSecrets(url) {
 }
 
 /**
- * What is `undefined` counts as not given. Members are read by their names as well: a class may have them as accessors.
+ * Member by member; what is `undefined` counts as not given.
  * @param {any} before @param {any} now
  */
 function mergeOpenpipe(before, now) {
@@ -241,7 +243,7 @@ function mergeOpenpipe(before, now) {
   /** @type {any} */
   const merged = { __proto__: null };
   for (const given of [configOf(before) ?? before ?? {}, configOf(now) ?? now]) {
-    for (const name of new Set(['baseURL', ...CLIENT_MEMBERS, ...Object.keys(given)])) {
+    for (const name of Object.keys(given)) {
       const value = given[name];
       if (value !== undefined) merged[name === 'baseURL' ? 'baseUrl' : name] = value;
     }

@@ -16,6 +16,7 @@ const native = require('../native/native.js');
  * @typedef {object} Places
  * @property {(service: string) => string | undefined} url
  * @property {(service: string) => [string, string][]} headers
+ * @property {string[]} upstreams The names of the declared upstreams.
  * @property {(service: string) => boolean} toldBySdk Whether it is called through the SDK's transport.
  * @property {boolean} cached The client asks for OpenPipe's cache by default.
  * @property {() => string[]} secrets As they are by now: a function may have given another key.
@@ -75,9 +76,24 @@ class CallLog {
     this.request = { text, options, given: read };
     const body = JSON.parse(text);
     this.#sending(
-      native.primaryService(String(body?.model), this.places.cached || Boolean(read.openpipe?.cache)),
+      this.#primaryOf(
+        String(body?.model),
+        this.places.cached || Boolean(read.openpipe?.cache ?? read.bodyOpenpipe?.cache),
+      ),
       body,
     );
+  }
+
+  /**
+   * The upstream that is asked first, before the core has said so.
+   * @param {string} model @param {boolean} isCached
+   */
+  #primaryOf(model, isCached) {
+    const { upstream } = this.request?.given.openpipe ?? {};
+    if (upstream) return upstream;
+    const prefix = model.slice(0, Math.max(model.indexOf(':'), 0));
+    if (!isCached && this.places.upstreams.includes(prefix)) return prefix;
+    return isCached || /^(openpipe|openai|anthropic|gemini)$/.test(prefix) ? 'openpipe' : 'openai';
   }
 
   /** The call moves on to another target. @param {{ from: Attempt, to: { upstream: string, model: string } }} event */

@@ -11,9 +11,8 @@ const reports = require('../reports/reports.js');
 const { forCore } = require('../reports/sinks.js');
 const { unwrapperOf } = require('../call/answer.js');
 const { isHeaderRefusal } = require('../call/errors.js');
-const { milliseconds, readHeaders, retries } = require('./arguments.js');
+const { keyHeaders, milliseconds, readHeaders, retries } = require('./arguments.js');
 const { readEnv } = require('../native/environment.js');
-const { warnOnce } = require('./warnings.js');
 
 /** @typedef {{ chat: { completions: { create(body: any, options?: any): any } } }} ForeignClient */
 /** @typedef {ReturnType<typeof import('./arguments.js').readClientOptions>} ClientOptions */
@@ -23,6 +22,8 @@ const CHAT = '/chat/completions';
 /** The numbers of the SDK's own transport, as JavaScript clients. */
 const SDK_OPENAI = 0;
 const SDK_OPENPIPE = 1;
+/** That of the first declared upstream; the others follow. No client of a user's has such a number. */
+const SDK_UPSTREAMS = 1 << 20;
 
 /** The hooks of the SDK by which a subclass can change a request: one that does is called through the SDK. */
 const HOOKS = [
@@ -61,9 +62,10 @@ class State {
    * @param {ForeignClient[]} clients Numbered as `options` refers to them.
    * @param {unknown} openpipe The `openpipe` option as the user gave it, for `withOptions`.
    * @param {Given} given
+   * @param {import('./warnings.js').Warnings} warnings
    * @param {import('../native/native.js').Family} [family] That of the client which this one is made from.
    */
-  constructor(sdk, client, options, clients, openpipe, given, family = native.newFamily()) {
+  constructor(sdk, client, options, clients, openpipe, given, warnings, family = native.newFamily()) {
     this.sdk = sdk;
     this.client = client;
     this.options = options;
@@ -71,6 +73,7 @@ class State {
     this.openpipe = openpipe;
     this.given = given;
     this.family = family;
+    this.warnings = warnings;
     this.apiKey = options.apiKey ?? readEnv('OPENPIPE_API_KEY');
     this.baseUrl = (options.baseUrl ?? readEnv('OPENPIPE_BASE_URL') ?? OPENPIPE_URL).replace(/\/+$/, '');
     this.initialMaxRetries = client.maxRetries;
@@ -94,10 +97,9 @@ class State {
       throw new sdk.OpenAIError(`${MISSING_OPENPIPE_KEY}: \`openpipe.reports\` asks for OpenPipe`);
     }
     this.sinks = forCore(client, options.reports);
+    /** The SDK's own clients of declared upstreams, by URL. @type {Map<string, any>} */
+    this.upstreamSdkClients = new Map();
     reports.start(client);
-    if (!this.apiKey) {
-      warnOnce(client, 'there is no OpenPipe key (OPENPIPE_API_KEY or `openpipe.apiKey`): nothing will be logged');
-    }
   }
 
   /** Takes no more calls; those that are running come to their end. */
@@ -106,16 +108,25 @@ class State {
     this.seen = undefined;
     this.natives = { native: undefined, sdk: undefined };
     this.openpipeSdkClient = undefined;
+    this.upstreamSdkClients.clear();
+  }
+
+  /** Warns of something, once for this client and those made from it. @param {string} message */
+  warnOnce(message) {
+    this.warnings.warnOnce(this.client, message);
+  }
+
+  /** Whether every upstream is called through JavaScript's `fetch`: the constructor says how traffic leaves this machine. */
+  #isAllThroughSdk() {
+    const { given } = this;
+    return this.transport === 'fetch' || given.fetch || given.fetchOptions || given.httpAgent;
   }
 
   /** Whether the client's own upstream has to be called through the SDK. */
   #needsSdk() {
-    const { client, given } = this;
+    const { client } = this;
     return (
-      this.transport === 'fetch' ||
-      given.fetch ||
-      given.fetchOptions ||
-      given.httpAgent ||
+      this.#isAllThroughSdk() ||
       client.fetch !== this.initialFetch ||
       Boolean(client._provider ?? client._workloadIdentityAuth) ||
       HOOKS.some((hook) => this.#isOwn(hook))
@@ -196,6 +207,7 @@ class State {
     this.asksForKey = typeof options.apiKey === 'function' && !options.apiKey.openpipeMissing;
     this.natives = { native: undefined, sdk: undefined };
     this.openpipeSdkClient = undefined;
+    this.upstreamSdkClients.clear();
     this.needsSdk = this.#needsSdk();
     return false;
   }
@@ -207,26 +219,21 @@ class State {
     const { client, options, given } = this;
     const isRefused = this.transport === 'fetch' && !given.fetch && hasPassword(this.baseUrl);
     const apiKey = isRefused ? undefined : this.apiKey;
-    return native.nativeCompletions(
-      JSON.stringify({
-        openai,
-        openpipeUrl: this.baseUrl,
-        reportUrl: apiKey ? `${this.baseUrl}/report` : undefined,
-        reports: this.sinks,
-        openpipeKey: apiKey,
-        openpipeMissingKey: apiKey ? undefined : isRefused ? `\`openpipe.baseUrl\` ${PASSWORD}` : MISSING_OPENPIPE_KEY,
-        openpipeClient: this.transport === 'fetch' ? SDK_OPENPIPE : undefined,
-        fallbackClient: options.fallbackClient,
-        fallbackClientIdentity:
-          options.fallbackClient === undefined
-            ? undefined
-            : identityOf(/** @type {ForeignClient} */ (this.clients[options.fallbackClient])),
-        timeout: client.timeout === Infinity ? 'Infinity' : client.timeout,
-        maxRetries: given.maxRetries || client.maxRetries !== this.initialMaxRetries ? client.maxRetries : undefined,
-        defaults: options.defaults,
-      }),
-      this.family,
-    );
+    const numbers = options.upstreams.map(({ name }, index) => [name, SDK_UPSTREAMS + index]);
+    const config = JSON.stringify({
+      openai,
+      openpipeUrl: this.baseUrl,
+      reportUrl: apiKey ? `${this.baseUrl}/report` : undefined,
+      reports: this.sinks,
+      openpipeKey: apiKey,
+      openpipeMissingKey: apiKey ? undefined : MISSING_OPENPIPE_KEY,
+      openpipeInvalid: isRefused ? `\`openpipe.baseUrl\` ${PASSWORD}` : undefined,
+      openpipeClient: this.transport === 'fetch' ? SDK_OPENPIPE : undefined,
+      upstreamClients: this.#isAllThroughSdk() ? Object.fromEntries(numbers) : undefined,
+      timeout: client.timeout === Infinity ? 'Infinity' : client.timeout,
+      maxRetries: given.maxRetries || client.maxRetries !== this.initialMaxRetries ? client.maxRetries : undefined,
+    });
+    return native.nativeCompletions(`${config.slice(0, -1)},"options":${options.written}}`, this.family);
   }
 
   /**
@@ -236,11 +243,12 @@ class State {
   places(throughSdk, { path }) {
     const { client } = this;
     return {
-      url: (service) => (service === 'openpipe' ? `${this.baseUrl}${path}` : this.own.url),
-      headers: () => this.own.headers,
-      toldBySdk: (service) => (service === 'openpipe' ? this.transport === 'fetch' : throughSdk || this.needsSdk),
+      url: (name) => (name === 'openai' ? this.own.url : this.#urlOf(name, path)),
+      headers: (name) => (name === 'openai' || name === 'openpipe' ? this.own.headers : this.#upstream(name).headers),
+      toldBySdk: (name) => this.#isToldBySdk(name, throughSdk),
+      upstreams: this.options.upstreams.map(({ name }) => name),
       showsBodies: (this.sdk.major ?? 0) < 7,
-      cached: this.options.defaults.cache !== undefined,
+      cached: this.options.cached,
       secrets: () =>
         [client.apiKey, client.adminAPIKey, this.apiKey].filter((key) => typeof key === 'string' && key !== ''),
     };
@@ -255,11 +263,12 @@ class State {
       const isRefused = !this.given.fetch && hasPassword(url);
       const identity = identityOf(client);
       // OpenPipe is called natively all the same, but where everything goes through `fetch`.
-      const headers = this.apiKey && this.transport !== 'fetch' ? await this.#openpipeHeaders() : [];
+      const headers = this.transport !== 'fetch' ? await this.#openpipeHeaders() : [];
       return {
         ...placeOf(url),
         headers,
-        missingKey: isRefused ? HAS_PASSWORD : missingKey,
+        missingKey,
+        invalid: isRefused ? HAS_PASSWORD : undefined,
         client: SDK_OPENAI,
         identity,
       };
@@ -271,9 +280,31 @@ class State {
     return asksForKey ? { ...own, asked: true, identity: identityOf(client) } : { ...own, missingKey };
   }
 
-  /** The headers that go to the client's own upstream, with the key that a function gives now. */
-  async ownHeaders() {
-    return (await this.#build(keyed())).headers;
+  /**
+   * The headers that a function has to be asked for: all of the client's own upstream, the key's of a declared one.
+   * @param {string} upstream @returns {Promise<[string, string][]>}
+   */
+  async headersOf(upstream) {
+    if (upstream === 'openai') return (await this.#build(keyed())).headers;
+    return keyHeaders(this.options, upstream);
+  }
+
+  /** @param {string} name */
+  #upstream(name) {
+    const known = this.options.upstreams.find((upstream) => upstream.name === name);
+    return known ?? { name, baseUrl: '', query: [], headers: [], asked: false };
+  }
+
+  /** Whether an upstream is called through the SDK's transport, which logs for itself. @param {string} name @param {boolean} throughSdk */
+  #isToldBySdk(name, throughSdk) {
+    if (name === 'openai') return throughSdk || this.needsSdk;
+    return name === 'openpipe' ? this.transport === 'fetch' : this.#isAllThroughSdk();
+  }
+
+  /** Where an upstream is, for the log. @param {string} name @param {string} path */
+  #urlOf(name, path) {
+    const base = name === 'openpipe' ? this.baseUrl : this.#upstream(name).baseUrl;
+    return `${base.replace(/\/+$/, '')}${path}`;
   }
 
   /** Where the SDK would send a request, and with which headers. @param {any} request */
@@ -300,6 +331,16 @@ class State {
     if (number === SDK_OPENAI || number === SDK_OPENPIPE) {
       const client = number === SDK_OPENAI ? this.client : this.#openpipeClient();
       return (body, options) => keepingSecrets(this.#sendThroughSdk(client, endpoint, body, options), client);
+    }
+    if (number >= SDK_UPSTREAMS) {
+      return (body, options) => {
+        const { client, name, asked } = this.#upstreamClient(number - SDK_UPSTREAMS, body);
+        if (!asked) return keepingSecrets(this.#sendThroughSdk(client, endpoint, body, options), client);
+        const withKey = (/** @type {[string, string][]} */ key) => ({ ...Object.fromEntries(key), ...options.headers });
+        return this.headersOf(name).then((key) =>
+          this.#sendThroughSdk(client, endpoint, body, { ...options, headers: withKey(key) }),
+        );
+      };
     }
     const foreign = /** @type {any} */ (calls[number]);
     // One of our own is asked not to log what this one logs (contract.md, section 7), where this one has a key to do so.
@@ -331,6 +372,10 @@ class State {
    */
   clientKey(number, calls) {
     if (number === SDK_OPENPIPE) return this.apiKey;
+    if (number >= SDK_UPSTREAMS) {
+      const { headers } = this.options.upstreams[number - SDK_UPSTREAMS] ?? { headers: [] };
+      return headers.find(([name]) => name === 'authorization')?.[1].replace(/^\S+ /, '');
+    }
     return /** @type {any} */ (number === SDK_OPENAI ? this.client : calls[number])?.apiKey;
   }
 
@@ -338,6 +383,27 @@ class State {
   #openpipeClient() {
     this.openpipeSdkClient ??= this.#newOpenpipeClient();
     return this.openpipeSdkClient;
+  }
+
+  /** The SDK's own client of a declared upstream, where everything goes through `fetch`. @param {number} index @param {any} body */
+  #upstreamClient(index, body) {
+    const { name, baseUrl, query, headers, asked } = /** @type {ClientOptions['upstreams'][number]} */ (
+      this.options.upstreams[index]
+    );
+    const url = baseUrl.replaceAll('{model}', encodeURIComponent(String(body.model)));
+    const known = this.upstreamSdkClients.get(`${name} ${url}`);
+    if (known) return { client: known, name, asked };
+    const { client } = this;
+    const made = this.#newSdkClient(url, 'none');
+    made._options.defaultHeaders = headers;
+    made._options.defaultQuery = Object.fromEntries(query);
+    // The key is one of the headers, or comes from a function with each request.
+    made.authHeaders = async () => undefined;
+    made.validateHeaders = () => {};
+    made.getUserAgent = () => client.getUserAgent();
+    // A client for each of very many models is not kept.
+    if (this.upstreamSdkClients.size < 100) this.upstreamSdkClients.set(`${name} ${url}`, made);
+    return { client: made, name, asked };
   }
 
   /** What the SDK tells OpenPipe beside the key, where the client's own hooks are not to be asked for it. */
@@ -352,22 +418,31 @@ class State {
     }
   }
 
-  #newOpenpipeClient() {
+  /** @param {string} baseURL @param {string | undefined} apiKey */
+  #newSdkClient(baseURL, apiKey) {
     const { client } = this;
-    const made = new this.sdk.Base({
-      baseURL: this.baseUrl,
-      apiKey: this.apiKey,
+    return new this.sdk.Base({
+      baseURL,
+      apiKey,
       // What is not given, the SDK takes from the environment, where it is meant for OpenAI.
       adminAPIKey: null,
       webhookSecret: null,
-      organization: client.organization ?? null,
-      project: client.project ?? null,
+      organization: null,
+      project: null,
       logger: client.logger,
       logLevel: client.logLevel,
       dangerouslyAllowBrowser: client._options.dangerouslyAllowBrowser,
       ...(this.given.fetch ? { fetch: client.fetch } : {}),
       ...(this.given.fetchOptions ? { fetchOptions: client.fetchOptions } : {}),
+      ...(this.given.httpAgent ? { httpAgent: client.httpAgent ?? client._options.httpAgent } : {}),
     });
+  }
+
+  #newOpenpipeClient() {
+    const { client } = this;
+    const made = this.#newSdkClient(this.baseUrl, this.apiKey ?? 'none');
+    made.organization = client.organization ?? null;
+    made.project = client.project ?? null;
     // The same goes for OPENAI_CUSTOM_HEADERS. As natively, what proves who the caller is to OpenAI stays there.
     const headers = readHeaders(client._options.defaultHeaders) ?? [];
     made._options.defaultHeaders = headers.filter(([name]) => !native.isCredential(name));
@@ -574,4 +649,4 @@ function isOurs(foreign) {
 
 /** @typedef {{ create(body: string, options: string | null): number }} NativeCompletions */
 
-module.exports = { HAS_PASSWORD, MISSING_KEY, SDK_OPENAI, SDK_OPENPIPE, State, keepState, stateOf, urlOf };
+module.exports = { MISSING_KEY, SDK_OPENAI, SDK_OPENPIPE, State, keepState, stateOf, urlOf };

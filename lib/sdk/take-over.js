@@ -7,7 +7,6 @@
 
 const { offAbort, onAbort } = require('../call/abort.js');
 const { isThenable, newPromise, passOn } = require('../call/answer.js');
-const native = require('../native/native.js');
 const {
   checkOptions, isObject, milliseconds, readBody, readCallOptions, readHeaders, readSignal, retries,
 } = require('./arguments.js'); // prettier-ignore
@@ -15,7 +14,6 @@ const { Call } = require('../call/call.js');
 const { callLog } = require('./logging.js');
 const { abortErrorOf, rejection } = require('../call/errors.js');
 const { SDK_OPENAI, stateOf, urlOf } = require('./state.js');
-const { warnOnce } = require('./warnings.js');
 
 /** @typedef {import('./state.js').State} State */
 
@@ -126,8 +124,7 @@ function hasOpenpipe(options) {
 function withoutOpenpipe(client, options) {
   if (!hasOpenpipe(options)) return options;
   const { openpipe: _, ...kept } = options;
-  warnOnce(
-    client,
+  stateOf(client).warnOnce(
     `\`openpipe\` has no effect on ${String(kept.method).toUpperCase()} ${JSON.stringify(kept.path)}: there are no fallbacks for it`,
   );
   if (!isJsonBody(kept.body)) return kept;
@@ -149,11 +146,11 @@ function start(state, endpoint, options, request, resolve) {
   const inOptions = options.openpipe ?? undefined;
   if (inBody !== undefined || inOptions !== undefined) {
     clients = [...clients];
-    const warn = (/** @type {string} */ message) => warnOnce(client, message);
-    openpipe = readCallOptions(inBody, { clients, warn, nearestName: native.nearestName }, inOptions);
+    const warn = (/** @type {string} */ message) => state.warnOnce(message);
+    openpipe = readCallOptions(inOptions, inBody, { clients, allowed: state.options.allowed, warn });
   }
   const signal = readSignal(options.signal);
-  const given = callOptions(state, endpoint, options, openpipe?.options);
+  const given = callOptions(state, endpoint, options, openpipe?.text);
   const aborted = () => rejection(() => abortErrorOf(sdk, client, signal));
   if (signal?.aborted) {
     resolve(aborted());
@@ -212,7 +209,8 @@ class CallSetup {
     this.startTime = Date.now();
     /** Functions of the caller may have to be called in the caller's async context. */
     const isOwnAsked = throughSdk || state.needsSdk || state.asksForKey;
-    this.mayCallBack = Boolean(onFallback ?? log) || clients.length > 2 || isOwnAsked;
+    this.mayCallBack =
+      Boolean(onFallback ?? log) || clients.length > 2 || isOwnAsked || state.options.upstreams.length > 0;
   }
 
   /** `create` of a JavaScript client, by its number. @param {number} number @returns {(body: any, options: any) => unknown} */
@@ -231,9 +229,14 @@ class CallSetup {
     return this.#state.clientKey(number, this.#clients);
   }
 
-  /** The headers that go to the client's own upstream, where they have to be asked for. */
-  ownHeaders() {
-    return this.#state.ownHeaders();
+  /** The headers of an upstream, where they have to be asked for. @param {string} upstream */
+  headersOf(upstream) {
+    return this.#state.headersOf(upstream);
+  }
+
+  /** Warns of something, once for the client. @param {string} message */
+  warnOnce(message) {
+    this.#state.warnOnce(message);
   }
 }
 
@@ -244,7 +247,7 @@ function isArgument(error) {
 
 /**
  * The call's options as the core reads them; `null` where there is nothing to say.
- * @param {State} state @param {Endpoint} endpoint @param {any} options @param {object | undefined} openpipe
+ * @param {State} state @param {Endpoint} endpoint @param {any} options @param {string[] | undefined} openpipe What `openpipe` says, as members of JSON.
  */
 function callOptions(state, endpoint, options, openpipe) {
   const { client } = state;
@@ -264,7 +267,9 @@ function callOptions(state, endpoint, options, openpipe) {
     openpipe === undefined
   )
     return null;
-  return JSON.stringify({ endpoint: isChat ? undefined : endpoint.name, timeout, maxRetries, headers, url, openpipe });
+  const json = JSON.stringify({ endpoint: isChat ? undefined : endpoint.name, timeout, maxRetries, headers, url });
+  // The first member is always there: `headers`.
+  return openpipe === undefined ? json : `${json.slice(0, -1)},${openpipe.join(',')}}`;
 }
 
 /** Where the call's own options send it; `undefined` where they say nothing of that. @param {any} client @param {Endpoint} endpoint @param {any} options */

@@ -4,20 +4,42 @@
 const { LEVELS } = require('./logging.js');
 
 const WARN = 300;
-/** Messages already given in this process (contract.md, section 2: "once"). */
-/** @type {Set<string>} */
-const given = new Set();
-/** So that a name which changes with every call does not fill the memory. */
-const MAX_REMEMBERED = 1000;
+/** So many are told apart. Only a hash of each is kept: what is warned of may come from outside, and be different each time. */
+const MAX_REMEMBERED = 1024;
 
-/**
- * @param {any} client The client, for its `logger` and `logLevel`.
- * @param {string} message
- */
-function warnOnce(client, message) {
-  if (given.has(message) || given.size >= MAX_REMEMBERED) return;
-  given.add(message);
-  warn(client, message);
+/** The warnings of one client, and of those that are made from it: another's cannot silence them. */
+class Warnings {
+  /** In the order in which they came. @type {Set<number>} */
+  #given = new Set();
+
+  /**
+   * @param {any} client The client, for its `logger` and `logLevel`.
+   * @param {string} message
+   */
+  warnOnce(client, message) {
+    const hash = hashOf(message);
+    if (this.#given.has(hash)) return;
+    if (this.#given.size >= MAX_REMEMBERED) {
+      const [oldest] = this.#given;
+      this.#given.delete(/** @type {number} */ (oldest));
+    }
+    this.#given.add(hash);
+    warn(client, message);
+  }
+}
+
+/** 53 bits of it, so that two messages hardly ever share one (cyrb53). @param {string} text */
+function hashOf(text) {
+  let a = 0xdeadbeef;
+  let b = 0x41c6ce57;
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    a = Math.imul(a ^ code, 2654435761);
+    b = Math.imul(b ^ code, 1597334677);
+  }
+  a = Math.imul(a ^ (a >>> 16), 2246822507) ^ Math.imul(b ^ (b >>> 13), 3266489909);
+  b = Math.imul(b ^ (b >>> 16), 2246822507) ^ Math.imul(a ^ (a >>> 13), 3266489909);
+  return 4294967296 * (2097151 & b) + (a >>> 0);
 }
 
 /** @param {any} client @param {string} message */
@@ -30,4 +52,4 @@ function warn(client, message) {
   }
 }
 
-module.exports = { warn, warnOnce };
+module.exports = { Warnings, warn };

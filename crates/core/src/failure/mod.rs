@@ -182,6 +182,12 @@ impl Failure {
         Self { code: code.map(str::to_owned), ..Self::new(Kind::Connection, Surface::Connection, message) }
     }
 
+    /// A request that was not sent, because no server could take it.
+    #[must_use]
+    pub fn unsendable(message: impl Into<String>) -> Self {
+        Self::new(Kind::BadRequest, Surface::Protocol, message)
+    }
+
     /// A response with a status that is no success.
     #[must_use]
     pub fn status(head: Head, body: String) -> Self {

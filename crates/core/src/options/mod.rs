@@ -1,20 +1,30 @@
-//! What a caller set, as it comes over the boundary: already checked there, and merged here.
+//! What a caller set: read and checked here ([`read`], by the table in [`spec`]), and merged.
 
+pub mod known;
+mod openpipe;
+pub mod read;
+pub mod spec;
+pub mod upstreams;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
 use reqwest::Url;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::endpoint::Endpoint;
 use crate::failure::{Filter, Trigger};
-use crate::plan::route::UpstreamKind;
+use crate::plan::route::{UpstreamId, UpstreamKind};
 use crate::policy::breaker::BreakerPolicy;
 use crate::text::headers::{self, HeaderList};
 use crate::text::secrets;
+use read::{ArgumentError, Aside, ClientRef, Section};
+use spec::Place;
+use upstreams::{Alias, Takes};
 
 /// The default for the decompressed size of a response, 64 MiB; [`Endpoint::max_response_bytes`] has the others.
 pub const MAX_RESPONSE_BYTES: u64 = 64 * 1024 * 1024;
@@ -42,32 +52,66 @@ impl<'de> Deserialize<'de> for Limit {
     }
 }
 
-/// One fallback target.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// The most targets that a call may have, the primary included.
+pub const MAX_TARGETS: usize = 16;
+
+/// One target of `fallback` or `aliases`.
+#[derive(Debug, Clone, Default)]
 pub struct FallbackTarget {
     /// Its model.
     pub model: String,
-    /// Its time; not given, `options.timeout`, else the client's.
+    /// Where it is asked; not given, its model says so.
+    pub upstream: Option<UpstreamId>,
+    /// The name that its custom client goes by.
+    pub name: Option<Arc<str>>,
+    /// Its time; not given, `options.timeout`, else its upstream's, else the client's.
     pub timeout: Option<Limit>,
-    /// The number of a JavaScript client that is asked instead of an HTTP upstream.
-    pub client: Option<u32>,
-    /// Who that client is.
-    #[serde(default)]
-    pub client_identity: Identity,
+    /// How often it is retried; not given, the call's `maxRetries`.
+    pub max_retries: Option<u32>,
+    /// The wait for a stream's first content; not given, the call's.
+    pub first_token_timeout: Option<Limit>,
+    /// A custom client that is asked instead of an upstream.
+    pub client: Option<ClientRef>,
     /// Members merged over the body.
     pub params: Option<Box<RawValue>>,
     /// Members taken out of the body.
-    #[serde(default)]
     pub omit: Vec<String>,
     /// Only these failures move on to it.
     pub on: Option<Vec<Trigger>>,
     /// These failures do not.
-    #[serde(default)]
     pub except: Vec<Trigger>,
+    /// Its model is the first target's under another name: their vectors can be compared.
+    pub same_vectors: Option<bool>,
 }
 
 impl FallbackTarget {
+    /// A target of which only the model is known.
+    #[must_use]
+    pub fn of_model(model: String) -> Self {
+        Self { model, ..Self::default() }
+    }
+
+    /// A target of an alias, which has what the target that named the alias says where it says nothing itself.
+    #[must_use]
+    pub fn over(&self, named: &Self) -> Self {
+        let mut omit = self.omit.clone();
+        omit.extend(named.omit.iter().cloned());
+        Self {
+            model: self.model.clone(),
+            upstream: self.upstream,
+            name: self.name.clone().or_else(|| named.name.clone()),
+            timeout: self.timeout.or(named.timeout),
+            max_retries: self.max_retries.or(named.max_retries),
+            first_token_timeout: self.first_token_timeout.or(named.first_token_timeout),
+            client: self.client.clone(),
+            params: self.params.clone().or_else(|| named.params.clone()),
+            omit,
+            on: self.on.clone().or_else(|| named.on.clone()),
+            except: if self.except.is_empty() { named.except.clone() } else { self.except.clone() },
+            same_vectors: self.same_vectors.or(named.same_vectors),
+        }
+    }
+
     /// The failures that this target takes over.
     #[must_use]
     pub fn filter(&self) -> Filter {
@@ -134,8 +178,7 @@ pub enum HoldUntil {
 }
 
 /// The `openpipe` member of a call or of the constructor.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Debug, Clone, Default)]
 pub struct OpenPipeOptions {
     /// The fallback targets in their order; an empty list switches the default off.
     pub fallback: Option<Vec<FallbackTarget>>,
@@ -159,6 +202,8 @@ pub struct OpenPipeOptions {
     pub max_response_bytes: Option<u64>,
     /// Whether a target that keeps failing is left out for a while.
     pub breaker: Option<BreakerOption>,
+    /// Where the call goes, whatever its model.
+    pub upstream: Option<UpstreamId>,
 }
 
 impl OpenPipeOptions {
@@ -186,6 +231,7 @@ impl OpenPipeOptions {
             hold_until: self.hold_until.or(defaults.hold_until),
             max_response_bytes: self.max_response_bytes.or(defaults.max_response_bytes),
             breaker: self.breaker.or(defaults.breaker),
+            upstream: self.upstream.or(defaults.upstream),
         }
     }
 }
@@ -211,43 +257,90 @@ pub struct CallOptions {
     pub commit_last: bool,
     /// A stream's events are handed over as the text of server-sent events.
     pub wire_events: bool,
-    /// The body's `openpipe`.
-    pub openpipe: OpenPipeOptions,
+    /// `openpipe` of the request options.
+    pub openpipe: Option<Box<RawValue>>,
+    /// What stands in it that JSON cannot hold.
+    pub odd: HashMap<String, String>,
+    /// The custom clients in it.
+    pub clients: HashMap<String, ClientRef>,
+    /// `openpipe` of the body, as far as the constructor allows it.
+    pub body_openpipe: Option<Box<RawValue>>,
+    /// What stands in that which JSON cannot hold.
+    pub body_odd: HashMap<String, String>,
+    /// The custom clients in that.
+    pub body_clients: HashMap<String, ClientRef>,
     /// The request that a `fetch` was called with: an upstream of this call, in place of the client's own.
     pub request: Option<RequestUpstream>,
 }
 
-/// The URLs of an upstream: one for each endpoint.
+/// The URLs of an upstream.
 #[derive(Debug, Clone)]
-pub struct Urls([Arc<Url>; Endpoint::ALL.len()]);
+pub enum Urls {
+    /// One for each endpoint, in the order of [`Endpoint::ALL`].
+    Each([Arc<Url>; Endpoint::ALL.len()]),
+    /// A base whose path names the model.
+    Template(Arc<Url>),
+}
 
 impl Urls {
     /// The endpoints' paths below a base URL, whose query stays.
     #[must_use]
     pub fn below(base: &Url) -> Self {
-        let below = |endpoint: Endpoint| {
-            let mut url = base.clone();
-            url.set_path(&format!("{}{}", base.path().trim_end_matches('/'), endpoint.path()));
-            Arc::new(url)
-        };
-        Self(Endpoint::ALL.map(below))
+        Self::Each(Endpoint::ALL.map(|endpoint| Arc::new(endpoint_url(base, endpoint))))
     }
 
     fn same(url: &Url) -> Self {
-        Self(Endpoint::ALL.map(|_| Arc::new(url.clone())))
+        Self::Each(Endpoint::ALL.map(|_| Arc::new(url.clone())))
     }
 
-    /// That of an endpoint.
+    /// Below a base URL whose path has a mark for the model.
     #[must_use]
-    pub fn of(&self, endpoint: Endpoint) -> Arc<Url> {
-        let [chat, completions, responses, embeddings] = &self.0;
-        Arc::clone(match endpoint {
-            Endpoint::ChatCompletions => chat,
-            Endpoint::Completions => completions,
-            Endpoint::Responses => responses,
-            Endpoint::Embeddings => embeddings,
-        })
+    fn template(base: Url) -> Self {
+        Self::Template(Arc::new(base))
     }
+
+    /// That of an endpoint; `None` where the model's name would be a step within the path.
+    #[must_use]
+    pub fn of(&self, endpoint: Endpoint, model: &str) -> Option<Arc<Url>> {
+        match self {
+            Self::Each([chat, completions, responses, embeddings]) => Some(Arc::clone(match endpoint {
+                Endpoint::ChatCompletions => chat,
+                Endpoint::Completions => completions,
+                Endpoint::Responses => responses,
+                Endpoint::Embeddings => embeddings,
+            })),
+            Self::Template(base) => {
+                upstreams::url_for_model(base, model).map(|base| Arc::new(endpoint_url(&base, endpoint)))
+            }
+        }
+    }
+}
+
+impl Urls {
+    /// The URL without the path of an endpoint.
+    fn base(&self) -> Url {
+        match self {
+            Self::Template(base) => Url::clone(base),
+            Self::Each([chat, ..]) => {
+                let mut base = Url::clone(chat);
+                let path = base.path().trim_end_matches(Endpoint::ChatCompletions.path()).to_owned();
+                base.set_path(&path);
+                base
+            }
+        }
+    }
+}
+
+fn endpoint_url(base: &Url, endpoint: Endpoint) -> Url {
+    let mut url = base.clone();
+    url.set_path(&format!("{}{}", base.path().trim_end_matches('/'), endpoint.path()));
+    url
+}
+
+/// A URL that leads nowhere.
+#[expect(clippy::expect_used, reason = "a constant, which a test parses")]
+fn nowhere() -> Url {
+    Url::parse("http://unset.invalid/").expect("a valid URL")
 }
 
 /// The upstream that a request's own URL and headers name (contract.md, section 11).
@@ -326,14 +419,26 @@ pub struct UpstreamConfig {
     pub urls: Urls,
     /// Every header but those of a call, the key among them.
     pub headers: Arc<HeaderMap>,
+    /// Headers of its own, laid over those of the SDK and its key.
+    pub own_headers: HeaderList,
     /// Says how to give the key, where there is none.
     pub missing_key: Option<String>,
+    /// Says why it cannot be called as it is configured: a malformed argument.
+    pub invalid: Option<String>,
     /// JavaScript has to be asked for the headers at each try, because a function gives the key: those here lack it.
     pub asked: bool,
     /// The number of the JavaScript client that is called instead of HTTP from here.
     pub client: Option<u32>,
     /// Who that client is.
     pub identity: Identity,
+    /// The time of a target there, where neither the target nor the call says.
+    pub timeout: Option<Limit>,
+    /// The endpoints that it serves.
+    pub endpoints: Vec<Endpoint>,
+    /// The hosted tools that it has.
+    pub takes: Takes,
+    /// The name of the state that it shares with other upstreams.
+    pub state: Option<Arc<str>>,
 }
 
 /// The native side of one client: what its constructor was given. Immutable; a change in JavaScript makes a new one.
@@ -347,10 +452,14 @@ pub struct ClientConfig {
     pub report: Option<ReportTarget>,
     /// The sinks of reports that the caller named; not given, `report` alone.
     pub sinks: Option<Vec<SinkOption>>,
-    /// The number of the constructor's `fallbackClient`.
-    pub fallback_client: Option<u32>,
-    /// Who that client is.
-    pub fallback_client_identity: Identity,
+    /// The constructor's `fallbackClient`.
+    pub fallback_client: Option<ClientRef>,
+    /// The declared upstreams.
+    pub upstreams: Vec<UpstreamConfig>,
+    /// Their names, in the same order.
+    pub upstream_names: Vec<Arc<str>>,
+    /// What names of models stand for.
+    pub aliases: HashMap<String, Alias>,
     /// The client's `timeout`.
     pub timeout: Option<Limit>,
     /// The client's `maxRetries`, only if the caller gave one.
@@ -368,6 +477,7 @@ struct WireUpstream {
     url: Option<String>,
     headers: HeaderList,
     missing_key: Option<String>,
+    invalid: Option<String>,
     #[serde(default)]
     asked: bool,
     client: Option<u32>,
@@ -375,33 +485,210 @@ struct WireUpstream {
     identity: Identity,
 }
 
+/// The constructor's `openpipe`, as a host writes it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ClientOptions {
+    openpipe: Option<Box<RawValue>>,
+    odd: HashMap<String, String>,
+    clients: HashMap<String, ClientRef>,
+    /// The environment variables of known upstreams that are set.
+    variables: HashMap<String, String>,
+}
+
+/// The constructor's `openpipe`, read.
+#[derive(Debug, Clone)]
+pub struct ReadClientOptions {
+    /// Defaults for every call.
+    pub defaults: OpenPipeOptions,
+    /// The constructor's `fallbackClient`.
+    pub fallback_client: Option<ClientRef>,
+    /// The declared upstreams.
+    pub upstreams: Vec<UpstreamConfig>,
+    /// Their names.
+    pub upstream_names: Vec<Arc<str>>,
+    /// What names of models stand for.
+    pub aliases: HashMap<String, Alias>,
+    /// The per-call options that count where a body brings them.
+    pub allowed_in_body: Vec<String>,
+    /// What the caller should know, though nothing is malformed.
+    pub warnings: Vec<String>,
+}
+
+impl ClientOptions {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// The first option that is malformed.
+    pub fn read(
+        &self,
+        headers: &HeaderMap,
+        upstream_clients: &HashMap<String, u32>,
+    ) -> Result<ReadClientOptions, ArgumentError> {
+        let mut warnings = Vec::new();
+        let aside = Aside { odd: self.odd.clone(), clients: self.clients.clone() };
+        let text = self.openpipe.as_deref().map_or("{}", RawValue::get);
+        let text = if text == "null" { "{}" } else { text };
+        let section = Section::new(Place::Client, "openpipe", text, &aside, &mut warnings)?;
+        section.secret_text("apiKey")?;
+        section.text("baseUrl")?;
+        section.choice::<String>("transport")?;
+        let fallback_client = section.client("fallbackClient")?;
+        let upstream_names = upstreams::names(&section)?;
+        let host = upstreams::Host { headers, variables: &self.variables, clients: upstream_clients };
+        let upstreams = upstreams::read(&section, &host)?;
+        let names = openpipe::Names(&upstream_names);
+        let aliases = upstreams::aliases(&section, names, &mut warnings)?;
+        let defaults = openpipe::read(&section, names, &mut warnings)?;
+        let allowed_in_body = allowed_in_body(&section)?;
+        Ok(ReadClientOptions {
+            defaults,
+            fallback_client,
+            upstreams,
+            upstream_names,
+            aliases,
+            allowed_in_body,
+            warnings,
+        })
+    }
+}
+
+/// What a host has to know of the constructor's `openpipe`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Described {
+    warnings: Vec<String>,
+    allowed_in_body: Vec<String>,
+    allows_all: bool,
+    has_fallback: bool,
+    has_aliases: bool,
+    upstreams: Vec<DescribedUpstream>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DescribedUpstream {
+    name: String,
+    /// Where it is; `{model}` stands for the model.
+    base_url: String,
+    query: Vec<(String, String)>,
+    headers: HeaderList,
+    /// The key comes from a function.
+    asked: bool,
+}
+
+/// Checks the constructor's `openpipe`, and says what a host has to know of it.
+///
+/// # Errors
+/// The first option that is malformed.
+pub fn describe(json: &str) -> Result<Described, ArgumentError> {
+    let options: ClientOptions = serde_json::from_str(json)
+        .map_err(|error| ArgumentError::other("openpipe", format!("cannot be read: {error}")))?;
+    let read = options.read(&HeaderMap::new(), &HashMap::new())?;
+    Ok(Described {
+        warnings: read.warnings,
+        allows_all: read.allowed_in_body.len() == spec::names(Place::Body).count(),
+        allowed_in_body: read.allowed_in_body,
+        has_fallback: read.defaults.fallback.as_ref().is_some_and(|targets| !targets.is_empty()),
+        has_aliases: !read.aliases.is_empty(),
+        upstreams: read.upstreams.iter().map(UpstreamConfig::described).collect(),
+    })
+}
+
+/// The options that count where a body brings them.
+fn allowed_in_body(section: &Section<'_>) -> Result<Vec<String>, ArgumentError> {
+    const NAME: &str = "allowInBody";
+    match section.raw(NAME) {
+        None | Some("null" | "true") if section.odd(NAME).is_none() => {
+            Ok(spec::names(Place::Body).map(str::to_owned).collect())
+        }
+        Some("false") => Ok(Vec::new()),
+        Some(raw) if !raw.starts_with('[') => Err(section.refuse(NAME, read::shown(raw))),
+        _ => {
+            let names = section.names(NAME)?.unwrap_or_default();
+            for (index, name) in names.iter().enumerate() {
+                if spec::find(Place::Body, name).is_none() {
+                    let nearest = nearest_name(name, &spec::names(Place::Body).map(str::to_owned).collect::<Vec<_>>());
+                    let hint = nearest.map_or(String::new(), |name| format!("; did you mean {name:?}?"));
+                    let path = format!("{}[{index}]", section.path(NAME));
+                    return Err(ArgumentError::other(
+                        path,
+                        format!("names no option that a body may bring: {}{hint}", read::quoted(name)),
+                    ));
+                }
+            }
+            Ok(names)
+        }
+    }
+}
+
+/// What a call's own `openpipe` objects say: the members of the request options' win over the body's, one by one.
+///
+/// # Errors
+/// The first option that is malformed.
+pub fn read_call(
+    client: &ClientConfig,
+    call: &CallOptions,
+    warnings: &mut Vec<String>,
+) -> Result<OpenPipeOptions, ArgumentError> {
+    let names = openpipe::Names(&client.upstream_names);
+    let mut of =
+        |place, text: &Option<Box<RawValue>>, odd: &HashMap<String, String>, clients: &HashMap<String, ClientRef>| {
+            if text.is_none() && odd.is_empty() {
+                return Ok(None);
+            }
+            let aside = Aside { odd: odd.clone(), clients: clients.clone() };
+            let text = text.as_deref().map_or("null", RawValue::get);
+            if text == "null" && aside.odd.is_empty() {
+                return Ok(None);
+            }
+            let section = Section::new(place, "openpipe", text, &aside, warnings)?;
+            openpipe::read(&section, names, warnings).map(Some)
+        };
+    let body = of(Place::Body, &call.body_openpipe, &call.body_odd, &call.body_clients)?;
+    let trusted = of(Place::Call, &call.openpipe, &call.odd, &call.clients)?;
+    Ok(match (trusted, body) {
+        (Some(trusted), Some(body)) => {
+            let tags = trusted.tags.clone().or_else(|| body.tags.clone());
+            OpenPipeOptions { tags, ..trusted.over(&body) }
+        }
+        (trusted, body) => trusted.or(body).unwrap_or_default(),
+    })
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireConfig {
-    openai: WireUpstream,
+    /// The client's own upstream; not given where every call brings a request of its own.
+    openai: Option<WireUpstream>,
     openpipe_url: String,
     report_url: Option<String>,
     reports: Option<Vec<SinkOption>>,
     openpipe_key: Option<String>,
     openpipe_missing_key: Option<String>,
+    openpipe_invalid: Option<String>,
     openpipe_client: Option<u32>,
-    fallback_client: Option<u32>,
-    #[serde(default)]
-    fallback_client_identity: Identity,
     timeout: Option<Limit>,
     max_retries: Option<u32>,
+    /// The constructor's `openpipe`.
     #[serde(default)]
-    defaults: OpenPipeOptions,
+    options: ClientOptions,
+    /// The numbers of the host's clients of named upstreams, where its transport is used.
+    #[serde(default)]
+    upstream_clients: HashMap<String, u32>,
 }
 
 impl ClientConfig {
-    /// Reads what the facade says of its client.
+    /// Reads what a host says of its client.
     ///
     /// # Errors
     /// Names the option that is wrong: a URL or a header. Never holds a key.
     pub fn from_json(json: &str) -> Result<Self, String> {
         let wire: WireConfig = serde_json::from_str(json).map_err(|error| format!("client configuration: {error}"))?;
-        let openai = upstream("baseURL", wire.openai)?;
+        let openai = match wire.openai {
+            Some(openai) => upstream("baseURL", openai)?,
+            None => UpstreamConfig::unset(),
+        };
         // The SDK's own headers go along to OpenPipe; what proves who the caller is to someone else does not.
         let mut headers: HeaderMap = openai
             .headers
@@ -419,9 +706,10 @@ impl ClientConfig {
             urls: Urls::below(&parse_url("openpipe.baseUrl", &wire.openpipe_url)?),
             headers: Arc::new(headers),
             missing_key: wire.openpipe_missing_key,
-            asked: false,
+            invalid: wire.openpipe_invalid,
             client: wire.openpipe_client,
             identity: Identity(wire.openpipe_key.unwrap_or_default()),
+            ..UpstreamConfig::unset()
         };
         let report = match wire.report_url {
             Some(url) => Some(ReportTarget {
@@ -431,30 +719,68 @@ impl ClientConfig {
             }),
             None => None,
         };
+        let read = wire.options.read(&openai.headers, &wire.upstream_clients).map_err(|error| error.to_string())?;
         Ok(Self {
             openai,
             openpipe,
             report,
             sinks: wire.reports,
-            fallback_client: wire.fallback_client,
-            fallback_client_identity: wire.fallback_client_identity,
+            fallback_client: read.fallback_client,
+            upstreams: read.upstreams,
+            upstream_names: read.upstream_names,
+            aliases: read.aliases,
             timeout: wire.timeout,
             max_retries: wire.max_retries,
-            defaults: wire.defaults,
+            defaults: read.defaults,
         })
+    }
+}
+
+impl UpstreamConfig {
+    fn described(&self) -> DescribedUpstream {
+        let base = self.urls.base();
+        let pairs = |(name, value): (_, _)| (String::from(name), String::from(value));
+        let mut plain = base.clone();
+        plain.set_query(None);
+        DescribedUpstream {
+            name: self.name.to_string(),
+            base_url: plain.as_str().replace(upstreams::MODEL_MARK, "{model}"),
+            query: base.query_pairs().map(pairs).collect(),
+            headers: headers::Pairs(&self.headers).list(),
+            asked: self.asked,
+        }
+    }
+
+    /// An upstream of which nothing is known yet.
+    fn unset() -> Self {
+        Self {
+            name: UpstreamKind::Own.name().into(),
+            urls: Urls::Template(Arc::new(nowhere())),
+            headers: Arc::default(),
+            own_headers: Vec::new(),
+            missing_key: Some("this client has no upstream of its own".into()),
+            invalid: None,
+            asked: false,
+            client: None,
+            identity: Identity::default(),
+            timeout: None,
+            endpoints: Endpoint::ALL.to_vec(),
+            takes: Takes::All,
+            state: None,
+        }
     }
 }
 
 fn upstream(option: &str, wire: WireUpstream) -> Result<UpstreamConfig, String> {
     let mut headers = HeaderMap::new();
     headers::overlay(&mut headers, &wire.headers)?;
-    let WireUpstream { base_url, url, missing_key, asked, client, identity, .. } = wire;
+    let WireUpstream { base_url, url, missing_key, invalid, asked, client, identity, .. } = wire;
     let urls = match (base_url, url) {
         (None, Some(url)) => Urls::same(&parse_url(option, &url)?),
         (base, _) => Urls::below(&parse_url(option, &base.unwrap_or_default())?),
     };
-    let name = UpstreamKind::Own.name().into();
-    Ok(UpstreamConfig { name, urls, headers: Arc::new(headers), missing_key, asked, client, identity })
+    let headers = Arc::new(headers);
+    Ok(UpstreamConfig { urls, headers, missing_key, invalid, asked, client, identity, ..UpstreamConfig::unset() })
 }
 
 /// A URL that HTTP can go to.
@@ -472,9 +798,16 @@ pub fn parse_url(option: &str, text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// A name that is longer is not compared with others, in bytes.
+const LONGEST_NAME: usize = 64;
+
 /// Of the known names the one that an unknown one was probably meant to be; `None` where none is near.
 #[must_use]
 pub fn nearest_name(unknown: &str, known: &[String]) -> Option<String> {
+    // The comparison costs the product of both lengths.
+    if unknown.len() > LONGEST_NAME {
+        return None;
+    }
     let near = |name: &&String| strsim::damerau_levenshtein(&unknown.to_lowercase(), &name.to_lowercase());
     let nearest = known.iter().min_by_key(near)?;
     (near(&nearest) <= 1 + nearest.len() / 3).then(|| nearest.clone())
@@ -496,7 +829,11 @@ mod tests {
 
     #[test]
     fn a_calls_options_win_over_the_clients() {
-        let of = |json: &str| serde_json::from_str::<OpenPipeOptions>(json).unwrap();
+        let of = |json: &str| {
+            let aside = Aside::default();
+            let section = Section::new(Place::Call, "openpipe", json, &aside, &mut Vec::new()).unwrap();
+            openpipe::read(&section, openpipe::Names(&[]), &mut Vec::new()).unwrap()
+        };
         let defaults = of(r#"{"fallback":[{"model":"b"}],"tags":{"a":1,"b":2},"cache":"readWrite","deadline":5}"#);
         let merged = of(r#"{"fallback":[],"tags":{"b":3,"c":4},"deadline":7}"#).over(&defaults);
         assert_eq!(merged.fallback.unwrap().len(), 0);

@@ -14,9 +14,10 @@ use serde_json::{Map, Value};
 
 use crate::endpoint::{self, Endpoint};
 use crate::failure::Filter;
+use crate::options::read::{ArgumentError, ClientRef};
 use crate::options::{
-    BreakerOption, CallOptions, ClientConfig, DEFAULT_TIMEOUT, FallbackTarget, HoldUntil, Identity, Limit,
-    OpenPipeOptions, RequestUpstream, UpstreamConfig, parse_url,
+    self, BreakerOption, CallOptions, ClientConfig, DEFAULT_TIMEOUT, FallbackTarget, HoldUntil, Identity, Limit,
+    MAX_TARGETS, OpenPipeOptions, RequestUpstream, UpstreamConfig, parse_url,
 };
 use crate::policy::backoff::RetryPolicy;
 use crate::policy::breaker::{BreakerPolicy, Narrowed, Subject};
@@ -24,7 +25,7 @@ use crate::text::body::{BodyError, Edit, RequestBody};
 use crate::text::headers;
 use crate::text::json;
 use crate::text::secrets;
-use route::UpstreamKind;
+use route::{Route, UpstreamId, UpstreamKind};
 
 /// The default of `openpipe.idleTimeout`.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -38,6 +39,8 @@ pub struct Plan {
     pub endpoint: Endpoint,
     /// The targets in their order; at least one.
     pub targets: Vec<Target>,
+    /// The alias that gave the first of them.
+    pub alias: Option<String>,
     /// The caller asked for a stream.
     pub stream: bool,
     /// The bound on the whole call.
@@ -104,11 +107,15 @@ pub enum Via {
     },
     /// HTTP from here as well, but JavaScript is asked for the headers at each try, within its time.
     Asked {
+        /// The upstream's name.
+        upstream: Arc<str>,
         /// Where to.
         url: Arc<Url>,
         /// Who asks there: the key may be another one each time.
         identity: Identity,
-        /// What the call lays over those headers.
+        /// The headers over which those are laid.
+        base: Arc<HeaderMap>,
+        /// What is laid over those headers.
         overlay: Overlay,
     },
     /// A JavaScript client, by its number, with those of the caller's headers that are safe to hand on.
@@ -122,14 +129,17 @@ pub enum Via {
         /// The retries that the client is to make by itself, within the target's time; `None` leaves it its default.
         max_retries: Option<u32>,
     },
+    /// Not at all: the model's name would be a step within the URL's path.
+    Unsendable,
 }
 
-/// What a call changes in the headers of an endpoint.
+/// What is changed in the headers that the host gives.
 #[derive(Debug, Clone)]
 pub struct Overlay {
     /// In whole seconds.
     timeout: Option<u64>,
-    own: headers::HeaderList,
+    /// Laid over the headers one after the other; the call's come last.
+    layers: Vec<headers::HeaderList>,
 }
 
 impl Overlay {
@@ -141,8 +151,8 @@ impl Overlay {
         if let Some(timeout) = self.timeout {
             Arc::make_mut(over).insert("x-stainless-timeout", HeaderValue::from(timeout));
         }
-        if !self.own.is_empty() {
-            headers::overlay(Arc::make_mut(over), &self.own)?;
+        for layer in self.layers.iter().filter(|layer| !layer.is_empty()) {
+            headers::overlay(Arc::make_mut(over), layer)?;
         }
         Ok(())
     }
@@ -211,9 +221,9 @@ impl Target {
                 credential.extend(account.map(|(_, value)| value.as_bytes()));
                 (place(url), true)
             }
-            Via::Asked { url, identity, overlay } => {
+            Via::Asked { url, identity, overlay, .. } => {
                 credential.push(identity.as_bytes());
-                let account = overlay.own.iter().filter(|(name, _)| secrets::is_account(name));
+                let account = overlay.layers.iter().flatten().filter(|(name, _)| secrets::is_account(name));
                 credential.extend(account.filter_map(|(_, value)| value.as_deref()).map(str::as_bytes));
                 (place(url), false)
             }
@@ -221,6 +231,7 @@ impl Target {
                 credential.push(identity.as_bytes());
                 (home.map_or(&b"client"[..], place), identity.shows_key())
             }
+            Via::Unsendable => return None,
         };
         Some(Subject {
             place: [place, query],
@@ -265,25 +276,16 @@ pub enum PlanError {
 /// # Errors
 /// [`PlanError`], before any traffic.
 pub fn plan(client: &ClientConfig, call: &CallOptions, body: &RequestBody) -> Result<Plan, PlanError> {
-    let options = call.openpipe.clone().over(&client.defaults);
     let mut warnings = Vec::new();
-    let fallbacks: Vec<Destination<'_>> = options
-        .fallback
-        .iter()
-        .flatten()
-        .filter_map(|target| match destination_of_fallback(client, call, target) {
-            Ok(destination) => Some(destination),
-            Err(missing) => {
-                warnings.push(format!("the fallback {:?} cannot run: {missing}", target.model));
-                None
-            }
-        })
-        .collect();
+    let own = options::read_call(client, call, &mut warnings)?;
+    let routes = Routes { client, call };
+    let (targets, alias) = routes.targets(&own, body.model(), &mut warnings)?;
+    let options = own.clone().over(&client.defaults);
+    routes.warn_of_openpipes(&options, &mut warnings);
 
-    let primary = destination_of_primary(client, call, body.model(), options.cache.is_some())?;
-    let builder = Builder { client, call, options: &options, count: 1 + fallbacks.len() };
-    let targets = std::iter::once(primary)
-        .chain(fallbacks)
+    let builder = Builder { client, call, given: &own, options: &options, count: targets.len() };
+    let targets = targets
+        .into_iter()
         .enumerate()
         .map(|(index, destination)| builder.target(index, destination, body.model()))
         .collect::<Result<_, _>>()
@@ -292,6 +294,7 @@ pub fn plan(client: &ClientConfig, call: &CallOptions, body: &RequestBody) -> Re
     Ok(Plan {
         endpoint: call.endpoint,
         targets,
+        alias,
         stream: body.stream(),
         deadline: shorter(options.deadline.and_then(|limit| limit.0), patience(client, call).map(before_the_end)),
         hold_until: options.hold_until.unwrap_or_default(),
@@ -324,97 +327,257 @@ struct Destination<'a> {
     upstream: Arc<str>,
     kind: UpstreamKind,
     to: To<'a>,
-    fallback: Option<&'a FallbackTarget>,
+    /// The upstream's own timeout.
+    timeout: Option<Limit>,
+    /// The name by which the upstream knows the model.
+    model: String,
+    /// What `fallback` or an alias says of it.
+    target: Option<FallbackTarget>,
 }
 
 enum To<'a> {
     Upstream(&'a UpstreamConfig),
-    Client(u32, &'a Identity),
+    Client(u32, Identity),
     Request(&'a RequestUpstream),
 }
 
-impl<'a> Destination<'a> {
-    /// The upstream of this kind; the request's own takes the place of the client's.
-    fn of_kind(kind: UpstreamKind, client: &'a ClientConfig, call: &'a CallOptions) -> Result<Self, &'a str> {
-        if let (UpstreamKind::Own, Some(request)) = (kind, &call.request) {
-            return Ok(Self::new(UpstreamKind::Request, To::Request(request)));
+/// Finds the upstreams of a call's targets.
+struct Routes<'a> {
+    client: &'a ClientConfig,
+    call: &'a CallOptions,
+}
+
+impl<'a> Routes<'a> {
+    /// The call's targets in their order, and the alias that gave the first.
+    fn targets(
+        &self,
+        own: &OpenPipeOptions,
+        model: &str,
+        warnings: &mut Vec<String>,
+    ) -> Result<(Vec<Destination<'a>>, Option<String>), PlanError> {
+        let client = self.client;
+        let alias = client.aliases.get_key_value(model).filter(|_| own.upstream.is_none());
+        let (primary, rest) = match alias.and_then(|(_, alias)| alias.targets.split_first().zip(Some(alias))) {
+            Some(((first, rest), alias)) => {
+                let rest = alias.is_chain.then_some(rest);
+                (self.of_alias(first.clone())?, rest)
+            }
+            None => (self.primary(own, model)?, None),
+        };
+        let mut all = vec![primary];
+        // The call's own fallback takes the place of an alias's chain, and that of the default.
+        match (&own.fallback, rest) {
+            (Some(fallback), _) => self.fallbacks(fallback, warnings, &mut all)?,
+            (None, Some(rest)) => {
+                for target in rest {
+                    self.add(&target.model, self.of_alias(target.clone()), warnings, &mut all)?;
+                }
+            }
+            (None, None) => {
+                self.fallbacks(client.defaults.fallback.as_deref().unwrap_or_default(), warnings, &mut all)?;
+            }
         }
-        let upstream = if kind == UpstreamKind::OpenPipe { &client.openpipe } else { &client.openai };
+        if all.len() > MAX_TARGETS {
+            let what = format!("at most {MAX_TARGETS} targets a call, the primary included");
+            return Err(ArgumentError::expected("openpipe.fallback", what, all.len().to_string()).into());
+        }
+        Ok((all, alias.map(|(name, _)| name.clone())))
+    }
+
+    /// A primary that no alias stands for.
+    fn primary(&self, own: &OpenPipeOptions, model: &str) -> Result<Destination<'a>, PlanError> {
+        if let Some(upstream) = own.upstream.or(self.client.defaults.upstream) {
+            return self.at(upstream, model, None);
+        }
+        if own.cache.as_ref().or(self.client.defaults.cache.as_ref()).is_some() {
+            return self.at(UpstreamId::OpenPipe, model, None);
+        }
+        self.by_model(model, None)
+    }
+
+    fn fallbacks(
+        &self,
+        targets: &[FallbackTarget],
+        warnings: &mut Vec<String>,
+        all: &mut Vec<Destination<'a>>,
+    ) -> Result<(), PlanError> {
+        for target in targets {
+            let is_routed =
+                target.client.is_some() || target.upstream.is_some() || self.client.fallback_client.is_some();
+            match self.client.aliases.get(&target.model).filter(|_| !is_routed) {
+                // What an alias stands for is not looked up again.
+                Some(alias) => {
+                    for own in &alias.targets {
+                        self.add(&target.model, self.of_alias(own.over(target)), warnings, all)?;
+                    }
+                }
+                None => self.add(&target.model, self.of_fallback(target.clone()), warnings, all)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A target that lacks a key cannot run, and is warned of.
+    fn add(
+        &self,
+        model: &str,
+        destination: Result<Destination<'a>, PlanError>,
+        warnings: &mut Vec<String>,
+        all: &mut Vec<Destination<'a>>,
+    ) -> Result<(), PlanError> {
+        match destination {
+            Ok(destination) => all.push(destination),
+            Err(PlanError::MissingKey(missing)) => {
+                warnings.push(format!("the fallback {} cannot run: {missing}", json::ascii(&json::string(model))));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn of_fallback(&self, target: FallbackTarget) -> Result<Destination<'a>, PlanError> {
+        match (&target.client, target.upstream, &self.client.fallback_client) {
+            (Some(client), _, _) => Ok(Self::host_client(client.clone(), target)),
+            (None, Some(upstream), _) => self.at(upstream, &target.model.clone(), Some(target)),
+            (None, None, Some(client)) => Ok(Self::host_client(client.clone(), target)),
+            (None, None, None) => self.by_model(&target.model.clone(), Some(target)),
+        }
+    }
+
+    fn of_alias(&self, target: FallbackTarget) -> Result<Destination<'a>, PlanError> {
+        match (&target.client, target.upstream) {
+            (Some(client), _) => Ok(Self::host_client(client.clone(), target)),
+            (None, Some(upstream)) => self.at(upstream, &target.model.clone(), Some(target)),
+            (None, None) => self.by_model(&target.model.clone(), Some(target)),
+        }
+    }
+
+    fn host_client(client: ClientRef, target: FallbackTarget) -> Destination<'a> {
+        let kind = UpstreamKind::HostClient;
+        Destination {
+            upstream: target.name.clone().unwrap_or_else(|| kind.name().into()),
+            kind,
+            to: To::Client(client.number, client.identity),
+            timeout: None,
+            model: target.model.clone(),
+            target: Some(target),
+        }
+    }
+
+    fn by_model(&self, model: &str, target: Option<FallbackTarget>) -> Result<Destination<'a>, PlanError> {
+        match route::by_model(model, &self.client.upstream_names) {
+            Route::To(_, "") => {
+                let what = format!("names an upstream and no model: {}", json::ascii(&json::string(model)));
+                Err(ArgumentError::other("model", what).into())
+            }
+            Route::To(id, model) => self.at(id, model, target),
+            Route::Undeclared(name) => {
+                let what = format!(
+                    "names an upstream that is not declared: add `upstreams: {{ {name}: {{}} }}` to `openpipe`"
+                );
+                Err(ArgumentError::other("model", what).into())
+            }
+        }
+    }
+
+    fn at(&self, id: UpstreamId, model: &str, target: Option<FallbackTarget>) -> Result<Destination<'a>, PlanError> {
+        let destination = |upstream: Arc<str>, kind, to, timeout| Destination {
+            upstream,
+            kind,
+            to,
+            timeout,
+            model: model.to_owned(),
+            target,
+        };
+        let (kind, upstream) = match id {
+            UpstreamId::Own => {
+                // The request's own upstream takes the place of the client's.
+                if let Some(request) = &self.call.request {
+                    let kind = UpstreamKind::Request;
+                    return Ok(destination(kind.name().into(), kind, To::Request(request), None));
+                }
+                (UpstreamKind::Own, Some(&self.client.openai))
+            }
+            UpstreamId::OpenPipe => (UpstreamKind::OpenPipe, Some(&self.client.openpipe)),
+            UpstreamId::Named(index) => (UpstreamKind::Named, self.client.upstreams.get(index)),
+        };
+        let Some(upstream) = upstream else {
+            return Err(PlanError::MissingKey("there is no such upstream".into()));
+        };
+        if let Some(invalid) = &upstream.invalid {
+            return Err(PlanError::Argument(invalid.clone()));
+        }
         if let Some(missing) = &upstream.missing_key {
-            return Err(missing);
+            return Err(PlanError::MissingKey(missing.clone()));
         }
-        let to = upstream.client.map_or(To::Upstream(upstream), |number| To::Client(number, &upstream.identity));
-        Ok(Self { upstream: Arc::clone(&upstream.name), kind, to, fallback: None })
+        let to = match upstream.client {
+            Some(number) => To::Client(number, upstream.identity.clone()),
+            None => To::Upstream(upstream),
+        };
+        Ok(destination(Arc::clone(&upstream.name), kind, to, upstream.timeout))
     }
 
-    fn new(kind: UpstreamKind, to: To<'a>) -> Self {
-        Self { upstream: kind.name().into(), kind, to, fallback: None }
-    }
-}
-
-fn destination_of_primary<'a>(
-    client: &'a ClientConfig,
-    call: &'a CallOptions,
-    model: &str,
-    cached: bool,
-) -> Result<Destination<'a>, PlanError> {
-    Destination::of_kind(route::primary(model, cached), client, call)
-        .map_err(|missing| PlanError::MissingKey(missing.to_owned()))
-}
-
-fn destination_of_fallback<'a>(
-    client: &'a ClientConfig,
-    call: &'a CallOptions,
-    target: &'a FallbackTarget,
-) -> Result<Destination<'a>, &'a str> {
-    let destination = match route::fallback_client(target.client, client.fallback_client) {
-        Some(number) => {
-            let own = target.client.map(|_| &target.client_identity);
-            let identity = own.unwrap_or(&client.fallback_client_identity);
-            Destination::new(UpstreamKind::HostClient, To::Client(number, identity))
+    /// Without OpenPipe nothing speaks of it, but to those who ask for what it alone has.
+    fn warn_of_openpipes(&self, options: &OpenPipeOptions, warnings: &mut Vec<String>) {
+        let Some(missing) = self.client.openpipe.missing_key.as_ref().filter(|_| self.client.report.is_none()) else {
+            return;
+        };
+        let asked = [
+            ("criteria", options.criteria.is_some()),
+            ("logRequest", options.log_request == Some(true)),
+            ("tags", options.tags.is_some()),
+        ];
+        for (name, _) in asked.iter().filter(|(_, is_asked)| *is_asked) {
+            warnings.push(format!("`openpipe.{name}` does nothing: {missing}"));
         }
-        None => Destination::of_kind(route::by_model(&target.model), client, call)?,
-    };
-    Ok(Destination { fallback: Some(target), ..destination })
+    }
 }
 
 struct Builder<'a> {
     client: &'a ClientConfig,
     call: &'a CallOptions,
+    /// What the call itself says.
+    given: &'a OpenPipeOptions,
     options: &'a OpenPipeOptions,
     count: usize,
 }
 
 impl Builder<'_> {
-    fn target(&self, index: usize, destination: Destination<'_>, primary_model: &str) -> Result<Target, String> {
-        let Destination { upstream, kind, to, fallback } = destination;
-        let model = fallback.map_or(primary_model, |target| &target.model);
+    fn target(&self, index: usize, destination: Destination<'_>, body_model: &str) -> Result<Target, String> {
+        let Destination { upstream, kind, to, timeout, model, target } = destination;
+        let target = target.unwrap_or_default();
         // The upstream as it is configured, also where the host's client is its transport.
         let own = match (&to, kind) {
             (To::Upstream(upstream), _) => Some(*upstream),
             (To::Client(..), UpstreamKind::OpenPipe) => Some(&self.client.openpipe),
             (To::Client(..), UpstreamKind::Own) => Some(&self.client.openai),
+            (To::Client(..), UpstreamKind::Named) => self.client.upstreams.iter().find(|own| own.name == upstream),
             _ => None,
         };
         let another_waits = index + 1 < self.count;
-        let limit = fallback
-            .and_then(|target| target.timeout)
-            .or(self.call.timeout)
-            .or(self.client.timeout)
-            .unwrap_or_else(|| Limit(Some(self.default_time(index))))
-            .0;
-        let max_retries_given = self.call.max_retries.or(self.client.max_retries);
+        let (call, client) = (self.call, self.client);
+        // A primary has what the call says, a fallback what it says itself.
+        let given = if index == 0 { call.timeout.or(target.timeout) } else { target.timeout.or(call.timeout) };
+        let limit = given.or(timeout).or(client.timeout).unwrap_or_else(|| Limit(Some(self.default_time(index)))).0;
+        let max_retries_given = target.max_retries.or(call.max_retries).or(client.max_retries);
         let default_retries = if another_waits { 0 } else { DEFAULT_MAX_RETRIES };
-        let via = self.via(index, kind, to, max_retries_given.or(another_waits.then_some(0)))?;
-        let home = own.map(|own| own.urls.of(self.call.endpoint)).or_else(|| match &via {
+        let first_token_timeout = target.first_token_timeout.or(self.options.first_token_timeout);
+        let overlay = Overlay {
+            // As the SDK does, the server learns a timeout only where one was given.
+            timeout: given.and(limit).map(|limit| limit.as_secs()),
+            layers: Vec::new(),
+        };
+        let client_retries = max_retries_given.or(another_waits.then_some(0));
+        let via = self.via(index, kind, to, &model, overlay, client_retries)?;
+        let home = own.and_then(|own| own.urls.of(call.endpoint, &model)).or_else(|| match &via {
             Via::Http { url, .. } => Some(Arc::clone(url)),
-            Via::Asked { .. } | Via::Client { .. } => None,
+            Via::Asked { .. } | Via::Client { .. } | Via::Unsendable => None,
         });
+        let narrowed = self.narrowed(&target, index > 0, timeout, limit);
         Ok(Target {
             upstream,
             kind,
             via,
-            model: model.to_owned(),
             budget: if self.count > 1 { Budget::Total(limit) } else { Budget::PerTry(limit) },
             retry: RetryPolicy {
                 // A user's own client retries by itself; the SDK as a transport leaves it to the engine.
@@ -425,7 +588,7 @@ impl Builder<'_> {
                 },
                 another_waits,
             },
-            first_token_timeout: self.options.first_token_timeout.and_then(|wait| wait.0).filter(|_| another_waits),
+            first_token_timeout: first_token_timeout.and_then(|wait| wait.0).filter(|_| another_waits),
             idle_timeout: match self.options.idle_timeout {
                 Some(Limit(given)) => given,
                 None => limit.map(|limit| limit.max(IDLE_TIMEOUT)),
@@ -434,18 +597,20 @@ impl Builder<'_> {
                 Some(Limit(given)) => given,
                 None => limit.map(|limit| endpoint::idle_at_work(limit.max(IDLE_TIMEOUT))),
             },
-            filter: fallback.map(FallbackTarget::filter).unwrap_or_default(),
-            narrowed: self.narrowed(fallback, limit),
+            filter: target.filter(),
+            narrowed,
             replaces_credential: index == 0
                 && self.options.breaker.is_some()
-                && own.is_some_and(|own| self.replaces_credential(own)),
+                && own.is_some_and(|own| self.replaces_credential(own, &model)),
             home,
             change: Change {
-                model: fallback.map(|target| target.model.clone()).filter(|model| model != primary_model),
-                params: fallback.and_then(|target| target.params.clone()),
-                omit: fallback.map(|target| target.omit.clone()).unwrap_or_default(),
-                drop_unstored_metadata: kind != UpstreamKind::OpenPipe,
+                model: (model != body_model).then(|| model.clone()),
+                params: target.params,
+                omit: target.omit,
+                drop_unstored_metadata: call.endpoint == Endpoint::ChatCompletions
+                    && matches!(kind, UpstreamKind::Own | UpstreamKind::HostClient),
             },
+            model,
         })
     }
 
@@ -456,10 +621,16 @@ impl Builder<'_> {
     }
 
     /// The limits of a target that the call's own options made narrower than they would be without.
-    fn narrowed(&self, fallback: Option<&FallbackTarget>, limit: Option<Duration>) -> Narrowed {
-        let call = &self.call.openpipe;
-        let constructors = fallback.filter(|_| call.fallback.is_none());
-        let default = constructors.and_then(|target| target.timeout).or(self.client.timeout);
+    fn narrowed(
+        &self,
+        target: &FallbackTarget,
+        is_fallback: bool,
+        upstreams: Option<Limit>,
+        limit: Option<Duration>,
+    ) -> Narrowed {
+        let call = self.given;
+        let constructors = Some(target).filter(|_| call.fallback.is_none() || !is_fallback);
+        let default = constructors.and_then(|target| target.timeout).or(upstreams).or(self.client.timeout);
         let default = default.unwrap_or(Limit(Some(DEFAULT_TIMEOUT))).0;
         let idle_default = match self.client.defaults.idle_timeout {
             Some(Limit(given)) => given,
@@ -474,15 +645,29 @@ impl Builder<'_> {
     }
 
     /// Whether the call's headers or query give the primary another credential than its upstream has.
-    fn replaces_credential(&self, upstream: &UpstreamConfig) -> bool {
+    fn replaces_credential(&self, upstream: &UpstreamConfig, model: &str) -> bool {
         let by_header = self.call.headers.iter().any(|(name, value)| {
             let own = upstream.headers.get(name.as_str()).map(HeaderValue::as_bytes);
             secrets::is_account(name) && own != value.as_deref().map(str::as_bytes)
         });
-        by_header || self.call.url.as_ref().is_some_and(|url| has_other_key(url, &upstream.urls.of(self.call.endpoint)))
+        by_header
+            || self
+                .call
+                .url
+                .as_ref()
+                .zip(upstream.urls.of(self.call.endpoint, model))
+                .is_some_and(|(url, own)| has_other_key(url, &own))
     }
 
-    fn via(&self, index: usize, kind: UpstreamKind, to: To<'_>, client_retries: Option<u32>) -> Result<Via, String> {
+    fn via(
+        &self,
+        index: usize,
+        kind: UpstreamKind,
+        to: To<'_>,
+        model: &str,
+        mut overlay: Overlay,
+        client_retries: Option<u32>,
+    ) -> Result<Via, String> {
         let is_primary = index == 0;
         let own = if is_primary { self.call.headers.clone() } else { headers::without_credentials(&self.call.headers) };
         let upstream = match to {
@@ -497,14 +682,22 @@ impl Builder<'_> {
                     );
                 }
                 let max_retries = if kind == UpstreamKind::HostClient { client_retries } else { Some(0) };
-                return Ok(Via::Client { client, identity: identity.clone(), headers: own, max_retries });
+                return Ok(Via::Client { client, identity, headers: own, max_retries });
             }
             To::Request(request) => {
                 let (url, mut headers) = request.target(is_primary);
-                self.overlay(own).lay(&mut headers)?;
+                overlay.layers.push(own);
+                overlay.lay(&mut headers)?;
                 return Ok(Via::Http { url, headers });
             }
             To::Upstream(upstream) => upstream,
+        };
+        let url = match &self.call.url {
+            Some(url) if kind == UpstreamKind::Own => Arc::new(parse_url("options.path", url)?),
+            _ => match upstream.urls.of(self.call.endpoint, model) {
+                Some(url) => url,
+                None => return Ok(Via::Unsendable),
+            },
         };
         let mut all = Arc::clone(&upstream.headers);
         if kind == UpstreamKind::OpenPipe {
@@ -513,23 +706,17 @@ impl Builder<'_> {
                 Arc::make_mut(&mut all).insert(HeaderName::from_static(name), value);
             }
         }
-        let overlay = self.overlay(own);
-        // Also where it is going to be laid over others: what HTTP forbids is refused before anything is sent.
-        overlay.lay(&mut all)?;
-        let url = match &self.call.url {
-            Some(url) if kind == UpstreamKind::Own => Arc::new(parse_url("options.path", url)?),
-            _ => upstream.urls.of(self.call.endpoint),
-        };
         if upstream.asked {
-            return Ok(Via::Asked { url, identity: upstream.identity.clone(), overlay });
+            // The key comes later, and the upstream's own headers go over it.
+            overlay.layers.extend([upstream.own_headers.clone(), own]);
+            overlay.lay(&mut Arc::default())?;
+            let base = if kind == UpstreamKind::Named { all } else { Arc::default() };
+            let (upstream, identity) = (Arc::clone(&upstream.name), upstream.identity.clone());
+            return Ok(Via::Asked { upstream, url, identity, base, overlay });
         }
+        overlay.layers.push(own);
+        overlay.lay(&mut all)?;
         Ok(Via::Http { url, headers: all })
-    }
-
-    /// As the SDK does, the server learns a timeout only where it was given with the call.
-    fn overlay(&self, own: headers::HeaderList) -> Overlay {
-        let timeout = self.call.timeout.and_then(|limit| limit.0).map(|timeout| timeout.as_secs());
-        Overlay { timeout, own }
     }
 }
 
@@ -553,6 +740,12 @@ pub fn tags_with_sdk(tags: Option<&Map<String, Value>>) -> String {
     all.insert("$sdk".into(), "openpipe-native".into());
     all.insert("$sdk.version".into(), env!("CARGO_PKG_VERSION").into());
     Value::Object(all).to_string()
+}
+
+impl From<ArgumentError> for PlanError {
+    fn from(error: ArgumentError) -> Self {
+        Self::Argument(error.to_string())
+    }
 }
 
 impl From<BodyError> for PlanError {

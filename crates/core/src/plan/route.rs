@@ -1,5 +1,9 @@
 //! Where a model is served: the table of contract.md, section 2.
 
+use std::sync::Arc;
+
+use crate::options::known;
+
 /// The kind of upstream that a target is. What people see is its name, as in `attempt.upstream`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum UpstreamKind {
@@ -7,6 +11,8 @@ pub enum UpstreamKind {
     OpenPipe,
     /// The client's own base URL.
     Own,
+    /// A declared upstream.
+    Named,
     /// A custom client that the user passed in.
     HostClient,
     /// The URL and headers of the request that a `fetch` was called with.
@@ -20,32 +26,50 @@ impl UpstreamKind {
         match self {
             Self::OpenPipe => "openpipe",
             Self::Own => "openai",
+            Self::Named => "upstream",
             Self::HostClient => "client",
             Self::Request => "request",
         }
     }
 }
 
+/// An upstream that a client has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamId {
+    /// The client's own.
+    Own,
+    /// OpenPipe.
+    OpenPipe,
+    /// A declared one, by its number.
+    Named(usize),
+}
+
+/// Where a model leads.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Route<'a> {
+    /// To an upstream, which knows it by this name.
+    To(UpstreamId, &'a str),
+    /// To a known upstream that is not declared.
+    Undeclared(&'a str),
+}
+
 /// Models with these prefixes are OpenPipe's to serve.
-const OPENPIPE_PREFIXES: [&str; 4] = ["openpipe:", "openai:", "anthropic:", "gemini:"];
+const OPENPIPE_PREFIXES: [&str; 4] = ["openpipe", "openai", "anthropic", "gemini"];
 
-/// The upstream of a primary: by its model, or OpenPipe where the call asks for its cache.
+/// The upstream that has a model of this name, where no alias stands for it.
 #[must_use]
-pub fn primary(model: &str, cached: bool) -> UpstreamKind {
-    if cached { UpstreamKind::OpenPipe } else { by_model(model) }
-}
-
-/// The upstream that has a model of this name.
-#[must_use]
-pub fn by_model(model: &str) -> UpstreamKind {
-    let is_openpipes = OPENPIPE_PREFIXES.iter().any(|prefix| model.starts_with(prefix));
-    if is_openpipes { UpstreamKind::OpenPipe } else { UpstreamKind::Own }
-}
-
-/// A fallback's JavaScript client: its own, else the constructor's.
-#[must_use]
-pub fn fallback_client(own: Option<u32>, constructors: Option<u32>) -> Option<u32> {
-    own.or(constructors)
+pub fn by_model<'a>(model: &'a str, declared: &[Arc<str>]) -> Route<'a> {
+    let Some((prefix, rest)) = model.split_once(':') else { return Route::To(UpstreamId::Own, model) };
+    if let Some(index) = declared.iter().position(|name| **name == *prefix) {
+        return Route::To(UpstreamId::Named(index), rest);
+    }
+    if OPENPIPE_PREFIXES.contains(&prefix) {
+        return Route::To(UpstreamId::OpenPipe, model);
+    }
+    if known::known(prefix).is_some() {
+        return Route::Undeclared(prefix);
+    }
+    Route::To(UpstreamId::Own, model)
 }
 
 #[cfg(test)]
@@ -54,24 +78,21 @@ mod tests {
 
     #[test]
     fn the_contracts_table() {
-        for (model, cached, kind) in [
-            ("openpipe:my-ft", false, UpstreamKind::OpenPipe),
-            ("openai:gpt-4o", false, UpstreamKind::OpenPipe),
-            ("anthropic:claude", false, UpstreamKind::OpenPipe),
-            ("gemini:flash", false, UpstreamKind::OpenPipe),
-            ("gpt-4o", false, UpstreamKind::Own),
-            ("gpt-4o", true, UpstreamKind::OpenPipe),
-            ("ft:openpipe:x", false, UpstreamKind::Own),
-            ("OpenPipe:x", false, UpstreamKind::Own),
+        let declared: [Arc<str>; 2] = ["groq".into(), "anthropic".into()];
+        for (model, expected) in [
+            ("openpipe:my-ft", Route::To(UpstreamId::OpenPipe, "openpipe:my-ft")),
+            ("openai:gpt-4o", Route::To(UpstreamId::OpenPipe, "openai:gpt-4o")),
+            ("gemini:flash", Route::To(UpstreamId::OpenPipe, "gemini:flash")),
+            ("gpt-4o", Route::To(UpstreamId::Own, "gpt-4o")),
+            ("ft:openpipe:x", Route::To(UpstreamId::Own, "ft:openpipe:x")),
+            ("OpenPipe:x", Route::To(UpstreamId::Own, "OpenPipe:x")),
+            ("groq:llama:70b", Route::To(UpstreamId::Named(0), "llama:70b")),
+            ("Groq:llama", Route::To(UpstreamId::Own, "Groq:llama")),
+            ("anthropic:claude", Route::To(UpstreamId::Named(1), "claude")),
+            ("mistral:small", Route::Undeclared("mistral")),
         ] {
-            assert_eq!(primary(model, cached), kind, "{model} {cached}");
+            assert_eq!(by_model(model, &declared), expected, "{model}");
         }
-    }
-
-    #[test]
-    fn a_fallbacks_own_client_comes_before_the_constructors() {
-        assert_eq!(fallback_client(Some(1), Some(2)), Some(1));
-        assert_eq!(fallback_client(None, Some(2)), Some(2));
-        assert_eq!(fallback_client(None, None), None);
+        assert_eq!(by_model("anthropic:claude", &[]), Route::To(UpstreamId::OpenPipe, "anthropic:claude"));
     }
 }

@@ -11,6 +11,11 @@ fn planned(config: &str, call: &str, body: &str) -> Result<Plan, PlanError> {
     plan(&client, &serde_json::from_str(call).unwrap(), &body)
 }
 
+/// The custom client of the fallback at this place.
+fn client_at(index: usize, number: u32) -> String {
+    format!(r#""clients":{{"openpipe.fallback[{index}].client":{{"number":{number}}}}}"#)
+}
+
 fn seconds(count: u64) -> Option<Duration> {
     Some(Duration::from_secs(count))
 }
@@ -125,7 +130,9 @@ fn a_fallbacks_time_is_its_own_then_the_calls_then_the_clients() {
     assert_eq!(limits(r#"{"openpipe":{"fallback":[{"model":"b"}]}}"#), [seconds(600), seconds(600)]);
     assert_eq!(limits(r#"{"timeout":3000,"openpipe":{"fallback":[{"model":"b"}]}}"#), [seconds(3), seconds(3)]);
     assert_eq!(
-        limits(r#"{"timeout":3000,"openpipe":{"fallback":[{"model":"b","timeout":"Infinity"}]}}"#),
+        limits(
+            r#"{"timeout":3000,"openpipe":{"fallback":[{"model":"b"}]},"odd":{"openpipe.fallback[0].timeout":"Infinity"}}"#
+        ),
         [seconds(3), None]
     );
 }
@@ -145,23 +152,23 @@ fn max_retries_that_were_given_hold_for_every_target() {
 #[test]
 fn a_fallback_goes_to_its_client_then_the_constructors_then_by_its_model() {
     let kinds = |config: &str, targets: &str| {
-        let call = format!(r#"{{"openpipe":{{"fallback":{targets}}}}}"#);
+        let call = format!(r#"{{"openpipe":{{"fallback":{targets}}},{}}}"#, client_at(2, 9));
         let plan = planned(config, &call, OPENPIPE).unwrap();
         plan.targets[1..]
             .iter()
             .map(|target| match target.via {
                 Via::Client { client, .. } => (target.kind, Some(client)),
-                Via::Http { .. } | Via::Asked { .. } => (target.kind, None),
+                Via::Http { .. } | Via::Asked { .. } | Via::Unsendable => (target.kind, None),
             })
             .collect::<Vec<_>>()
     };
-    let targets = r#"[{"model":"gpt-4"},{"model":"openpipe:other"},{"model":"x","client":9}]"#;
+    let targets = r#"[{"model":"gpt-4"},{"model":"openpipe:other"},{"model":"x"}]"#;
     assert_eq!(
         kinds("", targets),
         [(UpstreamKind::Own, None), (UpstreamKind::OpenPipe, None), (UpstreamKind::HostClient, Some(9))]
     );
     assert_eq!(
-        kinds(r#","fallbackClient":2"#, targets),
+        kinds(r#","options":{"clients":{"openpipe.fallbackClient":{"number":2}}}"#, targets),
         [(UpstreamKind::HostClient, Some(2)), (UpstreamKind::HostClient, Some(2)), (UpstreamKind::HostClient, Some(9))]
     );
 }
@@ -180,7 +187,7 @@ fn a_cache_routes_the_primary_to_openpipe_and_no_fallback() {
 fn http(target: &Target) -> (&Url, &HeaderMap) {
     match &target.via {
         Via::Http { url, headers } => (url, headers),
-        Via::Asked { .. } | Via::Client { .. } => panic!("not called over HTTP"),
+        Via::Asked { .. } | Via::Client { .. } | Via::Unsendable => panic!("not called over HTTP"),
     }
 }
 
@@ -209,7 +216,7 @@ fn openai_gets_no_header_of_openpipe() {
 
 #[test]
 fn a_calls_headers_go_everywhere_but_its_credentials_to_the_primary_only() {
-    let call = r#"{"headers":[["x-trace","t"],["authorization","Bearer own"],["user-agent",null]],"openpipe":{"fallback":[{"model":"gpt-4"},{"model":"x","client":7}]}}"#;
+    let call = r#"{"headers":[["x-trace","t"],["authorization","Bearer own"],["user-agent",null]],"openpipe":{"fallback":[{"model":"gpt-4"},{"model":"x"}]},"clients":{"openpipe.fallback[1].client":{"number":7}}}"#;
     let plan = planned("", call, OPENPIPE).unwrap();
     let (_, primary) = http(&plan.targets[0]);
     let (_, fallback) = http(&plan.targets[1]);
@@ -228,7 +235,7 @@ fn a_calls_headers_go_everywhere_but_its_credentials_to_the_primary_only() {
 
 #[test]
 fn what_frames_a_message_goes_to_no_target() {
-    let call = r#"{"headers":[["Host","gateway.example"],["content-length","5"],["connection","upgrade"],["x-trace","t"]],"openpipe":{"fallback":[{"model":"gpt-4"},{"model":"x","client":7}]}}"#;
+    let call = r#"{"headers":[["Host","gateway.example"],["content-length","5"],["connection","upgrade"],["x-trace","t"]],"openpipe":{"fallback":[{"model":"gpt-4"},{"model":"x"}]},"clients":{"openpipe.fallback[1].client":{"number":7}}}"#;
     let plan = planned("", call, OPENPIPE).unwrap();
     for target in &plan.targets[..2] {
         let (_, headers) = http(target);
@@ -347,4 +354,171 @@ fn a_request_takes_the_place_of_the_clients_own_upstream() {
     assert_eq!(http(&plan.targets[1]).0.as_str(), "http://x.test/v1/chat/completions");
     assert_eq!(names_of(&plan.targets[1]), ["authorization", "x-a"]);
     assert_eq!(http(&plan.targets[2]).1["authorization"], "Bearer opk");
+}
+
+// === Named upstreams and aliases ===
+
+const NAMED: &str = r#","options":{"variables":{"GROQ_API_KEY":" gsk-1 "},"openpipe":{
+    "upstreams":{
+        "groq":{},
+        "azure":{"baseURL":"https://x.test/openai/deployments/{model}","query":{"api-version":"2024-10-21"},"headers":{"api-key":"azk"},"apiKey":null,"timeout":8000},
+        "mistral":{}
+    },
+    "aliases":{
+        "openpipe:ft":"groq:wandb-artifact:///t/p/m:latest",
+        "smart":[{"model":"azure:gpt-4o","timeout":5000},{"model":"groq:llama"}],
+        "own":{"model":"gpt-4o","params":{"n":1}}
+    },
+    "fallback":{"model":"gpt-4o-mini"}
+}}"#;
+
+fn named(call: &str, model: &str) -> Result<Plan, PlanError> {
+    planned(NAMED, call, &format!(r#"{{"model":"{model}"}}"#))
+}
+
+fn route_of(plan: &Plan) -> Vec<String> {
+    plan.targets.iter().map(|target| format!("{} {}", target.upstream, target.model)).collect()
+}
+
+#[test]
+fn a_model_with_the_name_of_an_upstream_is_asked_there_for_the_rest_of_it() {
+    let plan = named("{}", "groq:llama:70b").unwrap();
+    assert_eq!(route_of(&plan), ["groq llama:70b", "openai gpt-4o-mini"]);
+    let (url, headers) = http(&plan.targets[0]);
+    assert_eq!(url.as_str(), "https://api.groq.com/openai/v1/chat/completions");
+    assert_eq!(headers["authorization"], "Bearer gsk-1");
+    assert_eq!(headers["user-agent"], "OpenAI/JS");
+    let body = RequestBody::parse(r#"{"model":"groq:llama:70b","metadata":{"a":"b"}}"#.into()).unwrap();
+    assert_eq!(plan.targets[0].body(&body), r#"{"model":"llama:70b","metadata":{"a":"b"}}"#);
+}
+
+#[test]
+fn a_deployment_is_part_of_the_path_and_no_step_within_it() {
+    let plan = named("{}", "azure:gpt 4/o").unwrap();
+    let (url, headers) = http(&plan.targets[0]);
+    assert_eq!(url.as_str(), "https://x.test/openai/deployments/gpt%204%2Fo/chat/completions?api-version=2024-10-21");
+    assert_eq!(headers["api-key"], "azk");
+    assert!(!headers.contains_key("authorization"));
+    assert_eq!(plan.targets[0].budget.limit(), seconds(8));
+    for model in ["azure:..", "azure:.", "azure:%2e%2E", "azure:%252e%252e", "azure:.%2e"] {
+        assert!(matches!(named("{}", model).unwrap().targets[0].via, Via::Unsendable), "{model}");
+    }
+}
+
+#[test]
+fn an_alias_is_one_target_before_the_default_fallback_or_the_whole_chain() {
+    let of = |call: &str, model: &str| route_of(&named(call, model).unwrap());
+    let one = named("{}", "openpipe:ft").unwrap();
+    assert_eq!(route_of(&one), ["groq wandb-artifact:///t/p/m:latest", "openai gpt-4o-mini"]);
+    assert_eq!(one.alias.as_deref(), Some("openpipe:ft"));
+    assert_eq!(of("{}", "smart"), ["azure gpt-4o", "groq llama"]);
+    assert_eq!(of(r#"{"openpipe":{"fallback":{"model":"x"}}}"#, "smart"), ["azure gpt-4o", "openai x"]);
+    assert_eq!(of(r#"{"openpipe":{"fallback":null}}"#, "smart"), ["azure gpt-4o"]);
+    assert_eq!(
+        of(r#"{"openpipe":{"fallback":{"model":"smart"}}}"#, "own"),
+        ["openai gpt-4o", "azure gpt-4o", "groq llama"]
+    );
+}
+
+#[test]
+fn an_upstream_that_is_named_takes_the_model_as_it_is() {
+    let of = |call: &str, model: &str| route_of(&named(call, model).unwrap())[0].clone();
+    assert_eq!(of(r#"{"openpipe":{"upstream":"groq"}}"#, "smart"), "groq smart");
+    assert_eq!(of(r#"{"openpipe":{"upstream":"openai"}}"#, "groq:x"), "openai groq:x");
+    assert_eq!(of(r#"{"openpipe":{"upstream":"openpipe"}}"#, "x"), "openpipe x");
+    // Never from a body.
+    let plan = named(r#"{"bodyOpenpipe":{"upstream":"groq"}}"#, "gpt-4o").unwrap();
+    assert_eq!(&*plan.targets[0].upstream, "openai");
+    assert!(plan.warnings[0].contains("`openpipe.upstream` is not known"), "{:?}", plan.warnings);
+}
+
+#[test]
+fn a_key_that_is_missing_is_named_and_stops_no_call_that_does_not_need_it() {
+    let Err(PlanError::MissingKey(message)) = named("{}", "mistral:small") else { panic!("a key is missing") };
+    assert!(message.contains("MISTRAL_API_KEY") && message.contains("`openpipe.upstreams.mistral.apiKey`"));
+    let plan = named(r#"{"openpipe":{"fallback":{"model":"mistral:small"}}}"#, "gpt-4o").unwrap();
+    assert_eq!((plan.targets.len(), plan.warnings.len()), (1, 1));
+}
+
+#[test]
+fn an_upstream_that_is_not_declared_is_a_malformed_argument_that_shows_how_to_declare_it() {
+    for (call, model) in [("{}", "xai:grok"), (r#"{"openpipe":{"upstream":"xai"}}"#, "grok")] {
+        let Err(PlanError::Argument(message)) = named(call, model) else { panic!("{call}") };
+        assert!(message.contains("upstreams: { xai: {} }"), "{message}");
+    }
+}
+
+#[test]
+fn a_call_has_at_most_sixteen_targets_after_aliases() {
+    let fallback =
+        |count: usize| format!(r#"{{"openpipe":{{"fallback":[{}]}}}}"#, vec![r#"{"model":"smart"}"#; count].join(","));
+    assert_eq!(named(&fallback(7), "gpt-4o").unwrap().targets.len(), 15);
+    let Err(PlanError::Argument(message)) = named(&fallback(8), "gpt-4o") else { panic!("17 targets") };
+    assert!(message.contains("at most 16") && message.contains("17"), "{message}");
+}
+
+#[test]
+fn the_members_of_the_request_options_win_over_the_bodys_one_by_one() {
+    let call = r#"{"openpipe":{"tags":{"a":1},"logRequest":false},"bodyOpenpipe":{"tags":{"b":2},"logRequest":true,"deadline":7}}"#;
+    let plan = named(call, "gpt-4o").unwrap();
+    assert_eq!(serde_json::to_string(&plan.tags).unwrap(), r#"{"a":1}"#);
+    assert!(!plan.log_request);
+    assert_eq!(plan.deadline, Some(Duration::from_millis(7)));
+}
+
+#[test]
+fn tags_of_more_than_four_kilobytes_are_a_malformed_argument() {
+    let of = |length: usize| named(&format!(r#"{{"openpipe":{{"tags":{{"a":"{}"}}}}}}"#, "é".repeat(length)), "gpt-4o");
+    assert!(of(600).is_ok());
+    assert!(matches!(of(800), Err(PlanError::Argument(_))));
+}
+
+#[test]
+fn tables_are_checked_when_they_are_read() {
+    let refusal =
+        |openpipe: &str| crate::options::describe(&format!(r#"{{"openpipe":{openpipe}}}"#)).unwrap_err().to_string();
+    for (openpipe, part) in [
+        (r#"{"upstreams":{"openai":{}}}"#, "`openpipe.upstreams.openai` has a name"),
+        (r#"{"upstreams":{"1a":{}}}"#, "has a name that cannot be given"),
+        (r#"{"upstreams":{"a":{}}}"#, "`openpipe.upstreams.a.baseURL` must be a non-empty string, got undefined"),
+        (r#"{"upstreams":{"a":{"baseUrl":"http://x"}}}"#, "`baseURL`"),
+        (r#"{"upstreams":{"groq":{"basURL":"http://x"}}}"#, "did you mean `baseURL`?"),
+        (r#"{"upstreams":{"a":{"baseURL":"x"}}}"#, "`openpipe.upstreams.a.baseURL` "),
+        (r#"{"upstreams":{"a":{"baseURL":"http://x/?a=1"}}}"#, "`query` is for that"),
+        (r#"{"upstreams":{"a":{"baseURL":"http://{model}/"}}}"#, "in its path only"),
+        (r#"{"upstreams":{"a":{"baseURL":"http://u:p@x/","apiKey":"k"}}}"#, "a user or a password"),
+        (r#"{"upstreams":{"groq":{"endpoints":["audio"]}}}"#, "`openpipe.upstreams.groq.endpoints`"),
+        (r#"{"upstreams":{"groq":{"query":{"a":1}}}}"#, "`openpipe.upstreams.groq.query.a` must be a string"),
+        (r#"{"aliases":{"a":[]}}"#, "`openpipe.aliases.a` is an empty array"),
+        (r#"{"aliases":{"a":""}}"#, "`openpipe.aliases.a`"),
+        (r#"{"aliases":{"a":{"model":"x","on":["timeout"]}}}"#, "cannot have `on` or `except`"),
+        (r#"{"aliases":{"a":{"model":"x","upstream":"nope"}}}"#, "`openpipe.aliases.a.upstream`"),
+        (r#"{"allowInBody":["tag"]}"#, "did you mean \"tags\"?"),
+    ] {
+        let message = refusal(openpipe);
+        assert!(message.contains(part), "{openpipe}: {message}");
+    }
+}
+
+#[test]
+fn a_user_and_a_password_in_a_url_are_sent_where_there_is_no_key() {
+    let config =
+        r#","options":{"openpipe":{"upstreams":{"a":{"baseURL":"http://us%40er:pw@x.test/v1","apiKey":null}}}}"#;
+    let plan = planned(config, "{}", r#"{"model":"a:m"}"#).unwrap();
+    let (url, headers) = http(&plan.targets[0]);
+    assert_eq!(url.as_str(), "http://x.test/v1/chat/completions");
+    assert_eq!(headers["authorization"], "Basic dXNAZXI6cHc=");
+}
+
+#[test]
+fn unknown_names_cost_what_their_text_costs_and_forge_no_line() {
+    let long = "x".repeat(1_000_000);
+    let call = format!(
+        r#"{{"openpipe":{{"{long}":1,"a\nb":1{}}}}}"#,
+        (0..10_000).map(|n| format!(",\"n{n}\":1")).collect::<String>()
+    );
+    let plan = named(&call, "gpt-4o").unwrap();
+    assert_eq!(plan.warnings.len(), 9);
+    assert!(plan.warnings.iter().all(|warning| warning.len() < 300 && !warning.contains('\n')));
+    assert!(plan.warnings[8].contains("9994 more"), "{}", plan.warnings[8]);
 }

@@ -4,6 +4,8 @@
 //! escapes and nesting survive, because nothing is parsed into a tree and written again. Only the spans of the
 //! top-level members are found; an edit copies the text around the members it changes (contract.md, section 2).
 
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -88,10 +90,14 @@ impl RequestBody {
     pub fn edited(&self, edit: &Edit<'_>) -> Bytes {
         let params =
             edit.params.and_then(|raw| serde_json::from_str::<Members<'_>>(raw.get()).ok()).unwrap_or_default();
+        // By their names, so that the cost is linear in what a caller sent.
+        let by_name: HashMap<Cow<'_, str>, &RawValue> =
+            params.iter().map(|(key, value)| (json::name_of(key.get()), value)).collect();
+        let omitted: HashSet<&str> = edit.omit.iter().map(String::as_str).collect();
         let model = edit.model.map(json::string);
         // `openpipe` is for this package alone, and never goes over the wire (contract.md, section 2).
         let is_ours = |key: &str| json::is_quoted(key, "openpipe");
-        let omits = |key: &str| is_ours(key) || edit.omit.iter().any(|name| json::is_quoted(key, name));
+        let omits = |key: &str| is_ours(key) || (!omitted.is_empty() && omitted.contains(&*json::name_of(key)));
         // What `params` sets is meant for this target, so it outlives `omit`.
         let store = match params.get("store") {
             Some(value) => Some(value.get().as_bytes()),
@@ -104,7 +110,10 @@ impl RequestBody {
             if json::is_quoted(key, "model") {
                 return model.as_deref();
             }
-            params.get_quoted(key).map(RawValue::get)
+            if by_name.is_empty() {
+                return None;
+            }
+            by_name.get(&*json::name_of(key)).map(|value| value.get())
         };
 
         let mut keys = self.members.iter().map(|member| self.key(member));
@@ -119,9 +128,15 @@ impl RequestBody {
                 push_member(&mut out, key, replacement.map_or_else(|| self.value(member), str::as_bytes));
             }
         }
+        let known: HashSet<Cow<'_, str>> = match params.is_empty() {
+            true => HashSet::new(),
+            false => self.members.iter().map(|member| json::name_of(self.key(member))).collect(),
+        };
         for (key, value) in params.iter() {
-            let is_known = self.members.iter().any(|member| json::same_name(self.key(member), key.get()));
-            if !is_known && !json::is_quoted(key.get(), "model") && !is_unstored(key.get()) {
+            if !known.contains(&*json::name_of(key.get()))
+                && !json::is_quoted(key.get(), "model")
+                && !is_unstored(key.get())
+            {
                 push_member(&mut out, key.get(), value.get().as_bytes());
             }
         }

@@ -93,6 +93,14 @@ pub(crate) fn header_value(value: &str) -> Option<HeaderValue> {
 #[derive(Debug, Clone, Copy)]
 pub struct Pairs<'a>(pub &'a HeaderMap);
 
+impl Pairs<'_> {
+    /// The same as a list.
+    #[must_use]
+    pub fn list(self) -> HeaderList {
+        self.0.iter().map(|(name, value)| (name.as_str().to_owned(), Some(text(value).into_owned()))).collect()
+    }
+}
+
 impl Serialize for Pairs<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.iter().map(|(name, value)| (name.as_str(), text(value))))

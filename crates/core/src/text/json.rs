@@ -3,6 +3,7 @@
 //! JavaScript's `JSON.parse` is the reference for what is accepted: duplicate names (the last one counts), lone
 //! surrogates, numbers out of range and any depth are all valid, so nothing here decodes what it does not need.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -89,6 +90,16 @@ pub fn same_name(one: &str, other: &str) -> bool {
 #[must_use]
 pub fn canonical(quoted: &str) -> Option<String> {
     serde_json::from_str::<String>(quoted).ok().map(|name| string(&name))
+}
+
+/// The name that a JSON string with its quotes spells. One that cannot be decoded, for a lone surrogate, is its own text.
+#[must_use]
+pub fn name_of(quoted: &str) -> Cow<'_, str> {
+    let Some(inner) = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return quoted.into() };
+    if !inner.contains('\\') {
+        return inner.into();
+    }
+    serde_json::from_str::<String>(quoted).map_or(Cow::Borrowed(quoted), Cow::Owned)
 }
 
 /// A string as JSON text.

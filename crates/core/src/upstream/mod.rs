@@ -56,6 +56,18 @@ pub trait Upstreams: Send + Sync {
     fn upstream(&self, via: &Via) -> Arc<dyn Upstream>;
 }
 
+/// The upstream of a target that cannot be sent: a `bad_request`, before anything leaves.
+#[derive(Debug, Clone, Copy)]
+pub struct Unsendable;
+
+impl Upstream for Unsendable {
+    fn send<'a>(&'a self, _request: Request<'a>) -> BoxFuture<'a, Result<Response, Failure>> {
+        Box::pin(std::future::ready(Err(Failure::unsendable(
+            "the model was not sent: its name would be a step within the path of the upstream's URL",
+        ))))
+    }
+}
+
 /// What an upstream answered, and it was a success.
 pub enum Response {
     /// An answer that is no stream: checked to be one.

@@ -1,0 +1,193 @@
+/** Programs with several vendors and no OpenPipe (contract.md, section 8). */
+
+import OpenAI from 'openpipe-native';
+import { describe, expect } from 'vitest';
+
+import { ask, MESSAGES } from '../support/calls.mjs';
+import { listeningLogger } from '../support/logger.mjs';
+import { test } from '../support/upstreams.mjs';
+
+const FAILING = /** @type {const} */ ({ kind: 'status', status: 500 });
+
+/** @param {any} upstream */
+const sent = (upstream) => upstream.requests.map(({ path = '', headers = {}, body = {} }) => ({ path, headers, body }));
+
+/** Three vendors and the client's own upstream. @param {any} serve @param {any} [behaviours] */
+async function vendors(serve, behaviours = {}) {
+  const own = await serve(behaviours.own);
+  const [one, two, three] = [await serve(behaviours.one), await serve(behaviours.two), await serve(behaviours.three)];
+  const { logger, warnings } = listeningLogger();
+  const openai = new OpenAI({
+    apiKey: 'sk-own-0123456789',
+    baseURL: own.url,
+    logger,
+    organization: 'org-own',
+    defaultHeaders: { 'x-team': 'a' },
+    ...behaviours.options,
+    openpipe: {
+      upstreams: {
+        one: { baseURL: one.url, apiKey: 'key-of-one-0123' },
+        two: { baseURL: `${new URL(two.url).origin}/openai/deployments/{model}`, apiKey: null, headers: { 'api-key': 'key-of-two-0123' }, query: { 'api-version': '2024-10-21' } },
+        three: { baseURL: three.url, apiKey: behaviours.key ?? (async () => 'key-of-three-0123') },
+      },
+      aliases: { smart: [{ model: 'one:m1' }, { model: 'two:m2' }, { model: 'three:m3' }] },
+      ...behaviours.openpipe,
+    },
+  }); // prettier-ignore
+  return { openai, own, one, two, three, warnings };
+}
+
+describe('three vendors and no OpenPipe', () => {
+  test('are asked in order, each with its own key, headers and query, natively', async ({ serve }) => {
+    const { openai, own, one, two, three, warnings } = await vendors(serve, { one: FAILING, two: FAILING });
+    const completion = /** @type {any} */ (
+      await openai.chat.completions.create({ model: 'smart', messages: MESSAGES, metadata: { a: 'b' } })
+    );
+
+    expect(completion.openpipe.attempts.map((/** @type {any} */ { upstream, model }) => `${upstream} ${model}`)).toEqual([
+      'one m1',
+      'two m2',
+      'three m3',
+    ]);
+    expect(sent(one)).toMatchObject([{ path: '/v1/chat/completions', headers: { authorization: 'Bearer key-of-one-0123' } }]);
+    expect(sent(two)).toMatchObject([
+      { path: '/openai/deployments/m2/chat/completions?api-version=2024-10-21', headers: { 'api-key': 'key-of-two-0123' } },
+    ]);
+    expect(sent(three)).toMatchObject([{ headers: { authorization: 'Bearer key-of-three-0123' }, body: { model: 'm3' } }]);
+    expect(sent(three)[0].body.metadata).toEqual({ a: 'b' });
+    expect(own.totalConnections).toBe(0);
+    expect(warnings).toEqual([]);
+  }); // prettier-ignore
+
+  test('get no key, organization or header that is meant for another', async ({ serve }) => {
+    const { openai, one, two, three } = await vendors(serve, { one: FAILING, two: FAILING });
+    await openai.chat.completions.create(
+      { model: 'smart', messages: MESSAGES },
+      { headers: { 'x-api-key': 'call-secret-0123', 'x-trace': 't' } },
+    );
+    const all = [...sent(one), ...sent(two), ...sent(three)].map(({ headers }) => headers);
+    const keys = ['key-of-one-0123', 'key-of-two-0123', 'key-of-three-0123', 'sk-own-0123456789'];
+    expect(all.map((headers) => keys.filter((key) => JSON.stringify(headers).includes(key)))).toEqual([
+      ['key-of-one-0123'],
+      ['key-of-two-0123'],
+      ['key-of-three-0123'],
+    ]);
+    for (const headers of all) {
+      expect(headers['openai-organization']).toBeUndefined();
+      expect(headers['x-team']).toBeUndefined();
+      expect(headers['x-trace']).toBe('t');
+      expect(headers['user-agent']).toMatch(/^OpenAI\/JS/);
+    }
+    expect(all.map((headers) => headers['x-api-key'])).toEqual(['call-secret-0123', undefined, undefined]);
+  });
+
+  test('serve a client without any other key', async ({ serve }) => {
+    const { openai, one } = await vendors(serve, { options: { apiKey: undefined } });
+    expect((await ask(openai, { model: 'one:m1' })).error).toBeUndefined();
+    expect(sent(one)).toHaveLength(1);
+    expect((await ask(openai, { model: 'gpt-4o' })).error.constructor).toBe(OpenAI.OpenAIError);
+  });
+
+  test('are called through the `fetch` of the constructor where there is one', async ({ serve }) => {
+    /** @type {string[]} */
+    const urls = [];
+    const own = (/** @type {any} */ url, /** @type {any} */ init) => {
+      urls.push(String(url));
+      return fetch(url, init);
+    };
+    const { openai, two, three } = await vendors(serve, { one: FAILING, two: FAILING, options: { fetch: own } });
+    expect((await ask(openai, { model: 'smart' })).error).toBeUndefined();
+    expect(urls.map((url) => new URL(url).pathname)).toEqual([
+      '/v1/chat/completions',
+      '/openai/deployments/m2/chat/completions',
+      '/v1/chat/completions',
+    ]);
+    expect(sent(two)).toMatchObject([{ headers: { 'api-key': 'key-of-two-0123' } }]);
+    expect(sent(two)[0].headers.authorization).toBeUndefined();
+    expect(sent(three)).toMatchObject([{ headers: { authorization: 'Bearer key-of-three-0123' } }]);
+  });
+});
+
+describe('a key that a function gives', () => {
+  test('is asked for at each try and never kept', async ({ serve }) => {
+    let count = 0;
+    const key = () => `key-number-${(count += 1)}`;
+    const { openai, three } = await vendors(serve, { key });
+    await ask(openai, { model: 'three:m' });
+    await ask(openai, { model: 'three:m' });
+    expect(sent(three).map((/** @type {any} */ { headers }) => headers.authorization)).toEqual([
+      'Bearer key-number-1',
+      'Bearer key-number-2',
+    ]);
+  });
+
+  for (const [what, key] of /** @type {[string, () => any][]} */ ([
+    ['that throws', () => { throw new Error('no token'); }],
+    ['that rejects', async () => { throw new Error('no token'); }],
+    ['that gives nothing', () => ''],
+    ['that gives no text', () => 5],
+  ])) {
+    test(`${what} is a failure of its target, kind auth, and is not retried`, async ({ serve }) => {
+      const { openai, three } = await vendors(serve, { key });
+      const completion = /** @type {any} */ (
+        await openai.chat.completions.create({
+          model: 'three:m',
+          messages: MESSAGES,
+          openpipe: { fallback: { model: 'one:m' } },
+        })
+      );
+      expect(completion.openpipe.attempts).toMatchObject([
+        { upstream: 'three', outcome: 'auth', tries: 1 },
+        { upstream: 'one', outcome: 'ok' },
+      ]);
+      expect(three.totalConnections).toBe(0);
+    });
+  } // prettier-ignore
+});
+
+describe('where a call goes', () => {
+  test('`upstream` in the request options takes the model as it is', async ({ serve }) => {
+    const { openai, one } = await vendors(serve);
+    const options = /** @type {any} */ ({ openpipe: { upstream: 'one' } });
+    expect((await ask(openai, { model: 'three:odd', options })).error).toBeUndefined();
+    expect(sent(one)).toMatchObject([{ body: { model: 'three:odd' } }]);
+  });
+
+  test('`upstream` of the constructor is where all calls go that say nothing else', async ({ serve }) => {
+    const { openai, own, one } = await vendors(serve, { openpipe: { upstream: 'one' } });
+    expect((await ask(openai, { model: 'm' })).error).toBeUndefined();
+    expect(sent(one)).toHaveLength(1);
+    expect(own.totalConnections).toBe(0);
+  });
+
+  test('a custom client can be the first target of an alias', async ({ serve }) => {
+    const calls = /** @type {any[]} */ ([]);
+    const client = { chat: { completions: { create: async (/** @type {any} */ body) => {
+      calls.push(body);
+      return { id: 'mine', choices: [{ index: 0, message: { role: 'assistant', content: 'x' }, finish_reason: 'stop' }] };
+    } } } };
+    const { openai } = await vendors(serve, { openpipe: { aliases: { mine: { model: 'deployment', client, name: 'azure' } } } });
+    const completion = /** @type {any} */ (await openai.chat.completions.create({ model: 'mine', messages: MESSAGES }));
+    expect(completion.id).toBe('mine');
+    expect(calls).toMatchObject([{ model: 'deployment' }]);
+    expect(completion.openpipe.attempts).toMatchObject([{ upstream: 'azure', outcome: 'ok' }]);
+  }); // prettier-ignore
+
+  test('`withOptions` replaces the tables member by member', async ({ serve }) => {
+    const { openai, one, two } = await vendors(serve);
+    const derived = openai.withOptions({ openpipe: /** @type {any} */ ({ aliases: { smart: 'two:m9' } }) });
+    expect((await ask(derived, { model: 'smart' })).error).toBeUndefined();
+    expect(sent(two)).toHaveLength(1);
+    expect(one.totalConnections).toBe(0);
+  });
+
+  test('a table that is malformed is refused when the client is made', () => {
+    const make = (/** @type {any} */ openpipe) => () => new OpenAI({ apiKey: 'k', logLevel: 'off', openpipe });
+    expect(make({ upstreams: { request: {} } })).toThrow(TypeError);
+    expect(make({ upstreams: { a: { baseURL: 'nowhere' } } })).toThrow(/`openpipe\.upstreams\.a\.baseURL`/);
+    expect(make({ upstreams: [] })).toThrow(
+      /`openpipe\.upstreams` must be an object of upstreams by name, got an array/,
+    );
+    expect(make({ aliases: { a: {} } })).toThrow(/`openpipe\.aliases\.a\.model` must be a non-empty string/);
+  });
+});

@@ -1,0 +1,111 @@
+//! The upstreams that are known by name: where they are, which variable holds their key, and what they serve
+//! (contract.md, section 8). Each row has the provider's page and the date on which it was read.
+
+use crate::endpoint::Endpoint::{self, ChatCompletions, Completions, Embeddings, Responses};
+
+/// An upstream that needs no more than its name.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownUpstream {
+    /// Its name.
+    pub name: &'static str,
+    /// Its base URL.
+    pub base_url: &'static str,
+    /// The environment variable that holds its key.
+    pub variable: &'static str,
+    /// What it serves.
+    pub endpoints: &'static [Endpoint],
+    /// The provider's page.
+    pub page: &'static str,
+    /// When it was read.
+    pub read: &'static str,
+}
+
+/// Every one of them, by name.
+pub const KNOWN: &[KnownUpstream] = &[
+    KnownUpstream {
+        name: "anthropic",
+        base_url: "https://api.anthropic.com/v1",
+        variable: "ANTHROPIC_API_KEY",
+        endpoints: &[ChatCompletions],
+        page: "https://platform.claude.com/docs/en/api/openai-sdk",
+        read: "2026-11-27",
+    },
+    KnownUpstream {
+        name: "deepseek",
+        base_url: "https://api.deepseek.com",
+        variable: "DEEPSEEK_API_KEY",
+        endpoints: &[ChatCompletions],
+        page: "https://api-docs.deepseek.com",
+        read: "2026-11-27",
+    },
+    KnownUpstream {
+        name: "fireworks",
+        base_url: "https://api.fireworks.ai/inference/v1",
+        variable: "FIREWORKS_API_KEY",
+        endpoints: &[ChatCompletions, Responses, Embeddings, Completions],
+        page: "https://docs.fireworks.ai/tools-sdks/openai-compatibility",
+        read: "2026-11-27",
+    },
+    KnownUpstream {
+        name: "gemini",
+        base_url: "https://generativelanguage.googleapis.com/v1beta/openai",
+        variable: "GEMINI_API_KEY",
+        endpoints: &[ChatCompletions, Embeddings],
+        page: "https://ai.google.dev/gemini-api/docs/openai",
+        read: "2026-11-27",
+    },
+    KnownUpstream {
+        name: "groq",
+        base_url: "https://api.groq.com/openai/v1",
+        variable: "GROQ_API_KEY",
+        endpoints: &[ChatCompletions, Responses],
+        page: "https://console.groq.com/docs/openai",
+        read: "2026-11-27",
+    },
+    KnownUpstream {
+        name: "mistral",
+        base_url: "https://api.mistral.ai/v1",
+        variable: "MISTRAL_API_KEY",
+        endpoints: &[ChatCompletions, Embeddings],
+        page: "https://docs.mistral.ai/api",
+        read: "2026-11-27",
+    },
+    KnownUpstream {
+        name: "openrouter",
+        base_url: "https://openrouter.ai/api/v1",
+        variable: "OPENROUTER_API_KEY",
+        endpoints: &[ChatCompletions, Responses, Embeddings, Completions],
+        page: "https://openrouter.ai/docs/api-reference/overview",
+        read: "2026-11-27",
+    },
+    KnownUpstream {
+        name: "together",
+        base_url: "https://api.together.ai/v1",
+        variable: "TOGETHER_API_KEY",
+        endpoints: &[ChatCompletions, Embeddings, Completions],
+        page: "https://docs.together.ai/docs/inference/openai-compatibility",
+        read: "2026-11-27",
+    },
+    KnownUpstream {
+        name: "wandb",
+        base_url: "https://api.inference.wandb.ai/v1",
+        variable: "WANDB_API_KEY",
+        endpoints: &[ChatCompletions],
+        page: "https://docs.wandb.ai/inference/api-reference",
+        read: "2026-11-27",
+    },
+    KnownUpstream {
+        name: "xai",
+        base_url: "https://api.x.ai/v1",
+        variable: "XAI_API_KEY",
+        endpoints: &[ChatCompletions, Responses],
+        page: "https://docs.x.ai/docs/api-reference",
+        read: "2026-11-27",
+    },
+];
+
+/// The known upstream of this name.
+#[must_use]
+pub fn known(name: &str) -> Option<&'static KnownUpstream> {
+    KNOWN.iter().find(|known| known.name == name)
+}
