@@ -1,6 +1,11 @@
 // The types of `openpipe-native/fetch`, which needs no `openai` package. There is no fetch-types.js: import types only.
 
-/// <reference lib="esnext.disposable" />
+declare global {
+  // As in the library `esnext.disposable`, which TypeScript has from 5.2.
+  interface SymbolConstructor {
+    readonly asyncDispose: unique symbol;
+  }
+}
 
 import type { FallbackTarget, FlushResult, OpenPipeErrorInfo, OpenPipeOptions, OpenPipeResult } from './types.js';
 

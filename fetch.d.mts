@@ -1,4 +1,4 @@
 // The types of `import { createFetch } from "openpipe-native/fetch"`.
 
-export type * from './fetch-types.js';
+export * from './fetch-types.js';
 export { createFetch, createFetch as default } from './fetch-types.js';

@@ -1,4 +1,4 @@
 // The types of `require("openpipe-native/fetch")`.
 
-export type * from './fetch-types.js';
+export * from './fetch-types.js';
 export { createFetch, createFetch as default } from './fetch-types.js';

@@ -70,6 +70,9 @@ interface OpenPipeBody {
   openpipe?: OpenPipeCallOptions | undefined;
 }
 
+/** The options of a request, `openpipe` among them: the place for a call's own options that no user's data reaches. */
+type OpenPipeRequestOptions = sdk.OpenAI.RequestOptions & OpenPipeBody;
+
 /** The body of a chat completion that is not streamed. */
 interface OpenPipeCreateParamsNonStreaming extends ChatCompletionCreateParamsNonStreaming, OpenPipeBody {}
 
@@ -129,7 +132,7 @@ interface OpenPipeCompletions extends ChatCompletions {
    */
   create(
     body: OpenPipeCreateParamsNonStreaming,
-    options?: sdk.OpenAI.RequestOptions,
+    options?: OpenPipeRequestOptions,
   ): sdk.APIPromise<OpenPipeChatCompletion>;
   /**
    * Creates a chat completion and streams it. While another target could still answer, the stream is held back until
@@ -143,11 +146,11 @@ interface OpenPipeCompletions extends ChatCompletions {
    * const stream = await openai.chat.completions.create({ model, messages, stream: true });
    * for await (const chunk of stream) process.stdout.write(chunk.choices[0]?.delta.content ?? "");
    */
-  create(body: OpenPipeCreateParamsStreaming, options?: sdk.OpenAI.RequestOptions): sdk.APIPromise<OpenPipeStream>;
+  create(body: OpenPipeCreateParamsStreaming, options?: OpenPipeRequestOptions): sdk.APIPromise<OpenPipeStream>;
   /** Creates a chat completion, streamed if `body.stream` is true. */
   create(
     body: OpenPipeCreateParamsBase,
-    options?: sdk.OpenAI.RequestOptions,
+    options?: OpenPipeRequestOptions,
   ): sdk.APIPromise<OpenPipeStream | OpenPipeChatCompletion>;
 
   /**
@@ -156,13 +159,13 @@ interface OpenPipeCompletions extends ChatCompletions {
    */
   parse<Params extends OpenPipeCreateParamsNonStreaming, ParsedT = ExtractParsedContentFromParams<Params>>(
     body: Params,
-    options?: sdk.OpenAI.RequestOptions,
+    options?: OpenPipeRequestOptions,
   ): sdk.APIPromise<OpenPipeParsedChatCompletion<ParsedT>>;
 
   /** Streams a chat completion with the SDK's event helpers, with fallbacks as `create`. */
   stream<Params extends ChatCompletionStreamParams & OpenPipeBody, ParsedT = ExtractParsedContentFromParams<Params>>(
     body: Params,
-    options?: sdk.OpenAI.RequestOptions,
+    options?: OpenPipeRequestOptions,
   ): ChatCompletionStream<ParsedT>;
 
   // `runTools` is the SDK's as it is: its overloads differ between the versions, and all of them let `openpipe` pass
@@ -252,6 +255,7 @@ declare namespace OpenAI {
     OpenPipeErrorInfo,
     OpenPipeOptions,
     OpenPipeParsedChatCompletion,
+    OpenPipeRequestOptions,
     OpenPipeResult,
     Report,
     ReportSink,

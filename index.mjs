@@ -1,7 +1,7 @@
 // The ESM entry: the class on top of the ESM copy of `openai`, with everything else that `openai` exports.
 
 import * as sdk from 'openai';
-import { Stream } from 'openai/core/streaming';
+import { Stream } from 'openai/streaming';
 
 import library from './lib/sdk/for-esm.js';
 

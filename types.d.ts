@@ -1,7 +1,12 @@
 // The plain types of this package: nothing in here depends on the `openai` package, so both entries
 // (index.d.ts for CommonJS, index.d.mts for ES modules) share this file. There is no types.js: import types only.
 
-/// <reference lib="esnext.disposable" />
+declare global {
+  // As in the library `esnext.disposable`, which TypeScript has from 5.2.
+  interface SymbolConstructor {
+    readonly asyncDispose: unique symbol;
+  }
+}
 
 /**
  * Who answered, or was asked: OpenPipe, the client's own `baseURL`, or a JavaScript client (`fallbackClient`,

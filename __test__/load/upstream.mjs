@@ -10,7 +10,7 @@ import { createServer } from 'node:http';
 import { text } from 'node:stream/consumers';
 
 import { behaviourOfModel } from '../../demo/upstream/behaviour.mjs';
-import { perform } from '../../demo/upstream/perform.mjs';
+import { perform } from '../../lib/testing/perform.js';
 
 /** @import { Behaviour } from '../../demo/upstream.mjs' */
 

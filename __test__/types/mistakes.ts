@@ -32,8 +32,8 @@ openai.chat.completions.create({ model, messages, openpipe: { fallback: true } }
 openai.chat.completions.create({ model, messages, openpipe: { apiKey: 'opk' } });
 // @ts-expect-error so does the fallback client
 openai.chat.completions.create({ model, messages, stream: true, openpipe: { fallbackClient: openai } });
-// @ts-expect-error not an option of the request
-openai.chat.completions.create({ model, messages }, { openpipe: {} });
+// @ts-expect-error a key belongs to the constructor, here too
+openai.chat.completions.create({ model, messages }, { openpipe: { apiKey: 'opk' } });
 // @ts-expect-error wrong types in `parse`
 openai.chat.completions.parse({ model, messages, openpipe: { logRequest: 'yes' } });
 // @ts-expect-error wrong types in `stream`

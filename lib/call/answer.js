@@ -1,6 +1,8 @@
 'use strict';
 /** What a call came to, as the caller sees it: the completion or stream, its `openpipe`, and the HTTP response behind it. */
 
+const { inspect } = require('node:util');
+
 const { whenReported } = require('../reports/reports.js');
 
 /** @typedef {import('./errors.js').Failure} Failure */
@@ -152,7 +154,7 @@ function dressed(value, made, props) {
  * @param {unknown[]} [errors] Of a call that failed: every target's error.
  */
 function openpipeOf(call, meta, errors) {
-  return {
+  const told = {
     get servedBy() {
       return meta().servedBy;
     },
@@ -167,6 +169,11 @@ function openpipeOf(call, meta, errors) {
     },
     ...(errors ? { errors } : {}),
   };
+  // What is printed are values, not accessors; a promise has none.
+  const shown = () => ({ ...told, reportingFinished: undefined });
+  Object.defineProperty(told, 'toJSON', { value: shown, enumerable: false });
+  Object.defineProperty(told, inspect.custom, { value: () => ({ ...told }), enumerable: false });
+  return told;
 }
 
 /** Loaded when the first response is asked for: it takes longer than all of this package. */

@@ -17,11 +17,51 @@ const PREBUILT = [
 
 /** @returns {typeof import('../../binding.js')} */
 function loadBinding() {
+  return withoutNetworkReport(() => {
+    try {
+      return require('../../binding.js');
+    } catch (error) {
+      const loaded = loadedBeside();
+      if (loaded) return loaded;
+      throw explained(error);
+    }
+  });
+}
+
+/**
+ * Which C library this is may be asked of Node.js's report of the process, whose section on the network takes a reverse look-up
+ * of each socket's peer (nodejs/node#46060).
+ * @template T @param {() => T} work @returns {T}
+ */
+function withoutNetworkReport(work) {
+  const report = /** @type {any} */ (process.report);
+  const before = report?.excludeNetwork;
+  if (report) report.excludeNetwork = true;
   try {
-    return require('../../binding.js');
-  } catch (error) {
-    throw explained(error);
+    return work();
+  } finally {
+    if (report) report.excludeNetwork = before;
   }
+}
+
+/**
+ * What is installed is the addon if it loads, whatever binding.js takes this machine for: the C library of its tools is not
+ * always that of its Node.js (napi-rs/napi-rs#2593).
+ * @returns {typeof import('../../binding.js') | undefined}
+ */
+function loadedBeside() {
+  if (process.platform !== 'linux' || process.env.NAPI_RS_NATIVE_LIBRARY_PATH !== undefined) return undefined;
+  for (const abi of ['gnu', 'musl']) {
+    const machine = `${process.platform}-${process.arch}-${abi}`;
+    for (const specifier of [`../../${NAME}.${machine}.node`, `${NAME}-${machine}`]) {
+      try {
+        return require(specifier);
+      } catch {
+        // The next one, or the explanation.
+      }
+    }
+  }
+  return undefined;
 }
 
 /** @param {unknown} error What binding.js, which the napi CLI generates, threw. */
@@ -31,11 +71,12 @@ function explained(error) {
   const machine = [platform, arch, ...(abi ? [abi] : [])].join('-');
   const file = `${NAME}.${machine}.node`;
   const chosen = process.env.NAPI_RS_NATIVE_LIBRARY_PATH;
-  const found = chosen === undefined ? [`../${file}`, `${NAME}-${machine}`].find(isThere) : chosen;
+  const found = chosen === undefined ? [`../../${file}`, `${NAME}-${machine}`].find(isThere) : chosen;
   const head = `${NAME} has no native addon for this machine: ${platform}, ${arch}${abi ? `, ${abi}` : ''}.`;
 
   if (found !== undefined) {
     const reason = failureOf(found);
+    if (/** @type {any} */ (reason)?.code === 'ERR_DLOPEN_DISABLED') return new Error(switchedOff(), { cause: reason });
     const from = chosen === undefined ? 'is installed' : 'is what NAPI_RS_NATIVE_LIBRARY_PATH names';
     return new Error(
       `${head} ${name(found)} ${from}, but cannot be loaded: ${reason instanceof Error ? reason.message : error}\n${HOW_TO_BUILD}`,
@@ -49,6 +90,17 @@ function explained(error) {
       `and install again.`
     : `There is no such package: binaries are published for ${PREBUILT.join(', ')}.`;
   return new Error(`${head} ${sought}\n${why}\n${HOW_TO_BUILD}`, { cause: error });
+}
+
+/** Node.js refuses every addon. */
+function switchedOff() {
+  const isPermission = 'permission' in process;
+  return (
+    `${NAME} is a native addon, and this process does not load addons: ` +
+    (isPermission
+      ? 'Node.js runs with --permission. Allow them by --allow-addons.'
+      : 'Node.js runs with --no-addons. Start it without that flag.')
+  );
 }
 
 const HOW_TO_BUILD =
@@ -85,7 +137,7 @@ function failureOf(specifier) {
 
 /** @param {string} specifier */
 function name(specifier) {
-  return specifier.replace(/^\.\.\//, '');
+  return specifier.replace(/^(\.\.\/)+/, '');
 }
 
 module.exports = { loadBinding, PREBUILT };

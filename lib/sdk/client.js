@@ -9,7 +9,7 @@ const { configOf } = require('../openpipe-client/openpipe-client.js');
 const reports = require('../reports/reports.js');
 const { MISSING_KEY, SDK_OPENPIPE, State, keepState, stateOf } = require('./state.js');
 const { readEnv } = require('../native/environment.js');
-const { baseOf, leadsTo, majorOf } = require('./sdk.js');
+const { baseOf, checkVersion, leadsTo, majorOf } = require('./sdk.js');
 const { LATER, endpointOf, isTaken, refused, takeOver, takeOverLater, withoutOpenpipe } = require('./take-over.js');
 const { Warnings } = require('./warnings.js');
 
@@ -31,6 +31,7 @@ const passing = new WeakSet();
  */
 function defineClient(exported) {
   const Base = baseOf(exported);
+  checkVersion(Base);
   const parts = { ...exported, Base, major: majorOf(Base) };
   const Extended = /** @type {import('./sdk.js').SdkClass} */ (leadsTo(exported.OpenAI, Base) ? exported.OpenAI : Base);
   const SdkChat = /** @type {import('./sdk.js').SdkClass} */ (Base.Chat);

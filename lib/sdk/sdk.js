@@ -51,4 +51,21 @@ function leadsTo(Class, Base) {
   return Class === Base || Object.prototype.isPrototypeOf.call(Base.prototype, Class.prototype ?? null);
 }
 
-module.exports = { baseOf, leadsTo, majorOf };
+const NEEDED = 'openpipe-native needs the package `openai` in version 5, 6 or 7';
+
+/** The error that says what to install; `undefined` where it was something else that went wrong. @param {any} error */
+function missingSdk(error) {
+  const isMissing = error?.code === 'MODULE_NOT_FOUND' && /Cannot find module 'openai'/.test(error.message);
+  return isMissing
+    ? new Error(`${NEEDED}, and it is not installed: npm install openai@6`, { cause: error })
+    : undefined;
+}
+
+/** Refuses a version that is too old, or too new. @param {SdkClass} Base */
+function checkVersion(Base) {
+  const major = majorOf(Base);
+  if (major === 0 || (major >= 5 && major <= 7)) return;
+  throw new Error(`${NEEDED}, and found version ${major}: npm install openai@6`);
+}
+
+module.exports = { baseOf, checkVersion, missingSdk, leadsTo, majorOf };

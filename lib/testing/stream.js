@@ -1,12 +1,13 @@
+'use strict';
 /** Plays a stream of server-sent events at its pace, and goes wrong where it is told to. */
 
-import { bodyWriter, cutOff, pause, resetAfterDelivery } from './exchange.mjs';
-import { chunk, errorBody, sseEvent } from './payload.mjs';
+const { bodyWriter, cutOff, pause, resetAfterDelivery } = require('./exchange.js');
+const { chunk, errorBody, sseEvent } = require('./payload.js');
 
 /**
- * @import { Answer, StreamFault } from "./behaviour.mjs"
- * @import { BodyWriter, Exchange } from "./exchange.mjs"
- * @import { StreamEvent } from "./payload.mjs"
+ * @import { Answer, StreamFault } from "./behaviour.js"
+ * @import { BodyWriter, Exchange } from "./exchange.js"
+ * @import { StreamEvent } from "./payload.js"
  */
 
 const MALFORMED_EVENT = sseEvent('{"choices": [{"index": 0, "delta": {"content": "no end');
@@ -18,7 +19,7 @@ const MALFORMED_EVENT = sseEvent('{"choices": [{"index": 0, "delta": {"content":
  * @param {Exchange} exchange
  * @param {StreamEvent[]} events
  */
-export async function playStream({ fault, paceMs, encoding }, exchange, events) {
+async function playStream({ fault, paceMs, encoding }, exchange, events) {
   const points = ['headers', ...events.map((event) => event.point)];
   if (fault && !points.includes(fault.after))
     throw new RangeError(`this stream has no point ${fault.after}, only ${points.join(', ')}`);
@@ -86,3 +87,5 @@ async function repeatForever(text, everyMs, exchange, body) {
     await pause(exchange, everyMs);
   }
 }
+
+module.exports = { playStream };

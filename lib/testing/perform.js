@@ -1,12 +1,13 @@
+'use strict';
 /** Does with one request what a {@link Behaviour} says. */
 
-import { bodyWriter, destroyAfterDelivery, pause, resetAfterDelivery, send } from './exchange.mjs';
-import { completion, errorBody, htmlPage, newId, streamEvents } from './payload.mjs';
-import { playStream } from './stream.mjs';
+const { bodyWriter, destroyAfterDelivery, pause, resetAfterDelivery, send } = require('./exchange.js');
+const { completion, errorBody, htmlPage, newId, streamEvents } = require('./payload.js');
+const { playStream } = require('./stream.js');
 
 /**
- * @import { Answer, Behaviour, Bytes, Raw, Sse, Status } from "./behaviour.mjs"
- * @import { Exchange } from "./exchange.mjs"
+ * @import { Answer, Behaviour, Bytes, Raw, Sse, Status } from "./behaviour.js"
+ * @import { Exchange } from "./exchange.js"
  */
 
 const NOT_HTTP = '\u0000\u0001\u0002 this is not HTTP \u0003\r\n\r\n';
@@ -18,7 +19,7 @@ const NOT_HTTP = '\u0000\u0001\u0002 this is not HTTP \u0003\r\n\r\n';
  * @param {Exchange} exchange
  * @returns {Promise<void>}
  */
-export async function perform(behaviour, exchange) {
+async function perform(behaviour, exchange) {
   await pause(exchange, behaviour.delayMs);
   switch (behaviour.kind) {
     case 'answer':
@@ -182,3 +183,5 @@ function sseHeaders(more) {
   const type = 'text/event-stream; charset=utf-8';
   return { 'content-type': type, 'x-request-id': newId('req_'), ...more };
 }
+
+module.exports = { perform };

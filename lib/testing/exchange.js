@@ -1,12 +1,13 @@
+'use strict';
 /** One request and the means to answer it: waiting, writing, and breaking off. */
 
-import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { createBrotliCompress, createDeflate, createGzip } from 'node:zlib';
+const { once } = require('node:events');
+const { setTimeout: sleep } = require('node:timers/promises');
+const { createBrotliCompress, createDeflate, createGzip } = require('node:zlib');
 
 /**
  * @typedef {object} Exchange
- * @property {import("../upstream.mjs").LoggedRequest} request
+ * @property {import("./upstream.js").LoggedRequest} request
  * @property {import("node:http").ServerResponse} response
  * @property {import("node:net").Socket} socket Kept here: a response that is over forgets its own.
  * @property {AbortSignal} gone Aborted when the response or its connection has closed. Every wait
@@ -24,7 +25,7 @@ const DELIVERY_MS = 20;
  * @param {Exchange} exchange
  * @param {number | undefined} ms
  */
-export async function pause({ gone }, ms) {
+async function pause({ gone }, ms) {
   gone.throwIfAborted();
   if (ms) await sleep(ms, undefined, { signal: gone });
 }
@@ -36,19 +37,19 @@ export async function pause({ gone }, ms) {
  * @param {import("node:stream").Writable} out The response, or the socket itself.
  * @param {string | Uint8Array} bytes
  */
-export async function send({ gone }, out, bytes) {
+async function send({ gone }, out, bytes) {
   gone.throwIfAborted();
   if (!out.write(bytes)) await once(out, 'drain', { signal: gone });
 }
 
 /** @param {Exchange} exchange */
-export async function resetAfterDelivery(exchange) {
+async function resetAfterDelivery(exchange) {
   await pause(exchange, DELIVERY_MS);
   exchange.socket.resetAndDestroy();
 }
 
 /** @param {Exchange} exchange */
-export async function destroyAfterDelivery(exchange) {
+async function destroyAfterDelivery(exchange) {
   await pause(exchange, DELIVERY_MS);
   exchange.socket.destroy();
 }
@@ -58,7 +59,7 @@ export async function destroyAfterDelivery(exchange) {
  *
  * @param {Exchange} exchange
  */
-export function cutOff({ socket }) {
+function cutOff({ socket }) {
   socket.end();
 }
 
@@ -73,7 +74,7 @@ const compressors = { gzip: createGzip, br: createBrotliCompress, deflate: creat
  * @param {keyof typeof compressors} [encoding]
  * @returns {BodyWriter}
  */
-export function bodyWriter(exchange, encoding) {
+function bodyWriter(exchange, encoding) {
   const { response, gone } = exchange;
   if (!encoding) return { write: (bytes) => send(exchange, response, bytes), end: () => void response.end() };
 
@@ -88,3 +89,5 @@ export function bodyWriter(exchange, encoding) {
     end: () => void compressor.end(),
   };
 }
+
+module.exports = { pause, send, resetAfterDelivery, destroyAfterDelivery, cutOff, bodyWriter };

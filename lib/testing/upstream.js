@@ -1,0 +1,278 @@
+'use strict';
+/**
+ * A small OpenAI-compatible upstream that fails on request: `openpipe-native/testing`, and what the demo and the tests run against.
+ *
+ * What it does with a request is a {@link Behaviour}: what the `behaviour` function returns for it,
+ * else what goes with the model that the request names (see behaviour.js).
+ */
+
+const { EventEmitter, once } = require('node:events');
+const { createServer } = require('node:http');
+const { createServer: createTcpServer } = require('node:net');
+
+const { behaviourOfModel } = require('./behaviour.js');
+const { perform } = require('./perform.js');
+
+/**
+ * @import { IncomingMessage, ServerResponse } from "node:http"
+ * @import { AddressInfo, Server, Socket } from "node:net"
+ */
+
+/** @typedef {import("./behaviour.js").Behaviour} Behaviour */
+
+/**
+ * A request as it arrived. It is logged when its body is complete.
+ *
+ * @typedef {object} LoggedRequest
+ * @property {string} method
+ * @property {string} path With the query.
+ * @property {import("node:http").IncomingHttpHeaders} headers
+ * @property {string[]} rawHeaders Names and values in turn, as they were sent.
+ * @property {any} body The parsed JSON; undefined where it is none.
+ * @property {string} rawBody
+ * @property {number} at When its head arrived, in ms since the epoch.
+ * @property {number} connection The number of its connection, from 1: equal where one was reused.
+ * @property {number} eventsSent How many events of a stream have been handed to the socket.
+ * @property {Outcome | "open"} outcome
+ * @property {Promise<Outcome>} closed Settles when the response or its connection has closed.
+ */
+
+/**
+ * `broken off`: the connection closed, by either side, before the response was complete. Raw bytes
+ * are no response that we know the end of: they are always `broken off`.
+ *
+ * @typedef {"answered" | "broken off"} Outcome
+ */
+
+/**
+ * @typedef {object} UpstreamOptions
+ * @property {number} [port] Default: one that is free.
+ * @property {string} [host] Default 127.0.0.1.
+ * @property {string} [name] Who the answers say they are from. Default `upstream`.
+ * @property {number} [keepAliveMs] How long an idle connection is kept. Default 5000.
+ * @property {Readonly<Record<string, Behaviour>>} [behaviours] By model; comes before the built-in ones.
+ * @property {(request: LoggedRequest) => Behaviour | undefined} [behaviour] Asked first, once for
+ *   every request on any path; also the place to watch requests arrive.
+ */
+
+/**
+ * @typedef {object} Upstream
+ * @property {string} url The base URL for a client: `http://HOST:PORT/v1`.
+ * @property {number} port
+ * @property {LoggedRequest[]} requests Always the same array.
+ * @property {number} connections How many are open now.
+ * @property {number} totalConnections How many there have been since the start.
+ * @property {(count: number) => Promise<LoggedRequest>} arrival Resolves with the request
+ *   of that number in the log (1 = the first) as soon as it is there.
+ * @property {() => void} reset Empties the log, and `failFirst` counts anew. Connections stay.
+ * @property {() => Promise<void>} close Destroys all connections and stops listening.
+ */
+
+/**
+ * @param {UpstreamOptions} [options]
+ * @returns {Promise<Upstream>}
+ */
+async function startUpstream(options = {}) {
+  const { port: wantedPort = 0, host = '127.0.0.1', name = 'upstream', keepAliveMs = 5_000 } = options;
+  /** @type {LoggedRequest[]} */
+  const requests = [];
+  const chooseBehaviour = behaviourChooser(options);
+  const arrivals = new EventEmitter().setMaxListeners(0);
+
+  const server = createServer({ keepAliveTimeout: keepAliveMs });
+  const sockets = trackSockets(server);
+  server.on('request', async (incoming, response) => {
+    const request = await readRequest(incoming, response, sockets.numberOf(incoming.socket));
+    if (!request) return;
+    requests.push(request);
+    arrivals.emit('request');
+    await answerRequest(request, incoming.socket, response, name, () => chooseBehaviour.next(request));
+  });
+  const port = await listen(server, wantedPort, host);
+
+  return {
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${port}/v1`,
+    port,
+    requests,
+    get connections() {
+      return sockets.open();
+    },
+    get totalConnections() {
+      return sockets.total();
+    },
+    async arrival(count) {
+      for (;;) {
+        const request = requests[count - 1];
+        if (request) return request;
+        await once(arrivals, 'request');
+      }
+    },
+    reset() {
+      requests.length = 0;
+      chooseBehaviour.reset();
+    },
+    async close() {
+      const closed = once(server, 'close');
+      server.close();
+      sockets.destroyAll();
+      await closed;
+    },
+  };
+}
+
+/**
+ * A port of this machine that nobody listens on: connections to it are refused.
+ *
+ * @param {string} [host]
+ * @returns {Promise<number>}
+ */
+async function closedPort(host = '127.0.0.1') {
+  const server = createTcpServer();
+  const port = await listen(server, 0, host);
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/**
+ * @param {Server} server
+ * @param {number} port
+ * @param {string} host
+ */
+async function listen(server, port, host) {
+  server.listen(port, host);
+  await once(server, 'listening');
+  return /** @type {AddressInfo} */ (server.address()).port;
+}
+
+/** @param {Server} server */
+function trackSockets(server) {
+  /** @type {Map<Socket, number>} */
+  const numbers = new Map();
+  let total = 0;
+  server.on('connection', (/** @type {Socket} */ socket) => {
+    numbers.set(socket, ++total);
+    // What a client does to its end of a connection is what the tests are about, not an error here.
+    socket.on('error', () => {});
+    socket.once('close', () => numbers.delete(socket));
+  });
+  return {
+    open: () => numbers.size,
+    total: () => total,
+    numberOf: (/** @type {Socket} */ socket) => numbers.get(socket) ?? 0,
+    destroyAll() {
+      for (const socket of numbers.keys()) socket.destroy();
+    },
+  };
+}
+
+/** @param {UpstreamOptions} options */
+function behaviourChooser({ behaviour, behaviours = {} }) {
+  /** @type {Map<unknown, number>} Requests so far, by model. */
+  const seen = new Map();
+  return {
+    /** @param {LoggedRequest} request @returns {Behaviour} */
+    next(request) {
+      const chosen = behaviour?.(request) ?? usualBehaviour(request, behaviours);
+      const model = request.body?.model;
+      const before = seen.get(model) ?? 0;
+      seen.set(model, before + 1);
+      if (before >= (chosen.failFirst ?? 0)) return chosen;
+      return chosen.failWith ?? { kind: 'status', status: 500 };
+    },
+    reset: () => seen.clear(),
+  };
+}
+
+/**
+ * @param {LoggedRequest} request
+ * @param {Readonly<Record<string, Behaviour>>} behaviours
+ * @returns {Behaviour}
+ */
+function usualBehaviour({ method, path, body }, behaviours) {
+  const { pathname } = new URL(path, 'http://upstream');
+  if (method === 'POST' && pathname.endsWith('/chat/completions'))
+    return behaviourOfModel(String(body?.model), behaviours);
+  if (method === 'POST' && pathname.endsWith('/report'))
+    return { kind: 'status', status: 200, body: { json: { status: 'ok' } } };
+  const message = `Unknown request URL: ${method} ${pathname}.`;
+  return { kind: 'status', status: 404, error: { message, code: 'unknown_url' } };
+}
+
+/**
+ * @param {IncomingMessage} incoming
+ * @param {ServerResponse} response
+ * @param {number} connection
+ * @returns {Promise<LoggedRequest | undefined>} undefined where the client left in the middle.
+ */
+async function readRequest(incoming, response, connection) {
+  const at = Date.now();
+  const rawBody = await readText(incoming);
+  if (rawBody === undefined) return undefined;
+  /** @type {LoggedRequest} */
+  const request = {
+    method: incoming.method ?? '',
+    path: incoming.url ?? '',
+    headers: incoming.headers,
+    rawHeaders: incoming.rawHeaders,
+    body: parseJson(rawBody),
+    rawBody,
+    at,
+    connection,
+    eventsSent: 0,
+    outcome: 'open',
+    closed: new Promise((resolve) => {
+      response.once('close', () => {
+        request.outcome = response.writableFinished ? 'answered' : 'broken off';
+        resolve(request.outcome);
+      });
+    }),
+  };
+  return request;
+}
+
+/** @param {IncomingMessage} incoming */
+async function readText(incoming) {
+  /** @type {Buffer[]} */
+  const chunks = [];
+  try {
+    for await (const chunk of incoming) chunks.push(chunk);
+  } catch {
+    return undefined;
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** @param {string} text @returns {unknown} */
+function parseJson(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * A mistake in a behaviour is left to surface as an unhandled rejection, which fails a test run;
+ * a client that leaves is no mistake.
+ *
+ * @param {LoggedRequest} request
+ * @param {Socket} socket
+ * @param {ServerResponse} response
+ * @param {string} upstreamName
+ * @param {() => Behaviour} chooseBehaviour
+ */
+async function answerRequest(request, socket, response, upstreamName, chooseBehaviour) {
+  const leaving = new AbortController();
+  const gone = leaving.signal;
+  response.once('close', () => leaving.abort());
+  try {
+    await perform(chooseBehaviour(), { request, response, socket, gone, upstreamName });
+  } catch (error) {
+    if (gone.aborted) return;
+    socket.destroy();
+    throw error;
+  }
+}
+
+module.exports = { startUpstream, closedPort };

@@ -1,0 +1,13 @@
+'use strict';
+// What the conditions `browser`, `edge-light` and `workerd` resolve to. A test runner with a DOM of its own resolves to this as
+// well, in Node.js: there it hands on the real module, by a name that bundlers do not follow.
+
+const isNode = typeof process === 'object' && typeof process?.versions?.node === 'string' && !process.versions.workerd;
+const load = isNode && typeof module === 'object' ? module['req' + 'uire'] : undefined;
+
+if (typeof load !== 'function') {
+  throw new Error(
+    'openpipe-native is a native addon of Node.js and does not run in browsers or on edge runtimes: call it on a Node.js server, and import the package `openai` here.',
+  );
+}
+module.exports = load.call(module, './index.js');
