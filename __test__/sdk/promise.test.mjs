@@ -149,7 +149,7 @@ describe('`withResponse()`', () => {
 
 describe('`asResponse()`', () => {
   test('gives a Response whose body is unread and is what the API sent', async ({ stage }) => {
-    const text = `{ "choices": [],\n "x": 12345678901234567890, "é": "\\u00e9 🎉" }`;
+    const text = `{ "choices": [{ "message": { "content": "x" } }],\n "x": 12345678901234567890, "é": "\\u00e9 🎉" }`;
     const { openai } = await stage({
       primary: {
         kind: 'status',

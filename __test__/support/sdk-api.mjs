@@ -62,13 +62,18 @@ export function echo({ method, path, body }) {
   if (pathname.endsWith('/embeddings')) {
     const floats = Buffer.from(new Float32Array([0.5, -1]).buffer).toString('base64');
     const embedding = body.encoding_format === 'base64' ? floats : [0.5, -1];
-    return answering({ object: 'list', data: [{ object: 'embedding', index: 0, embedding }], model: body.model });
+    const data = [body.input].flat().map((_, index) => ({ object: 'embedding', index, embedding }));
+    return answering({ object: 'list', data, model: body.model });
   }
   if (pathname.endsWith('/responses') && body?.stream) {
     const event = (/** @type {any} */ data) => `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`;
     const sse = [
       event({ type: 'response.created', sequence_number: 0, response: { id: 'resp_1', output: [] } }),
-      event({ type: 'response.completed', sequence_number: 1, response: { id: 'resp_1', output: [] } }),
+      event({
+        type: 'response.completed',
+        sequence_number: 1,
+        response: { id: 'resp_1', status: 'completed', output: [] },
+      }),
     ];
     return { kind: 'sse', headers: { 'x-request-id': 'req_1' }, sse };
   }
@@ -85,5 +90,6 @@ export function echo({ method, path, body }) {
     const data = (isSecond ? ['c'] : ['a', 'b']).map((id) => ({ id, object: 'thing' }));
     return answering({ object: 'list', data, has_more: !isSecond });
   }
-  return answering({ id: 'thing_1', object: 'thing', output: [], choices: [{ text: 'x' }] });
+  const choice = { index: 0, text: 'x', message: { role: 'assistant', content: 'x' }, finish_reason: 'stop' };
+  return answering({ id: 'thing_1', object: 'thing', status: 'completed', output: [], choices: [choice] });
 }
