@@ -4,66 +4,22 @@ use std::sync::Arc;
 
 use napi::{Error, Result, Status};
 use napi_derive::napi;
+use openpipe_core::call::{Call, Client};
 use openpipe_core::options::ClientConfig;
-use openpipe_core::policy::health::Health;
-use openpipe_core::report::{Group, Reporter, Sink};
-use openpipe_core::upstream::http::HttpPool;
-use tokio::runtime::Handle;
+use openpipe_core::report::Sink;
 
-use crate::call::{self, CallHandle};
+use crate::call_events::NodeCall;
+use crate::family::ClientFamily;
+use crate::handle::Handle;
 use crate::mailbox::Mailbox;
-use crate::post::{Post, json};
+use crate::post::Post;
 use crate::runtime;
 
 /// What every call of a client needs.
-pub(crate) struct Shared {
-    pub(crate) config: ClientConfig,
-    pub(crate) pool: Arc<HttpPool>,
-    pub(crate) post: Arc<Post>,
-    pub(crate) reporter: Reporter,
-    /// Where reports go.
-    pub(crate) sinks: Vec<Sink>,
-    pub(crate) family: Arc<Family>,
-    handle: Handle,
-}
-
-/// What a client has in common with those that were made from it, and with its own native sides of before and after.
-#[derive(Default)]
-pub(crate) struct Family {
-    /// How their targets have done.
-    pub(crate) health: Health,
-    /// What became of their reports.
-    pub(crate) reports: Arc<Group>,
-}
-
-/// See [`Family`].
-#[napi]
-#[derive(Default)]
-pub struct ClientFamily {
-    inner: Arc<Family>,
-}
-
-impl ClientFamily {
-    pub(crate) fn reports(&self) -> Arc<Group> {
-        Arc::clone(&self.inner.reports)
-    }
-}
-
-#[napi]
-impl ClientFamily {
-    /// A family of one.
-    #[napi(constructor)]
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// How the targets have done lately, as a JSON array: see `UpstreamState` in the core.
-    #[napi]
-    #[must_use]
-    pub fn upstreams(&self) -> String {
-        json(&self.inner.health.read(runtime::breakers()))
-    }
+struct Shared {
+    client: Arc<Client>,
+    post: Arc<Post>,
+    tokio: tokio::runtime::Handle,
 }
 
 /// A client with its configuration, which never changes: the facade makes a new one when an option does.
@@ -80,15 +36,10 @@ impl OpenAi {
     pub fn new(mailbox: &Mailbox, family: &ClientFamily, config: String) -> Result<Self> {
         let config = ClientConfig::from_json(&config).map_err(|message| Error::new(Status::InvalidArg, message))?;
         let sinks = Sink::of(&config);
-        let shared = Shared {
-            config,
-            sinks,
-            pool: mailbox.pool(),
-            post: Arc::clone(mailbox.post()),
-            reporter: mailbox.reporter().of(&family.inner.reports),
-            family: Arc::clone(&family.inner),
-            handle: mailbox.handle()?,
-        };
+        let (pool, reporter) = (mailbox.pool(), mailbox.reporter().of(&family.reports()));
+        let health = family.health();
+        let client = Arc::new(Client { config, pool, breakers: runtime::breakers(), health, reporter, sinks });
+        let shared = Shared { client, post: Arc::clone(mailbox.post()), tokio: mailbox.tokio()? };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -128,10 +79,18 @@ impl Completions {
     /// JSON that lib/sdk/arguments.js writes, or `null`.
     #[napi(catch_unwind)]
     pub fn create(&self, body: String, options: Option<String>) -> u32 {
-        let handle = Arc::new(CallHandle::default());
-        let call = self.shared.post.enter(Arc::clone(&handle));
+        let Shared { client, post, tokio } = &*self.shared;
+        let handle = Arc::new(Handle::default());
+        let number = post.enter(Arc::clone(&handle));
+        let call = Call {
+            number,
+            client: Arc::clone(client),
+            control: Arc::clone(&handle.control),
+            host: Arc::new(NodeCall { call: number, handle, post: Arc::clone(post) }),
+        };
+        let post = Arc::clone(post);
         // The task ends with its call: when the call is done, cancelled, or its environment goes.
-        drop(self.shared.handle.spawn(call::run(call, handle, Arc::clone(&self.shared), body, options)));
-        call
+        drop(tokio.spawn(call.run(body, options, move || drop(post.forget(number)))));
+        number
     }
 }

@@ -4,17 +4,20 @@
 //! To JavaScript: messages in one mailbox per environment, drained in a single wake-up ([`mailbox`]). No promise and no
 //! JavaScript value is ever held by another thread.
 
-mod call;
+mod call_events;
 mod client;
-mod js_upstream;
+mod family;
+mod handle;
+mod host_client;
 mod mailbox;
 mod post;
+mod protocol;
 mod reports;
 mod runtime;
 
 use napi_derive::napi;
 
-use crate::post::json;
+use crate::protocol::json;
 
 /// The environment variables that hold the keys of known upstreams.
 #[napi]

@@ -7,37 +7,10 @@
 //! each wake-up then brings many events.
 //!
 //! A delivery is an array of strings, bounded in size ([`crate::post`]); one that could not be made is `null`. The first is a
-//! JSON array of messages, each `[call, name, …]`; messages that bring texts along (a completion's body) take the next strings
-//! in their order. The names, and what follows them:
-//!
-//! | name | follows | texts |
-//! | --- | --- | --- |
-//! | `refused` | why (`argument`, `body`, `missing_key`), message | |
-//! | `warning` | message | |
-//! | `fallback` | `{ from, to }` | |
-//! | `completion` | request id, ticket | body, meta |
-//! | `stream` | ticket | meta |
-//! | `events` | bytes, an array of events (see `openpipe_core::stream::delta`) or, a client's, their number | |
-//! | `wire` | bytes | the events as the text of server-sent events |
-//! | `end` | what the call came to | |
-//! | `failure` | the failure | |
-//! | `ask` | ask, `{ client, … }` | body |
-//! | `headers` | ask | |
-//! | `pull`, `drop` | ask | |
-//! | `reported` | | |
-//!
-//! What is of no call, but of the reports of them all, comes under the number [`REPORTS`]:
-//!
-//! | name | follows | texts |
-//! | --- | --- | --- |
-//! | `flushed` | flush, counts | |
-//! | `warning` | message | |
-//! | `deliver` | ask, `{ url, headers }` | body |
-//! | `redact` | ask, the function's number | the report |
-//! | `report` | | the report |
-//! | `response` | request, head or `null`, failure or `null` | body |
+//! JSON array of messages ([`crate::protocol`]); messages that bring texts along take the next strings in their order. What is
+//! of no call, but of the reports of them all, comes under the number [`REPORTS`].
 
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use napi::bindgen_prelude::{Env, Function};
@@ -45,11 +18,11 @@ use napi::{Error, Result, Status};
 use napi_derive::napi;
 use openpipe_core::report::Reporter;
 use openpipe_core::upstream::http::{HttpPool, TransportSettings};
-use tokio::runtime::Handle;
 
-use crate::call::CallHandle;
-use crate::client::ClientFamily;
-use crate::post::{Post, REPORTS, Text, json};
+use crate::family::ClientFamily;
+use crate::handle::Handle;
+use crate::post::{Post, REPORTS, Text};
+use crate::protocol::{Answer, Message, json};
 use crate::reports;
 use crate::runtime::Runtime;
 
@@ -83,7 +56,7 @@ impl Mailbox {
             .weak::<true>()
             .callee_handled::<false>()
             .build_callback(move |_context| Ok(taken.upgrade().map(|post| post.take()).unwrap_or_default()))?;
-        let handle = Arc::new(CallHandle::default());
+        let handle = Arc::new(Handle::default());
         post.open(wake, Arc::clone(&handle));
         let pool = runtime.pool(settings);
         let reporter = reports::start(&runtime, &pool, &post, handle);
@@ -101,16 +74,15 @@ impl Mailbox {
     #[napi]
     pub fn cancel(&self, call: u32) -> Option<String> {
         let handle = self.post.forget(call)?;
-        handle.cancel.cancel();
-        let progress = handle.progress.lock().unwrap_or_else(PoisonError::into_inner).take();
-        progress.map(|progress| json(&progress))
+        handle.control.cancel();
+        handle.control.aborted().map(|aborted| json(&aborted))
     }
 
     /// The reader of a stream has taken so many bytes, so that as many may come.
     #[napi]
     pub fn consumed(&self, call: u32, bytes: u32) {
         if let Some(handle) = self.post.call(call) {
-            handle.window.give(bytes as usize);
+            handle.control.consumed(bytes as usize);
         }
     }
 
@@ -152,9 +124,8 @@ impl Mailbox {
                         flushed.unwrap_or_else(|_elapsed| reporter.counts())
                     }
                 };
-                let counts = json(&counts);
                 if let Some(post) = post.upgrade() {
-                    post.send(REPORTS, "flushed", &[&flush.to_string(), &counts], []);
+                    post.send(REPORTS, Message::Flushed { flush, counts: &counts });
                 }
             }));
         }
@@ -182,12 +153,12 @@ impl Mailbox {
         Ok(number)
     }
 
-    /// A JavaScript client's answer to an `ask` or a `pull`, as JSON.
+    /// JavaScript's answer to a question, as JSON, with the texts that it brings along ([`crate::protocol::Answer`]).
     #[napi]
-    pub fn answer(&self, call: u32, ask: u32, answer: String) {
-        if let Some(handle) = self.post.call(call) {
-            handle.asks.answer(ask, answer);
-        }
+    pub fn answer(&self, call: u32, ask: u32, answer: String, texts: Vec<String>) {
+        let Some(handle) = self.post.call(call) else { return };
+        let answer = Answer::read(&answer, texts).unwrap_or_else(|error| Answer::Unreadable(error.to_string()));
+        handle.asks.answer(ask, answer);
     }
 }
 
@@ -196,7 +167,7 @@ impl Mailbox {
         &self.post
     }
 
-    pub(crate) fn handle(&self) -> Result<Handle> {
+    pub(crate) fn tokio(&self) -> Result<tokio::runtime::Handle> {
         self.runtime.handle().ok_or_else(|| Error::from_reason("the runtime has been shut down"))
     }
 

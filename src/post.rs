@@ -13,12 +13,13 @@ use std::time::{Duration, Instant};
 use napi::bindgen_prelude::{Null, ToNapiValue};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Result, Status, sys};
+use openpipe_core::call::{Form, Refusal};
 use openpipe_core::stream::delta::Event;
-use serde::Serialize;
-use tokio::runtime::Handle;
+use openpipe_core::upstream::BoxFuture;
 use tokio::sync::Notify;
 
-use crate::call::CallHandle;
+use crate::handle::Handle;
+use crate::protocol::{Message, Written};
 
 /// Wakes JavaScript, which gets the next delivery.
 pub(crate) type Wake = ThreadsafeFunction<
@@ -77,21 +78,12 @@ struct State {
     segments: VecDeque<Segment>,
     /// The bytes of events in them.
     event_bytes: usize,
-    calls: HashMap<u32, Arc<CallHandle>>,
+    calls: HashMap<u32, Arc<Handle>>,
     woken_at: Option<Instant>,
     /// A task is going to wake JavaScript for what waits.
     is_deferred: bool,
     /// Gone once the environment is.
     wake: Option<Wake>,
-}
-
-/// How events cross.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// As what is new in each ([`openpipe_core::stream::delta`]), to be made chunks of.
-    Chunks,
-    /// As the text of server-sent events, to be passed on.
-    Wire,
 }
 
 /// What becomes one delivery.
@@ -107,7 +99,7 @@ struct Segment {
 
 impl Post {
     /// Opens the way to JavaScript. `handle` is that of everything about reports.
-    pub(crate) fn open(&self, wake: Wake, handle: Arc<CallHandle>) {
+    pub(crate) fn open(&self, wake: Wake, handle: Arc<Handle>) {
         let mut state = self.lock();
         state.wake = Some(wake);
         state.calls.insert(REPORTS, handle);
@@ -123,7 +115,7 @@ impl Post {
     }
 
     /// Enters a call and gives it its number.
-    pub(crate) fn enter(&self, handle: Arc<CallHandle>) -> u32 {
+    pub(crate) fn enter(&self, handle: Arc<Handle>) -> u32 {
         let call = self.number();
         self.lock().calls.insert(call, handle);
         call
@@ -136,47 +128,35 @@ impl Post {
     }
 
     /// A call's handle.
-    pub(crate) fn call(&self, call: u32) -> Option<Arc<CallHandle>> {
+    pub(crate) fn call(&self, call: u32) -> Option<Arc<Handle>> {
         self.lock().calls.get(&call).cloned()
     }
 
     /// The call is over, or is to be.
-    pub(crate) fn forget(&self, call: u32) -> Option<Arc<CallHandle>> {
+    pub(crate) fn forget(&self, call: u32) -> Option<Arc<Handle>> {
         self.lock().calls.remove(&call)
     }
 
-    /// Sends a message: the call, a name, and what follows as JSON texts; and the texts that it brings along.
-    pub(crate) fn send<const N: usize>(&self, call: u32, name: &str, rest: &[&str], texts: [String; N]) {
+    /// Sends a message.
+    pub(crate) fn send(&self, call: u32, message: Message<'_>) {
         let mut state = self.lock();
         // Nobody reads of a call that was cancelled.
         if !state.calls.contains_key(&call) {
             return;
         }
-        let fits_all =
-            rest.iter().copied().map(str::len).sum::<usize>() <= LONGEST_TEXT && texts.iter().all(|text| fits(text));
-        if fits_all {
-            state.write(call, name, rest, texts);
-        } else {
-            let why = "\"what is to be said of the call is longer than a string can be\"";
-            state.write(call, "refused", &["\"internal\"", why], []);
-        }
+        state.write(call, message.write());
         self.wake(&mut state);
     }
 
-    /// Waits until so many bytes of events may be sent, and reserves their room: [`Post::send_events`] must follow without an
-    /// `.await` in between.
-    pub(crate) async fn room_for(&self, bytes: usize) {
-        loop {
-            let taken = self.room.notified();
-            {
-                let mut state = self.lock();
-                if state.event_bytes == 0 || state.event_bytes + bytes <= WAITING_EVENT_BYTES {
-                    state.event_bytes += bytes;
-                    return;
-                }
-            }
-            taken.await;
+    /// Reserves room for so many bytes of events, for [`Post::send_events`].
+    pub(crate) fn reserve(&self, bytes: usize) -> std::result::Result<(), BoxFuture<'_, ()>> {
+        let taken = self.room.notified();
+        let mut state = self.lock();
+        if state.event_bytes > 0 && state.event_bytes + bytes > WAITING_EVENT_BYTES {
+            return Err(Box::pin(taken));
         }
+        state.event_bytes += bytes;
+        Ok(())
     }
 
     /// Sends events of a stream, which count as so many bytes.
@@ -212,7 +192,7 @@ impl Post {
     fn wake_at(self: &Arc<Self>, at: Instant) {
         let post = Arc::downgrade(self);
         // Ends within two milliseconds.
-        drop(Handle::current().spawn(async move {
+        drop(tokio::runtime::Handle::current().spawn(async move {
             tokio::time::sleep_until(at.into()).await;
             let Some(post) = post.upgrade() else { return };
             let mut state = post.lock();
@@ -224,9 +204,9 @@ impl Post {
     }
 
     /// Sends a message of a call that is over.
-    pub(crate) fn send_late(&self, call: u32, name: &str) {
+    pub(crate) fn send_late(&self, call: u32, message: Message<'_>) {
         let mut state = self.lock();
-        state.write(call, name, &[], []);
+        state.write(call, message.write());
         self.wake(&mut state);
     }
 
@@ -269,7 +249,7 @@ impl Post {
             (std::mem::take(&mut state.calls), state.wake.take())
         };
         for handle in calls.into_values() {
-            handle.cancel.cancel();
+            handle.control.cancel();
         }
         drop(wake);
     }
@@ -280,18 +260,20 @@ impl Post {
 }
 
 impl State {
-    fn write<const N: usize>(&mut self, call: u32, name: &str, rest: &[&str], texts: [String; N]) {
-        let text_bytes = texts.iter().map(String::len).sum::<usize>();
-        let segment = self.segment_for(rest.iter().copied().map(str::len).sum::<usize>() + text_bytes);
-        segment.begin_message();
+    fn write(&mut self, call: u32, message: Written) {
+        let fits_all = message.rest.len() <= LONGEST_TEXT && message.texts.iter().flatten().all(|text| fits(text));
+        let Written { name, rest, texts } = if fits_all {
+            message
+        } else {
+            let message = "what is to be said of the call is longer than a string can be";
+            Message::Refused { why: Refusal::Internal, message }.write()
+        };
+        let text_bytes = texts.iter().flatten().map(String::len).sum::<usize>();
+        let segment = self.segment_for(rest.len() + text_bytes);
+        segment.messages.push(if segment.messages.is_empty() { '[' } else { ',' });
         // Writing to a `String` cannot fail.
-        let _ = write!(segment.messages, "[{call},\"{name}\"");
-        for part in rest {
-            segment.messages.push(',');
-            segment.messages.push_str(part);
-        }
-        segment.messages.push(']');
-        segment.texts.extend(texts);
+        let _ = write!(segment.messages, "[{call},\"{name}\"{rest}]");
+        segment.texts.extend(texts.into_iter().flatten());
         segment.text_bytes += text_bytes;
     }
 
@@ -310,34 +292,13 @@ impl State {
             // What is counted besides the data goes with the last batch.
             let data = batch.iter().map(|event| event.data.len()).sum::<usize>();
             let share = if later.is_empty() { bytes_left } else { data.min(bytes_left) };
-            self.write_batch(call, form, share, data, batch);
+            self.write(call, Message::Events { form, bytes: share, events: batch }.write());
+            if let Some(segment) = self.segments.back_mut() {
+                segment.event_bytes += share;
+            }
             bytes_left -= share;
             rest = later;
         }
-    }
-
-    fn write_batch(&mut self, call: u32, form: Form, bytes: usize, data: usize, events: &[Event]) {
-        let segment = self.segment_for(data);
-        segment.begin_message();
-        segment.event_bytes += bytes;
-        let messages = &mut segment.messages;
-        if form == Form::Wire {
-            let mut text = String::with_capacity(data + events.len() * "data: \n\n".len());
-            events.iter().for_each(|event| event.write_sse(&mut text));
-            // Writing to a `String` cannot fail.
-            let _ = write!(messages, "[{call},\"wire\",{bytes}]");
-            segment.text_bytes += text.len();
-            segment.texts.push(text);
-            return;
-        }
-        let _ = write!(messages, "[{call},\"events\",{bytes},[");
-        for (index, event) in events.iter().enumerate() {
-            if index > 0 {
-                messages.push(',');
-            }
-            event.tell(messages);
-        }
-        messages.push_str("]]");
     }
 
     /// The segment that a message of so many bytes goes into.
@@ -351,22 +312,6 @@ impl State {
         }
         let last = self.segments.len() - 1;
         &mut self.segments[last]
-    }
-}
-
-impl Segment {
-    fn begin_message(&mut self) {
-        self.messages.push(if self.messages.is_empty() { '[' } else { ',' });
-    }
-}
-
-/// A value as JSON text. What is sent consists of strings, numbers and records, which always can be.
-pub(crate) fn json(value: &impl Serialize) -> String {
-    // What is said of an answer, which is most of it, has about this size.
-    let mut text = Vec::with_capacity(1024);
-    match serde_json::to_writer(&mut text, value) {
-        Ok(()) => openpipe_core::text::json::text(text),
-        Err(error) => openpipe_core::text::json::string(&error.to_string()),
     }
 }
 

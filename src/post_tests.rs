@@ -1,9 +1,11 @@
+use openpipe_core::call::Meta;
+
 use super::*;
 
 fn post_with_calls(count: u32) -> Arc<Post> {
     let post = Arc::new(Post::default());
     for _ in 0..count {
-        post.enter(Arc::new(CallHandle::default()));
+        post.enter(Arc::new(Handle::default()));
     }
     post
 }
@@ -23,7 +25,18 @@ fn delivery(post: &Post) -> (Vec<serde_json::Value>, usize) {
 fn what_is_more_than_one_delivery_comes_as_several_in_order() {
     let post = post_with_calls(10);
     for call in 0..10 {
-        post.send(call, "completion", &["null", "null"], ["a".repeat(3 * 1024 * 1024), String::new()]);
+        let meta = Meta {
+            head: None,
+            served_by: "primary",
+            upstream: "openai",
+            alias: None,
+            model: "m",
+            attempts: &[],
+            duration_ms: 1.0,
+            usage: None,
+        };
+        let body = "a".repeat(3 * 1024 * 1024);
+        post.send(call, Message::Completion { request_id: None, ticket: None, body, meta: &meta });
     }
     let mut calls = Vec::new();
     loop {
@@ -42,7 +55,7 @@ async fn a_batch_of_events_that_is_more_than_one_delivery_is_cut_and_its_bytes_a
     let post = post_with_calls(1);
     let events: Vec<_> = (0..5).map(|_| event(3 * 1024 * 1024)).collect();
     let bytes = events.iter().map(Event::kept_bytes).sum();
-    post.room_for(bytes).await;
+    assert!(post.reserve(bytes).is_ok());
     post.send_events(0, Form::Chunks, bytes, &events);
 
     let (mut count, mut counted) = (0, 0);
@@ -60,33 +73,20 @@ async fn a_batch_of_events_that_is_more_than_one_delivery_is_cut_and_its_bytes_a
 #[tokio::test]
 async fn events_wait_where_too_many_of_all_streams_are_on_their_way() {
     let post = post_with_calls(2);
-    post.room_for(WAITING_EVENT_BYTES).await;
+    assert!(post.reserve(WAITING_EVENT_BYTES).is_ok());
     post.send_events(0, Form::Chunks, WAITING_EVENT_BYTES, &[event(10)]);
-    let mut second = by_hand(post.room_for(1));
-    assert!(second.is_waiting());
+    let Err(room) = post.reserve(1) else { panic!("there is no room") };
     delivery(&post);
-    assert!(!second.is_waiting());
+    room.await;
+    assert!(post.reserve(1).is_ok());
 }
 
 #[tokio::test]
 async fn the_room_of_a_stream_that_was_left_is_given_back() {
     let post = post_with_calls(1);
-    post.room_for(10).await;
+    assert!(post.reserve(10).is_ok());
     post.forget(0);
     post.send_events(0, Form::Chunks, 10, &[event(1)]);
     assert_eq!(post.lock().event_bytes, 0);
     assert_eq!(delivery(&post).0.len(), 0);
-}
-
-/// A future that is polled by hand.
-struct Polled<F>(std::pin::Pin<Box<F>>);
-
-fn by_hand<F: Future<Output = ()>>(future: F) -> Polled<F> {
-    Polled(Box::pin(future))
-}
-
-impl<F: Future<Output = ()>> Polled<F> {
-    fn is_waiting(&mut self) -> bool {
-        self.0.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_pending()
-    }
 }

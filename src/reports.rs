@@ -13,18 +13,18 @@ use openpipe_core::text::headers::{self, HeaderList, Pairs};
 use openpipe_core::upstream::BoxFuture;
 use openpipe_core::upstream::http::HttpPool;
 use reqwest::{Method, Url};
-use serde::Serialize;
 
-use crate::call::CallHandle;
-use crate::js_upstream::{Answer, Conversation};
-use crate::post::{Post, REPORTS, json};
+use crate::handle::Handle;
+use crate::host_client::Conversation;
+use crate::post::{Post, REPORTS};
+use crate::protocol::{Answer, Envelope, Message};
 use crate::runtime::Runtime;
 
 /// What is read of the answer to a report, in bytes.
 const MAX_ANSWER: u64 = 1024 * 1024;
 
 /// Starts the reporter. Its task ends with the environment.
-pub(crate) fn start(runtime: &Runtime, pool: &Arc<HttpPool>, post: &Arc<Post>, handle: Arc<CallHandle>) -> Reporter {
+pub(crate) fn start(runtime: &Runtime, pool: &Arc<HttpPool>, post: &Arc<Post>, handle: Arc<Handle>) -> Reporter {
     let delivery = Deliverer { pool: Arc::clone(pool), post: Arc::downgrade(post), handle: Arc::clone(&handle) };
     let listener = Teller { post: Arc::downgrade(post) };
     let (reporter, work) = Reporter::new(Limits::default(), Arc::new(delivery), Arc::new(listener));
@@ -33,7 +33,7 @@ pub(crate) fn start(runtime: &Runtime, pool: &Arc<HttpPool>, post: &Arc<Post>, h
         drop(runtime.spawn(async move {
             pool.warm().await;
             tokio::select! {
-                () = handle.cancel.cancelled() => {}
+                () = handle.control.cancelled() => {}
                 () = work => {}
             }
         }));
@@ -44,7 +44,7 @@ pub(crate) fn start(runtime: &Runtime, pool: &Arc<HttpPool>, post: &Arc<Post>, h
 struct Deliverer {
     pool: Arc<HttpPool>,
     post: Weak<Post>,
-    handle: Arc<CallHandle>,
+    handle: Arc<Handle>,
 }
 
 impl Delivery for Deliverer {
@@ -54,11 +54,11 @@ impl Delivery for Deliverer {
             let mut conversation = Conversation::new(REPORTS, &self.handle, &post);
             drop(post);
             let report = openpipe_core::text::json::text(report.to_vec());
-            let answer = conversation.ask("redact", &[&function.to_string()], Some(report)).await;
+            let answer = conversation.ask(|ask| Message::Redact { ask, function, report }).await;
             conversation.over = true;
             match answer {
-                Ok(Answer::Redacted(Some(report))) => Redacted::Send(Bytes::from(report)),
-                Ok(Answer::Redacted(None)) => Redacted::Withheld,
+                Ok(Answer::Redacted { text: Some(report) }) => Redacted::Send(Bytes::from(report)),
+                Ok(Answer::Redacted { text: None }) => Redacted::Withheld,
                 _ => Redacted::Failed,
             }
         })
@@ -84,25 +84,20 @@ impl Delivery for Deliverer {
 impl Deliverer {
     /// Has JavaScript's `fetch` deliver a report.
     async fn fetch(&self, url: &Url, headers: &HeaderMap, body: Bytes) -> Result<Head, Failure> {
-        #[derive(Serialize)]
-        struct Envelope<'a> {
-            url: &'a str,
-            headers: Pairs<'a>,
-        }
         let Some(post) = self.post.upgrade() else {
             return Err(Failure::connection("the environment is gone", None));
         };
         let mut conversation = Conversation::new(REPORTS, &self.handle, &post);
         drop(post);
-        let envelope = json(&Envelope { url: url.as_str(), headers: Pairs(headers) });
+        let to = Envelope { url: url.as_str(), headers: Pairs(headers) };
         let body = openpipe_core::text::json::text(body.to_vec());
-        let answer = conversation.ask("deliver", &[&envelope], Some(body)).await?;
+        let answer = conversation.ask(|ask| Message::Deliver { ask, to: &to, body }).await;
         conversation.over = true;
         match answer {
-            Answer::Response { status, headers } => {
+            Ok(Answer::Response { status, headers }) => {
                 Ok(Head { status, headers: headers::of_response(&headers), ..Head::default() })
             }
-            Answer::Error(error) => Err(error.classify()),
+            Ok(Answer::Error(error)) => Err(error.classify()),
             _ => Err(Failure::connection("the answer was out of turn", None)),
         }
     }
@@ -115,13 +110,13 @@ struct Teller {
 impl Listener for Teller {
     fn reported(&self, call: u32) {
         if let Some(post) = self.post.upgrade() {
-            post.send_late(call, "reported");
+            post.send_late(call, Message::Reported);
         }
     }
 
     fn warning(&self, message: &str) {
         if let Some(post) = self.post.upgrade() {
-            post.send(REPORTS, "warning", &[&json(&message)], []);
+            post.send(REPORTS, Message::Warning { message });
         }
     }
 }
@@ -164,7 +159,8 @@ impl ApiRequest {
             Err(failure) => (None, Some(failure), String::new()),
         };
         if let Some(post) = post.upgrade() {
-            post.send(REPORTS, "response", &[&number.to_string(), &json(&head), &json(&failure)], [text]);
+            let (head, failure) = (head.as_ref(), failure.as_ref());
+            post.send(REPORTS, Message::Response { request: number, head, failure, body: text });
         }
     }
 }

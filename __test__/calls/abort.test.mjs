@@ -24,7 +24,8 @@ for (const stream of [false, true]) {
 
     const error = await failed;
     expect(error).toBeInstanceOf(OpenAI.APIUserAbortError);
-    expect(error.openpipe).toMatchObject({ servedBy: 'primary', model: PRIMARY, attempts: [], errors: [] });
+    expect(error.openpipe).toMatchObject({ servedBy: 'primary', model: PRIMARY, errors: [] });
+    expect(error.openpipe.attempts).toMatchObject([{ upstream: 'openpipe', outcome: 'aborted', tries: 1 }]);
     expect(Object.keys(error)).not.toContain('openpipe');
     expect(await error.openpipe.reportingFinished).toBeUndefined();
   });
@@ -42,7 +43,10 @@ for (const stream of [false, true]) {
 
     const { openpipe } = await failed;
     expect(openpipe).toMatchObject({ servedBy: 'fallback', model: FALLBACK });
-    expect(openpipe.attempts).toMatchObject([{ upstream: 'openpipe', model: PRIMARY, outcome: 'server_error' }]);
+    expect(openpipe.attempts).toMatchObject([
+      { upstream: 'openpipe', model: PRIMARY, outcome: 'server_error' },
+      { upstream: 'openai', model: FALLBACK, outcome: 'aborted', tries: 1 },
+    ]);
     expect(openpipe.errors).toHaveLength(1);
     expect(openpipe.errors[0]).toBeInstanceOf(OpenAI.InternalServerError);
     expect(await openpipe.reportingFinished).toBeUndefined();

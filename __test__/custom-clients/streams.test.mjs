@@ -475,7 +475,7 @@ describe('what a plain client streams becomes a stream of the SDK', () => {
 
   test('whose own controller is aborted when it is left', async ({ stage }) => {
     const controller = new AbortController();
-    const { openai } = await withStream(stage, Object.assign(streamOf(chunks('one two')), { controller }));
+    const { openai } = await withStream(stage, Object.assign(streamOf(chunks('one '.repeat(5_000))), { controller }));
     for await (const _chunk of await open(openai)) break;
 
     expect(await eventually(() => controller.signal.aborted)).toBe(true);

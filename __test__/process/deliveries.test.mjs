@@ -8,7 +8,11 @@ import { describe, expect } from 'vitest';
 import { MESSAGES } from '../support/calls.mjs';
 import { FALLBACK, PRIMARY, test } from '../support/upstreams.mjs';
 
-const { messagesOf } = createRequire(import.meta.url)('../../lib/native/messages.js');
+const require = createRequire(import.meta.url);
+const { messagesOf } = require('../../lib/native/messages.js');
+const { TEXTS } = require('../../lib/native/protocol.js');
+const { Call } = require('../../lib/call/call.js');
+const reports = require('../../lib/reports/reports.js');
 
 describe('the messages of a delivery', () => {
   test('are read one by one where one of them cannot be read, which fails its own call', () => {
@@ -24,6 +28,12 @@ describe('the messages of a delivery', () => {
     ]);
     expect(failed).toEqual([7]);
   });
+});
+
+test('each message is handled by its name', () => {
+  // `wire` is of the door for `fetch`; `reported` goes to who waits for it.
+  const handled = new Set([...Object.keys(Call.handlers), ...Object.keys(reports.handlers), 'wire', 'reported']);
+  expect([...handled].sort()).toEqual(Object.keys(TEXTS).sort());
 });
 
 describe('a failed target whose error cannot be made', () => {

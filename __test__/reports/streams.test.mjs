@@ -316,7 +316,7 @@ describe('a stream that is not read to its end', () => {
   }
 
   test('is reported: a JavaScript client', async ({ stageReports }) => {
-    const chunks = [piece({ role: 'assistant', content: '' }), ...Array(50).fill(piece({ content: 'word ' }))];
+    const chunks = [piece({ role: 'assistant', content: '' }), ...Array(10_000).fill(piece({ content: 'word ' }))];
     const stage = await stageReports({ openpipeCalls: { kind: 'status', status: 500 } });
     const fallback = { model: MODEL, client: clientOf(chunks) };
     const stream = await create(stage.openai, { model: PRIMARY, openpipe: { fallback } });

@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use openpipe_core::engine::Attempt;
+use openpipe_core::record::Attempt;
 use openpipe_core::failure::codes::Said;
 use openpipe_core::failure::{ClientError, Failure, Filter, Head, Kind, Trigger};
 use openpipe_core::text::json;

@@ -8,7 +8,7 @@ const { whenReported } = require('../reports/reports.js');
 /** @typedef {import('./errors.js').Failure} Failure */
 
 /**
- * What the core tells of a call that has an answer (src/call.rs, `Meta`).
+ * What the core tells of a call that has an answer (crates/core/src/call/events.rs).
  * @typedef {object} Meta
  * @property {{ status: number, headers: [string, string][], url: string } | null} head
  * @property {'primary' | 'fallback'} servedBy
@@ -322,7 +322,7 @@ class CompletionAnswer extends Answer {
 class ForeignAnswer extends Answer {
   /**
    * @param {import('../sdk/take-over.js').CallSetup} setup @param {number} call
-   * @param {{ value: any, request: import('../host-client/host-client.js').ForeignRequest }} kept
+   * @param {{ value: any, request: import('../host-client/host-client.js').HostRequest }} kept
    * @param {string} meta JSON of a {@link Meta}
    */
   constructor(setup, call, { value, request }, meta) {

@@ -16,7 +16,7 @@ const {
   responseOf,
 } = require('./answer.js');
 const { abortErrorOf, errorsOf, rejection } = require('./errors.js');
-const { ForeignRequest, isSdkStream } = require('../host-client/host-client.js');
+const { HostRequest, isSdkStream } = require('../host-client/host-client.js');
 const { EventReader, Seat, forgetDropped, opener, whenDropped, wireBody } = require('./stream.js');
 const { SDK_OPENAI } = require('../sdk/state.js');
 const { warn } = require('../sdk/warnings.js');
@@ -52,9 +52,9 @@ class Call {
     this.isHolding = false;
     /** @type {{ meta: Meta } | undefined} */
     this.handedOver = undefined;
-    /** @type {ForeignRequest | undefined} */
-    this.foreignStream = undefined;
-    /** @type {Map<number, ForeignRequest> | undefined} */
+    /** @type {HostRequest | undefined} */
+    this.clientStream = undefined;
+    /** @type {Map<number, HostRequest> | undefined} */
     this.asks = undefined;
     /** What foreign clients returned and threw, by ticket. @type {unknown[] | undefined} */
     this.kept = undefined;
@@ -107,59 +107,51 @@ class Call {
 
   /** @param {any[]} message @param {string} text @param {string} more */
   onMessage(message, text, more) {
-    switch (message[1]) {
-      case 'completion':
-        this.#done();
-        this.#publish(() => JSON.parse(more));
-        this.#log((log) => {
-          const { attempts, head } = JSON.parse(more);
-          log.ended(attempts.at(-1), head);
-        });
-        this.resolve(
-          message[3] === null
-            ? new CompletionAnswer(this.setup, this.id, message[2], text, more)
-            : new ForeignAnswer(this.setup, this.id, /** @type {any} */ (this.kept?.[message[3]]), more),
-        );
-        break;
-      case 'events':
-        this.#events(message[2], message[3]);
-        break;
-      case 'stream':
-        this.#handOver(message[2], JSON.parse(text));
-        break;
-      case 'end':
-        this.#streamEnd(message[2], undefined);
-        break;
-      case 'failure':
-        this.#failed(message[2]);
-        break;
-      case 'refused':
-        this.#done();
-        this.#reject(() => this.#refusal(message[2], message[3]));
-        break;
-      case 'fallback':
-        this.#inScope(() => this.#movedOn(message[2]));
-        break;
-      case 'warning':
-        this.setup.warnOnce(message[2]);
-        break;
-      case 'ask':
-        this.#ask(message[2], message[3], text);
-        break;
-      case 'headers':
-        this.#askHeaders(message[2], message[3]);
-        break;
-      case 'pull':
-        this.#inScope(() => this.asks?.get(message[2])?.pull());
-        break;
-      case 'drop':
-        this.asks?.get(message[2])?.drop();
-        this.asks?.delete(message[2]);
-        break;
-    }
+    Call.handlers[message[1]]?.(this, message, text, more);
   }
 
+  /**
+   * What becomes of each message (src/protocol.rs).
+   * @type {Record<string, (call: Call, message: any[], text: string, more: string) => void>}
+   */
+  static handlers = {
+    completion: (call, [, , requestId, ticket], text, more) => call.#answered(requestId, ticket, text, more),
+    events: (call, [, , bytes, events]) => call.seat?.reader?.push(events, bytes),
+    kept: (call, [, , bytes, count]) => call.#keptEvents(bytes, count),
+    stream: (call, [, , ticket], text) => call.#handOver(ticket, JSON.parse(text)),
+    end: (call, [, , meta]) => call.#streamEnd(meta, undefined),
+    failure: (call, [, , failed]) => call.#failed(failed),
+    refused: (call, [, , why, message]) => {
+      call.#done();
+      call.#reject(() => call.#refusal(why, message));
+    },
+    fallback: (call, [, , event]) => call.#inScope(() => call.#movedOn(event)),
+    warning: (call, [, , message]) => call.setup.warnOnce(message),
+    ask: (call, [, , ask, question], text) => call.#ask(ask, question, text),
+    headers: (call, [, , ask, upstream]) => call.#askHeaders(ask, upstream),
+    pull: (call, [, , ask, bytes]) => call.#inScope(() => call.asks?.get(ask)?.pull(bytes)),
+    drop: (call, [, , ask]) => {
+      call.asks?.get(ask)?.drop();
+      call.asks?.delete(ask);
+    },
+  };
+
   // === the answer ===
+
+  /** @param {string | null} requestId @param {number | null} ticket @param {string} text @param {string} metaText */
+  #answered(requestId, ticket, text, metaText) {
+    this.#done();
+    this.#publish(() => JSON.parse(metaText));
+    this.#log((log) => {
+      const { attempts, head } = JSON.parse(metaText);
+      log.ended(attempts.at(-1), head);
+    });
+    this.resolve(
+      ticket === null
+        ? new CompletionAnswer(this.setup, this.id, requestId, text, metaText)
+        : new ForeignAnswer(this.setup, this.id, /** @type {any} */ (this.kept?.[ticket]), metaText),
+    );
+  }
 
   /** @param {number | null} ticket @param {Meta} meta */
   #handOver(ticket, meta) {
@@ -171,8 +163,8 @@ class Call {
     // or the stream. A function holds all that the functions beside it use: such ones are made apart, below.
     const state = { meta };
     this.handedOver = state;
-    if (ticket !== null) this.foreignStream = /** @type {ForeignRequest} */ (this.kept?.[ticket]);
-    const foreign = this.foreignStream;
+    if (ticket !== null) this.clientStream = /** @type {HostRequest} */ (this.kept?.[ticket]);
+    const foreign = this.clientStream;
     const controller = new AbortController();
     this.waiter = signal && { aborted: aborterOf(controller) };
     const close = closerOf(id, foreign, signal, this.waiter);
@@ -193,10 +185,9 @@ class Call {
     resolve(new StreamAnswer(this.setup, stream, controller, state, newResponse, foreign ? undefined : open));
   }
 
-  /** @param {number} bytes @param {any[] | number} events A foreign client's chunks are here already, and only counted. */
-  #events(bytes, events) {
-    const arrived = typeof events === 'number' ? (this.foreignStream?.chunks.splice(0, events) ?? []) : events;
-    this.seat?.reader?.push(arrived, bytes);
+  /** Chunks of a custom client, which are here already. @param {number} bytes @param {number} count */
+  #keptEvents(bytes, count) {
+    this.seat?.reader?.push(this.clientStream?.chunks.splice(0, count) ?? [], bytes);
   }
 
   /** @param {Meta} meta @param {(() => unknown) | undefined} newError */
@@ -205,7 +196,7 @@ class Call {
     if (this.handedOver) this.handedOver.meta = { ...meta, head: this.handedOver.meta.head };
     this.#publish(() => meta);
     // Rust drops what it has of a stream that failed only now, when this call hears of nothing any more.
-    if (newError) this.foreignStream?.drop();
+    if (newError) this.clientStream?.drop();
     const reader = this.seat?.reader;
     if (!reader) return;
     forgetDropped(reader);
@@ -302,7 +293,7 @@ class Call {
     this.kept ??= [];
     this.asks ??= new Map();
     const kept = this.kept;
-    const request = new ForeignRequest(this.id, ask, (value) => kept.push(value) - 1);
+    const request = new HostRequest(this.id, ask, (value) => kept.push(value) - 1);
     this.asks.set(ask, request);
     return request;
   }
@@ -345,7 +336,7 @@ function messageOf(error) {
 
 /**
  * Ends a stream that its reader leaves, or drops. Must not hold the reader.
- * @param {number} id @param {ForeignRequest | undefined} foreign @param {AbortSignal | undefined} signal
+ * @param {number} id @param {HostRequest | undefined} foreign @param {AbortSignal | undefined} signal
  * @param {import('./abort.js').Waiter | undefined} waiter
  */
 function closerOf(id, foreign, signal, waiter) {
@@ -364,7 +355,7 @@ function aborterOf(controller) {
 
 /**
  * Hands the very stream of a client through: its chunks come by way of the reader, because some were read already.
- * @param {ForeignRequest} foreign @param {() => AsyncIterator<any>} open @param {AbortController} controller
+ * @param {HostRequest} foreign @param {() => AsyncIterator<any>} open @param {AbortController} controller
  * @returns {any} `undefined` where the stream does not let itself be changed.
  */
 function adopt(foreign, open, controller) {

@@ -1,9 +1,10 @@
 'use strict';
 /**
  * A JavaScript client as an upstream: calls it when Rust asks, keeps what it returns or throws, and tells Rust as much as
- * it needs to decide (src/js_upstream.rs). Nothing is decided here.
+ * it needs to decide (src/host_client.rs). Nothing is decided here.
  */
 
+const { ChunkPump } = require('./chunks.js');
 const { watchForDone } = require('./done-watch.js');
 const native = require('../native/native.js');
 const { causeOf, withoutHeader } = require('../call/errors.js');
@@ -24,7 +25,7 @@ const TELLING_HEADERS = ['retry-after', 'retry-after-ms', 'x-should-retry', 'x-r
  */
 
 /** One request to a client, from the question to its last chunk. */
-class ForeignRequest {
+class HostRequest {
   /**
    * @param {number} call
    * @param {number} ask
@@ -44,8 +45,10 @@ class ForeignRequest {
     this.iterator = undefined;
     /** The first chunk, asked for when the stream came. @type {Promise<IteratorResult<any>> | undefined} */
     this.first = undefined;
-    /** Chunks that Rust has seen, or is looking at. @type {any[]} */
+    /** Chunks that were sent to Rust, and are not the reader's yet. @type {any[]} */
     this.chunks = [];
+    /** @type {ChunkPump | undefined} */
+    this.pump = undefined;
     /** The client's own `Response`, where its promise has one. @type {Response | undefined} */
     this.response = undefined;
     /** Whether `[DONE]` passes below the stream, where its bytes can be seen. @type {{ passed: boolean } | undefined} */
@@ -93,24 +96,16 @@ class ForeignRequest {
     );
   }
 
-  /** Rust wants the next chunk. */
-  pull() {
-    try {
-      const next = this.first ?? /** @type {AsyncIterator<any>} */ (this.iterator).next();
-      this.first = undefined;
-      Promise.resolve(next).then(
-        (result) => this.#pulled(result),
-        (error) => this.#answerError(error),
-      );
-    } catch (error) {
-      this.#answerError(error);
-    }
+  /** Rust has taken so many bytes of chunks. @param {number} bytes */
+  pull(bytes) {
+    this.pump?.took(bytes);
   }
 
   /** Rust has turned away: the client is told to stop, and whatever comes of it is dropped. */
   drop() {
     if (this.dropped) return;
     this.dropped = true;
+    this.pump?.stop();
     this.controller.abort();
     if (this.stream !== undefined || this.iterator) closeStream(this.stream, this.iterator, this.streamController);
   }
@@ -149,7 +144,8 @@ class ForeignRequest {
     }
     const text = typeof value === 'object' && value !== null ? jsonOf(value) : null;
     const id = wellFormed(read(() => value._request_id)) ?? this.#requestId();
-    this.#answer({ completion: { ticket: this.keep({ value, request: this }), text, request_id: id } });
+    const ticket = this.keep({ value, request: this });
+    this.#answer({ completion: { ticket, request_id: id } }, text === null ? [] : [text]);
   }
 
   /** @param {any} stream @param {boolean} streaming */
@@ -166,29 +162,40 @@ class ForeignRequest {
       this.first.catch(() => {}); // told when it is pulled
     }
     this.#answer({ stream: { ticket: this.keep(this), request_id: this.#requestId() } });
+    if (streaming) this.#readChunks();
+  }
+
+  #readChunks() {
+    const next = () => {
+      const result = this.first ?? /** @type {AsyncIterator<any>} */ (this.iterator).next();
+      this.first = undefined;
+      return result;
+    };
+    const write = (/** @type {any} */ chunk) => {
+      const text = jsonOf(chunk) ?? 'null';
+      this.chunks.push(chunk);
+      return text;
+    };
+    this.pump = new ChunkPump(next, write, {
+      chunks: (texts) => this.#answer({ chunks: {} }, texts),
+      done: () => {
+        // The client's iterator keeps it to itself; to those who judge the stream it is an event like any other.
+        if (this.#endedByDone()) this.#answer({ chunks: {} }, ['[DONE]']);
+        this.#answer('done');
+      },
+      failed: (error) => this.#answerError(error),
+      broken: (error) => {
+        // The stream itself has not failed, so it is still open.
+        this.#answerError(error);
+        this.drop();
+      },
+    });
+    this.pump.read();
   }
 
   /** Not every SDK puts it on what it returns. */
   #requestId() {
     return wellFormed(read(() => this.response?.headers?.get?.('x-request-id')));
-  }
-
-  /** @param {any} result */
-  #pulled(result) {
-    if (this.dropped) return;
-    try {
-      if (result?.done) {
-        this.#answer({ done: this.#endedByDone() });
-        return;
-      }
-      const chunk = result.value;
-      this.chunks.push(chunk);
-      this.#answer({ chunk: jsonOf(chunk) });
-    } catch (error) {
-      // The stream itself has not failed, so it is still open.
-      this.#answerError(error);
-      this.drop();
-    }
   }
 
   /** Somebody may have stopped the stream before all of its events were told. */
@@ -205,9 +212,9 @@ class ForeignRequest {
     this.#answer({ error: { ...describe(error), secrets, ticket: this.keep(error) } });
   }
 
-  /** @param {unknown} answer */
-  #answer(answer) {
-    native.answer(this.call, this.ask, JSON.stringify(answer));
+  /** @param {unknown} answer @param {string[]} [texts] */
+  #answer(answer, texts) {
+    if (!this.dropped) native.answer(this.call, this.ask, answer, texts);
   }
 }
 
@@ -411,4 +418,4 @@ function read(get) {
   }
 }
 
-module.exports = { ForeignRequest, identityOf, isSdkStream };
+module.exports = { HostRequest, identityOf, isSdkStream };

@@ -10,6 +10,7 @@ const { transportSettings } = require('./environment.js');
 const { loadBinding } = require('./load-binding.js');
 const { messagesOf } = require('./messages.js');
 const { Numbered } = require('./numbered.js');
+const { REPORTS, TEXTS } = require('./protocol.js');
 
 const binding = loadBinding();
 
@@ -17,12 +18,6 @@ const binding = loadBinding();
  * Who gets the messages of a call. A message is `[call, name, and more]`; some bring texts along.
  * @typedef {{ onMessage(message: any[], text: string, more: string): void, fail(error: unknown): void }} Receiver
  */
-
-/** How many texts a message brings along, by its name (src/mailbox.rs). @type {Record<string, number>} */
-const TEXTS = { completion: 2, stream: 1, wire: 1, ask: 1, deliver: 1, redact: 1, report: 1, response: 1 };
-
-/** The number under which everything about reports comes, and what is of no call (src/mailbox.rs). */
-const REPORTS = 0xffff_ffff;
 
 /** Those who wait for a call's reports. @type {Map<number, () => void>} */
 const reported = new Map();
@@ -119,9 +114,13 @@ function consumed(call, bytes) {
   mailbox?.consumed(call, bytes);
 }
 
-/** Answers Rust's question to a JavaScript client. @param {number} call @param {number} ask @param {string} json */
-function answer(call, ask, json) {
-  mailbox?.answer(call, ask, json);
+/**
+ * Answers a question of Rust's (src/protocol.rs, `Answer`).
+ * @param {number} call @param {number} ask @param {unknown} answer
+ * @param {string[]} [texts] What may be long: it is no part of the answer's JSON.
+ */
+function answer(call, ask, answer, texts = []) {
+  mailbox?.answer(call, ask, JSON.stringify(answer), texts);
 }
 
 /** Calls `settled` when the reports of a call are settled. @param {number} call @param {() => void} settled */

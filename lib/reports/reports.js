@@ -44,33 +44,19 @@ const receiver = {
 
   /** @param {any[]} message @param {string} text */
   onMessage(message, text) {
-    switch (message[1]) {
-      case 'flushed':
-        take(
-          flushes,
-          message[2],
-        )?.({ delivered: message[3].delivered, dropped: message[3].dropped, pending: message[3].pending });
-        break;
-      case 'response':
-        take(requests, message[2])?.({ head: message[3], failure: message[4], text });
-        break;
-      case 'warning':
-        warn(client?.deref(), message[2]);
-        break;
-      case 'deliver':
-        deliver(message[2], message[3], text);
-        break;
-      case 'redact':
-        sinks.answer(message[2], message[3], text);
-        break;
-      case 'report':
-        sinks.publish(text);
-        break;
-      case 'drop':
-        take(deliveries, message[2])?.abort();
-        break;
-    }
+    handlers[message[1]]?.(message, text);
   },
+};
+
+/** What becomes of each message (src/protocol.rs). @type {Record<string, (message: any[], text: string) => void>} */
+const handlers = {
+  flushed: ([, , flush, { delivered, dropped, pending }]) => take(flushes, flush)?.({ delivered, dropped, pending }),
+  response: ([, , request, head, failure], text) => take(requests, request)?.({ head, failure, text }),
+  warning: ([, , message]) => warn(client?.deref(), message),
+  deliver: ([, , ask, to], text) => void deliver(ask, to, text),
+  redact: ([, , ask, number], text) => sinks.answer(ask, number, text),
+  report: (_message, text) => sinks.publish(text),
+  drop: ([, , ask]) => take(deliveries, ask)?.abort(),
 };
 
 /** @template T @param {Map<number, T>} map @param {number} key @returns {T | undefined} */
@@ -157,7 +143,7 @@ async function deliver(ask, to, body) {
   deliveries.delete(ask);
   underWay -= 1;
   held.to = now();
-  native.answer(native.REPORTS, ask, JSON.stringify(answer));
+  native.answer(native.REPORTS, ask, answer);
 }
 
 let started = false;
@@ -261,4 +247,4 @@ function request(method, url, headers, body, milliseconds) {
   });
 }
 
-module.exports = { flush, request, start, whenReported };
+module.exports = { handlers, flush, request, start, whenReported };

@@ -82,8 +82,9 @@ function isReport(made) {
 /** Answers the core, which has a report to redact. @param {number} ask @param {number} number @param {string} text */
 function answer(ask, number, text) {
   const made = redacted(number, text);
-  const said = made === undefined ? { error: { names: [], message: 'redact failed', ticket: 0 } } : { redacted: made };
-  native.answer(native.REPORTS, ask, JSON.stringify(said));
+  if (made === undefined)
+    native.answer(native.REPORTS, ask, { error: { names: [], message: 'redact failed', ticket: 0 } });
+  else native.answer(native.REPORTS, ask, { redacted: {} }, made === null ? [] : [made]);
 }
 
 /** Before a call starts: has the core hand over its reports, where somebody listens to the channel. */

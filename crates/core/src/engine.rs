@@ -4,92 +4,44 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
-use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
-use crate::failure::{Bound, Cause, Failure};
+use crate::deadline::{Bound, Deadline, Times};
+use crate::failure::{Cause, Failure};
 use crate::plan::{Budget, Plan, Target};
 use crate::policy::backoff::Failed;
 use crate::policy::breaker::{Admission, Breakers, Gate, Permit};
 use crate::policy::health::{Health, InFlight};
-use crate::stopped;
-use crate::stream::{EventStream, Times};
+use crate::record::{Attempt, CIRCUIT_OPEN, Recorder, milliseconds, unix_ms};
+use crate::stream::EventStream;
 use crate::text::body::RequestBody;
 use crate::upstream::{Completion, Request, Response, Upstreams};
-
-/// The outcome of a target that was not asked, because its circuit breaker said so.
-pub const CIRCUIT_OPEN: &str = "circuit_open";
-
-/// What happened with one target: contract.md, section 6.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Attempt {
-    /// The upstream's name.
-    pub upstream: Arc<str>,
-    /// The model it was asked for.
-    pub model: String,
-    /// `ok`, the kind of its failure, or [`CIRCUIT_OPEN`].
-    pub outcome: &'static str,
-    /// Requests that were sent.
-    pub tries: u32,
-    /// The HTTP status, where there was a response.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<u16>,
-    /// The id by which the upstream knows the request.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
-    /// Unix time in milliseconds.
-    pub started_at: u64,
-    /// Milliseconds until its end; of a stream until it was handed over, then until its end.
-    pub duration_ms: f64,
-    /// Milliseconds until a stream's first content.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_token_ms: Option<f64>,
-    /// What went wrong.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-}
-
-impl Attempt {
-    /// The first target is the primary, every other one a fallback.
-    #[must_use]
-    pub fn served_by(index: usize) -> &'static str {
-        if index == 0 { "primary" } else { "fallback" }
-    }
-}
-
-/// A call as it went.
-#[derive(Debug, Default)]
-pub struct Trail {
-    /// One for each target that was tried, in order; the last one is that which answered, if one did.
-    pub attempts: Vec<Attempt>,
-    /// What each of the failed ones failed with, in order.
-    pub failures: Vec<Failure>,
-    /// The plan's number of the target that was tried last.
-    pub last: usize,
-    /// When the last target was started: its durations count from here.
-    pub last_started: Option<Instant>,
-}
 
 /// How a call ended.
 pub enum Outcome {
     /// With a completion.
-    Completion(Completion, Trail),
+    Completion(Completion),
     /// With a stream, handed over: what becomes of it is its reader's to see.
-    Stream(Box<EventStream>, Trail),
+    Stream(Box<EventStream>),
     /// Every target failed, or none took the failure. The last failure is the answer.
-    Failed(Trail),
+    Failed,
 }
 
-/// Who is told of a call while it runs.
+/// Watches a call while it runs.
 pub trait Observer: Send + Sync {
+    /// Why an answer cannot be handed to the caller, if it cannot: it is a failure of its target then.
+    fn refuse(&self, completion: &Completion) -> Option<&'static str> {
+        let _ = completion;
+        None
+    }
+
     /// A target failed and another one takes over.
     fn moved_on(&self, from: &Attempt, to: &Target);
 
-    /// A target has come to its end; one whose stream was handed over has not yet, and is its reader's to tell of.
+    /// A target has come to its end; one whose stream was handed over has not yet.
     fn ended(&self, target: &Target, attempt: &Attempt, result: Result<&Completion, &Failure>) {
         let _ = (target, attempt, result);
     }
@@ -104,17 +56,17 @@ pub struct Watch<'a> {
     pub health: Option<&'a Health>,
 }
 
-/// Runs a plan to its end.
+/// Runs a plan to its end, and keeps the record of it.
 pub async fn run(
     plan: &Plan,
     body: &RequestBody,
     upstreams: &dyn Upstreams,
     watch: &Watch<'_>,
     observer: &dyn Observer,
+    record: &Recorder,
 ) -> Outcome {
-    let deadline = plan.deadline.and_then(|limit| Instant::now().checked_add(limit));
-    let call = Call { plan, body, upstreams, deadline };
-    let mut trail = Trail::default();
+    let deadline = Deadline::after(Instant::now(), plan.deadline, Bound::Deadline);
+    let call = Call { plan, body, upstreams, observer, record, deadline };
     let mut next = Some(0);
     // What moved the call on to the target at hand.
     let mut before = None;
@@ -128,33 +80,37 @@ pub async fn run(
                 if let Some(to) = plan.targets.get(to) {
                     observer.moved_on(&attempt, to);
                 }
-                trail.attempts.push(*attempt);
+                record.lock().attempts.push(*attempt);
                 next = Some(to);
                 continue;
             }
         };
-        let run = call.target(target, index, permit, in_flight).await;
-        trail.last = index;
-        trail.last_started = Some(run.started);
-        match &run.result {
-            Ok(Answer::Completion(completion)) => observer.ended(target, &run.attempt, Ok(completion)),
-            Err(failure) => observer.ended(target, &run.attempt, Err(failure)),
+        let (attempt, result) = call.target(target, index, permit, in_flight).await;
+        match &result {
+            Ok(Answer::Completion(completion)) => observer.ended(target, &attempt, Ok(completion)),
+            Err(failure) => observer.ended(target, &attempt, Err(failure)),
             Ok(Answer::Stream(_)) => {}
         }
-        trail.attempts.push(run.attempt);
-        let failure = match run.result {
-            Ok(Answer::Completion(completion)) => return Outcome::Completion(completion, trail),
-            Ok(Answer::Stream(stream)) => return Outcome::Stream(stream, trail),
+        let failure = match result {
+            Ok(answer) => {
+                record.lock().ended(attempt);
+                return match answer {
+                    Answer::Completion(completion) => Outcome::Completion(completion),
+                    Answer::Stream(stream) => Outcome::Stream(stream),
+                };
+            }
             Err(failure) => failure,
         };
         before = Some(failure.cause());
-        next = if call.is_over() { None } else { plan.taker_after(index, failure.cause()) };
-        trail.failures.push(failure);
-        if let (Some(to), Some(from)) = (next.and_then(|index| plan.targets.get(index)), trail.attempts.last()) {
-            observer.moved_on(from, to);
+        next = if deadline.is_over() { None } else { plan.taker_after(index, failure.cause()) };
+        if let Some(to) = next.and_then(|index| plan.targets.get(index)) {
+            observer.moved_on(&attempt, to);
         }
+        let mut record = record.lock();
+        record.ended(attempt);
+        record.failures.push(failure);
     }
-    Outcome::Failed(trail)
+    Outcome::Failed
 }
 
 impl Plan {
@@ -186,18 +142,8 @@ impl Plan {
             Some(left) => format!("for another {} ms", left.as_millis()),
             None => "while a probe is under way".to_owned(),
         };
-        let attempt = Box::new(Attempt {
-            upstream: Arc::clone(&target.upstream),
-            model: target.model.clone(),
-            outcome: CIRCUIT_OPEN,
-            tries: 0,
-            status: None,
-            request_id: None,
-            started_at: unix_ms(),
-            duration_ms: 0.0,
-            first_token_ms: None,
-            message: Some(format!("not asked: its circuit is open after a failure ({}), {until}", cause.kind.name())),
-        });
+        let message = format!("not asked: its circuit is open after a failure ({}), {until}", cause.kind.name());
+        let attempt = Box::new(Attempt::unasked(target, CIRCUIT_OPEN, Some(message)));
         Admitted::PassedOver { attempt, to, cause }
     }
 }
@@ -212,34 +158,27 @@ enum Answer {
     Stream(Box<EventStream>),
 }
 
-struct TargetRun {
-    started: Instant,
-    attempt: Attempt,
-    result: Result<Answer, Failure>,
-}
-
 struct Call<'a> {
     plan: &'a Plan,
     body: &'a RequestBody,
     upstreams: &'a dyn Upstreams,
-    deadline: Option<Instant>,
+    observer: &'a dyn Observer,
+    record: &'a Recorder,
+    deadline: Deadline,
 }
 
 impl Call<'_> {
-    fn is_over(&self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
-    }
-
-    /// Runs one target, with its retries, and keeps the record of it.
+    /// Runs one target, with its retries, and says what happened with it.
     async fn target(
         &self,
         target: &Target,
         index: usize,
         mut permit: Option<Permit>,
         mut in_flight: Option<InFlight>,
-    ) -> TargetRun {
+    ) -> (Attempt, Result<Answer, Failure>) {
         let started = Instant::now();
         let started_at = unix_ms();
+        self.record.lock().begin(index, target, started, started_at);
         let mut tries = 0;
         let is_probe = permit.as_ref().is_some_and(Permit::is_probe);
         let mut result = self.tries(target, index, started, is_probe, &mut tries).await;
@@ -275,7 +214,7 @@ impl Call<'_> {
             first_token_ms: first_content.map(|at| milliseconds(at - started)),
             message: result.as_ref().err().map(|failure| failure.message.clone()),
         };
-        TargetRun { started, attempt, result }
+        (attempt, result)
     }
 
     async fn tries(
@@ -290,25 +229,23 @@ impl Call<'_> {
         let body = target.body(self.body);
         loop {
             let from = if matches!(target.budget, Budget::Total(_)) { started } else { Instant::now() };
-            let clock = self.clock(target, from);
-            let to_content = self.clock_to_content(target, from, clock);
+            let whole = Deadline::after(from, target.budget.limit(), Bound::Time).or_sooner(self.deadline);
+            let content = self.until_content(target, from, whole);
             let request = Request {
                 endpoint: self.plan.endpoint,
                 target,
                 body: body.clone(),
                 stream: self.plan.stream,
                 retries: *tries,
-                time: match clock.bound {
-                    Bound::Deadline => clock.until.map(left),
-                    _ => clock.limit,
-                },
+                time: if whole.bound() == Bound::Deadline { whole.left() } else { whole.limit() },
                 max_response_bytes: self.plan.max_response_bytes,
             };
             *tries += 1;
+            self.record.lock().tried();
             let sent_at = Instant::now();
             let answered = guarded(async {
-                let response = to_content.bound(upstream.send(request)).await?;
-                self.accept(response, target, index, clock, to_content).await
+                let response = content.within(|| target.label(), upstream.send(request)).await?;
+                self.accept(response, target, index, whole, content).await
             });
             let failure = match answered.await {
                 Ok(answer) => return Ok(answer),
@@ -318,27 +255,28 @@ impl Call<'_> {
             if is_probe {
                 return Err(failure);
             }
-            // The call's own deadline leaves no time for another try; that of a try does, where nothing follows.
-            let over = match target.budget {
-                Budget::Total(_) => to_content.until,
-                Budget::PerTry(_) => self.deadline,
-            };
             let failed = Failed {
                 failure: &failure,
                 tries: *tries,
                 took: sent_at.elapsed(),
-                time_left: match target.budget {
-                    Budget::Total(_) => over.map(left),
-                    // A pause longer than a whole try may take would be a hang to the caller.
-                    Budget::PerTry(limit) => {
-                        shorter(over.map(left), limit.map(|limit| limit.max(Duration::from_secs(8))))
-                    }
-                },
+                time_left: self.time_for_retries(target, content),
                 now: SystemTime::now(),
                 random: fastrand::f64(),
             };
             let Some(pause) = target.retry.pause(&failed) else { return Err(failure) };
             sleep(pause).await;
+        }
+    }
+
+    /// What is left for a pause and another try.
+    fn time_for_retries(&self, target: &Target, content: Deadline) -> Option<Duration> {
+        match target.budget {
+            Budget::Total(_) => content.left(),
+            // The time of a try says nothing about the next one, that of the call does. A pause longer than a whole try may take
+            // would be a hang to the caller.
+            Budget::PerTry(limit) => {
+                shorter(self.deadline.left(), limit.map(|limit| limit.max(Duration::from_secs(8))))
+            }
         }
     }
 
@@ -348,45 +286,41 @@ impl Call<'_> {
         response: Response,
         target: &Target,
         index: usize,
-        clock: Clock,
-        to_content: Clock,
+        whole: Deadline,
+        content: Deadline,
     ) -> Result<Answer, Failure> {
         let (head, source, ticket) = match response {
-            Response::Completion(completion) => return Ok(Answer::Completion(completion)),
+            Response::Completion(completion) => {
+                return match self.observer.refuse(&completion) {
+                    None => Ok(Answer::Completion(completion)),
+                    Some(why) => Err(Failure::invalid_response(why, completion.head, None)),
+                };
+            }
             Response::Stream { head, source, ticket } => (head, source, ticket),
         };
-        let times = |clock: Clock| Times {
-            content_by: clock.until,
-            content_wait: clock.limit,
+        let times = Times {
+            content,
             idle: target.idle_timeout,
-            content_bound: Some(clock.bound),
             idle_at_work: target.idle_timeout_at_work,
+            target: target.label(),
         };
-        let mut stream = Box::new(EventStream::new(self.plan.endpoint, head, source, ticket, times(to_content)));
+        let mut stream = Box::new(EventStream::new(self.plan.endpoint, head, source, ticket, times));
         if index + 1 == self.plan.targets.len() && !self.plan.commit_last {
             return Ok(Answer::Stream(stream));
         }
         // The target's own time ends with the first content; the call's runs until the commit.
-        self.deadline_clock().bound(stream.hold(self.plan.hold_until, self.plan.max_response_bytes)).await?;
-        stream.set_times(times(clock));
+        let held = stream.hold(self.plan.hold_until, self.plan.max_response_bytes);
+        self.deadline.within(|| target.label(), held).await?;
+        stream.content_within(whole);
         Ok(Answer::Stream(stream))
     }
 
-    /// The time of a try: its target's, or what is left of the call's.
-    fn clock(&self, target: &Target, from: Instant) -> Clock {
-        let limit = target.budget.limit();
-        let own = Clock { until: limit.and_then(|limit| from.checked_add(limit)), limit, bound: Bound::Time };
-        own.or_sooner(self.deadline_clock())
-    }
-
     /// The time to the first content, which may be shorter where another target could give one.
-    fn clock_to_content(&self, target: &Target, from: Instant, clock: Clock) -> Clock {
-        let Some(wait) = target.first_token_timeout.filter(|_| self.plan.stream) else { return clock };
-        clock.or_sooner(Clock { until: from.checked_add(wait), limit: Some(wait), bound: Bound::FirstToken })
-    }
-
-    fn deadline_clock(&self) -> Clock {
-        Clock { until: self.deadline, limit: self.plan.deadline, bound: Bound::Deadline }
+    fn until_content(&self, target: &Target, from: Instant, whole: Deadline) -> Deadline {
+        match target.first_token_timeout.filter(|_| self.plan.stream) {
+            Some(wait) => whole.or_sooner(Deadline::after(from, Some(wait), Bound::FirstToken)),
+            None => whole,
+        }
     }
 }
 
@@ -397,73 +331,9 @@ async fn guarded<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T,
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(inside)
 }
 
-/// A time and what it is the end of.
-#[derive(Clone, Copy)]
-struct Clock {
-    until: Option<Instant>,
-    limit: Option<Duration>,
-    bound: Bound,
-}
-
-impl Clock {
-    fn or_sooner(self, other: Self) -> Self {
-        match (self.until, other.until) {
-            (None, Some(_)) => other,
-            (Some(mine), Some(others)) if others < mine => other,
-            _ => self,
-        }
-    }
-
-    async fn bound<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        match self.until {
-            Some(until) => stopped::by(until, &mut None, work).await.unwrap_or_else(|| Err(self.failure())),
-            None => work.await,
-        }
-    }
-
-    fn failure(&self) -> Failure {
-        let limit = self.limit.unwrap_or_default().as_millis();
-        let failure = Failure::timeout(match self.bound {
-            Bound::FirstToken => format!("the stream's first content did not come within {limit} ms"),
-            Bound::Deadline => format!("the call's deadline of {limit} ms was up"),
-            Bound::Time | Bound::Idle | Bound::Size => format!("no answer within {limit} ms"),
-        });
-        failure.by(self.bound)
-    }
-}
-
-fn left(until: Instant) -> Duration {
-    until.saturating_duration_since(Instant::now())
-}
-
 fn shorter(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
-    }
-}
-
-/// A duration in milliseconds, to the microsecond.
-#[must_use]
-pub fn milliseconds(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
-}
-
-/// The wall clock as Unix time in milliseconds.
-#[must_use]
-pub fn unix_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The stream that was handed over has ended: what its attempt says now.
-pub fn conclude(trail: &mut Trail, first_content: Option<Instant>, failure: Option<Failure>) {
-    let Some((attempt, started)) = trail.attempts.last_mut().zip(trail.last_started) else { return };
-    attempt.duration_ms = milliseconds(started.elapsed());
-    attempt.first_token_ms = first_content.map(|at| milliseconds(at - started));
-    if let Some(failure) = failure {
-        attempt.outcome = failure.kind.name();
-        attempt.message = Some(failure.message.clone());
-        trail.failures.push(failure);
     }
 }

@@ -8,13 +8,17 @@
 
 #![forbid(unsafe_code)]
 
+pub mod call;
+pub mod deadline;
 pub mod endpoint;
 pub mod engine;
 pub mod failure;
+pub mod host;
 pub mod in_place;
 pub mod options;
 pub mod plan;
 pub mod policy;
+pub mod record;
 pub mod report;
 mod stopped;
 pub mod stream;

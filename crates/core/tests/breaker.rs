@@ -8,10 +8,11 @@ mod planning;
 #[path = "support/script.rs"]
 mod script;
 
-use openpipe_core::engine::{self, Outcome, Trail};
 use openpipe_core::failure::Kind;
 use planning::planned;
-use script::{A, Act, ROLE, Reply, World, answers, failing, fails, ms, status, streams, streams_well};
+use script::{
+    A, Act, Outcome, ROLE, Reply, Trail, World, answers, failing, fails, ms, run_engine, status, streams, streams_well,
+};
 use tokio::time::{advance, timeout};
 
 /// Opens with the second failure, for a second.
@@ -19,12 +20,12 @@ const CALL: &str = r#"{"openpipe":{"breaker":{"failures":2,"openFor":1000},"fall
 
 async fn run(world: &World, call: &str, stream: bool) -> Outcome {
     let (plan, body) = planned(call, &format!(r#"{{"model":"a","stream":{stream}}}"#));
-    timeout(ms(3_600_000), engine::run(&plan, &body, world, &world.watch(), world)).await.expect("this hangs")
+    timeout(ms(3_600_000), run_engine(&plan, &body, world)).await.expect("this hangs")
 }
 
 fn trail(outcome: Outcome) -> Trail {
     match outcome {
-        Outcome::Completion(_, trail) | Outcome::Stream(_, trail) | Outcome::Failed(trail) => trail,
+        Outcome::Completion(trail) | Outcome::Stream(_, trail) | Outcome::Failed(trail) => trail,
     }
 }
 
@@ -179,7 +180,7 @@ async fn a_call_that_is_aborted_opens_nothing() {
     let world = World::new([("a", vec![script::silent()]), ("b", vec![answers(0)])]);
     for _ in 0..5 {
         let (plan, body) = planned(CALL, r#"{"model":"a"}"#);
-        let aborted = timeout(ms(50), engine::run(&plan, &body, &world, &world.watch(), &world)).await;
+        let aborted = timeout(ms(50), run_engine(&plan, &body, &world)).await;
         assert!(aborted.is_err());
     }
     assert_eq!(asked(&world, "a"), 5);
@@ -272,7 +273,7 @@ async fn who_watches_sees_how_the_targets_do() {
     assert!(rows[0].until > rows[0].since && rows[1].until.is_none());
 
     let (plan, body) = planned(CALL, r#"{"model":"b"}"#);
-    let mut running = Box::pin(engine::run(&plan, &body, &world, &watch, &world));
+    let mut running = Box::pin(run_engine(&plan, &body, &world));
     assert!(timeout(ms(1), &mut running).await.is_err());
     assert_eq!(watch.health.expect("a table").read(watch.breakers)[1].in_flight, 1);
     drop(running);

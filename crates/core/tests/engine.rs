@@ -7,12 +7,12 @@ mod planning;
 #[path = "support/script.rs"]
 mod script;
 
-use openpipe_core::engine::{self, Outcome, Trail, conclude};
 use openpipe_core::failure::{Failure, Kind};
 use openpipe_core::stream::EventStream;
 use planning::planned;
 use script::{
-    A, Act, DONE, ROLE, Reply, STOP, World, answers, failing, fails, ms, silent, status, streams, streams_well,
+    A, Act, DONE, Outcome, ROLE, Reply, STOP, Trail, World, answers, failing, fails, ms, run_engine, silent, status,
+    streams, streams_well,
 };
 use tokio::time::{Instant, sleep, timeout};
 
@@ -21,7 +21,7 @@ const HOUR: u64 = 3_600_000;
 /// A call of model `a`, with these options.
 async fn run(world: &World, call: &str, stream: bool) -> Outcome {
     let (plan, body) = planned(call, &format!(r#"{{"model":"a","stream":{stream}}}"#));
-    timeout(ms(24 * HOUR), engine::run(&plan, &body, world, &world.watch(), world)).await.expect("this hangs")
+    timeout(ms(24 * HOUR), run_engine(&plan, &body, world)).await.expect("this hangs")
 }
 
 /// As [`run`], with the milliseconds that it took.
@@ -34,13 +34,13 @@ async fn timed(world: &World, call: &str, stream: bool) -> (Outcome, u128) {
 fn failed(outcome: Outcome) -> Trail {
     match outcome {
         Outcome::Failed(trail) => trail,
-        Outcome::Completion(_, trail) | Outcome::Stream(_, trail) => panic!("it was answered: {:?}", trail.attempts),
+        Outcome::Completion(trail) | Outcome::Stream(_, trail) => panic!("it was answered: {:?}", trail.attempts),
     }
 }
 
 fn answered(outcome: Outcome) -> Trail {
     match outcome {
-        Outcome::Completion(_, trail) | Outcome::Stream(_, trail) => trail,
+        Outcome::Completion(trail) | Outcome::Stream(_, trail) => trail,
         Outcome::Failed(trail) => panic!("it failed: {:?}", trail.attempts),
     }
 }
@@ -48,7 +48,7 @@ fn answered(outcome: Outcome) -> Trail {
 fn streaming(outcome: Outcome) -> (EventStream, Trail) {
     match outcome {
         Outcome::Stream(stream, trail) => (*stream, trail),
-        Outcome::Completion(_, trail) | Outcome::Failed(trail) => panic!("no stream: {:?}", trail.attempts),
+        Outcome::Completion(trail) | Outcome::Failed(trail) => panic!("no stream: {:?}", trail.attempts),
     }
 }
 
@@ -699,7 +699,7 @@ async fn an_idle_timeout_watches_a_stream_that_was_handed_over() {
 /// Leaves a call at a millisecond and sees that nothing of it is left, or comes later.
 async fn left_at(at: u64, world: &World, call: &str, stream: bool) {
     let (plan, body) = planned(call, &format!(r#"{{"model":"a","stream":{stream}}}"#));
-    let left = timeout(ms(at), engine::run(&plan, &body, world, &world.watch(), world)).await;
+    let left = timeout(ms(at), run_engine(&plan, &body, world)).await;
     assert!(left.is_err(), "the call was still running");
     assert_eq!(world.live(), 0, "everything is let go at once");
     let sent = world.sent().len();
@@ -768,7 +768,7 @@ async fn a_stream_that_has_ended_is_told_in_its_attempt() {
     let world = World::new([("a", vec![server_error(40)]), ("b", vec![streams_well(5)])]);
     let (mut stream, mut trail) = streaming(run(&world, WITH_FALLBACK, true).await);
     assert!(read(&mut stream).await.1.is_none());
-    conclude(&mut trail, stream.first_content_at(), None);
+    trail.conclude(stream.first_content_at(), None);
     let attempt = trail.attempts.last().unwrap();
     assert_eq!((attempt.outcome, attempt.first_token_ms.map(f64::round)), ("ok", Some(15.0)));
     assert_eq!(attempt.duration_ms.round(), 25.0);
@@ -780,7 +780,7 @@ async fn a_stream_that_failed_is_told_in_its_attempt() {
     let world = World::new([("a", vec![streams(10, [(0, Act::Event(A)), (50, Act::Break)])])]);
     let (mut stream, mut trail) = streaming(run(&world, WITH_FALLBACK, true).await);
     let failure = read(&mut stream).await.1;
-    conclude(&mut trail, stream.first_content_at(), failure);
+    trail.conclude(stream.first_content_at(), failure);
     assert_eq!(shape(&trail), [("a", "stream", 1)]);
     assert_eq!(kinds(&trail), [Kind::Stream]);
     let attempt = &trail.attempts[0];

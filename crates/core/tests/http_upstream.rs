@@ -16,10 +16,11 @@ use std::time::{Duration, Instant};
 
 use async_compression::tokio::write::{BrotliEncoder, DeflateEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
 use http::{HeaderMap, HeaderValue};
+use openpipe_core::deadline::Times;
 use openpipe_core::endpoint::Endpoint;
 use openpipe_core::failure::{Failure, Kind, Surface};
 use openpipe_core::options::{MAX_RESPONSE_BYTES, parse_url};
-use openpipe_core::stream::{EventStream, Times};
+use openpipe_core::stream::EventStream;
 use openpipe_core::upstream::http::{HttpPool, HttpUpstream, TransportSettings};
 use openpipe_core::upstream::{Completion, EventSource, Request, Response, Upstream};
 use planning::planned;

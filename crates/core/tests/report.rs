@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use flate2::read::GzDecoder;
-use openpipe_core::engine::Attempt;
 use openpipe_core::failure::{Failure, Head};
+use openpipe_core::record::Attempt;
 use openpipe_core::report::{self, Came, Counts, Destination, Group, Limits, Report, ReportEndpoint, Reporter};
 use reporting::{HOUR, Reply, Stage, Try, answers, endpoint, ms, refused, takes};
 use serde_json::{Value, json};

@@ -206,6 +206,12 @@ struct Change {
 }
 
 impl Target {
+    /// The upstream and the model, for a message.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{} ({:?})", self.upstream, self.model)
+    }
+
     /// What this target's circuit is for; `None` where it has none, because the call brings a credential of its own.
     #[must_use]
     pub fn circuit(&self, endpoint: Endpoint) -> Option<Subject<'_>> {

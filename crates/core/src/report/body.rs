@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use crate::engine::Attempt;
 use crate::failure::Failure;
+use crate::record::Attempt;
 use crate::text::json::{self, Members};
 
 /// What one target came to, for its report.

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::deadline::{Deadline, Times};
 use crate::endpoint::{Endpoint, Life, Tracker, Verdict};
-use crate::failure::{Bound, Failure, Head, Kind, Surface};
+use crate::failure::{Bound, Failure, Head};
 use crate::in_place::{give_way, in_place};
 use crate::options::HoldUntil;
 use crate::policy::breaker::Permit;
@@ -26,21 +27,6 @@ const HELD_EVENTS: usize = 64;
 const HELD_BYTES: u64 = 256 * 1024;
 /// How long, after its end, a stream's connection is watched for the end of its body, so that it can serve again.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
-
-/// The times of a stream.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Times {
-    /// The first content comes until then.
-    pub content_by: Option<Instant>,
-    /// What to say when it does not.
-    pub content_wait: Option<Duration>,
-    /// The longest silence after it.
-    pub idle: Option<Duration>,
-    /// The limit that ends then.
-    pub content_bound: Option<Bound>,
-    /// The same while the upstream is at work on something that takes its time.
-    pub idle_at_work: Option<Duration>,
-}
 
 /// A stream of events, watched.
 pub struct EventStream {
@@ -202,7 +188,10 @@ impl EventStream {
                 Some(batch) => batch,
                 // Everything has come; some servers leave the connection open, without `[DONE]`.
                 None if self.tracker.is_complete() => return self.end_with(Ok(())),
-                None => return self.end_with(Err(self.silence())),
+                None => {
+                    let (has_content, at_work) = (self.first_content_at.is_some(), self.tracker.is_at_work());
+                    return self.end_with(Err(self.times.silence(has_content, at_work)));
+                }
             },
             None => self.source.next().await,
         };
@@ -221,26 +210,7 @@ impl EventStream {
 
     /// Until when the next sign of life has to come.
     fn deadline(&self) -> Option<Instant> {
-        match self.first_content_at {
-            None => self.times.content_by,
-            Some(_) => self.idle().and_then(|idle| self.alive_at.checked_add(idle)),
-        }
-    }
-
-    /// The longest silence after the first content, as things stand.
-    fn idle(&self) -> Option<Duration> {
-        if self.tracker.is_at_work() { self.times.idle_at_work } else { self.times.idle }
-    }
-
-    /// The failure if it does not.
-    fn silence(&self) -> Failure {
-        if self.first_content_at.is_none() {
-            let wait = self.times.content_wait.unwrap_or_default().as_millis();
-            let failure = Failure::timeout(format!("the stream's first content did not come within {wait} ms"));
-            return Failure { ended_by: self.times.content_bound, ..failure };
-        }
-        let silence = self.idle().unwrap_or_default().as_millis();
-        Failure::new(Kind::Stream, Surface::Timeout, format!("the stream was silent for {silence} ms")).by(Bound::Idle)
+        self.times.silent_at(self.first_content_at.map(|_| self.alive_at), self.tracker.is_at_work())
     }
 
     fn take(&mut self, events: Vec<SseEvent>) {
@@ -289,9 +259,9 @@ impl EventStream {
         self.in_flight = None;
     }
 
-    /// The reader moves its own deadline: a committed stream has no more than its idle timeout.
-    pub fn set_times(&mut self, times: Times) {
-        self.times = times;
+    /// Replaces the time until the first content, as when the stream is committed before it.
+    pub fn content_within(&mut self, content: Deadline) {
+        self.times.content = content;
     }
 }
 

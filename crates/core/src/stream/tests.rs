@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::time::{sleep, sleep_until, timeout};
 
 use super::*;
+use crate::failure::{Kind, Surface};
 use crate::stream::delta::News;
 use crate::upstream::BoxFuture;
 
@@ -81,7 +82,7 @@ fn timeless(acts: impl IntoIterator<Item = (u64, Act)>) -> EventStream {
 }
 
 fn content_within(limit: Duration) -> Times {
-    Times { content_by: Some(Instant::now() + limit), content_wait: Some(limit), ..Times::default() }
+    Times { content: Deadline::after(Instant::now(), Some(limit), Bound::Time), ..Times::default() }
 }
 
 fn idle_for(limit: Duration) -> Times {

@@ -3,6 +3,7 @@
 
 pub mod decoding;
 mod dns;
+pub mod host;
 pub mod http;
 mod proxies;
 

@@ -5,11 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use openpipe_core::engine::{Attempt, Observer, Watch};
+use openpipe_core::engine::{self, Observer, Watch};
 use openpipe_core::failure::{Failure, Head, Kind, Surface};
-use openpipe_core::plan::{Target, Via};
+use openpipe_core::plan::{Plan, Target, Via};
 use openpipe_core::policy::breaker::Breakers;
 use openpipe_core::policy::health::Health;
+pub(crate) use openpipe_core::record::CallRecord as Trail;
+use openpipe_core::record::{Attempt, Recorder};
+use openpipe_core::stream::EventStream;
+use openpipe_core::text::body::RequestBody;
 use openpipe_core::upstream::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream, Upstreams};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -20,6 +24,25 @@ pub(crate) const DONE: &str = "[DONE]";
 
 pub(crate) fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
+}
+
+/// How a call ended, with the record of it.
+pub(crate) enum Outcome {
+    Completion(Trail),
+    Stream(Box<EventStream>, Trail),
+    Failed(Trail),
+}
+
+/// Runs the engine.
+pub(crate) async fn run_engine(plan: &Plan, body: &RequestBody, world: &World) -> Outcome {
+    let record = Recorder::default();
+    let outcome = engine::run(plan, body, world, &world.watch(), world, &record).await;
+    let trail = record.take();
+    match outcome {
+        engine::Outcome::Completion(_) => Outcome::Completion(trail),
+        engine::Outcome::Stream(stream) => Outcome::Stream(stream, trail),
+        engine::Outcome::Failed => Outcome::Failed(trail),
+    }
 }
 
 /// What one try comes to, after so many milliseconds.

@@ -1,0 +1,80 @@
+//! What a host can reach of a running call: it cancels it, and says what the reader of its stream has consumed.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::record::{Aborted, Recorder};
+use crate::report::Reporter;
+
+/// How much of a stream may wait in the host for its reader.
+const WINDOW_BYTES: usize = 256 * 1024;
+
+/// The host's hold on a running call.
+#[derive(Default)]
+pub struct Control {
+    stopped: CancellationToken,
+    /// Counts the call's report as pending from the moment of the cancellation: the task's own end comes later, on another thread.
+    reporter: OnceLock<(Reporter, u32)>,
+    pub(super) window: Window,
+    pub(super) record: Recorder,
+}
+
+impl Control {
+    /// Cancels the call: its request is dropped, its connection closed, and no event of it comes any more.
+    pub fn cancel(&self) {
+        if let Some((reporter, call)) = self.reporter.get() {
+            reporter.leave(*call);
+        }
+        self.stopped.cancel();
+    }
+
+    /// Returns once the call is cancelled.
+    pub async fn cancelled(&self) {
+        self.stopped.cancelled().await;
+    }
+
+    /// How far a cancelled call had come; `None` where no target was asked.
+    #[must_use]
+    pub fn aborted(&self) -> Option<Aborted> {
+        self.record.lock().aborted()
+    }
+
+    /// The reader of the stream has taken events of so many bytes: as many may come.
+    pub fn consumed(&self, bytes: usize) {
+        self.window.give(bytes);
+    }
+
+    pub(super) fn report_to(&self, reporter: &Reporter, call: u32) {
+        // Set once: a control has one call.
+        let _ = self.reporter.set((reporter.clone(), call));
+    }
+}
+
+/// The bytes of a stream that are on their way to its reader.
+#[derive(Default)]
+pub(super) struct Window {
+    outstanding: AtomicUsize,
+    room: Notify,
+}
+
+impl Window {
+    fn give(&self, bytes: usize) {
+        // A host that gives bytes back twice must not open the window for ever.
+        let _ =
+            self.outstanding.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| Some(now.saturating_sub(bytes)));
+        self.room.notify_one();
+    }
+
+    pub(super) fn take(&self, bytes: usize) {
+        self.outstanding.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    pub(super) async fn until_open(&self) {
+        while self.outstanding.load(Ordering::Acquire) >= WINDOW_BYTES {
+            self.room.notified().await;
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! One call, from its text to its end: plan, engine, hand-over, window, report. A host gives the text and gets events.
+
+mod control;
+mod events;
+mod reporting;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+
+pub use control::Control;
+pub use events::{CallEvents, Form, Meta, MovedOn, NextTarget, Refusal};
+use reporting::{Reports, StreamReport};
+
+use crate::engine::{self, Observer, Outcome};
+use crate::failure::{Failure, Head};
+use crate::host::Host;
+use crate::in_place::{give_way, in_place};
+use crate::options::{CallOptions, ClientConfig};
+use crate::plan::{self, Plan, PlanError, Target, Via};
+use crate::policy::breaker::Breakers;
+use crate::policy::health::Health;
+use crate::record::{Attempt, CallRecord, milliseconds};
+use crate::report::{Came, Reporter, Sink};
+use crate::stream::EventStream;
+use crate::stream::delta::Event;
+use crate::text::body::RequestBody;
+use crate::upstream::host::{AskedUpstream, HostUpstream};
+use crate::upstream::http::{HttpPool, HttpUpstream};
+use crate::upstream::{Completion, Unsendable, Upstream, Upstreams};
+
+/// Why an answer is refused that its host cannot hold.
+const TOO_LONG: &str = "the response is longer than a string can be";
+
+/// What every call of a client needs.
+pub struct Client {
+    /// What the client was made with.
+    pub config: ClientConfig,
+    /// Its connections.
+    pub pool: Arc<HttpPool>,
+    /// The circuits of the process.
+    pub breakers: &'static Breakers,
+    /// How its targets have done.
+    pub health: Arc<Health>,
+    /// Delivers its reports.
+    pub reporter: Reporter,
+    /// Where its reports go.
+    pub sinks: Vec<Sink>,
+}
+
+/// A call as its host starts it.
+pub struct Call {
+    /// The number by which the reporter knows it.
+    pub number: u32,
+    /// The client that it is of.
+    pub client: Arc<Client>,
+    /// Its host.
+    pub host: Arc<dyn Host>,
+    /// The host's hold on it.
+    pub control: Arc<Control>,
+}
+
+impl Call {
+    /// Runs the call to its end, whatever that is. `over` is called when the host has heard the last of it: what may still be
+    /// done then is of use to the connection alone.
+    pub async fn run(self, body: String, options: Option<String>, over: impl FnOnce()) {
+        let task = Task { call: &self, started: Instant::now() };
+        let work = AssertUnwindSafe(task.run(body, options)).catch_unwind();
+        let stream = tokio::select! {
+            biased;
+            () = self.control.cancelled() => None,
+            ended = work => ended.unwrap_or_else(|_panic| {
+                // The panic's message went to stderr. The call must not hang for it.
+                self.host.refused(Refusal::Internal, "openpipe-native failed inside; please report it");
+                None
+            }),
+        };
+        over();
+        if let Some(stream) = stream {
+            tokio::select! {
+                () = self.control.cancelled() => {}
+                () = stream.drain() => {}
+            }
+        }
+    }
+}
+
+struct Task<'a> {
+    call: &'a Call,
+    started: Instant,
+}
+
+impl Task<'_> {
+    /// Returns a stream that has ended and whose connection may serve again.
+    async fn run(&self, body: String, options: Option<String>) -> Option<EventStream> {
+        let Call { client, host, control, .. } = self.call;
+        let (plan, body) = match self.plan(body, options).await {
+            Ok(planned) => planned,
+            Err(refused) => {
+                let (why, message) = refused.into();
+                host.refused(why, &message);
+                return None;
+            }
+        };
+        for warning in &plan.warnings {
+            host.warning(warning);
+        }
+        let reports = Reports::of(self.call, &plan, &body);
+        let watcher = Watcher { host: &**host, reports: reports.as_ref() };
+        let watch = engine::Watch { breakers: client.breakers, health: Some(&client.health) };
+        match engine::run(&plan, &body, self, &watch, &watcher, &control.record).await {
+            Outcome::Completion(mut completion) => {
+                let head = std::mem::take(&mut completion.head);
+                let usage = completion.usage.take();
+                let record = control.record.lock();
+                let meta = self.meta(&plan, &record, Some(&head), usage.as_deref());
+                host.completion(completion, &meta);
+                None
+            }
+            Outcome::Failed => {
+                self.fail(&plan);
+                None
+            }
+            Outcome::Stream(stream) => self.pump(&plan, *stream, reports.as_ref()).await,
+        }
+    }
+
+    async fn plan(&self, body: String, options: Option<String>) -> Result<(Plan, RequestBody), PlanError> {
+        let options: CallOptions = match options {
+            Some(json) => {
+                serde_json::from_str(&json).map_err(|error| PlanError::Argument(format!("options: {error}")))?
+            }
+            None => CallOptions::default(),
+        };
+        let bytes = body.len();
+        let body = in_place(bytes, || RequestBody::parse(body));
+        give_way(bytes).await;
+        let body = body?;
+        Ok((plan::plan(&self.call.client.config, &options, &body)?, body))
+    }
+
+    /// Hands a stream over, and its events as its reader has room for them.
+    async fn pump(&self, plan: &Plan, mut stream: EventStream, reports: Option<&Reports<'_>>) -> Option<EventStream> {
+        let Call { host, control, .. } = self.call;
+        let target = {
+            let record = control.record.lock();
+            host.stream(stream.ticket(), &self.meta(plan, &record, Some(stream.head()), None));
+            plan.targets.get(record.last)
+        };
+        let mut report = StreamReport::new(plan, &control.record, reports, target);
+        let form = if plan.wire_events { Form::Wire } else { Form::Chunks };
+        let failure = loop {
+            control.window.until_open().await;
+            match stream.next().await {
+                Ok(Some(events)) if !events.iter().all(|event| host.fits(&event.data)) => {
+                    break Some(Failure::invalid_response(TOO_LONG, stream.head().clone(), None));
+                }
+                Ok(Some(events)) => self.hand_over(form, stream.ticket(), &events, &mut report).await,
+                Ok(None) => break None,
+                Err(failure) => break Some(failure),
+            }
+        };
+        report.ended(failure.as_ref());
+        let failed = failure.is_some();
+        control.record.lock().conclude(stream.first_content_at(), failure);
+        if failed {
+            self.fail(plan);
+            return None;
+        }
+        let record = control.record.lock();
+        host.end(&self.meta(plan, &record, None, stream.usage()));
+        drop(record);
+        Some(stream)
+    }
+
+    async fn hand_over(&self, form: Form, ticket: Option<u32>, events: &[Event], report: &mut StreamReport<'_>) {
+        let Call { host, control, .. } = self.call;
+        let bytes = events.iter().map(Event::kept_bytes).sum();
+        control.window.take(bytes);
+        if ticket.is_none() {
+            while let Err(room) = host.reserve(bytes) {
+                room.await;
+            }
+        }
+        // All events of a stream that was held until its end come at once.
+        in_place(bytes, || {
+            report.add(events);
+            match ticket {
+                Some(_) => host.kept_events(bytes, events.len()),
+                None => host.events(form, bytes, events),
+            }
+        });
+        give_way(bytes).await;
+    }
+
+    fn meta<'a>(
+        &self,
+        plan: &'a Plan,
+        record: &'a CallRecord,
+        head: Option<&'a Head>,
+        usage: Option<&'a str>,
+    ) -> Meta<'a> {
+        Meta {
+            head,
+            served_by: Attempt::served_by(record.last),
+            upstream: plan.targets.get(record.last).map_or("", |target| &target.upstream),
+            alias: plan.alias.as_deref(),
+            model: plan.targets.get(record.last).map_or("", |target| target.model.as_str()),
+            attempts: &record.attempts,
+            duration_ms: milliseconds(self.started.elapsed()),
+            usage: usage.and_then(|text| serde_json::from_str(text).ok()),
+        }
+    }
+
+    fn fail(&self, plan: &Plan) {
+        let record = self.call.control.record.lock();
+        self.call.host.failed(&record.failures, &self.meta(plan, &record, None, None));
+    }
+}
+
+impl From<PlanError> for (Refusal, String) {
+    fn from(refused: PlanError) -> Self {
+        match refused {
+            PlanError::Argument(message) => (Refusal::Argument, message),
+            PlanError::Body(message) => (Refusal::Body, message),
+            PlanError::MissingKey(message) => (Refusal::MissingKey, message),
+        }
+    }
+}
+
+impl Upstreams for Task<'_> {
+    fn upstream(&self, via: &Via) -> Arc<dyn Upstream> {
+        let Call { client, host, .. } = self.call;
+        match via {
+            Via::Http { url, headers } => Arc::new(HttpUpstream {
+                pool: Arc::clone(&client.pool),
+                url: Arc::clone(url),
+                headers: Arc::clone(headers),
+            }),
+            Via::Unsendable => Arc::new(Unsendable),
+            Via::Asked { upstream, url, base, overlay, .. } => Arc::new(AskedUpstream {
+                host: Arc::clone(host),
+                pool: Arc::clone(&client.pool),
+                upstream: Arc::clone(upstream),
+                base: Arc::clone(base),
+                url: Arc::clone(url),
+                overlay: overlay.clone(),
+            }),
+            Via::Client { client, headers, max_retries, .. } => Arc::new(HostUpstream {
+                host: Arc::clone(host),
+                client: *client,
+                headers: headers.clone(),
+                max_retries: *max_retries,
+            }),
+        }
+    }
+}
+
+/// Passes on to host and report what the engine says of a call.
+struct Watcher<'a> {
+    host: &'a dyn Host,
+    reports: Option<&'a Reports<'a>>,
+}
+
+impl Observer for Watcher<'_> {
+    fn refuse(&self, completion: &Completion) -> Option<&'static str> {
+        (!self.host.fits(&completion.text)).then_some(TOO_LONG)
+    }
+
+    fn moved_on(&self, from: &Attempt, to: &Target) {
+        if let Some(reports) = self.reports {
+            reports.next_attempt();
+        }
+        self.host.moved_on(&MovedOn { from, to: NextTarget { upstream: &to.upstream, model: &to.model } });
+    }
+
+    fn ended(&self, target: &Target, attempt: &Attempt, result: Result<&Completion, &Failure>) {
+        let Some(reports) = self.reports else { return };
+        let came = match result {
+            Ok(completion) => Came::Completion(&completion.text),
+            Err(failure) => Came::Failure(failure, None),
+        };
+        reports.report(target, attempt, &came);
+    }
+}

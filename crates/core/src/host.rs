@@ -1,0 +1,89 @@
+//! What a language around the core implements: four traits. A [`Host`] is made for each call; what it gets is a
+//! [`crate::call::Call`] to run and a [`crate::call::Control`] to reach it by.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+pub use crate::call::CallEvents;
+use crate::failure::ClientError;
+pub use crate::report::Delivery as ReportSender;
+use crate::text::headers::HeaderList;
+use crate::upstream::BoxFuture;
+
+/// The host's side of one call.
+pub trait Host: CallEvents + HostClient + HeaderSource {}
+
+impl<T: CallEvents + HostClient + HeaderSource> Host for T {}
+
+/// Calls clients that live in the host: a caller's own, or the SDK's. What such a client returns or throws stays there under a
+/// number, its ticket; the core gets as much as it needs to decide.
+///
+/// Time is kept by the core: a client that never settles, or ignores its signal, is dropped like a silent socket. Dropping
+/// the future, or the chunks, must stop the client.
+pub trait HostClient: Send + Sync {
+    /// Calls a client once.
+    fn send<'a>(&'a self, request: HostRequest<'a>) -> BoxFuture<'a, Result<HostAnswer, HostFailure>>;
+}
+
+/// A request to a client of the host.
+#[derive(Debug)]
+pub struct HostRequest<'a> {
+    /// The number of the client.
+    pub client: u32,
+    /// The body's text.
+    pub body: Bytes,
+    /// The caller asked for a stream.
+    pub stream: bool,
+    /// The caller's own headers.
+    pub headers: &'a HeaderList,
+    /// The retries that the client is to make by itself; `None` leaves it its default.
+    pub max_retries: Option<u32>,
+    /// The time that it has; `None` is no limit.
+    pub time: Option<Duration>,
+}
+
+/// What a client of the host returned.
+pub enum HostAnswer {
+    /// A value.
+    Completion {
+        /// Its number on the host's side.
+        ticket: u32,
+        /// The value as JSON text; `None` where it is no object.
+        text: Option<String>,
+        /// The id by which the upstream knows the request.
+        request_id: Option<String>,
+    },
+    /// Something to iterate.
+    Stream {
+        /// Its number on the host's side.
+        ticket: u32,
+        /// The id by which the upstream knows the request.
+        request_id: Option<String>,
+        /// Its chunks.
+        chunks: Box<dyn HostChunks>,
+    },
+}
+
+/// The chunks of a stream that a client of the host returned. The host keeps each until it is told by
+/// [`CallEvents::kept_events`].
+pub trait HostChunks: Send {
+    /// The next chunks as JSON texts, `null` for what JSON does not know; `None` at the end. Cancel-safe.
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<String>>, HostFailure>>;
+}
+
+/// What a client of the host came to otherwise.
+#[derive(Debug)]
+pub enum HostFailure {
+    /// It threw.
+    Thrown(ClientError),
+    /// The host did not keep to what is agreed here, or is gone.
+    Broken(String),
+}
+
+/// Gives the headers of an upstream whose key a function of the caller's gives.
+pub trait HeaderSource: Send + Sync {
+    /// The headers that the key of this upstream goes in: of the client's own upstream every header. Asked once a try, within the
+    /// target's time.
+    fn headers<'a>(&'a self, upstream: &'a str) -> BoxFuture<'a, Result<HeaderList, HostFailure>>;
+}

@@ -1,0 +1,199 @@
+//! The record of a call: what happened with each target. Written by the engine; read by the host, the report, and a caller
+//! who aborts.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::failure::Failure;
+use crate::plan::Target;
+
+/// The outcome of a target that was not asked, because its circuit breaker said so.
+pub const CIRCUIT_OPEN: &str = "circuit_open";
+/// The outcome of a target that was being asked when the caller aborted.
+pub const ABORTED: &str = "aborted";
+
+/// What happened with one target: contract.md, section 6.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// The upstream's name.
+    pub upstream: Arc<str>,
+    /// The model it was asked for.
+    pub model: String,
+    /// `ok`, the kind of its failure, [`CIRCUIT_OPEN`] or [`ABORTED`].
+    pub outcome: &'static str,
+    /// Requests that were sent.
+    pub tries: u32,
+    /// The HTTP status, where there was a response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The id by which the upstream knows the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Unix time in milliseconds.
+    pub started_at: u64,
+    /// Milliseconds until its end; of a stream until it was handed over, then until its end.
+    pub duration_ms: f64,
+    /// Milliseconds until a stream's first content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_token_ms: Option<f64>,
+    /// What went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+impl Attempt {
+    /// The first target is the primary, every other one a fallback.
+    #[must_use]
+    pub fn served_by(index: usize) -> &'static str {
+        if index == 0 { "primary" } else { "fallback" }
+    }
+
+    /// A target that was not asked, or has not answered yet.
+    #[must_use]
+    pub fn unasked(target: &Target, outcome: &'static str, message: Option<String>) -> Self {
+        Self {
+            upstream: Arc::clone(&target.upstream),
+            model: target.model.clone(),
+            outcome,
+            tries: 0,
+            status: None,
+            request_id: None,
+            started_at: unix_ms(),
+            duration_ms: 0.0,
+            first_token_ms: None,
+            message,
+        }
+    }
+}
+
+/// A call as it went, so far.
+#[derive(Debug, Default)]
+pub struct CallRecord {
+    /// One for each target that was tried, in order; the last one is that which answered, if one did.
+    pub attempts: Vec<Attempt>,
+    /// What each of the failed ones failed with, in order.
+    pub failures: Vec<Failure>,
+    /// The plan's number of the target that was tried last, or is being tried.
+    pub last: usize,
+    /// When the last target was started: its durations count from here.
+    pub last_started: Option<Instant>,
+    under_way: Option<UnderWay>,
+}
+
+/// The target that is being asked.
+#[derive(Debug)]
+struct UnderWay {
+    upstream: Arc<str>,
+    model: String,
+    started_at: u64,
+    tries: u32,
+}
+
+/// What a caller sees of a call that it aborted.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Aborted {
+    /// `primary` or `fallback`: the target that was being asked.
+    pub served_by: &'static str,
+    /// The model that it was asked for.
+    pub model: String,
+    /// One for each target that was tried; the last one is under way.
+    pub attempts: Vec<Attempt>,
+    /// What the failed ones failed with.
+    pub failures: Vec<Failure>,
+}
+
+impl CallRecord {
+    /// A target is asked.
+    pub fn begin(&mut self, index: usize, target: &Target, started: Instant, started_at: u64) {
+        self.last = index;
+        self.last_started = Some(started);
+        let (upstream, model) = (Arc::clone(&target.upstream), target.model.clone());
+        self.under_way = Some(UnderWay { upstream, model, started_at, tries: 0 });
+    }
+
+    /// Another request goes to it.
+    pub fn tried(&mut self) {
+        if let Some(under_way) = &mut self.under_way {
+            under_way.tries += 1;
+        }
+    }
+
+    /// A target has come to its end, or its stream is handed over.
+    pub fn ended(&mut self, attempt: Attempt) {
+        self.under_way = None;
+        self.attempts.push(attempt);
+    }
+
+    /// The stream that was handed over has ended: what its attempt says now.
+    pub fn conclude(&mut self, first_content: Option<Instant>, failure: Option<Failure>) {
+        let Some((attempt, started)) = self.attempts.last_mut().zip(self.last_started) else { return };
+        attempt.duration_ms = milliseconds(started.elapsed());
+        attempt.first_token_ms = first_content.map(|at| milliseconds(at - started));
+        if let Some(failure) = failure {
+            attempt.outcome = failure.kind.name();
+            attempt.message = Some(failure.message.clone());
+            self.failures.push(failure);
+        }
+    }
+
+    /// The record of a call whose caller aborts it; `None` where no target was asked.
+    #[must_use]
+    pub fn aborted(&mut self) -> Option<Aborted> {
+        let started = self.last_started?;
+        if let Some(UnderWay { upstream, model, started_at, tries }) = self.under_way.take() {
+            self.attempts.push(Attempt {
+                upstream,
+                model,
+                outcome: ABORTED,
+                tries,
+                status: None,
+                request_id: None,
+                started_at,
+                duration_ms: milliseconds(started.elapsed()),
+                first_token_ms: None,
+                message: None,
+            });
+        }
+        Some(Aborted {
+            served_by: Attempt::served_by(self.last),
+            model: self.attempts.last().map(|attempt| attempt.model.clone()).unwrap_or_default(),
+            attempts: self.attempts.clone(),
+            failures: self.failures.clone(),
+        })
+    }
+}
+
+/// The record of a call that is running, shared with whoever may abort it.
+#[derive(Debug, Default)]
+pub struct Recorder(Mutex<CallRecord>);
+
+impl Recorder {
+    /// The record as it is now.
+    pub fn lock(&self) -> MutexGuard<'_, CallRecord> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the record of a call that is over.
+    #[must_use]
+    pub fn take(&self) -> CallRecord {
+        std::mem::take(&mut self.lock())
+    }
+}
+
+/// A duration in milliseconds, to the microsecond.
+#[must_use]
+pub fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
+}
+
+/// The wall clock as Unix time in milliseconds.
+#[must_use]
+pub fn unix_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,154 @@
+//! Upstreams that need the host: one of its clients ([`HostUpstream`]), or HTTP from here with headers that only the host
+//! knows ([`AskedUpstream`]).
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use reqwest::Url;
+
+use super::http::{HttpPool, HttpUpstream};
+use super::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream};
+use crate::endpoint::Endpoint;
+use crate::failure::{Failure, Head, Kind};
+use crate::host::{Host, HostAnswer, HostChunks, HostFailure, HostRequest};
+use crate::in_place::{give_way, in_place};
+use crate::plan::Overlay;
+use crate::text::headers::{self, HeaderList};
+
+/// One client of the host, for one call.
+pub struct HostUpstream {
+    /// The call's host.
+    pub host: Arc<dyn Host>,
+    /// The client's number there.
+    pub client: u32,
+    /// The caller's own headers.
+    pub headers: HeaderList,
+    /// The retries that the client is to make by itself.
+    pub max_retries: Option<u32>,
+}
+
+impl Upstream for HostUpstream {
+    fn send<'a>(&'a self, request: Request<'a>) -> BoxFuture<'a, Result<Response, Failure>> {
+        Box::pin(async move {
+            let Request { endpoint, body, stream, time, .. } = request;
+            let asked = HostRequest {
+                client: self.client,
+                body: body.clone(),
+                stream,
+                headers: &self.headers,
+                max_retries: self.max_retries,
+                time,
+            };
+            match self.host.send(asked).await {
+                Ok(HostAnswer::Completion { .. }) if stream => {
+                    Err(invalid("the client returned no stream: it cannot be iterated"))
+                }
+                Ok(HostAnswer::Completion { text: None, .. }) => Err(invalid("the client returned no object")),
+                Ok(HostAnswer::Completion { ticket, text: Some(text), request_id }) => {
+                    completion(endpoint, &body, ticket, text, request_id).await
+                }
+                Ok(HostAnswer::Stream { ticket, request_id, chunks }) if stream => {
+                    let source = Box::new(HostEvents { chunks });
+                    Ok(Response::Stream { head: head(request_id), source, ticket: Some(ticket) })
+                }
+                Ok(HostAnswer::Stream { .. }) => {
+                    Err(invalid("the client returned a stream where a completion was asked for"))
+                }
+                Err(HostFailure::Thrown(error)) => Err(error.classify()),
+                Err(HostFailure::Broken(why)) => Err(invalid(&why)),
+            }
+        })
+    }
+}
+
+async fn completion(
+    endpoint: Endpoint,
+    sent: &[u8],
+    ticket: u32,
+    text: String,
+    request_id: Option<String>,
+) -> Result<Response, Failure> {
+    let bytes = text.len();
+    let accepted = in_place(bytes, || endpoint.accept(text, sent));
+    give_way(bytes).await;
+    match accepted {
+        Ok(answer) => Ok(Response::Completion(Completion {
+            head: head(request_id),
+            text: answer.text,
+            usage: answer.usage,
+            ticket: Some(ticket),
+        })),
+        Err(refusal) => Err(refusal.failure(None)),
+    }
+}
+
+/// The head of a response that only the host has seen: it was a success.
+fn head(request_id: Option<String>) -> Head {
+    let mut head = Head { status: 200, ..Head::default() };
+    if let Some(id) = request_id.and_then(|id| id.parse().ok()) {
+        head.headers.insert("x-request-id", id);
+    }
+    head
+}
+
+fn invalid(message: &str) -> Failure {
+    Failure::invalid_response(message, None, None)
+}
+
+/// A stream that a client of the host returned.
+struct HostEvents {
+    chunks: Box<dyn HostChunks>,
+}
+
+impl EventSource for HostEvents {
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<SseEvent>>, Failure>> {
+        Box::pin(async move {
+            let event = |data| SseEvent { data, is_error: false };
+            match self.chunks.next().await {
+                Ok(chunks) => Ok(chunks.map(|chunks| chunks.into_iter().map(event).collect())),
+                Err(HostFailure::Thrown(error)) => {
+                    let failure = error.classify();
+                    // Within a stream every failure is the stream's, but an error that names a status; what the caller gets is
+                    // the client's own error.
+                    let kind = if failure.named_status.is_some() { failure.kind } else { Kind::Stream };
+                    Err(Failure { kind, ..failure })
+                }
+                Err(HostFailure::Broken(why)) => Err(invalid(&why)),
+            }
+        })
+    }
+}
+
+/// An upstream over HTTP from here, where a function of the caller's gives the key: the host asks it at each try, as the SDK does, and only the target that needs the key waits for it.
+pub struct AskedUpstream {
+    /// The call's host.
+    pub host: Arc<dyn Host>,
+    /// Its connections.
+    pub pool: Arc<HttpPool>,
+    /// The upstream's name.
+    pub upstream: Arc<str>,
+    /// Where to.
+    pub url: Arc<Url>,
+    /// The headers that are known before.
+    pub base: Arc<HeaderMap>,
+    /// What the call changes in the headers.
+    pub overlay: Overlay,
+}
+
+impl Upstream for AskedUpstream {
+    fn send<'a>(&'a self, request: Request<'a>) -> BoxFuture<'a, Result<Response, Failure>> {
+        Box::pin(async move {
+            let given = match self.host.headers(&self.upstream).await {
+                Ok(given) => given,
+                Err(HostFailure::Thrown(error)) => return Err(error.without_key()),
+                Err(HostFailure::Broken(why)) => return Err(invalid(&why)),
+            };
+            let mut headers = HeaderMap::clone(&self.base);
+            headers::overlay(&mut headers, &given).map_err(|why| invalid(&why))?;
+            let mut headers = Arc::new(headers);
+            self.overlay.lay(&mut headers).map_err(|why| invalid(&why))?;
+            let upstream = HttpUpstream { pool: Arc::clone(&self.pool), url: Arc::clone(&self.url), headers };
+            upstream.send(request).await
+        })
+    }
+}

@@ -1,0 +1,47 @@
+//! What a client has in common with those that were made from it, and with its own native sides of before and after.
+
+use std::sync::Arc;
+
+use napi_derive::napi;
+use openpipe_core::policy::health::Health;
+use openpipe_core::report::Group;
+
+use crate::protocol::json;
+use crate::runtime;
+
+/// The clients that were made from one another.
+#[napi]
+#[derive(Default)]
+pub struct ClientFamily {
+    /// How their targets have done.
+    health: Arc<Health>,
+    /// What became of their reports.
+    reports: Arc<Group>,
+}
+
+impl ClientFamily {
+    pub(crate) fn health(&self) -> Arc<Health> {
+        Arc::clone(&self.health)
+    }
+
+    pub(crate) fn reports(&self) -> Arc<Group> {
+        Arc::clone(&self.reports)
+    }
+}
+
+#[napi]
+impl ClientFamily {
+    /// A family of one.
+    #[napi(constructor)]
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How the targets have done lately, as a JSON array: see `UpstreamState` in the core.
+    #[napi]
+    #[must_use]
+    pub fn upstreams(&self) -> String {
+        json(&self.health.read(runtime::breakers()))
+    }
+}

@@ -1,0 +1,158 @@
+//! [`HostClient`] and [`HeaderSource`] for Node.js: `openpipe.fallbackClient`, a target's `client`, the SDK's own transport,
+//! and the functions that give a key.
+//!
+//! The call itself is made in JavaScript (lib/host-client/host-client.js), where what it returns or throws stays.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use openpipe_core::host::{HeaderSource, HostAnswer, HostChunks, HostClient, HostFailure, HostRequest};
+use openpipe_core::text::headers::HeaderList;
+use openpipe_core::text::json;
+use openpipe_core::upstream::BoxFuture;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::call_events::NodeCall;
+use crate::handle::Handle;
+use crate::post::Post;
+use crate::protocol::{Answer, Message, Question};
+
+/// JavaScript is told that chunks were taken when they come to so many bytes. It reads ahead by twice as many
+/// (lib/host-client/chunks.js).
+const TAKEN_BYTES: usize = 32 * 1024;
+/// As [`openpipe_core::stream::delta::Event::kept_bytes`]: what keeping a chunk takes beside its text.
+const CHUNK_COST: usize = 160;
+
+impl HostClient for NodeCall {
+    fn send<'a>(&'a self, request: HostRequest<'a>) -> BoxFuture<'a, Result<HostAnswer, HostFailure>> {
+        Box::pin(async move {
+            let mut conversation = Conversation::new(self.call, &self.handle, &self.post);
+            let question = Question {
+                client: request.client,
+                stream: request.stream,
+                headers: request.headers,
+                max_retries: request.max_retries,
+                timeout: timeout(request.time),
+            };
+            let body = json::text(request.body.to_vec());
+            let answer = conversation.ask(|ask| Message::Ask { ask, question: &question, body }).await?;
+            match answer {
+                Answer::Completion { ticket, request_id, text } => {
+                    conversation.over = true;
+                    Ok(HostAnswer::Completion { ticket, text, request_id })
+                }
+                Answer::Stream { ticket, request_id } => {
+                    let chunks = Box::new(NodeChunks { conversation, taken: 0 });
+                    Ok(HostAnswer::Stream { ticket, request_id, chunks })
+                }
+                other => Err(conversation.unexpected(other)),
+            }
+        })
+    }
+}
+
+/// As the SDKs take it: their timers hold no more than 31 bits, and refuse 0. No limit is said as well, because a client may
+/// have a shorter one of its own.
+fn timeout(time: Option<Duration>) -> u32 {
+    const LONGEST: u32 = i32::MAX as u32;
+    time.map_or(LONGEST, |time| u32::try_from(time.as_millis()).unwrap_or(LONGEST).clamp(1, LONGEST))
+}
+
+impl HeaderSource for NodeCall {
+    fn headers<'a>(&'a self, upstream: &'a str) -> BoxFuture<'a, Result<HeaderList, HostFailure>> {
+        Box::pin(async move {
+            let mut conversation = Conversation::new(self.call, &self.handle, &self.post);
+            match conversation.ask(|ask| Message::Headers { ask, upstream }).await? {
+                Answer::Headers(headers) => {
+                    conversation.over = true;
+                    Ok(headers)
+                }
+                other => Err(conversation.unexpected(other)),
+            }
+        })
+    }
+}
+
+/// A stream that a JavaScript client returned: JavaScript keeps its chunks, and sends the text of each once, many together.
+struct NodeChunks {
+    conversation: Conversation,
+    /// Bytes that JavaScript does not know yet to be taken.
+    taken: usize,
+}
+
+impl HostChunks for NodeChunks {
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<String>>, HostFailure>> {
+        Box::pin(async move {
+            match self.conversation.answer().await? {
+                Answer::Chunks { texts } => {
+                    self.taken += texts.iter().map(|text| text.len() + CHUNK_COST).sum::<usize>();
+                    if self.taken >= TAKEN_BYTES {
+                        let bytes = std::mem::take(&mut self.taken);
+                        self.conversation.send(|ask| Message::Pull { ask, bytes });
+                    }
+                    Ok(Some(texts))
+                }
+                Answer::Done => {
+                    self.conversation.over = true;
+                    Ok(None)
+                }
+                other => Err(self.conversation.unexpected(other)),
+            }
+        })
+    }
+}
+
+/// A question to JavaScript, from its message to the last answer, under one number.
+pub(crate) struct Conversation {
+    call: u32,
+    ask: u32,
+    handle: Arc<Handle>,
+    post: Arc<Post>,
+    answers: UnboundedReceiver<Answer>,
+    /// Nothing is left that JavaScript would have to stop.
+    pub(crate) over: bool,
+}
+
+impl Conversation {
+    pub(crate) fn new(call: u32, handle: &Arc<Handle>, post: &Arc<Post>) -> Self {
+        let (ask, answers) = handle.asks.ask();
+        Self { call, ask, handle: Arc::clone(handle), post: Arc::clone(post), answers, over: false }
+    }
+
+    /// Asks, and waits for the first answer.
+    pub(crate) async fn ask<'a>(&mut self, message: impl FnOnce(u32) -> Message<'a>) -> Result<Answer, HostFailure> {
+        self.send(message);
+        self.answer().await
+    }
+
+    fn send<'a>(&self, message: impl FnOnce(u32) -> Message<'a>) {
+        self.post.send(self.call, message(self.ask));
+    }
+
+    /// The next answer. Cancel-safe.
+    async fn answer(&mut self) -> Result<Answer, HostFailure> {
+        let gone = || HostFailure::Broken("the client's environment is gone".to_owned());
+        self.answers.recv().await.ok_or_else(gone)
+    }
+
+    /// An answer that is none to what was asked: most likely what the client threw.
+    pub(crate) fn unexpected(&mut self, answer: Answer) -> HostFailure {
+        match answer {
+            Answer::Error(error) => {
+                self.over = true;
+                HostFailure::Thrown(error)
+            }
+            Answer::Unreadable(why) => HostFailure::Broken(format!("the client's answer could not be read: {why}")),
+            _ => HostFailure::Broken("the client's answer was out of turn".to_owned()),
+        }
+    }
+}
+
+impl Drop for Conversation {
+    fn drop(&mut self) {
+        self.handle.asks.close(self.ask);
+        if !self.over {
+            self.post.send(self.call, Message::Drop { ask: self.ask });
+        }
+    }
+}
