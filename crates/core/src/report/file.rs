@@ -55,7 +55,7 @@ impl ReportFile {
 fn append(path: &Path, line: &[u8]) -> io::Result<()> {
     let mut file = open_locked(path)?;
     let metadata = file.metadata()?;
-    let before = metadata.is_file().then(|| metadata.len());
+    let before = metadata.is_file().then_some(metadata.len());
     write_whole(&mut file, line).inspect_err(|_| {
         // What was written in part must not be there when the next line is appended. The lock is still held.
         if let Some(before) = before.filter(|before| file.metadata().is_ok_and(|now| now.len() > *before)) {
