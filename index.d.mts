@@ -36,6 +36,7 @@ import type {
   ReportSink,
   TagValue,
   UpstreamKind,
+  Upstream,
   UpstreamState,
 } from './types.js';
 import type { OpenPipeClient } from './client-types.js';
@@ -262,6 +263,7 @@ declare namespace OpenAI {
     OpenPipeStream,
     TagValue,
     UpstreamKind,
+    Upstream,
     UpstreamState,
   };
 }
@@ -454,5 +456,6 @@ export type {
   OpenPipeStream,
   TagValue,
   UpstreamKind,
+  Upstream,
   UpstreamState,
 };

@@ -35,6 +35,7 @@ import type {
   ReportSink,
   TagValue,
   UpstreamKind,
+  Upstream,
   UpstreamState,
 } from './types.js';
 import type { OpenPipeClient } from './client-types.js';
@@ -261,6 +262,7 @@ declare namespace OpenAI {
     OpenPipeStream,
     TagValue,
     UpstreamKind,
+    Upstream,
     UpstreamState,
   };
 }

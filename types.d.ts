@@ -9,10 +9,10 @@ declare global {
 }
 
 /**
- * Who answered, or was asked: OpenPipe, the client's own `baseURL`, or a JavaScript client (`fallbackClient`,
- * `client`).
+ * What answered, or was asked: OpenPipe, the client's own `baseURL`, a custom client (`fallbackClient`, `client`), or a declared
+ * upstream by its name.
  */
-export type UpstreamKind = 'openpipe' | 'openai' | 'client';
+export type UpstreamKind = 'openpipe' | 'openai' | 'client' | (string & {});
 
 /**
  * What went wrong with a target.
@@ -102,6 +102,24 @@ export interface FallbackClient {
   };
 }
 
+/** A server that speaks OpenAI's API, as `openpipe.upstreams` declares it. A known name (`groq`, `mistral`, …) needs no member. */
+export interface Upstream {
+  /** Where it is, without a query. `{model}` in the path is the model. Needed unless the name is known. */
+  baseURL?: string | undefined;
+  /**
+   * Its key, or a function that gives it, asked at each try; `null` for none. Left out: the variable of the known name.
+   */
+  apiKey?: string | (() => string | Promise<string>) | null | undefined;
+  /** Headers over what the SDK sets; `null` removes one. */
+  headers?: Record<string, string | null> | undefined;
+  /** Sent with each request. */
+  query?: Record<string, string> | undefined;
+  /** The time of its targets, in milliseconds, where neither the target nor the call says otherwise. */
+  timeout?: number | undefined;
+  /** What it serves. Default: all; of a known name what its provider documents. */
+  endpoints?: readonly ('chat' | 'responses' | 'embeddings' | 'completions')[] | undefined;
+}
+
 /** One target that is asked when the one before it failed. */
 export interface FallbackTarget {
   /**
@@ -122,6 +140,13 @@ export interface FallbackTarget {
    * @default the constructor's `openpipe.fallbackClient`, else the upstream that `model` names
    */
   client?: FallbackClient | undefined;
+  /**
+   * The upstream that serves this target, by its name: the model is then taken as it is. `"openai"` is the client's own,
+   * `"openpipe"` OpenPipe.
+   *
+   * @default the one that `model` names
+   */
+  upstream?: string | undefined;
   /**
    * Members that are merged over the request's body for this target, e.g. `{ temperature: 0 }`.
    *
@@ -294,6 +319,27 @@ export interface OpenPipeOptions extends OpenPipeCallOptions {
    * @default process.env["OPENPIPE_BASE_URL"], else "https://api.openpipe.ai/api/v1"
    */
   baseUrl?: string | undefined;
+  /**
+   * Servers by name: any model of one is `NAME:model`. Read once.
+   *
+   * @throws TypeError (the constructor) when a name, a member or a URL is malformed
+   * @default none
+   */
+  upstreams?: Record<string, Upstream> | undefined;
+  /**
+   * Names of models, and what each stands for: a model, a target, or the targets of a whole chain. Read once.
+   *
+   * @throws TypeError (the constructor) when one names an upstream that is not declared
+   * @default none
+   */
+  aliases?: Record<string, string | FallbackTarget | readonly FallbackTarget[]> | undefined;
+  /**
+   * Which options a request's body may bring in its member `openpipe`: all, none, or those that are named. The request options
+   * may always.
+   *
+   * @default true
+   */
+  allowInBody?: boolean | readonly string[] | undefined;
   /**
    * The client that serves every fallback target without a `client` of its own.
    *

@@ -24,6 +24,7 @@ const RESULTS = [
   'OpenPipeErrorInfo',
   'OpenPipeResult',
   'Report',
+  'Upstream',
   'UpstreamState',
 ];
 

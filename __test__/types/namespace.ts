@@ -52,6 +52,7 @@ export type Ours = [
   OpenAI.UpstreamKind,
   OpenAI.Report,
   OpenAI.ReportSink,
+  OpenAI.Upstream,
   OpenAI.UpstreamState,
 ];
 
