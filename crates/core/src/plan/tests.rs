@@ -89,7 +89,8 @@ fn limits_that_a_call_narrows_are_known() {
     assert_eq!(narrowed("", r#"{"timeout":600000}"#), [none]);
     assert_eq!(narrowed("", r#"{"timeout":"Infinity"}"#), [none]);
     assert_eq!(narrowed("", r#"{"timeout":599999}"#), [time]);
-    let of_client = r#","options":{"fallback":[{"model":"b","timeout":50}],"firstTokenTimeout":5,"idleTimeout":5}"#;
+    let of_client =
+        r#","options":{"openpipe":{"fallback":[{"model":"b","timeout":50}],"firstTokenTimeout":5,"idleTimeout":5}}"#;
     assert_eq!(narrowed(of_client, "{}"), [none, none], "the constructor's limits are everybody's");
     assert_eq!(
         narrowed("", r#"{"openpipe":{"fallback":[{"model":"b","timeout":50}]}}"#),
