@@ -331,7 +331,7 @@ class ForeignAnswer extends Answer {
     this.request = request;
     this.meta = readOnce(meta);
     // The SDK writes into what it dresses.
-    this.given = this.isForeign ? value : copyOf(value);
+    this.given = this.isForeign ? value : copyOf(value, setup.request.body?.encoding_format === 'base64');
   }
 
   get isForeign() {
@@ -392,11 +392,19 @@ function headerOf(head, name) {
   return head?.headers.find((header) => header[0].toLowerCase() === name)?.[1];
 }
 
-/** A copy as deep as the SDK writes into it. @param {any} value */
-function copyOf(value) {
+/**
+ * A copy as deep as the SDK writes into it. Vectors that are asked for as base64 are packed where the client gave numbers: the SDK
+ * would make empty ones of them.
+ * @param {any} value @param {boolean} asBase64
+ */
+function copyOf(value, asBase64) {
   const copy = Object.create(Object.getPrototypeOf(value), Object.getOwnPropertyDescriptors(value));
-  if (Array.isArray(value.data))
-    copy.data = value.data.map((/** @type {any} */ item) => (item instanceof Object ? { ...item } : item));
+  if (!Array.isArray(value.data)) return copy;
+  copy.data = value.data.map((/** @type {any} */ item) => {
+    if (!(item instanceof Object)) return item;
+    if (!asBase64 || typeof item.embedding === 'string') return { ...item };
+    return { ...item, embedding: Buffer.from(Float32Array.from(item.embedding).buffer).toString('base64') };
+  });
   return copy;
 }
 

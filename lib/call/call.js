@@ -178,7 +178,9 @@ class Call {
     controller.signal.addEventListener('abort', () => reader.close(), { once: true });
     if (this.waiter) onAbort(signal, this.waiter);
     defineOpenpipe(stream, () => openpipeOf(id, () => state.meta));
-    const newResponse = () => responseOf(foreign?.response ?? state.meta.head, wireBody(reader), 'text/event-stream');
+    const endpoint = this.setup.endpoint.name;
+    const newResponse = () =>
+      responseOf(foreign?.response ?? state.meta.head, wireBody(reader, endpoint), 'text/event-stream');
     const { resolve } = this;
     // A promise's functions hold what it was resolved with.
     this.resolve = settled;

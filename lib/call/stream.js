@@ -245,8 +245,12 @@ function withFinishReasons(chunk) {
   return { ...chunk, choices };
 }
 
-/** The events as they came over the wire, for a `Response` that is read by hand. @param {EventReader<any>} reader */
-function wireBody(reader) {
+/**
+ * The events as they came over the wire, for a `Response` that is read by hand: those of Responses have names, and no `[DONE]`.
+ * @param {EventReader<any>} reader @param {string} endpoint
+ */
+function wireBody(reader, endpoint) {
+  const isNamed = endpoint === 'responses';
   const encoder = new TextEncoder();
   return new ReadableStream(
     {
@@ -254,7 +258,9 @@ function wireBody(reader) {
         const { value, done } = await reader.next();
         // As that of `fetch`: what was aborted has no end, and must not look as if it had.
         if (done && reader.left) throw new DOMException('This operation was aborted', 'AbortError');
-        controller.enqueue(encoder.encode(`data: ${done ? '[DONE]' : JSON.stringify(value)}\n\n`));
+        const name = isNamed && typeof value?.type === 'string' ? `event: ${value.type}\n` : '';
+        if (!done) controller.enqueue(encoder.encode(`${name}data: ${JSON.stringify(value)}\n\n`));
+        else if (!isNamed) controller.enqueue(encoder.encode('data: [DONE]\n\n'));
         if (done) controller.close();
       },
       cancel() {

@@ -430,12 +430,15 @@ function readSignal(signal) {
 
 /**
  * The request as JSON text, as it is now: what the caller changes in it later changes nothing.
- * @param {unknown} body
+ * @param {unknown} body @param {import('./take-over.js').Endpoint} endpoint
  * @returns {{ text: string, openpipe: unknown }}
  */
-function readBody(body) {
-  if (!isObject(body)) throw new TypeError(`the body of a chat completion must be an object, got ${shown(body)}`);
-  if (typeof body.model !== 'string' || body.model === '') refuse('model', 'a non-empty string', body.model);
+function readBody(body, { result }) {
+  if (!isObject(body)) throw new TypeError(`the body of ${result} must be an object, got ${shown(body)}`);
+  const { model, prompt } = body;
+  // A stored prompt may name the model.
+  const isNamedElsewhere = model === undefined && prompt !== undefined && prompt !== null;
+  if (!isNamedElsewhere && (typeof model !== 'string' || model === '')) refuse('model', 'a non-empty string', model);
   try {
     let openpipe;
     let request = asWritten(body);
@@ -445,7 +448,7 @@ function readBody(body) {
     return { text: JSON.stringify(request) ?? 'null', openpipe };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new TypeError(`the body of a chat completion must be JSON: ${reason}`, { cause: error });
+    throw new TypeError(`the body of ${result} must be JSON: ${reason}`, { cause: error });
   }
 }
 

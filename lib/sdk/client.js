@@ -10,7 +10,16 @@ const reports = require('../reports/reports.js');
 const { MISSING_KEY, SDK_OPENPIPE, State, keepState, stateOf } = require('./state.js');
 const { readEnv } = require('../native/environment.js');
 const { baseOf, checkVersion, leadsTo, majorOf } = require('./sdk.js');
-const { LATER, endpointOf, isTaken, refused, takeOver, takeOverLater, withoutOpenpipe } = require('./take-over.js');
+const {
+  ENDPOINTS,
+  LATER,
+  endpointOf,
+  isTaken,
+  refused,
+  takeOver,
+  takeOverLater,
+  withoutOpenpipe,
+} = require('./take-over.js');
 const { Warnings } = require('./warnings.js');
 
 /** How `withOptions` tells the new client what its user had given to the old one. */
@@ -35,7 +44,12 @@ function defineClient(exported) {
   const parts = { ...exported, Base, major: majorOf(Base) };
   const Extended = /** @type {import('./sdk.js').SdkClass} */ (leadsTo(exported.OpenAI, Base) ? exported.OpenAI : Base);
   const SdkChat = /** @type {import('./sdk.js').SdkClass} */ (Base.Chat);
-  const Completions = checkingArguments(SdkChat.Completions);
+  const Completions = checkingArguments(SdkChat.Completions, '/chat/completions');
+  const resources = [
+    { name: 'completions', Resource: checkingArguments(Base.Completions, '/completions') },
+    { name: 'responses', Resource: checkingArguments(Base.Responses, '/responses') },
+    { name: 'embeddings', Resource: checkingArguments(Base.Embeddings, '/embeddings') },
+  ];
 
   class Chat extends SdkChat {
     /** @param {any} client */
@@ -73,6 +87,7 @@ function defineClient(exported) {
       };
       keepState(client, new State(parts, client, read, clients, openpipe, given, warnings, inherited?.family));
       client.chat = new Chat(client);
+      for (const { name, Resource } of resources) client[name] = new Resource(client);
     }
 
     /**
@@ -184,9 +199,10 @@ function endpointOfRequest(options) {
 /**
  * A resource of the SDK whose `create` rejects where the SDK's would throw, or take nonsense, because its arguments are no
  * objects. All else is the SDK's.
- * @param {import('./sdk.js').SdkClass} Resource
+ * @param {import('./sdk.js').SdkClass} Resource @param {string} path That of its endpoint.
  */
-function checkingArguments(Resource) {
+function checkingArguments(Resource, path) {
+  const endpoint = /** @type {import('./take-over.js').Endpoint} */ (ENDPOINTS.get(path));
   const Checking = class extends Resource {
     /** @param {any} body @param {any} [options] */
     create(body, options) {
@@ -195,7 +211,7 @@ function checkingArguments(Resource) {
         return super.create(body, isLater ? { [LATER]: options } : options);
       }
       try {
-        readBody(body);
+        readBody(body, endpoint);
         if (options !== null) checkOptions(options);
       } catch (error) {
         return refused(this._client, error);

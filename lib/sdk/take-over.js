@@ -17,10 +17,20 @@ const { SDK_OPENAI, stateOf, urlOf } = require('./state.js');
 
 /** @typedef {import('./state.js').State} State */
 
-/** An endpoint of the engine: the name by which the core knows it, and its path. @typedef {{ name: string, path: string }} Endpoint */
+/**
+ * An endpoint of the engine: the name by which the core knows it, its path, and what a request to it is for.
+ * @typedef {{ name: string, path: string, result: string }} Endpoint
+ */
 
 /** Every endpoint of the engine by its path, as in crates/core/src/endpoint/mod.rs. @type {Map<unknown, Endpoint>} */
-const ENDPOINTS = new Map([{ name: 'chat', path: '/chat/completions' }].map((endpoint) => [endpoint.path, endpoint]));
+const ENDPOINTS = new Map(
+  [
+    { name: 'chat', path: '/chat/completions', result: 'a chat completion' },
+    { name: 'completions', path: '/completions', result: 'a completion' },
+    { name: 'responses', path: '/responses', result: 'a response' },
+    { name: 'embeddings', path: '/embeddings', result: 'embeddings' },
+  ].map((endpoint) => [endpoint.path, endpoint]),
+);
 
 /** What a call has where nothing was given. @type {any} */
 const NONE = Object.freeze({});
@@ -93,7 +103,7 @@ function refused(client, error) {
  */
 function started(state, endpoint, options) {
   return new Promise((resolve) => {
-    const request = readBody(options.body);
+    const request = readBody(options.body, endpoint);
     const later = options[LATER];
     if (later)
       resolve(later.then((/** @type {any} */ given) => startedLater(state, endpoint, options, given, request)));
@@ -306,4 +316,14 @@ function withCallOptions(call, number, options, endpoint) {
   return (/** @type {any} */ body, /** @type {any} */ asked) => call(body, { ...asked, ...extra });
 }
 
-module.exports = { CallSetup, LATER, endpointOf, isTaken, refused, takeOver, takeOverLater, withoutOpenpipe };
+module.exports = {
+  CallSetup,
+  ENDPOINTS,
+  LATER,
+  endpointOf,
+  isTaken,
+  refused,
+  takeOver,
+  takeOverLater,
+  withoutOpenpipe,
+};

@@ -23,7 +23,7 @@ use crate::policy::backoff::RetryPolicy;
 use crate::policy::breaker::{BreakerPolicy, Narrowed, Subject};
 use crate::text::body::{BodyError, Edit, RequestBody};
 use crate::text::headers;
-use crate::text::json;
+use crate::text::json::{self, Members};
 use crate::text::secrets;
 use route::{Route, UpstreamId, UpstreamKind};
 
@@ -286,6 +286,9 @@ pub fn plan(client: &ClientConfig, call: &CallOptions, body: &RequestBody) -> Re
     let own = options::read_call(client, call, &mut warnings)?;
     let routes = Routes { client, call };
     let (targets, alias) = routes.targets(&own, body.model(), &mut warnings)?;
+    if call.endpoint == Endpoint::Embeddings {
+        check_vectors(&targets)?;
+    }
     let options = own.clone().over(&client.defaults);
     routes.warn_of_openpipes(&options, &mut warnings);
 
@@ -312,6 +315,34 @@ pub fn plan(client: &ClientConfig, call: &CallOptions, body: &RequestBody) -> Re
         tags: options.tags.unwrap_or_default(),
         warnings,
     })
+}
+
+/// Vectors of different models cannot be compared, and no store of them notices.
+fn check_vectors(targets: &[Destination<'_>]) -> Result<(), ArgumentError> {
+    let Some((first, others)) = targets.split_first() else { return Ok(()) };
+    for destination in targets {
+        let Some(target) = &destination.target else { continue };
+        let params = target.params.as_deref().and_then(|raw| serde_json::from_str::<Members<'_>>(raw.get()).ok());
+        for member in ["dimensions", "encoding_format", "input"] {
+            let is_set = params.as_ref().is_some_and(|params| params.get(member).is_some());
+            if is_set || target.omit.iter().any(|name| name == member) {
+                let option = if is_set { "openpipe.fallback.params" } else { "openpipe.fallback.omit" };
+                let what = format!("must not change {member} of embeddings: the vectors would not fit the others");
+                return Err(ArgumentError::other(option, what));
+            }
+        }
+    }
+    for other in others.iter().filter(|other| other.model != first.model) {
+        if other.target.as_ref().and_then(|target| target.same_vectors) != Some(true) {
+            let [theirs, ours] = [&other.model, &first.model].map(|model| json::ascii(&json::string(model)));
+            let what = format!(
+                "asks another model for embeddings: vectors of {theirs} cannot be compared with those of {ours}. \
+                 Where it is the same model by another name, say `sameVectors: true`"
+            );
+            return Err(ArgumentError::other("openpipe.fallback", what));
+        }
+    }
+    Ok(())
 }
 
 /// How long the caller waits for the whole call; `None` where a timeout was given, or where it is not known.
@@ -379,6 +410,8 @@ impl<'a> Routes<'a> {
                     self.add(&target.model, self.of_alias(target.clone()), warnings, &mut all)?;
                 }
             }
+            // The default is meant for conversations: another model's embeddings, or completions, are something else.
+            (None, None) if !matches!(self.call.endpoint, Endpoint::ChatCompletions | Endpoint::Responses) => {}
             (None, None) => {
                 self.fallbacks(client.defaults.fallback.as_deref().unwrap_or_default(), warnings, &mut all)?;
             }
@@ -397,6 +430,9 @@ impl<'a> Routes<'a> {
         }
         if own.cache.as_ref().or(self.client.defaults.cache.as_ref()).is_some() {
             return self.at(UpstreamId::OpenPipe, model, None);
+        }
+        if model.is_empty() {
+            return self.at(UpstreamId::Own, model, None);
         }
         self.by_model(model, None)
     }

@@ -330,10 +330,38 @@ fn a_callers_patience_is_the_deadline_and_half_of_it_the_primarys() {
 fn the_endpoint_gives_the_path_below_an_upstreams_base_url() {
     for (endpoint, path) in [("chat", "/chat/completions"), ("embeddings", "/embeddings"), ("responses", "/responses")]
     {
-        let call = format!(r#"{{"endpoint":"{endpoint}","openpipe":{{"fallback":[{{"model":"gpt-4"}}]}}}}"#);
+        let target = r#"{"model":"gpt-4","sameVectors":true}"#;
+        let call = format!(r#"{{"endpoint":"{endpoint}","openpipe":{{"fallback":[{target}]}}}}"#);
         let plan = planned("", &call, OPENPIPE).unwrap();
         let urls: Vec<_> = plan.targets.iter().map(|target| http(target).0.as_str()).collect();
         assert_eq!(urls, [format!("http://openpipe.test{path}"), format!("http://openai.test/v1{path}")]);
+    }
+}
+
+#[test]
+fn only_conversations_have_the_default_fallback() {
+    let config = r#","options":{"openpipe":{"fallback":[{"model":"gpt-4"}]}}"#;
+    for (endpoint, count) in [("chat", 2), ("responses", 2), ("embeddings", 1), ("completions", 1)] {
+        let plan = planned(config, &format!(r#"{{"endpoint":"{endpoint}"}}"#), r#"{"model":"gpt-4o"}"#).unwrap();
+        assert_eq!(plan.targets.len(), count, "{endpoint}");
+    }
+}
+
+#[test]
+fn embeddings_never_change_unseen() {
+    let of = |target: &str| {
+        let call = format!(r#"{{"endpoint":"embeddings","openpipe":{{"fallback":[{target}]}}}}"#);
+        planned("", &call, r#"{"model":"e"}"#).map(|plan| plan.targets.len())
+    };
+    assert_eq!(of(r#"{"model":"e"}"#), Ok(2));
+    assert_eq!(of(r#"{"model":"f","sameVectors":true}"#), Ok(2));
+    for target in [
+        r#"{"model":"f"}"#,
+        r#"{"model":"f","sameVectors":false}"#,
+        r#"{"model":"e","params":{"dimensions":5}}"#,
+        r#"{"model":"e","omit":["encoding_format"]}"#,
+    ] {
+        assert!(matches!(of(target), Err(PlanError::Argument(_))), "{target}");
     }
 }
 

@@ -63,6 +63,8 @@ impl RequestBody {
             .map(|(key, value)| Member { key: span_in(&text, key.get()), value: span_in(&text, value.get()) })
             .collect();
         let model = match parsed.get("model") {
+            // A stored prompt may name the model.
+            None if parsed.get_non_null("prompt").is_some() => String::new(),
             None => return Err(BodyError::Model(None)),
             Some(value) => serde_json::from_str::<String>(value.get())
                 .ok()
@@ -73,7 +75,7 @@ impl RequestBody {
         Ok(Self { text: Bytes::from(text), members, model, stream })
     }
 
-    /// The caller's model.
+    /// The caller's model; empty where a stored prompt may name it.
     #[must_use]
     pub fn model(&self) -> &str {
         &self.model
@@ -116,8 +118,12 @@ impl RequestBody {
             by_name.get(&*json::name_of(key)).map(|value| value.get())
         };
 
+        let lacks_model = model.is_some() && self.value_of("model").is_none();
         let mut keys = self.members.iter().map(|member| self.key(member));
-        if params.is_empty() && !keys.any(|key| replacement(key).is_some() || omits(key) || is_unstored(key)) {
+        if params.is_empty()
+            && !lacks_model
+            && !keys.any(|key| replacement(key).is_some() || omits(key) || is_unstored(key))
+        {
             return self.text.clone();
         }
         let mut out = Vec::with_capacity(self.text.len() + 64);
@@ -139,6 +145,9 @@ impl RequestBody {
             {
                 push_member(&mut out, key.get(), value.get().as_bytes());
             }
+        }
+        if let Some(model) = model.filter(|_| lacks_model) {
+            push_member(&mut out, "\"model\"", model.as_bytes());
         }
         out.extend_from_slice(if out.is_empty() { b"{}" } else { b"}" });
         Bytes::from(out)
@@ -327,6 +336,16 @@ mod tests {
             let expected: Vec<_> = kept.chain(added).collect();
             prop_assert_eq!(edited(&text, &edit), object(&expected, ""));
         }
+    }
+
+    #[test]
+    fn a_stored_prompt_may_name_the_model() {
+        let body = body(r#"{"prompt":{"id":"p"}}"#);
+        assert_eq!(body.model(), "");
+        assert_eq!(body.edited(&Edit::default()), r#"{"prompt":{"id":"p"}}"#);
+        let edit = Edit { model: Some("m"), ..Edit::default() };
+        assert_eq!(body.edited(&edit), r#"{"prompt":{"id":"p"},"model":"m"}"#);
+        assert_eq!(RequestBody::parse(r#"{"prompt":null}"#.to_owned()).unwrap_err(), BodyError::Model(None));
     }
 
     #[test]
