@@ -37,9 +37,9 @@ impl HostClient for NodeCall {
             let body = json::text(request.body.to_vec());
             let answer = conversation.ask(|ask| Message::Ask { ask, question: &question, body }).await?;
             match answer {
-                Answer::Completion { ticket, request_id, text } => {
+                Answer::Completion { ticket, request_id, secrets, text } => {
                     conversation.over = true;
-                    Ok(HostAnswer::Completion { ticket, text, request_id })
+                    Ok(HostAnswer::Completion { ticket, text, request_id, secrets })
                 }
                 Answer::Stream { ticket, request_id } => {
                     let chunks = Box::new(NodeChunks { conversation, taken: 0 });

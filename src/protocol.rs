@@ -84,6 +84,9 @@ pub(crate) enum Answer {
         ticket: u32,
         #[serde(default)]
         request_id: Option<String>,
+        /// The client's key: what is said of the value is said without it.
+        #[serde(default)]
+        secrets: Vec<String>,
         #[serde(skip)]
         text: Option<String>,
     },
@@ -120,8 +123,8 @@ impl Answer {
     /// Reads an answer and the texts that it brings along.
     pub(crate) fn read(json: &str, texts: Vec<String>) -> serde_json::Result<Self> {
         Ok(match serde_json::from_str(json)? {
-            Self::Completion { ticket, request_id, .. } => {
-                Self::Completion { ticket, request_id, text: texts.into_iter().next() }
+            Self::Completion { ticket, request_id, secrets, .. } => {
+                Self::Completion { ticket, request_id, secrets, text: texts.into_iter().next() }
             }
             Self::Chunks { .. } => Self::Chunks { texts },
             Self::Redacted { .. } => Self::Redacted { text: texts.into_iter().next() },

@@ -160,6 +160,7 @@ function forStatus({ openpipe, ...asking }, code) {
 /** The table of contract.md, section 3. @param {number} code */
 function kindOf(code) {
   if (code === 429) return 'rate_limit';
+  if (code === 402) return 'quota';
   if (code >= 500 || code === 408 || code === 409) return 'server_error';
   if (code === 401 || code === 403) return 'auth';
   return code === 404 ? 'not_found' : 'bad_request';

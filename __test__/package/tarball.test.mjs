@@ -26,13 +26,15 @@ test('has what a user needs and nothing else', () => {
   const lib = readdirSync(new URL('../../lib', import.meta.url), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => relative(ROOT, join(entry.parentPath, entry.name)));
-  const entries = ['index', 'client', 'fetch'].flatMap((entry) =>
+  const entries = ['index', 'client', 'fetch', 'testing'].flatMap((entry) =>
     ['js', 'mjs', 'd.ts', 'd.mts'].map((end) => `${entry}.${end}`),
   );
   const others = [
     'types.d.ts',
     'client-types.d.ts',
     'fetch-types.d.ts',
+    'testing-types.d.ts',
+    'unsupported.js',
     'binding.js',
     'binding.d.ts',
     'package.json',
@@ -53,7 +55,8 @@ test('attw finds the types of every entry in every way of resolving modules', as
   const ran = await run(bin('@arethetypeswrong/cli', 'attw'), [tarball, '--format', 'ascii', '--no-color']);
   expect(ran).toMatchObject({ code: 0 });
   expect(ran.output).toContain('No problems found');
-  for (const entry of ['', '/openai', '/client', '/fetch']) expect(ran.output).toContain(`"openpipe-native${entry}"`);
+  for (const entry of ['', '/openai', '/client', '/fetch', '/testing'])
+    expect(ran.output).toContain(`"openpipe-native${entry}"`);
 }, 60_000);
 
 /** @param {string} name @param {string} [command] */

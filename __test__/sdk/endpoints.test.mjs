@@ -114,7 +114,7 @@ for (const { title, sdk, Ours, Plain } of versions) {
 
         expect([response.output_text, response._request_id]).toEqual(['Ten.', 'req_1']);
         expect(response.openpipe).toMatchObject({ servedBy: 'fallback', model: 'm2' });
-        expect(primary.requests.map(({ path }) => path)).toEqual(['/v1/responses']);
+        expect(primary.requests.map((/** @type {any} */ request) => request.path)).toEqual(['/v1/responses']);
         expect(other.requests[0]).toMatchObject({ path: '/v1/responses', body: { model: 'm2', input: 'Count.' } });
         expect(other.requests[0].headers.authorization).toBe('Bearer k2');
       });

@@ -228,7 +228,8 @@ class FetchCall {
   #abort() {
     const progress = native.cancel(this.id);
     this.#release();
-    if (progress && JSON.parse(progress).attempts.length === 0) this.setup.leftWaiting();
+    // The first target was still waited for: the only attempt is the one under way.
+    if (progress && JSON.parse(progress).attempts.length <= 1) this.setup.leftWaiting();
     this.reject(this.setup.request.signal?.reason);
   }
 

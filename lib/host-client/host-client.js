@@ -145,7 +145,9 @@ class HostRequest {
     const text = typeof value === 'object' && value !== null ? jsonOf(value) : null;
     const id = wellFormed(read(() => value._request_id)) ?? this.#requestId();
     const ticket = this.keep({ value, request: this });
-    this.#answer({ completion: { ticket, request_id: id } }, text === null ? [] : [text]);
+    const key = read(() => this.key?.());
+    const secrets = typeof key === 'string' ? [key] : [];
+    this.#answer({ completion: { ticket, request_id: id, secrets } }, text === null ? [] : [text]);
   }
 
   /** @param {any} stream @param {boolean} streaming */

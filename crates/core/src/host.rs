@@ -53,6 +53,8 @@ pub enum HostAnswer {
         text: Option<String>,
         /// The id by which the upstream knows the request.
         request_id: Option<String>,
+        /// The client's keys, without which a failure is described.
+        secrets: Vec<String>,
     },
     /// Something to iterate.
     Stream {

@@ -44,7 +44,7 @@ pub struct ClientError {
     pub ticket: u32,
 }
 
-fn secrets(keys: &[String]) -> Secrets {
+pub(crate) fn secrets(keys: &[String]) -> Secrets {
     let mut secrets = Secrets::default();
     keys.iter().for_each(|key| secrets.add_key(key));
     secrets

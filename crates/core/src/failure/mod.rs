@@ -1,7 +1,7 @@
 //! What went wrong with one target, as data: classified here, once, and nowhere else (contract.md, section 3).
 
 pub mod codes;
-mod host_errors;
+pub(crate) mod host_errors;
 mod kinds;
 pub mod refused;
 

@@ -9,7 +9,7 @@ use reqwest::Url;
 use super::http::{HttpPool, HttpUpstream};
 use super::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream};
 use crate::endpoint::Endpoint;
-use crate::failure::{Failure, Head, Kind};
+use crate::failure::{Failure, Head, Kind, host_errors};
 use crate::host::{Host, HostAnswer, HostChunks, HostFailure, HostRequest};
 use crate::in_place::{give_way, in_place};
 use crate::plan::Overlay;
@@ -44,8 +44,9 @@ impl Upstream for HostUpstream {
                     Err(invalid("the client returned no stream: it cannot be iterated"))
                 }
                 Ok(HostAnswer::Completion { text: None, .. }) => Err(invalid("the client returned no object")),
-                Ok(HostAnswer::Completion { ticket, text: Some(text), request_id }) => {
-                    completion(endpoint, &body, ticket, text, request_id).await
+                Ok(HostAnswer::Completion { ticket, text: Some(text), request_id, secrets }) => {
+                    let answered = completion(endpoint, &body, ticket, text, request_id).await;
+                    answered.map_err(|failure| failure.redacted(&host_errors::secrets(&secrets)))
                 }
                 Ok(HostAnswer::Stream { ticket, request_id, chunks }) if stream => {
                     let source = Box::new(HostEvents { chunks });
