@@ -35,6 +35,7 @@ test('has what a user needs and nothing else', () => {
     'fetch-types.d.ts',
     'testing-types.d.ts',
     'unsupported.js',
+    'unsupported.mjs',
     'binding.js',
     'binding.d.ts',
     'package.json',
