@@ -31,9 +31,19 @@ fn is_code_of_failure(code: &RawValue) -> bool {
     json::says_something(code.get()) && !matches!(code.get(), "200" | "\"200\"" | "\"0\"")
 }
 
+/// The one element of an array of one: Gemini's compatible API and Vertex AI send their errors so.
+#[must_use]
+pub(super) fn only_element(text: &str) -> Option<&str> {
+    match serde_json::from_str::<Vec<&RawValue>>(text).ok()?.as_slice() {
+        [only] => Some(only.get()),
+        _ => None,
+    }
+}
+
 /// The body of a response that was to be something else, where it carries an error.
 #[must_use]
 pub(super) fn error_in(text: &str) -> bool {
+    let text = only_element(text).unwrap_or(text);
     serde_json::from_str::<Members<'_>>(text)
         .is_ok_and(|members| is_error(members.get("error"), false, false) || is_marked(&members))
 }

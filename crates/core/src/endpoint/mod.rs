@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::failure::codes::Said;
 use crate::failure::{Failure, Head, Kind};
 use crate::stream::delta::{Event, News};
 use crate::stream::sse::SseEvent;
@@ -158,6 +159,12 @@ impl Refusal {
         Self { message: message.into(), error: None, kind: None }
     }
 
+    /// The same, with the words that the object says, where it holds no answer.
+    fn saying(message: &str, text: &str) -> Self {
+        let words = Said::of(text).words;
+        Self::because(if words.is_empty() { message.to_owned() } else { format!("{message}: {words}") })
+    }
+
     /// It carries an error: an object whose `error` it is, or the response itself.
     fn error(body: String) -> Self {
         Self { message: "the response carries an error under a good status".into(), error: Some(body), kind: None }
@@ -180,6 +187,9 @@ fn object(text: &str) -> Result<Members<'_>, Refusal> {
         return Err(Refusal::because("the response is empty"));
     }
     serde_json::from_str(text).map_err(|_| {
+        if carried::error_in(text) {
+            return Refusal::error(text.to_owned());
+        }
         let is_json = serde_json::from_str::<&RawValue>(text).is_ok();
         Refusal::because(if is_json { "the response is JSON, but no object" } else { "the response is not JSON" })
     })
@@ -249,7 +259,11 @@ impl Verdict {
         Self::End(Err(Failure::carried(Kind::Stream, what, body)))
     }
 
-    fn no_object(error: &serde_json::Error) -> Self {
+    /// An event that is no JSON object has ended the stream, by its error where it is one.
+    fn no_object(error: &serde_json::Error, data: &str) -> Self {
+        if carried::error_in(data) {
+            return Self::error("the stream carried an error", data.to_owned());
+        }
         let message = format!("the stream carried an event that is no JSON object ({error})");
         Self::End(Err(Failure::bad_stream(message, None)))
     }

@@ -70,7 +70,7 @@ impl Tracker for Events {
         }
         match serde_json::from_str::<Members<'_>>(data) {
             Ok(members) => self.take(data, &members),
-            Err(error) => Verdict::no_object(&error),
+            Err(error) => Verdict::no_object(&error, data),
         }
     }
 

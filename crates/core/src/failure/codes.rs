@@ -1,13 +1,15 @@
 //! From statuses, and what error bodies say, to kinds. The tables of the contract's section 3: one row for each code or phrase, with
 //! the API that says so. The tests hold a fixture for each.
 
+use std::collections::BTreeMap;
+
 use serde_json::value::RawValue;
 
 use super::Kind;
 use crate::text::json::{self, Members};
 
 /// Codes and types by which an API says that money or quota is used up. Lower case.
-const QUOTA_CODES: [&str; 18] = [
+const QUOTA_CODES: [&str; 24] = [
     "insufficient_quota",             // OpenAI, Azure, DeepInfra
     "billing_hard_limit_reached",     // OpenAI
     "billing_not_active",             // OpenAI
@@ -26,23 +28,35 @@ const QUOTA_CODES: [&str; 18] = [
     "payment_required",               // Cerebras, Hugging Face
     "arrearage",                      // DashScope
     "1113",                           // Zhipu: the account is in arrears
+    "accountoverdueerror",            // Volcengine, BytePlus
+    "operationdenied.serviceoverdue", // Volcengine, BytePlus
+    "setlimitexceeded",               // Volcengine, BytePlus: the limit that was set for the model
+    "not_enough_balance",             // Novita, PPIO
+    "token_quota_reached",            // watsonx.ai
+    "3036",                           // Cloudflare: the allocation of the day is used up
 ];
 
 /// Codes of a content filter. Lower case.
-const CONTENT_FILTER_CODES: [&str; 9] = [
-    "content_filter",                 // OpenAI, Azure
-    "content_policy_violation",       // OpenAI's images
-    "responsibleaipolicyviolation",   // Azure's inner error
-    "data_inspection_failed",         // DashScope, compatible mode
-    "datainspectionfailed",           // DashScope
-    "1301",                           // Zhipu
-    "image_content_policy_violation", // OpenAI's Responses
-    "bio_policy",                     // OpenAI's Responses
-    "misalignment_policy_violation",  // OpenAI's Responses
+const CONTENT_FILTER_CODES: [&str; 15] = [
+    "content_filter",                     // OpenAI, Azure
+    "content_policy_violation",           // OpenAI's images
+    "responsibleaipolicyviolation",       // Azure's inner error
+    "data_inspection_failed",             // DashScope, compatible mode
+    "datainspectionfailed",               // DashScope
+    "1301",                               // Zhipu
+    "image_content_policy_violation",     // OpenAI's Responses
+    "bio_policy",                         // OpenAI's Responses
+    "misalignment_policy_violation",      // OpenAI's Responses
+    "sensitivecontentdetected",           // Volcengine, BytePlus; also of what follows a dot
+    "inputtextsensitivecontentdetected",  // Volcengine, BytePlus
+    "inputimagesensitivecontentdetected", // Volcengine, BytePlus
+    "outputtextsensitivecontentdetected", // Volcengine, BytePlus
+    "inputtextriskdetection",             // Volcengine, BytePlus
+    "outputtextriskdetection",            // Volcengine, BytePlus
 ];
 
 /// Codes and types that say that the input is too long for the model. Lower case.
-const CONTEXT_LENGTH_CODES: [&str; 7] = [
+const CONTEXT_LENGTH_CODES: [&str; 9] = [
     "context_length_exceeded",          // OpenAI, Azure, Groq, Cerebras
     "exceed_context_size_error",        // llama.cpp
     "contextwindowexceedederror",       // LiteLLM
@@ -50,10 +64,12 @@ const CONTEXT_LENGTH_CODES: [&str; 7] = [
     "3051",                             // Mistral
     "1261",                             // Zhipu
     "model_max_prompt_tokens_exceeded", // GitHub Copilot
+    "tokens_limit_reached",             // GitHub Models
+    "tokens_too_long",                  // Baidu
 ];
 
 /// Phrases that say so where no code does: a message that has all words of a row, in any case, is of a too long input.
-const CONTEXT_LENGTH_PHRASES: [&[&str]; 27] = [
+const CONTEXT_LENGTH_PHRASES: [&[&str]; 37] = [
     &["maximum context length"],     // OpenAI, vLLM, DeepSeek, OpenRouter, Mistral, Fireworks
     &["exceeds the context window"], // OpenAI's Responses
     &["exceed context window"],      // llama-cpp-python
@@ -81,6 +97,16 @@ const CONTEXT_LENGTH_PHRASES: [&[&str]; 27] = [
     &["context window exceeds limit"], // MiniMax
     &["must be less than max_seq_len"], // SiliconFlow
     &["prompt token count", "exceeds the limit"], // GitHub Copilot
+    &["input token count", "model only supports up to"], // Vertex AI
+    &["too many input tokens"],      // Bedrock
+    &["maximum supported sequence length"], // SambaNova
+    &["exceeds maximum input length"], // NVIDIA NIM, TensorRT-LLM
+    &["sum of prompt length", "max_num_tokens"], // TensorRT-LLM
+    &["exceeded this model context window limit"], // Cloudflare
+    &["number of input tokens", "cannot exceed"], // watsonx.ai
+    &["input length", "exceeds the maximum length"], // Volcengine, BytePlus
+    &["exceed max message tokens"],  // Volcengine, BytePlus
+    &["prompt tokens too long"],     // Baidu
 ];
 
 /// More of an upstream's words than so many characters are not put into a message; the body has them all.
@@ -118,7 +144,7 @@ impl Said {
     /// The kind of a response with this status.
     #[must_use]
     pub fn kind(&self, status: u16) -> Kind {
-        let has = |table: &[&str]| self.codes.iter().any(|code| table.contains(&code.as_str()));
+        let has = |table: &[&str]| self.has(table);
         match status {
             402 => Kind::Quota,
             403 | 429 if has(&QUOTA_CODES) => Kind::Quota,
@@ -137,7 +163,7 @@ impl Said {
     /// The kind of an error by its code alone, where it names no HTTP status: those of OpenAI's Responses.
     #[must_use]
     pub fn kind_of_code(&self) -> Option<Kind> {
-        let has = |table: &[&str]| self.codes.iter().any(|code| table.contains(&code.as_str()));
+        let has = |table: &[&str]| self.has(table);
         let kinds = [
             (has(&QUOTA_CODES), Kind::Quota),
             (has(&CONTEXT_LENGTH_CODES), Kind::ContextLength),
@@ -148,6 +174,13 @@ impl Said {
             (self.codes.iter().any(|code| code.split('_').any(|word| word == "image")), Kind::BadRequest),
         ];
         kinds.into_iter().find(|(is_it, _)| *is_it).map(|(_, kind)| kind)
+    }
+
+    /// Whether a code is in the table, as a whole or up to a dot: Volcengine adds what it found, as in
+    /// `SensitiveContentDetected.Violence`.
+    fn has(&self, table: &[&str]) -> bool {
+        let stem = |code: &str| code.split('.').next().is_some_and(|stem| table.contains(&stem));
+        self.codes.iter().any(|code| table.contains(&code.as_str()) || stem(code))
     }
 
     fn says_too_long(&self) -> bool {
@@ -166,8 +199,8 @@ impl Said {
             }
         }
         self.read_marks(members);
-        // MiniMax, and Cloudflare's list of errors.
-        let nested = [members.get("base_resp"), members.get("errors").and_then(first_of)];
+        // MiniMax, Cloudflare's and watsonx.ai's list of errors, DeepInfra's detail.
+        let nested = [members.get("base_resp"), members.get("errors").and_then(first_of), members.get("detail")];
         for inner in nested.into_iter().flatten() {
             if let Ok(inner) = serde_json::from_str::<Members<'_>>(inner.get()) {
                 self.read_marks(&inner);
@@ -176,7 +209,7 @@ impl Said {
     }
 
     fn read_marks(&mut self, members: &Members<'_>) {
-        for name in ["code", "type", "error_code", "status_code"] {
+        for name in ["code", "type", "error_code", "status_code", "reason"] {
             self.codes.extend(members.get(name).and_then(text_of).map(|code| code.to_lowercase()));
         }
         for name in ["code", "status", "status_code", "http_code"] {
@@ -184,7 +217,7 @@ impl Said {
             self.status = self.status.or(number.filter(|status| (400..=599).contains(status)));
         }
         for name in ["message", "error_message", "status_msg", "msg", "detail", "error_msg", "text"] {
-            if let Some(value) = members.get_non_null(name) {
+            if let Some(value) = members.get_non_null(name).and_then(words_of) {
                 self.say(value);
             }
         }
@@ -203,6 +236,13 @@ impl Said {
             self.words = json::decoded(value).unwrap_or_else(|| value.get().to_owned());
         }
     }
+}
+
+/// The text of a member that holds words: itself, or the `error` or `message` of an object.
+fn words_of(value: &RawValue) -> Option<&RawValue> {
+    let Ok(members) = serde_json::from_str::<BTreeMap<&str, &RawValue>>(value.get()) else { return Some(value) };
+    let text = |name: &str| members.get(name).copied().filter(|text| text.get().starts_with('"'));
+    Some(text("error").or_else(|| text("message")).unwrap_or(value))
 }
 
 fn first_of(array: &RawValue) -> Option<&RawValue> {

@@ -100,6 +100,16 @@ fn a_too_long_input_is_known_by_what_each_api_says() {
         "invalid params, context window exceeds limit (2013)",
         "length of prompt_tokens (5000) must be less than max_seq_len (4096).",
         "prompt token count of 70000 exceeds the limit of 64000",
+        "Unable to submit request because the input token count is 1200000 but model only supports up to 1048576.",
+        "Too many input tokens. Max input tokens: 8192, request input token count: 9000",
+        "The provided prompt is 5000 tokens long, but the maximum supported sequence length is just 4096!",
+        "Prompt length (5000) exceeds maximum input length (4096).",
+        "The sum of prompt length (5000.0) and query length max_tokens (1) should not exceed max_num_tokens (4096)",
+        "The estimated number of input and maximum output tokens (5000) exceeded this model context window limit (4096).",
+        "the number of input tokens 5000 cannot exceed the total tokens limit 4096 for this model",
+        "Input length 5000 exceeds the maximum length 4096. Request id: 0217",
+        "Total tokens of image and text exceed max message tokens. Request id: 0217",
+        "Prompt tokens too long",
     ] {
         let text = json::string(message);
         for body in [
@@ -139,6 +149,13 @@ fn the_words_are_those_of_the_error_wherever_they_stand() {
         (r#"{"choices":null,"base_resp":{"status_code":1013,"status_msg":"internal trouble"}}"#, "internal trouble"),
         (r#"{"success":false,"errors":[{"code":5007,"message":"No such model"}]}"#, "No such model"),
         (r#"{"text":"**NETWORK ERROR**","error_code":50001}"#, "**NETWORK ERROR**"),
+        (r#"{"detail":{"error":"Model busy, retry later"}}"#, "Model busy, retry later"),
+        (r#"{"type":"about:blank","status":500,"title":"x","detail":"Worker died"}"#, "Worker died"),
+        (r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#, r#"[{"loc":["body"],"msg":"field required"}]"#),
+        (
+            r#"[{"error":{"code":503,"message":"The model is overloaded.","status":"UNAVAILABLE"}}]"#,
+            "The model is overloaded.",
+        ),
         ("overloaded", "overloaded"),
         (r#""overloaded""#, "overloaded"),
         (r#"{"error":{"reason":"x"}}"#, ""),
@@ -160,5 +177,94 @@ fn a_status_is_named_by_a_number_or_its_digits() {
         (r#"{"error":{"code":429.5}}"#, None),
     ] {
         assert_eq!(Said::of(body).status, status, "{body}");
+    }
+}
+
+#[test]
+fn errors_of_further_providers_have_their_kinds() {
+    for (status, body, expected) in [
+        // Cohere
+        (
+            429,
+            r#"{"id":"8c","message":"You are using a Trial key, which is limited to 20 API calls / minute"}"#,
+            Kind::RateLimit,
+        ),
+        // Cerebras
+        (
+            400,
+            r#"{"message":"Please reduce the length of the messages or completion.","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}"#,
+            Kind::ContextLength,
+        ),
+        (
+            429,
+            r#"{"message":"Requests per minute limit exceeded","type":"too_many_requests_error","param":"quota","code":"request_quota_exceeded"}"#,
+            Kind::RateLimit,
+        ),
+        // Vertex AI
+        (
+            429,
+            r#"[{"error":{"code":429,"message":"Resource exhausted.","status":"RESOURCE_EXHAUSTED"}}]"#,
+            Kind::RateLimit,
+        ),
+        // GitHub Models
+        (
+            413,
+            r#"{"error":{"code":"tokens_limit_reached","message":"Request body too large for gpt-4o model. Max size: 8000 tokens."}}"#,
+            Kind::ContextLength,
+        ),
+        // Volcengine
+        (
+            403,
+            r#"{"error":{"code":"AccountOverdueError","message":"The request failed because your account has an overdue balance.","type":"Forbidden"}}"#,
+            Kind::Quota,
+        ),
+        (
+            429,
+            r#"{"error":{"code":"SetLimitExceeded","message":"the model service has been paused","type":"TooManyRequests"}}"#,
+            Kind::Quota,
+        ),
+        (
+            429,
+            r#"{"error":{"code":"RateLimitExceeded.EndpointRPMExceeded","message":"x","type":"TooManyRequests"}}"#,
+            Kind::RateLimit,
+        ),
+        (
+            400,
+            r#"{"error":{"code":"SensitiveContentDetected.Violence","message":"x","type":"BadRequest"}}"#,
+            Kind::ContentFilter,
+        ),
+        // Novita
+        (
+            403,
+            r#"{"code":403,"reason":"NOT_ENOUGH_BALANCE","message":"not enough balance","metadata":{}}"#,
+            Kind::Quota,
+        ),
+        // watsonx.ai
+        (
+            403,
+            r#"{"errors":[{"code":"token_quota_reached","message":"x"}],"trace":"t","status_code":403}"#,
+            Kind::Quota,
+        ),
+        // Cloudflare
+        (
+            429,
+            r#"{"success":false,"errors":[{"code":3036,"message":"You have used up your daily free allocation"}]}"#,
+            Kind::Quota,
+        ),
+        (
+            429,
+            r#"{"success":false,"errors":[{"code":3040,"message":"Capacity temporarily exceeded"}]}"#,
+            Kind::RateLimit,
+        ),
+        // Baidu
+        (
+            400,
+            r#"{"error":{"code":"tokens_too_long","message":"Prompt tokens too long","type":"invalid_request_error"}}"#,
+            Kind::ContextLength,
+        ),
+        // DeepInfra
+        (429, r#"{"detail":{"error":"Model busy, retry later"}}"#, Kind::RateLimit),
+    ] {
+        assert_eq!(kind(status, body), expected, "{status} {body}");
     }
 }

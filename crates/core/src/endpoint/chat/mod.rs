@@ -46,7 +46,7 @@ pub(super) fn refuse(
         return Err(Refusal::error(carried::body_of(error)));
     }
     if choices.is_empty() {
-        return Err(Refusal::because(format!("the response is no {what}: it has no choices")));
+        return Err(Refusal::saying(&format!("the response is no {what}: it has no choices"), text));
     }
     let mut usage = members.get_non_null("usage");
     for choice in choices {
@@ -113,6 +113,19 @@ mod tests {
             r#"{"choices":null,"choices":[{"message":{}}]}"#,
         ] {
             assert!(failure(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_failure_of_what_is_no_answer_says_the_upstreams_words() {
+        for (text, kind, words) in [
+            (r#"[{"error":{"code":429,"message":"Quota exceeded","status":"X"}}]"#, Kind::RateLimit, "Quota exceeded"),
+            (r#"{"detail":{"error":"Model busy"}}"#, Kind::InvalidResponse, "no choices: Model busy"),
+            (r#"{"msg":"no such deployment","choices":[]}"#, Kind::InvalidResponse, "no choices: no such deployment"),
+        ] {
+            let failure = failure(text).unwrap();
+            assert_eq!(failure.kind, kind, "{text}");
+            assert!(failure.message.ends_with(words), "{}", failure.message);
         }
     }
 

@@ -53,7 +53,7 @@ impl endpoint::Tracker for Tracker {
         }
         let signs = match signs(data) {
             Ok(signs) => signs,
-            Err(error) => return Verdict::no_object(&error),
+            Err(error) => return Verdict::no_object(&error, data),
         };
         if let Some(error) = signs.error {
             return Verdict::error("the stream carried an error", error);
