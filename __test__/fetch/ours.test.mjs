@@ -210,11 +210,13 @@ describe('options of one call', () => {
 
   test('of a body count as far as `allowInBody` says', async ({ serve }) => {
     const upstream = await serve(byModel);
-    const body = { model: 'status-500', openpipe: { fallback: { model: 'ok' }, deadline: 1 } };
     const logger = { warn: () => {} };
-    const all = await createFetch({ allowInBody: true, maxRetries: 0, logger })(...chat(upstream, body));
+    const silent = { model: 'silence', openpipe: { fallback: { model: 'silence' }, deadline: 50 } };
+    const all = await createFetch({ allowInBody: true, logger })(...chat(upstream, silent));
     expect(all.status).toBe(504);
-    const some = await createFetch({ allowInBody: ['fallback'], maxRetries: 0, logger })(...chat(upstream, body));
+    // Were it read, this deadline would be refused.
+    const malformed = { model: 'status-500', openpipe: { fallback: { model: 'ok' }, deadline: 'soon' } };
+    const some = await createFetch({ allowInBody: ['fallback'], logger })(...chat(upstream, malformed));
     expect(some.openpipe?.servedBy).toBe('fallback');
     expect(upstream.requests.every((request) => request.body.openpipe === undefined)).toBe(true);
   });
@@ -222,6 +224,8 @@ describe('options of one call', () => {
   for (const [name, options] of /** @type {[string, any][]} */ ([
     ['a client of a target', { fallback: { model: 'm', client: { chat: { completions: { create() {} } } } } }],
     ['a fallbackClient', { fallbackClient: { chat: { completions: { create() {} } } } }],
+    ['an unknown name in allowInBody', { allowInBody: ['fallbak'] }],
+    ['a name in allowInBody that no call has', { allowInBody: ['upstreams'] }],
     ['a timeout of 0', { timeout: 0 }],
     ['a `fetch` that is none', { fetch: 'x' }],
     ['another onFailure', { onFailure: 'throw' }],
