@@ -55,6 +55,26 @@ for (const { title, sdk, Ours } of versions) {
       }
     });
 
+    for (const transport of ['native', 'fetch']) {
+      test(`what an instrumentation puts in the place of a stream’s \`iterator\` is asked, by ${transport}`, async ({
+        fallingBack,
+      }) => {
+        const { options } = await fallingBack();
+        const openai = new Ours({ ...options, openpipe: { ...options.openpipe, transport } });
+        const stream = await openai.chat.completions.create({ ...REQUEST, stream: true });
+        const { iterator } = stream;
+        let seen = 0;
+        stream.iterator = async function* () {
+          for await (const chunk of iterator.call(stream)) {
+            seen += 1;
+            yield chunk;
+          }
+        };
+        const { chunks, error } = await readAll(stream);
+        expect([textOf(chunks), error, seen]).toEqual([TEXT, undefined, chunks.length]);
+      });
+    }
+
     test('the promise is of the very class of the SDK', async ({ fallingBack }) => {
       const { options } = await fallingBack();
       const promise = new Ours(options).chat.completions.create(REQUEST);

@@ -359,7 +359,7 @@ class StreamAnswer extends Answer {
   /**
    * @param {import('../sdk/take-over.js').CallSetup} setup @param {any} stream @param {AbortController} controller
    * @param {{ meta: Meta }} state @param {() => Response} newResponse Must not hold the stream.
-   * @param {((completes: boolean) => any) | undefined} open Opens a stream of the core's own.
+   * @param {{ (): any, completes: boolean } | undefined} open Opens a stream of the core's own.
    */
   constructor(setup, stream, controller, state, newResponse, open) {
     super(setup, headerOf(state.meta.head, 'x-request-id'));
@@ -377,13 +377,16 @@ class StreamAnswer extends Answer {
 
   /**
    * openai 7 gives each chunk's choices a `finish_reason`, by a generator on the stream that is a stream of its own for each
-   * chunk. The reader does the same at a fraction of the cost, and bears choices that are no objects.
+   * chunk. The reader does the same at a fraction of the cost, and bears choices that are no objects. As there, the iterator is
+   * asked of the stream: an instrumentation may have replaced it (New Relic's).
    */
   dress() {
     const { stream, open } = this;
     if (stream[Symbol.asyncIterator].name !== 'normalizedChunks') return;
-    if (open) stream[Symbol.asyncIterator] = () => open(true);
-    else stream[Symbol.asyncIterator] = stream.iterator;
+    stream[Symbol.asyncIterator] = () => {
+      if (open) open.completes = true;
+      return stream.iterator();
+    };
   }
 }
 

@@ -366,8 +366,9 @@ function adopt(foreign, open, controller) {
     if (!isSdkStream(stream)) return undefined;
     // Its own iterator is open by now.
     stream.iterator = open;
-    // openai 7 puts an iterator of its own on each stream, others have theirs in a subclass: they have seen the chunks.
-    Object.defineProperty(stream, Symbol.asyncIterator, { value: open, writable: true, configurable: true });
+    // openai 7 puts an iterator of its own on each stream, others have theirs in a subclass: they have seen the chunks. What an
+    // instrumentation puts in the place of `iterator` later is asked, as in the SDK.
+    Object.defineProperty(stream, Symbol.asyncIterator, { value: iterated, writable: true, configurable: true });
     // An SDK's iterator aborts its own controller when it fails, before it says so; the reader's is the caller's alone.
     stream.controller = controller;
   } catch {
@@ -375,6 +376,11 @@ function adopt(foreign, open, controller) {
   }
   foreign.handedThrough();
   return stream;
+}
+
+/** As the SDK's stream is iterated. @this {any} */
+function iterated() {
+  return this.iterator();
 }
 
 module.exports = { Call };

@@ -217,12 +217,15 @@ function forgetDropped(reader) {
  */
 function opener(sdk, reader) {
   let opened = false;
-  return (completes = false) => {
+  const open = () => {
     if (opened) return refused(sdk);
     opened = true;
-    reader.completes = completes;
+    reader.completes = open.completes;
     return reader;
   };
+  /** Whether the chunks' choices are to have a `finish_reason`: see `StreamAnswer`. */
+  open.completes = false;
+  return open;
 }
 
 /**

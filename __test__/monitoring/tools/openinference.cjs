@@ -1,0 +1,4 @@
+'use strict';
+const { OpenAIInstrumentation } = require('@arizeai/openinference-instrumentation-openai');
+
+require('./otel.cjs').start(new OpenAIInstrumentation());

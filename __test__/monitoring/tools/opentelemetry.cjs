@@ -1,0 +1,4 @@
+'use strict';
+const { OpenAIInstrumentation } = require('@opentelemetry/instrumentation-openai');
+
+require('./otel.cjs').start(new OpenAIInstrumentation());

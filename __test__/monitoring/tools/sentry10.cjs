@@ -1,0 +1,2 @@
+'use strict';
+require('./sentry.cjs').start(require('@sentry/node10'));

@@ -1,0 +1,4 @@
+import { createRequire } from 'node:module';
+import * as Sentry from '@sentry/node';
+
+createRequire(import.meta.url)('./sentry.cjs').start(Sentry);
