@@ -13,11 +13,12 @@ use crate::family::ClientFamily;
 use crate::handle::Handle;
 use crate::mailbox::Mailbox;
 use crate::post::Post;
-use crate::runtime;
+use crate::runtime::{self, PoolSlot};
 
 /// What every call of a client needs.
 struct Shared {
     client: Arc<Client>,
+    pool: Arc<PoolSlot>,
     post: Arc<Post>,
     tokio: tokio::runtime::Handle,
 }
@@ -36,10 +37,10 @@ impl OpenAi {
     pub fn new(mailbox: &Mailbox, family: &ClientFamily, config: String) -> Result<Self> {
         let config = ClientConfig::from_json(&config).map_err(|message| Error::new(Status::InvalidArg, message))?;
         let sinks = Sink::of(&config);
-        let (pool, reporter) = (mailbox.pool(), mailbox.reporter().of(&family.reports()));
+        let reporter = mailbox.reporter().of(&family.reports());
         let health = family.health();
-        let client = Arc::new(Client { config, pool, breakers: runtime::breakers(), health, reporter, sinks });
-        let shared = Shared { client, post: Arc::clone(mailbox.post()), tokio: mailbox.tokio()? };
+        let client = Arc::new(Client { config, breakers: runtime::breakers(), health, reporter, sinks });
+        let shared = Shared { client, pool: mailbox.pool(), post: Arc::clone(mailbox.post()), tokio: mailbox.tokio()? };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -79,12 +80,13 @@ impl Completions {
     /// JSON that lib/sdk/arguments.js writes, or `null`.
     #[napi(catch_unwind)]
     pub fn create(&self, body: String, options: Option<String>) -> u32 {
-        let Shared { client, post, tokio } = &*self.shared;
+        let Shared { client, pool, post, tokio } = &*self.shared;
         let handle = Arc::new(Handle::default());
         let number = post.enter(Arc::clone(&handle));
         let call = Call {
             number,
             client: Arc::clone(client),
+            pool: pool.get(),
             control: Arc::clone(&handle.control),
             host: Arc::new(NodeCall { call: number, handle, post: Arc::clone(post) }),
         };

@@ -17,21 +17,21 @@ use napi::bindgen_prelude::{Env, Function};
 use napi::{Error, Result, Status};
 use napi_derive::napi;
 use openpipe_core::report::Reporter;
-use openpipe_core::upstream::http::{HttpPool, TransportSettings};
+use openpipe_core::upstream::http::TransportSettings;
 
 use crate::family::ClientFamily;
 use crate::handle::Handle;
 use crate::post::{Post, REPORTS, Text};
 use crate::protocol::{Answer, Message, json};
 use crate::reports;
-use crate::runtime::Runtime;
+use crate::runtime::{PoolSlot, Runtime};
 
 /// One environment's mailbox, and the calls that write to it.
 #[napi]
 pub struct Mailbox {
     post: Arc<Post>,
     runtime: Arc<Runtime>,
-    pool: Arc<HttpPool>,
+    pool: Arc<PoolSlot>,
     reporter: Reporter,
 }
 
@@ -58,7 +58,7 @@ impl Mailbox {
             .build_callback(move |_context| Ok(taken.upgrade().map(|post| post.take()).unwrap_or_default()))?;
         let handle = Arc::new(Handle::default());
         post.open(wake, Arc::clone(&handle));
-        let pool = runtime.pool(settings);
+        let pool = PoolSlot::new(runtime.pool(settings));
         let reporter = reports::start(&runtime, &pool, &post, handle);
         // What still runs when the environment goes is stopped, and nobody writes to its mailbox any more.
         env.add_env_cleanup_hook(Arc::downgrade(&post), |post: Weak<Post>| {
@@ -67,6 +67,15 @@ impl Mailbox {
             }
         })?;
         Ok(Self { post, runtime, pool, reporter })
+    }
+
+    /// Switches to other settings, as the constructor takes them: for calls, reports and requests that start from now on.
+    #[napi(catch_unwind)]
+    pub fn set_transport(&self, settings: String) -> Result<()> {
+        let settings =
+            serde_json::from_str(&settings).map_err(|error| Error::new(Status::InvalidArg, error.to_string()))?;
+        self.pool.set(self.runtime.pool(settings));
+        Ok(())
     }
 
     /// Stops a call: its request is dropped, its connection closed, and no message of it comes any more. Returns how far it
@@ -145,7 +154,7 @@ impl Mailbox {
         let request = reports::ApiRequest::read(&method, &url, &headers, body, milliseconds)
             .map_err(|message| Error::new(Status::InvalidArg, message))?;
         let number = self.post.number();
-        let (pool, post) = (Arc::clone(&self.pool), Arc::downgrade(&self.post));
+        let (pool, post) = (self.pool.get(), Arc::downgrade(&self.post));
         if let Some(handle) = self.runtime.handle() {
             // Ends with the response, or its time.
             drop(handle.spawn(async move { request.run(&pool, &post, number).await }));
@@ -171,7 +180,7 @@ impl Mailbox {
         self.runtime.handle().ok_or_else(|| Error::from_reason("the runtime has been shut down"))
     }
 
-    pub(crate) fn pool(&self) -> Arc<HttpPool> {
+    pub(crate) fn pool(&self) -> Arc<PoolSlot> {
         Arc::clone(&self.pool)
     }
 

@@ -18,20 +18,20 @@ use crate::handle::Handle;
 use crate::host_client::Conversation;
 use crate::post::{Post, REPORTS};
 use crate::protocol::{Answer, Envelope, Message};
-use crate::runtime::Runtime;
+use crate::runtime::{PoolSlot, Runtime};
 
 /// What is read of the answer to a report, in bytes.
 const MAX_ANSWER: u64 = 1024 * 1024;
 
 /// Starts the reporter. Its task ends with the environment.
-pub(crate) fn start(runtime: &Runtime, pool: &Arc<HttpPool>, post: &Arc<Post>, handle: Arc<Handle>) -> Reporter {
+pub(crate) fn start(runtime: &Runtime, pool: &Arc<PoolSlot>, post: &Arc<Post>, handle: Arc<Handle>) -> Reporter {
     let delivery = Deliverer { pool: Arc::clone(pool), post: Arc::downgrade(post), handle: Arc::clone(&handle) };
     let listener = Teller { post: Arc::downgrade(post) };
     let (reporter, work) = Reporter::new(Limits::default(), Arc::new(delivery), Arc::new(listener));
     let pool = Arc::clone(pool);
     if let Some(runtime) = runtime.handle() {
         drop(runtime.spawn(async move {
-            pool.warm().await;
+            pool.get().warm().await;
             tokio::select! {
                 () = handle.control.cancelled() => {}
                 () = work => {}
@@ -42,7 +42,7 @@ pub(crate) fn start(runtime: &Runtime, pool: &Arc<HttpPool>, post: &Arc<Post>, h
 }
 
 struct Deliverer {
-    pool: Arc<HttpPool>,
+    pool: Arc<PoolSlot>,
     post: Weak<Post>,
     handle: Arc<Handle>,
 }
@@ -75,7 +75,7 @@ impl Delivery for Deliverer {
             if through_fetch {
                 return self.fetch(url, &headers, body).await;
             }
-            let (head, _) = self.pool.request(Method::POST, url, headers, body, MAX_ANSWER).await?;
+            let (head, _) = self.pool.get().request(Method::POST, url, headers, body, MAX_ANSWER).await?;
             Ok(head)
         })
     }

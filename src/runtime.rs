@@ -58,6 +58,25 @@ impl Runtime {
     }
 }
 
+/// The pool of an environment: another one where the environment's settings have changed. Pools never share connections, so a
+/// connection that was made without verification serves no call that asks for it.
+pub(crate) struct PoolSlot(Mutex<Arc<HttpPool>>);
+
+impl PoolSlot {
+    pub(crate) fn new(pool: Arc<HttpPool>) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(pool)))
+    }
+
+    /// The pool for what starts now.
+    pub(crate) fn get(&self) -> Arc<HttpPool> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set(&self, pool: Arc<HttpPool>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = pool;
+    }
+}
+
 impl Drop for Runtime {
     fn drop(&mut self) {
         // Not awaited: the thread that lets go may be JavaScript's, and a name look-up can take half a minute.

@@ -28,6 +28,17 @@ function transportSettings(env) {
   };
 }
 
+/** What the settings were made of last. @type {unknown[]} */
+let last = [];
+
+/** Whether Node.js would connect otherwise than at the last question. Cheap, since each call asks. */
+function hasTransportChanged() {
+  const now = [process.env.NODE_TLS_REJECT_UNAUTHORIZED, globalAgent(), dispatcher()];
+  const hasChanged = now.some((value, index) => value !== last[index]);
+  if (hasChanged) last = now;
+  return hasChanged;
+}
+
 /**
  * The variables from which Node.js takes its proxies; `undefined` where it connects directly.
  * @param {NodeJS.ProcessEnv} env @returns {Record<string, string | undefined> | undefined}
@@ -77,4 +88,4 @@ function warnOfInsecurity() {
   );
 }
 
-module.exports = { readEnv, transportSettings };
+module.exports = { hasTransportChanged, readEnv, transportSettings };

@@ -6,7 +6,7 @@
 const { AsyncResource } = require('node:async_hooks');
 const { setInterval } = require('node:timers');
 
-const { transportSettings } = require('./environment.js');
+const { hasTransportChanged, transportSettings } = require('./environment.js');
 const { loadBinding } = require('./load-binding.js');
 const { messagesOf } = require('./messages.js');
 const { Numbered } = require('./numbered.js');
@@ -78,6 +78,12 @@ function openMailbox() {
   return mailbox;
 }
 
+/** Adopts the settings of the environment as they stand now: they may change at any time. */
+function followEnvironment() {
+  if (hasTransportChanged() && mailbox !== undefined)
+    mailbox.setTransport(JSON.stringify(transportSettings(process.env)));
+}
+
 /** @typedef {InstanceType<typeof binding.ClientFamily>} Family */
 
 /** What a client has in common with those that are made from it by `withOptions`. @returns {Family} */
@@ -90,7 +96,14 @@ function newFamily() {
  * @param {string} config JSON @param {Family} [family]
  */
 function nativeCompletions(config, family = newFamily()) {
-  return new binding.OpenAI(openMailbox(), family, config).chat.completions;
+  const { completions } = new binding.OpenAI(openMailbox(), family, config).chat;
+  return {
+    /** @param {string} body @param {string | null} [options] */
+    create(body, options) {
+      followEnvironment();
+      return completions.create(body, options);
+    },
+  };
 }
 
 /** @param {number} call @param {Receiver} receiver */
@@ -155,6 +168,7 @@ function flush(family, flush, milliseconds) {
  * @param {string} method @param {string} url @param {[string, string | null][]} headers @param {string} body @param {number} milliseconds
  */
 function request(method, url, headers, body, milliseconds) {
+  followEnvironment();
   return openMailbox().request(method, url, JSON.stringify(headers), body, milliseconds);
 }
 

@@ -38,8 +38,6 @@ const TOO_LONG: &str = "the response is longer than a string can be";
 pub struct Client {
     /// What the client was made with.
     pub config: ClientConfig,
-    /// Its connections.
-    pub pool: Arc<HttpPool>,
     /// The circuits of the process.
     pub breakers: &'static Breakers,
     /// How its targets have done.
@@ -56,6 +54,8 @@ pub struct Call {
     pub number: u32,
     /// The client that it is of.
     pub client: Arc<Client>,
+    /// The connections, by the settings that hold when the call is made.
+    pub pool: Arc<HttpPool>,
     /// Its host.
     pub host: Arc<dyn Host>,
     /// The host's hold on it.
@@ -232,17 +232,15 @@ impl From<PlanError> for (Refusal, String) {
 
 impl Upstreams for Task<'_> {
     fn upstream(&self, via: &Via) -> Arc<dyn Upstream> {
-        let Call { client, host, .. } = self.call;
+        let Call { pool, host, .. } = self.call;
         match via {
-            Via::Http { url, headers } => Arc::new(HttpUpstream {
-                pool: Arc::clone(&client.pool),
-                url: Arc::clone(url),
-                headers: Arc::clone(headers),
-            }),
+            Via::Http { url, headers } => {
+                Arc::new(HttpUpstream { pool: Arc::clone(pool), url: Arc::clone(url), headers: Arc::clone(headers) })
+            }
             Via::Unsendable => Arc::new(Unsendable),
             Via::Asked { upstream, url, base, overlay, .. } => Arc::new(AskedUpstream {
                 host: Arc::clone(host),
-                pool: Arc::clone(&client.pool),
+                pool: Arc::clone(pool),
                 upstream: Arc::clone(upstream),
                 base: Arc::clone(base),
                 url: Arc::clone(url),

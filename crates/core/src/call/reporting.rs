@@ -37,7 +37,7 @@ pub(super) struct Reports<'a> {
 impl<'a> Reports<'a> {
     /// Where a call is reported to; `None` where it is not to be.
     pub(super) fn of(call: &'a Call, plan: &Plan, body: &'a RequestBody) -> Option<Self> {
-        let Call { number, client, host, control } = call;
+        let Call { number, client, host, control, .. } = call;
         let watching = Some(&**host).filter(|host| host.wants_reports());
         if !plan.log_request || (client.sinks.is_empty() && watching.is_none()) {
             return None;
