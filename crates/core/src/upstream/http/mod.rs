@@ -10,6 +10,7 @@ mod events;
 mod pool;
 mod race;
 mod settings;
+mod stale;
 mod tls;
 
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 use super::answer::{parts, read};
 use super::race::{OtherAddress, Racing, Route};
 use super::settings::TransportSettings;
-use super::{errors, tls};
+use super::{errors, stale, tls};
 use crate::failure::{Failure, Head};
 use crate::text::secrets::Secrets;
 use crate::upstream::decoding::{self, Bound};
@@ -27,11 +27,6 @@ const MAX_REDIRECTS: usize = 4;
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(55);
 /// The lines of a response's head. `fetch` bounds their bytes instead, to 16 KiB.
 const MAX_HEADERS: usize = 512;
-/// Stale connection: one that the server closed while it was idle, just before a request was written to it. Its error is
-/// there a round trip later, but is seen only when the runtime gets round to it: in a burst of 2,000 calls on two busy cores
-/// that took 0.7 s. An error that takes longer than this bound may be of a server that has worked on the request, which must
-/// not be sent twice. (Chromium sends such a request again without any bound: `HttpNetworkTransaction::ShouldResendRequest`.)
-const STALE_WITHIN: Duration = Duration::from_secs(2);
 /// Name, TCP, a proxy's CONNECT and TLS, as in `fetch`. The target's time may be shorter.
 pub(super) const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// So often a connection is made anew to an address that answers sooner.
@@ -156,20 +151,22 @@ impl HttpPool {
             }
             request
         };
-        let sent_at = Instant::now();
         let route = Route::to(clients.proxies.proxy(url).as_ref().unwrap_or(url));
-        let mut result = route.scope(clients.pooled.execute(request())).await;
-        for _ in 0..MAX_ADDRESSES {
-            if !result.as_ref().is_err_and(|error| errors::find::<OtherAddress>(error).is_some()) {
-                break;
+        let sent = stale::watched(async {
+            let mut result = route.scope(clients.pooled.execute(request())).await;
+            for _ in 0..MAX_ADDRESSES {
+                if !result.as_ref().is_err_and(|error| errors::find::<OtherAddress>(error).is_some()) {
+                    break;
+                }
+                result = route.scope(clients.pooled.execute(request())).await;
             }
-            result = route.scope(clients.pooled.execute(request())).await;
-        }
-        let result = match result {
-            Err(error) if self.had_served(&error) && sent_at.elapsed() < STALE_WITHIN => {
+            result
+        });
+        let result = match sent.await {
+            (Err(error), true) if self.had_served(&error) => {
                 route.scope(clients.fresh().await?.execute(request())).await
             }
-            result => result,
+            (result, _) => result,
         };
         let response = result.map_err(|error| {
             let mut secrets = Secrets::of_request(headers, url);
