@@ -302,11 +302,11 @@ fn each_member(
 
 fn add_chunk(completion: &mut Object, chunk: &Members<'_>, shape: Shape, trace: &mut Trace) {
     each_member(completion, chunk, trace, |name, node, value, trace| {
-        match (name, serde_json::from_str::<Vec<Members<'_>>>(value.get())) {
-            ("\"choices\"", Ok(choices)) => add_choices(as_array(node), &choices, shape, trace),
+        if name != "\"choices\"" {
+            snapshot(node, value.get(), trace);
+        } else if let Ok(choices) = serde_json::from_str::<Vec<Members<'_>>>(value.get()) {
             // What is no list of choices is nothing that a completion has.
-            ("\"choices\"", Err(_)) => {}
-            _ => snapshot(node, value.get(), trace),
+            add_choices(as_array(node), &choices, shape, trace);
         }
     });
 }
