@@ -6,8 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use openpipe_core::host::{HeaderSource, HostAnswer, HostChunks, HostClient, HostFailure, HostRequest};
-use openpipe_core::text::headers::HeaderList;
+use openpipe_core::host::{
+    HeaderSource, HostAnswer, HostChunks, HostClient, HostFailure, HostRequest, HttpAnswer, HttpRequest,
+};
+use openpipe_core::text::headers::{HeaderList, Pairs};
 use openpipe_core::text::json;
 use openpipe_core::upstream::BoxFuture;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -15,7 +17,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::call_events::NodeCall;
 use crate::handle::Handle;
 use crate::post::Post;
-use crate::protocol::{Answer, Message, Question};
+use crate::protocol::{Answer, Envelope, Message, Question};
 
 /// JavaScript is told that chunks were taken when they come to so many bytes. It reads ahead by twice as many
 /// (lib/host-client/chunks.js).
@@ -44,6 +46,20 @@ impl HostClient for NodeCall {
                 Answer::Stream { ticket, request_id } => {
                     let chunks = Box::new(NodeChunks { conversation, taken: 0 });
                     Ok(HostAnswer::Stream { ticket, request_id, chunks })
+                }
+                other => Err(conversation.unexpected(other)),
+            }
+        })
+    }
+
+    fn exchange<'a>(&'a self, request: HttpRequest<'a>) -> BoxFuture<'a, Result<HttpAnswer, HostFailure>> {
+        Box::pin(async move {
+            let mut conversation = Conversation::new(self.call, &self.handle, &self.post);
+            let to = Envelope { url: request.url.as_str(), headers: Pairs(request.headers) };
+            let body = json::text(request.body.to_vec());
+            match conversation.ask(|ask| Message::Fetch { ask, to: &to, body }).await? {
+                Answer::Response { status, headers } => {
+                    Ok(HttpAnswer { status, headers, body: Box::new(NodeChunks { conversation, taken: 0 }) })
                 }
                 other => Err(conversation.unexpected(other)),
             }

@@ -35,6 +35,8 @@ pub(crate) enum Message<'a> {
     Failure { failures: &'a [Failure], meta: &'a Meta<'a> },
     /// A client of JavaScript's is called.
     Ask { ask: u32, question: &'a Question<'a>, body: String },
+    /// A request is to be sent through `fetch`.
+    Fetch { ask: u32, to: &'a Envelope<'a>, body: String },
     /// The headers of an upstream are needed, whose key a function gives.
     Headers { ask: u32, upstream: &'a str },
     /// So many bytes of a client's chunks were taken: as many may come.
@@ -68,7 +70,7 @@ pub(crate) struct Question<'a> {
     pub(crate) timeout: u32,
 }
 
-/// Where a report goes.
+/// Where a request through `fetch` goes.
 #[derive(Serialize)]
 pub(crate) struct Envelope<'a> {
     pub(crate) url: &'a str,
@@ -151,11 +153,12 @@ impl Message<'_> {
             Self::Completion { .. } => "completion",
             Self::Stream { .. } => "stream",
             Self::Events { form: Form::Chunks, .. } => "events",
-            Self::Events { form: Form::Wire, .. } => "wire",
+            Self::Events { form: Form::Wire { .. }, .. } => "wire",
             Self::Kept { .. } => "kept",
             Self::End(_) => "end",
             Self::Failure { .. } => "failure",
             Self::Ask { .. } => "ask",
+            Self::Fetch { .. } => "fetch",
             Self::Headers { .. } => "headers",
             Self::Pull { .. } => "pull",
             Self::Drop { .. } => "drop",
@@ -195,10 +198,10 @@ impl Message<'_> {
                 add(&mut rest, &ticket);
                 [Some(json(meta)), None]
             }
-            Self::Events { form: Form::Wire, bytes, events } => {
+            Self::Events { form: Form::Wire { named }, bytes, events } => {
                 let data: usize = events.iter().map(|event| event.data.len()).sum();
                 let mut text = String::with_capacity(data + events.len() * "data: \n\n".len());
-                events.iter().for_each(|event| event.write_sse(&mut text));
+                events.iter().for_each(|event| event.write_sse(named, &mut text));
                 add(&mut rest, &bytes);
                 [Some(text), None]
             }
@@ -250,7 +253,7 @@ impl Message<'_> {
                 add(&mut rest, counts);
                 [None, None]
             }
-            Self::Deliver { ask, to, body } => {
+            Self::Fetch { ask, to, body } | Self::Deliver { ask, to, body } => {
                 add(&mut rest, &ask);
                 add(&mut rest, to);
                 [Some(body), None]

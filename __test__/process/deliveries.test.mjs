@@ -32,7 +32,13 @@ describe('the messages of a delivery', () => {
 
 test('each message is handled by its name', () => {
   // `wire` is of the door for `fetch`; `reported` goes to who waits for it.
-  const handled = new Set([...Object.keys(Call.handlers), ...Object.keys(reports.handlers), 'wire', 'reported']);
+  const handled = new Set([
+    ...Object.keys(Call.handlers),
+    ...Object.keys(reports.handlers),
+    'wire',
+    'fetch',
+    'reported',
+  ]);
   expect([...handled].sort()).toEqual(Object.keys(TEXTS).sort());
 });
 

@@ -9,7 +9,8 @@ const observers = require('../call/observers.js');
 const native = require('../native/native.js');
 const sinks = require('../reports/sinks.js');
 const { keyHeaders } = require('../sdk/arguments.js');
-const { bodyErrorOf, errorEvent, errorsOf, failedResponse, hasErrorResponse, rejectionOf } = require('./failures.js');
+const { Exchange } = require('./exchange.js');
+const { bodyErrorOf, errorEvent, errorsOf, failedResponse, isHandedThrough, rejectionOf } = require('./failures.js');
 const { BodySeat, EventSource, bodyOf, forgetDropped, whenDropped } = require('./response-body.js');
 const { responseOf } = require('./response.js');
 
@@ -26,6 +27,7 @@ const LAST_EVENTS = { chat: 'data: [DONE]\n\n', completions: 'data: [DONE]\n\n' 
  * @property {import('./request.js').Request} request Held until the end: some signals live no longer than their request.
  * @property {string} endpoint
  * @property {string} url Where its primary is.
+ * @property {boolean} throughFetch Its requests go through `fetch`.
  * @property {() => Promise<Response>} passOn Sends the request as it was given.
  * @property {(settle: import('./repeats.js').Settled) => void} keep Keeps a failure for a retry of the SDK's.
  * @property {() => void} leftWaiting The caller left while the first target was still waited for.
@@ -40,12 +42,17 @@ class FetchCall {
     this.id = -1;
     const { onFallback } = setup.door.options;
     /** The caller's async context. */
-    this.scope = onFallback || observers.areWatching() ? new AsyncResource('OPENPIPE_FETCH') : undefined;
+    const mayCallBack = Boolean(onFallback) || setup.throughFetch;
+    this.scope = mayCallBack || observers.areWatching() ? new AsyncResource('OPENPIPE_FETCH') : undefined;
     /** @type {import('../call/abort.js').Waiter | undefined} */
     this.waiter = undefined;
     this.isHolding = false;
     /** Once a stream is handed over. @type {{ seat: BodySeat, meta: Meta } | undefined} */
     this.stream = undefined;
+    /** The event by which a stream of Responses says that it has failed was passed on. */
+    this.hasToldFailure = false;
+    /** Requests that go through `fetch`, by Rust's number for each. @type {Map<number, Exchange> | undefined} */
+    this.exchanges = setup.throughFetch ? new Map() : undefined;
   }
 
   /**
@@ -69,6 +76,7 @@ class FetchCall {
         this.#completed(text, JSON.parse(more));
         break;
       case 'wire':
+        this.#passedOn(text);
         this.stream?.seat.source?.push(text, message[2]);
         break;
       case 'stream':
@@ -90,6 +98,16 @@ class FetchCall {
       case 'fallback':
         this.#inScope(() => observers.movedOn(message[2], this.setup.door.options.onFallback, this.setup.door.warn));
         break;
+      case 'fetch':
+        this.#exchange(message[2], message[3], text);
+        break;
+      case 'pull':
+        this.exchanges?.get(message[2])?.pull(message[3]);
+        break;
+      case 'drop':
+        this.exchanges?.get(message[2])?.drop();
+        this.exchanges?.delete(message[2]);
+        break;
       case 'warning':
         this.setup.door.warn(message[2]);
         break;
@@ -100,6 +118,7 @@ class FetchCall {
   fail(error) {
     native.cancel(this.id);
     this.#release();
+    dropAll(this.exchanges);
     this.reject(error);
     this.stream?.seat.source?.fail(error);
   }
@@ -117,13 +136,14 @@ class FetchCall {
   #handOver(meta) {
     this.#release();
     const { signal } = this.setup.request;
+    const { exchanges } = this;
     const seat = new BodySeat();
     const state = { seat, meta };
     this.stream = state;
-    const waiter = signal && { aborted: aborterOf(this.id, seat, signal) };
+    const waiter = signal && { aborted: aborterOf(this.id, seat, signal, exchanges) };
     this.waiter = waiter;
     // What ends the call must hold neither the source nor the call: a response that is dropped is to be collected.
-    const close = closerOf(this.id, signal, waiter);
+    const close = closerOf(this.id, signal, waiter, exchanges);
     const source = new EventSource(this.id, seat, close);
     whenDropped(source, close);
     if (waiter) onAbort(signal, waiter);
@@ -161,6 +181,12 @@ class FetchCall {
     return responseOf({ ...parts, url, redirected, meta, marks: door.options.marks, openpipe });
   }
 
+  /** @param {string} text Events. */
+  #passedOn(text) {
+    // No JSON has a line break within it, so this is the field of an event.
+    if (this.setup.endpoint === 'responses' && text.includes('event: response.failed\n')) this.hasToldFailure = true;
+  }
+
   // === the end of a stream ===
 
   /** @param {Meta} meta */
@@ -171,7 +197,9 @@ class FetchCall {
   /** A stream failed after it was handed over: the upstream's own error is passed on first. @param {Meta & { failures: Failure[] }} failed */
   #broke(failed) {
     const failure = failed.failures.at(-1);
-    this.#settleStream(failed, errorEvent(failure), { error: bodyErrorOf(failure) });
+    this.#settleStream(failed, this.hasToldFailure ? '' : errorEvent(failure, this.setup.endpoint), {
+      error: bodyErrorOf(failure),
+    });
   }
 
   /** @param {Meta} meta @param {string} last @param {{ error: Error } | undefined} failure */
@@ -197,8 +225,8 @@ class FetchCall {
     const { failures } = failed;
     const last = failures.at(-1);
     const openpipe = () => openpipeOf(id, () => failed, errorsOf(failures));
-    const rejects = setup.door.options.rejects && !hasErrorResponse(last);
-    const parts = failedResponse(failed);
+    const rejects = setup.door.options.rejects && !isHandedThrough(last, setup.request.redirect);
+    const parts = failedResponse(failed, setup.request.redirect);
     const meta = { ...failed, head: last?.head ?? null };
     /** @type {import('./repeats.js').Settled} */
     const settled = {
@@ -228,9 +256,18 @@ class FetchCall {
   #abort() {
     const progress = native.cancel(this.id);
     this.#release();
+    dropAll(this.exchanges);
     // The first target was still waited for: the only attempt is the one under way.
     if (progress && JSON.parse(progress).attempts.length <= 1) this.setup.leftWaiting();
     this.reject(this.setup.request.signal?.reason);
+  }
+
+  /** @param {number} ask @param {{ url: string, headers: [string, string][] }} to @param {string} body */
+  #exchange(ask, to, body) {
+    const { door, request } = this.setup;
+    const exchange = new Exchange(this.id, ask);
+    this.exchanges?.set(ask, exchange);
+    this.#inScope(() => void exchange.start(door.fetch, request.init, to, body));
   }
 
   // === the rest ===
@@ -260,18 +297,29 @@ class FetchCall {
   }
 }
 
-/** @param {number} id @param {AbortSignal | undefined} signal @param {import('../call/abort.js').Waiter | undefined} waiter */
-function closerOf(id, signal, waiter) {
+/** Rust says nothing any more of a call that was cancelled. @param {Map<number, Exchange> | undefined} exchanges */
+function dropAll(exchanges) {
+  for (const exchange of exchanges?.values() ?? []) exchange.drop();
+  exchanges?.clear();
+}
+
+/**
+ * @param {number} id @param {AbortSignal | undefined} signal @param {import('../call/abort.js').Waiter | undefined} waiter
+ * @param {Map<number, Exchange> | undefined} exchanges
+ */
+function closerOf(id, signal, waiter, exchanges) {
   return () => {
     native.cancel(id);
+    dropAll(exchanges);
     if (waiter) offAbort(signal, waiter);
   };
 }
 
-/** @param {number} id @param {BodySeat} seat @param {AbortSignal} signal */
-function aborterOf(id, seat, signal) {
+/** @param {number} id @param {BodySeat} seat @param {AbortSignal} signal @param {Map<number, Exchange> | undefined} exchanges */
+function aborterOf(id, seat, signal, exchanges) {
   return () => {
     native.cancel(id);
+    dropAll(exchanges);
     const { source } = seat;
     if (!source) return;
     forgetDropped(source);

@@ -8,7 +8,7 @@ const { endpointOfRequest } = require('./ours.js');
 const { isRetry, keyOf } = require('./repeats.js');
 const { readBody } = require('./request-body.js');
 const {
-  OPTIONS_HEADER, header, headersOf, isRequest, readRequest, upstreamHeaders, withoutPassword,
+  OPTIONS_HEADER, header, headersOf, isRequest, needsFetch, readRequest, upstreamHeaders, withoutPassword,
 } = require('./request.js'); // prettier-ignore
 
 /** @typedef {import('./request.js').Request} Request */
@@ -62,6 +62,7 @@ function call(door, request, endpoint, { text, again }) {
   const sent = upstreamHeaders(headers);
   const url = withoutPassword(request.url, sent);
 
+  const throughFetch = door.isThroughFetch || needsFetch(request.init);
   const key = isRetry(headers) ? keyOf(url, sent, text) : undefined;
   const failure = key === undefined ? undefined : door.repeats.find(key);
   if (failure) {
@@ -75,6 +76,7 @@ function call(door, request, endpoint, { text, again }) {
         request,
         endpoint,
         url,
+        throughFetch,
         passOn: () => passOn(door, request, again),
         keep: (settled) => door.repeats.keep(key ?? keyOf(url, sent, text), settled),
         leftWaiting: () => door.hasFallback(own.fallback) && door.warn(LEFT),
@@ -87,6 +89,9 @@ function call(door, request, endpoint, { text, again }) {
       maxRetries: own.maxRetries,
       endpoint,
       request: { url, headers: sent },
+      throughHost: throughFetch,
+      // As everywhere, one to another origin is never followed.
+      refusesRedirects: (request.redirect ?? 'follow') !== 'follow',
       patience: patienceOf(headers),
       commitLast: true,
       wireEvents: true,

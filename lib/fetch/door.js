@@ -35,6 +35,8 @@ class Door {
     /** What is not ours goes there. */
     this.fetch = this.options.fetch ?? globalThis.fetch;
     this.repeats = new Repeats();
+    /** All calls go through `fetch`: for tests that mock it, and agents that see nothing else. */
+    this.isThroughFetch = (this.options.transport ?? readEnv('OPENPIPE_TRANSPORT')) === 'fetch';
     this.isClosed = false;
     this.apiKey = this.options.apiKey ?? readEnv('OPENPIPE_API_KEY');
     this.baseUrl = (this.options.baseUrl ?? readEnv('OPENPIPE_BASE_URL') ?? OPENPIPE_URL).replace(/\/+$/, '');
@@ -58,6 +60,7 @@ class Door {
       openpipeUrl: baseUrl,
       reportUrl: apiKey ? `${baseUrl}/report` : undefined,
       reports: this.sinks,
+      reportsThroughHost: this.isThroughFetch,
       openpipeKey: apiKey,
       openpipeMissingKey: apiKey ? undefined : MISSING_OPENPIPE_KEY,
       timeout: options.timeout,

@@ -13,16 +13,19 @@ const BAD_GATEWAY = 502;
 /** Where the core knows no code, that by which Node.js' own `fetch` says the same. */
 const CODES = { timeout: 'UND_ERR_HEADERS_TIMEOUT', idle: 'UND_ERR_BODY_TIMEOUT', connection: 'UND_ERR_SOCKET' };
 
-/** A response that is an error in itself, and is handed through. @param {Failure | undefined} failure */
-function hasErrorResponse(failure) {
+/**
+ * A response that is handed through: an error in itself, or a redirect where the caller sees to those.
+ * @param {Failure | undefined} failure @param {string | undefined} redirect That of the request.
+ */
+function isHandedThrough(failure, redirect) {
   const status = failure?.head?.status ?? 0;
-  return failure?.kind !== 'timeout' && status >= 400 && status <= 599;
+  return failure?.kind !== 'timeout' && status >= (redirect === 'manual' ? 300 : 400) && status <= 599;
 }
 
-/** @param {Meta & { failures: Failure[] }} failed @returns {FailedResponse} */
-function failedResponse({ failures, attempts }) {
+/** @param {Meta & { failures: Failure[] }} failed @param {string | undefined} redirect @returns {FailedResponse} */
+function failedResponse({ failures, attempts }, redirect) {
   const last = failures.at(-1);
-  if (last?.head && hasErrorResponse(last))
+  if (last?.head && isHandedThrough(last, redirect))
     return { status: last.head.status, headers: last.head.headers, body: last.body ?? '' };
   const status = last?.head && last.kind !== 'timeout' ? BAD_GATEWAY : (STATUSES[last?.kind ?? ''] ?? BAD_GATEWAY);
   const message = `Every target failed. ${attempts.map(described).join('; ')}`;
@@ -59,20 +62,39 @@ function causeOf(failure, code) {
   return Object.assign(new Error(failure?.message ?? 'the call failed'), { code: failure?.code ?? code });
 }
 
-/** The error that an upstream sent within its stream, as the event that it was. @param {Failure | undefined} failure */
-function errorEvent(failure) {
+/**
+ * The error that an upstream sent within its stream, as an event of its endpoint.
+ * @param {Failure | undefined} failure @param {string} endpoint
+ */
+function errorEvent(failure, endpoint) {
   if (failure?.surface !== 'protocol' || failure.body === undefined) return '';
+  if (endpoint === 'responses') return `event: error\ndata: ${responsesError(failure.body)}\n\n`;
   const lines = failure.body.split('\n').map((line) => `data: ${line}\n`);
   return `${saysError(failure.body) ? '' : 'event: error\n'}${lines.join('')}\n`;
 }
 
+/** An error as an event of Responses: as it was sent, else in the forms that SDKs know, flat and nested. @param {string} body */
+function responsesError(body) {
+  const sent = parsed(body);
+  if (sent?.type === 'error') return JSON.stringify(sent);
+  const given = sent?.error ?? sent ?? body;
+  const error = typeof given === 'object' ? given : { message: String(given) };
+  const { code = null, message = body, param = null } = error;
+  return JSON.stringify({ type: 'error', sequence_number: 0, code, message, param, error });
+}
+
+/** @param {string} text @returns {any} */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Whether data says by itself that it is an error; else the event's name did. @param {string} data */
 function saysError(data) {
-  try {
-    return Boolean(JSON.parse(data)?.error);
-  } catch {
-    return false;
-  }
+  return Boolean(parsed(data)?.error);
 }
 
 /** Every target's failure as an error, for `openpipe.errors`. @param {Failure[]} failures */
@@ -82,4 +104,4 @@ function errorsOf(failures) {
   );
 }
 
-module.exports = { bodyErrorOf, errorEvent, errorsOf, failedResponse, hasErrorResponse, rejectionOf };
+module.exports = { bodyErrorOf, errorEvent, errorsOf, failedResponse, isHandedThrough, rejectionOf };

@@ -95,6 +95,7 @@ function withoutPassword(text, headers) {
 
 module.exports = {
   OPTIONS_HEADER,
+  TRANSPORT_MEMBERS,
   header,
   headersOf,
   isRequest,

@@ -420,4 +420,4 @@ function read(get) {
   }
 }
 
-module.exports = { HostRequest, identityOf, isSdkStream };
+module.exports = { HostRequest, describe, identityOf, isSdkStream };

@@ -17,6 +17,7 @@ const TEXTS = Object.freeze({
   end: 0,
   failure: 0,
   ask: 1,
+  fetch: 1,
   headers: 0,
   pull: 0,
   drop: 0,

@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
+use reqwest::Url;
 
 pub use crate::call::CallEvents;
 use crate::failure::ClientError;
@@ -24,6 +26,34 @@ impl<T: CallEvents + HostClient + HeaderSource> Host for T {}
 pub trait HostClient: Send + Sync {
     /// Calls a client once.
     fn send<'a>(&'a self, request: HostRequest<'a>) -> BoxFuture<'a, Result<HostAnswer, HostFailure>>;
+
+    /// Sends one POST by the host's own HTTP client, which must follow no redirect. Asked only where a call says that its
+    /// traffic goes that way ([`crate::options::CallOptions::through_host`]).
+    fn exchange<'a>(&'a self, _request: HttpRequest<'a>) -> BoxFuture<'a, Result<HttpAnswer, HostFailure>> {
+        let none = HostFailure::Broken("this host has no HTTP client of its own".to_owned());
+        Box::pin(std::future::ready(Err(none)))
+    }
+}
+
+/// A request to be sent by the host's own HTTP client.
+#[derive(Debug)]
+pub struct HttpRequest<'a> {
+    /// Where to.
+    pub url: &'a Url,
+    /// With which headers.
+    pub headers: &'a HeaderMap,
+    /// The body's text.
+    pub body: Bytes,
+}
+
+/// A response at its headers.
+pub struct HttpAnswer {
+    /// Its status.
+    pub status: u16,
+    /// Its headers.
+    pub headers: HeaderList,
+    /// The text of its body, decoded by the host.
+    pub body: Box<dyn HostChunks>,
 }
 
 /// A request to a client of the host.

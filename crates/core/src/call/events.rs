@@ -69,7 +69,10 @@ pub enum Form {
     /// As what is new in each ([`crate::stream::delta`]), to be made chunks of.
     Chunks,
     /// As the text of server-sent events, to be passed on.
-    Wire,
+    Wire {
+        /// Each has a field `event` with its `type`, by which some readers of the endpoint tell events apart.
+        named: bool,
+    },
 }
 
 /// A host that a call belongs to. Every method returns at once, and must not fail: what the host's own code throws is the

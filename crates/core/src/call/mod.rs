@@ -14,6 +14,7 @@ pub use control::Control;
 pub use events::{CallEvents, Form, Meta, MovedOn, NextTarget, Refusal};
 use reporting::{Reports, StreamReport};
 
+use crate::endpoint::Endpoint;
 use crate::engine::{self, Observer, Outcome};
 use crate::failure::{Failure, Head};
 use crate::host::Host;
@@ -28,7 +29,8 @@ use crate::stream::EventStream;
 use crate::stream::delta::Event;
 use crate::text::body::RequestBody;
 use crate::upstream::host::{AskedUpstream, HostUpstream};
-use crate::upstream::http::{HttpPool, HttpUpstream};
+use crate::upstream::host_http::HostHttpUpstream;
+use crate::upstream::http::{HttpPool, HttpUpstream, Unredirected};
 use crate::upstream::{Completion, Unsendable, Upstream, Upstreams};
 
 /// Why an answer is refused that its host cannot hold.
@@ -110,7 +112,8 @@ impl Task<'_> {
         let reports = Reports::of(self.call, &plan, &body);
         let watcher = Watcher { host: &**host, reports: reports.as_ref() };
         let watch = engine::Watch { breakers: client.breakers, health: Some(&client.health) };
-        match engine::run(&plan, &body, self, &watch, &watcher, &control.record).await {
+        match engine::run(&plan, &body, &Ways { call: self.call, plan: &plan }, &watch, &watcher, &control.record).await
+        {
             Outcome::Completion(mut completion) => {
                 let head = std::mem::take(&mut completion.head);
                 let usage = completion.usage.take();
@@ -150,7 +153,8 @@ impl Task<'_> {
             plan.targets.get(record.last)
         };
         let mut report = StreamReport::new(plan, &control.record, reports, target);
-        let form = if plan.wire_events { Form::Wire } else { Form::Chunks };
+        let named = plan.endpoint == Endpoint::Responses;
+        let form = if plan.wire_events { Form::Wire { named } } else { Form::Chunks };
         let failure = loop {
             control.window.until_open().await;
             match stream.next().await {
@@ -230,17 +234,35 @@ impl From<PlanError> for (Refusal, String) {
     }
 }
 
-impl Upstreams for Task<'_> {
+/// The ways to the upstreams of one call.
+struct Ways<'a> {
+    call: &'a Call,
+    plan: &'a Plan,
+}
+
+impl Upstreams for Ways<'_> {
     fn upstream(&self, via: &Via) -> Arc<dyn Upstream> {
+        let upstream = self.followed(via);
+        if self.plan.refuses_redirects { Arc::new(Unredirected(upstream)) } else { upstream }
+    }
+}
+
+impl Ways<'_> {
+    fn followed(&self, via: &Via) -> Arc<dyn Upstream> {
         let Call { pool, host, .. } = self.call;
         match via {
+            Via::Http { url, headers } if self.plan.through_host => Arc::new(HostHttpUpstream {
+                host: Arc::clone(host),
+                url: Arc::clone(url),
+                headers: Arc::clone(headers),
+            }),
             Via::Http { url, headers } => {
                 Arc::new(HttpUpstream { pool: Arc::clone(pool), url: Arc::clone(url), headers: Arc::clone(headers) })
             }
             Via::Unsendable => Arc::new(Unsendable),
             Via::Asked { upstream, url, base, overlay, .. } => Arc::new(AskedUpstream {
                 host: Arc::clone(host),
-                pool: Arc::clone(pool),
+                pool: (!self.plan.through_host).then(|| Arc::clone(pool)),
                 upstream: Arc::clone(upstream),
                 base: Arc::clone(base),
                 url: Arc::clone(url),

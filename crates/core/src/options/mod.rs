@@ -253,6 +253,10 @@ pub struct CallOptions {
     /// How long the caller waits before it gives the call up, where no timeout was given: the call's deadline, of which the
     /// primary gets half where another target follows.
     pub patience: Option<Limit>,
+    /// Every request of the call goes through the host's own HTTP client.
+    pub through_host: bool,
+    /// No redirect is followed, not even within the origin.
+    pub refuses_redirects: bool,
     /// A stream is committed with its content by the last target too, instead of at its headers.
     pub commit_last: bool,
     /// A stream's events are handed over as the text of server-sent events.
@@ -668,6 +672,8 @@ struct WireConfig {
     openpipe_missing_key: Option<String>,
     openpipe_invalid: Option<String>,
     openpipe_client: Option<u32>,
+    #[serde(default)]
+    reports_through_host: bool,
     timeout: Option<Limit>,
     max_retries: Option<u32>,
     /// The constructor's `openpipe`.
@@ -715,7 +721,7 @@ impl ClientConfig {
             Some(url) => Some(ReportTarget {
                 url: parse_url("openpipe.baseUrl", &url)?,
                 headers: HeaderMap::clone(&openpipe.headers),
-                through_host: openpipe.client.is_some(),
+                through_host: wire.reports_through_host || openpipe.client.is_some(),
             }),
             None => None,
         };

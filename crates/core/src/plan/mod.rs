@@ -49,6 +49,10 @@ pub struct Plan {
     pub hold_until: HoldUntil,
     /// The last target's stream is committed like any other, instead of at its headers.
     pub commit_last: bool,
+    /// Every request goes through the host's own HTTP client.
+    pub through_host: bool,
+    /// No redirect is followed, not even within the origin.
+    pub refuses_redirects: bool,
     /// The host wants a stream's events as the text of server-sent events.
     pub wire_events: bool,
     /// The bound on a response's decompressed size, in bytes.
@@ -308,6 +312,8 @@ pub fn plan(client: &ClientConfig, call: &CallOptions, body: &RequestBody) -> Re
         deadline: shorter(options.deadline.and_then(|limit| limit.0), patience(client, call).map(before_the_end)),
         hold_until: options.hold_until.unwrap_or_default(),
         commit_last: call.commit_last,
+        through_host: call.through_host,
+        refuses_redirects: call.refuses_redirects,
         wire_events: call.wire_events,
         max_response_bytes: options.max_response_bytes.unwrap_or(call.endpoint.max_response_bytes()),
         breaker: options.breaker.and_then(BreakerOption::policy),

@@ -12,8 +12,10 @@
 //! | one that is the template of what follows | `[object, [path, …]]`: the ways to the texts that vary |
 //! | one like the last template | its text, or the array of its texts in the order of the paths |
 
+use std::borrow::Cow;
 use std::ops::Range;
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// A larger event is no template: it is kept as long as its stream, and what is nested in it is copied for each event.
@@ -92,14 +94,31 @@ pub struct Alike {
 }
 
 impl Event {
-    /// Appends it as a server-sent event. Data of several lines has a field for each.
-    pub fn write_sse(&self, out: &mut String) {
+    /// Appends it as a server-sent event; `named`, with its `type` as the field `event`. Data of several lines has a field
+    /// for each.
+    pub fn write_sse(&self, named: bool, out: &mut String) {
+        if let Some(name) = self.type_name().filter(|_| named) {
+            out.push_str("event: ");
+            out.push_str(&name);
+            out.push('\n');
+        }
         for line in self.data.split('\n') {
             out.push_str("data: ");
             out.push_str(line);
             out.push('\n');
         }
         out.push('\n');
+    }
+
+    /// Its member `type`, where that can stand in a line of its own.
+    fn type_name(&self) -> Option<Cow<'_, str>> {
+        #[derive(Deserialize)]
+        struct Typed<'a> {
+            #[serde(borrow, rename = "type")]
+            name: Cow<'a, str>,
+        }
+        let name = serde_json::from_str::<Typed<'_>>(&self.data).ok()?.name;
+        (!name.contains(['\r', '\n'])).then_some(name)
     }
 
     /// The memory that it takes for as long as it is kept, about.

@@ -253,7 +253,7 @@ proptest! {
 fn an_event_is_written_with_a_field_for_each_line_of_its_data() {
     let mut text = String::new();
     for data in [r#"{"a":1}"#, "{\n\"b\":2}"] {
-        Event { data: data.to_owned(), news: News::All }.write_sse(&mut text);
+        Event { data: data.to_owned(), news: News::All }.write_sse(false, &mut text);
     }
     assert_eq!(text, "data: {\"a\":1}\n\ndata: {\ndata: \"b\":2}\n\n");
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use reqwest::Url;
 
+use super::host_http::HostHttpUpstream;
 use super::http::{HttpPool, HttpUpstream};
 use super::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream};
 use crate::endpoint::Endpoint;
@@ -124,8 +125,8 @@ impl EventSource for HostEvents {
 pub struct AskedUpstream {
     /// The call's host.
     pub host: Arc<dyn Host>,
-    /// Its connections.
-    pub pool: Arc<HttpPool>,
+    /// Its connections; `None` where requests go through the host's own HTTP client.
+    pub pool: Option<Arc<HttpPool>>,
     /// The upstream's name.
     pub upstream: Arc<str>,
     /// Where to.
@@ -148,8 +149,11 @@ impl Upstream for AskedUpstream {
             headers::overlay(&mut headers, &given).map_err(|why| invalid(&why))?;
             let mut headers = Arc::new(headers);
             self.overlay.lay(&mut headers).map_err(|why| invalid(&why))?;
-            let upstream = HttpUpstream { pool: Arc::clone(&self.pool), url: Arc::clone(&self.url), headers };
-            upstream.send(request).await
+            let url = Arc::clone(&self.url);
+            match self.pool.clone() {
+                Some(pool) => HttpUpstream { pool, url, headers }.send(request).await,
+                None => HostHttpUpstream { host: Arc::clone(&self.host), url, headers }.send(request).await,
+            }
         })
     }
 }

@@ -4,6 +4,7 @@
 pub mod decoding;
 mod dns;
 pub mod host;
+pub mod host_http;
 pub mod http;
 mod proxies;
 

@@ -14,9 +14,9 @@ use crate::upstream::{BoxFuture, EventSource, SseEvent};
 
 /// What was sent: its credentials are kept out of what is said of the stream.
 #[derive(Debug)]
-pub(super) struct Sent {
-    pub(super) headers: Arc<HeaderMap>,
-    pub(super) url: Arc<Url>,
+pub(in crate::upstream) struct Sent {
+    pub(in crate::upstream) headers: Arc<HeaderMap>,
+    pub(in crate::upstream) url: Arc<Url>,
 }
 
 /// The events of a response. Who reads them has its head, and adds it to what fails.

@@ -23,7 +23,7 @@ use super::{BoxFuture, Request, Response, Upstream};
 use crate::failure::Failure;
 use crate::text::secrets::Secrets;
 use answer::{MAX_ERROR_BODY, completion, error_body, parts, stream};
-use events::Sent;
+pub(super) use events::Sent;
 
 pub use pool::HttpPool;
 pub(super) use race::Route;
@@ -46,25 +46,62 @@ pub struct HttpUpstream {
 impl Upstream for HttpUpstream {
     fn send<'a>(&'a self, request: Request<'a>) -> BoxFuture<'a, Result<Response, Failure>> {
         Box::pin(async move {
-            let mut headers = Arc::clone(&self.headers);
-            if request.retries > 0 && headers.contains_key(RETRY_COUNT) {
-                Arc::make_mut(&mut headers).insert(RETRY_COUNT, HeaderValue::from(request.retries));
-            }
-            let sent = request.body.clone();
-            let response = self.pool.exchange(&Method::POST, &self.url, &headers, request.body).await?;
-            let is_good = |status| (200..300).contains(&status);
-            let (head, body) = parts(response, |status| match is_good(status) {
-                true => Bound { bytes: request.max_response_bytes, is_since_output: request.stream },
-                false => Bound { bytes: MAX_ERROR_BODY, is_since_output: false },
-            });
-            let answered = if !is_good(head.status) {
-                Err(Failure::status(head, error_body(Vec::new(), body).await))
-            } else if request.stream {
-                stream(head, body, Sent { headers, url: Arc::clone(&self.url) }, request.max_response_bytes).await
-            } else {
-                completion(head, body, request.max_response_bytes, request.endpoint, sent).await
-            };
-            answered.map_err(|failure| failure.redacted(&Secrets::of_request(&self.headers, &self.url)))
+            let headers = of_try(&self.headers, request.retries);
+            let response = self.pool.exchange(&Method::POST, &self.url, &headers, request.body.clone()).await?;
+            receive(response, Sent { headers, url: Arc::clone(&self.url) }, request).await
         })
+    }
+}
+
+/// The headers of a try, which say how many were made before it.
+pub(super) fn of_try(headers: &Arc<HeaderMap>, retries: u32) -> Arc<HeaderMap> {
+    let mut headers = Arc::clone(headers);
+    if retries > 0 && headers.contains_key(RETRY_COUNT) {
+        Arc::make_mut(&mut headers).insert(RETRY_COUNT, HeaderValue::from(retries));
+    }
+    headers
+}
+
+/// What a response comes to: an answer, or a failure without the credentials that it was sent with.
+pub(super) async fn receive(
+    response: reqwest::Response,
+    sent: Sent,
+    request: Request<'_>,
+) -> Result<Response, Failure> {
+    let (headers, url) = (Arc::clone(&sent.headers), Arc::clone(&sent.url));
+    let is_good = |status| (200..300).contains(&status);
+    let (head, body) = parts(response, |status| match is_good(status) {
+        true => Bound { bytes: request.max_response_bytes, is_since_output: request.stream },
+        false => Bound { bytes: MAX_ERROR_BODY, is_since_output: false },
+    });
+    let answered = if !is_good(head.status) {
+        Err(Failure::status(head, error_body(Vec::new(), body).await))
+    } else if request.stream {
+        stream(head, body, sent, request.max_response_bytes).await
+    } else {
+        completion(head, body, request.max_response_bytes, request.endpoint, request.body).await
+    };
+    answered.map_err(|failure| failure.redacted(&Secrets::of_request(&headers, &url)))
+}
+
+tokio::task_local! {
+    static UNREDIRECTED: ();
+}
+
+/// Redirects within the origin that are followed.
+const MAX_REDIRECTS: usize = 4;
+
+/// Whether a redirect is followed, with body and key: 307 and 308 within the origin, a few times. Any other is a failure.
+pub(super) fn is_followed(status: u16, from: &Url, to: &Url, before: usize) -> bool {
+    let is_allowed = UNREDIRECTED.try_with(|()| ()).is_err();
+    is_allowed && matches!(status, 307 | 308) && from.origin() == to.origin() && before < MAX_REDIRECTS
+}
+
+/// An upstream whose redirects are not followed at all.
+pub struct Unredirected(pub Arc<dyn Upstream>);
+
+impl Upstream for Unredirected {
+    fn send<'a>(&'a self, request: Request<'a>) -> BoxFuture<'a, Result<Response, Failure>> {
+        Box::pin(UNREDIRECTED.scope((), self.0.send(request)))
     }
 }

@@ -21,8 +21,6 @@ use crate::upstream::decoding::{self, Bound};
 use crate::upstream::dns::Resolver;
 use crate::upstream::proxies::Proxies;
 
-/// Redirects within the origin that are followed.
-const MAX_REDIRECTS: usize = 4;
 /// Idle connections are given up after this; most servers and balancers keep theirs for 60 s or more.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(55);
 /// The lines of a response's head. `fetch` bounds their bytes instead, to 16 KiB.
@@ -236,14 +234,12 @@ fn client(settings: &TransportSettings, resolver: Arc<Resolver>, reuse: bool) ->
     builder.build().map_err(|error| format!("no HTTP client could be made: {}", errors::innermost(&error)))
 }
 
-/// 307 and 308 within the origin are followed, with body and key; whatever else is returned as it is, a failure.
 fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
-    let same_origin = attempt.previous().last().is_some_and(|previous| previous.origin() == attempt.url().origin());
-    if matches!(attempt.status().as_u16(), 307 | 308) && same_origin && attempt.previous().len() <= MAX_REDIRECTS {
-        attempt.follow()
-    } else {
-        attempt.stop()
-    }
+    let previous = attempt.previous();
+    let is_followed = previous
+        .last()
+        .is_some_and(|from| super::is_followed(attempt.status().as_u16(), from, attempt.url(), previous.len() - 1));
+    if is_followed { attempt.follow() } else { attempt.stop() }
 }
 
 #[cfg(test)]

@@ -1,0 +1,110 @@
+'use strict';
+/**
+ * One request that goes through `fetch`, because only `fetch` can honour what the caller gave (a dispatcher, an agent, a proxy),
+ * or because a test has mocked it. Hands what it receives to Rust, which follows redirects and judges the response like one of
+ * its own (crates/core/src/upstream/host_http.rs). Nothing is decided here.
+ */
+
+const { ChunkPump } = require('../host-client/chunks.js');
+const { describe } = require('../host-client/host-client.js');
+const native = require('../native/native.js');
+const { TRANSPORT_MEMBERS } = require('./request.js');
+
+class Exchange {
+  /** @param {number} call @param {number} ask */
+  constructor(call, ask) {
+    this.call = call;
+    this.ask = ask;
+    this.controller = new AbortController();
+    this.isDropped = false;
+    /** @type {ReadableStreamDefaultReader<Uint8Array> | undefined} */
+    this.reader = undefined;
+    /** @type {ChunkPump | undefined} */
+    this.pump = undefined;
+  }
+
+  /**
+   * @param {(url: string, init: any) => Promise<Response>} fetch @param {any} init What the caller gave.
+   * @param {{ url: string, headers: [string, string][] }} to @param {string} body
+   */
+  async start(fetch, init, { url, headers }, body) {
+    const { signal } = this.controller;
+    try {
+      const given = { ...ownTransport(init), method: 'POST', headers, body, signal, redirect: 'manual' };
+      const response = await fetch(url, given);
+      this.reader = /** @type {any} */ (response.body?.getReader());
+      if (this.isDropped) return this.#cancel();
+      this.#answer({ response: { status: response.status, headers: [...response.headers] } });
+      this.#readBody();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #readBody() {
+    const { reader } = this;
+    // Bytes that are no text are a response of none of our endpoints; half a character waits for its other half.
+    const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+    const next = () => reader?.read() ?? Promise.resolve({ done: true, value: undefined });
+    const write = (/** @type {Uint8Array} */ bytes) => decoder.decode(bytes, { stream: true });
+    this.pump = new ChunkPump(/** @type {any} */ (next), write, {
+      chunks: (texts) => this.#answer({ chunks: {} }, texts),
+      done: () => {
+        const rest = decoder.decode();
+        if (rest !== '') this.#answer({ chunks: {} }, [rest]);
+        this.#answer('done');
+      },
+      failed: (error) => this.#fail(error),
+      broken: (error) => this.#fail(error),
+    });
+    this.pump.read();
+  }
+
+  /** Rust has taken so many bytes. @param {number} bytes */
+  pull(bytes) {
+    this.pump?.took(bytes);
+  }
+
+  /** Rust has turned away: the request is aborted, and whatever comes of it is dropped. */
+  drop() {
+    if (this.isDropped) return;
+    this.isDropped = true;
+    this.pump?.stop();
+    this.controller.abort();
+    this.#cancel();
+  }
+
+  #cancel() {
+    this.reader?.cancel().catch(() => {});
+  }
+
+  /** @param {unknown} error */
+  #fail(error) {
+    // Whatever a `fetch` throws, no response came of it.
+    const { codes, message } = describe(error);
+    this.#answer({ error: { codes, names: ['FetchError'], message: innermost(error) ?? message, ticket: 0 } });
+  }
+
+  /** @param {unknown} answer @param {string[]} [texts] */
+  #answer(answer, texts) {
+    if (!this.isDropped) native.answer(this.call, this.ask, answer, texts);
+  }
+}
+
+/** What `fetch` says is that it failed; why is in the causes. @param {any} error @returns {string | undefined} */
+function innermost(error) {
+  try {
+    const cause = error.cause?.cause ?? error.cause;
+    return typeof cause?.message === 'string' && cause.message !== '' ? cause.message.toWellFormed() : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of what the caller gave in `init`, what says how traffic leaves this machine. @param {any} init */
+function ownTransport(init) {
+  const given = TRANSPORT_MEMBERS.map((name) => [name, init?.[name]]);
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined && value !== null));
+}
+
+module.exports = { Exchange };
