@@ -83,8 +83,8 @@ export interface OpenPipeResponse extends Response {
 export interface OpenPipeFetch {
   // `any`: every SDK has types of its own for what a `fetch` takes, and this one fits them all.
   (input: any, init?: any): Promise<OpenPipeResponse>;
-  /** Delivers the reports that are queued. Never rejects. */
-  flush(): Promise<FlushResult>;
+  /** Delivers the reports that are queued, for at most `timeout` milliseconds (10 000). Rejects only a malformed `timeout`. */
+  flush(options?: { timeout?: number | undefined }): Promise<FlushResult>;
   /** Takes no more calls, delivers the reports that are queued, and lets go of everything native. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

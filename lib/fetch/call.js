@@ -10,7 +10,15 @@ const native = require('../native/native.js');
 const sinks = require('../reports/sinks.js');
 const { keyHeaders } = require('../sdk/arguments.js');
 const { Exchange } = require('./exchange.js');
-const { bodyErrorOf, errorEvent, errorsOf, failedResponse, isHandedThrough, rejectionOf } = require('./failures.js');
+const {
+  bodyErrorOf,
+  errorEvent,
+  errorsOf,
+  failedResponse,
+  isHandedThrough,
+  openaiError,
+  rejectionOf,
+} = require('./failures.js');
 const { BodySeat, EventSource, bodyOf, forgetDropped, whenDropped } = require('./response-body.js');
 const { responseOf } = require('./response.js');
 
@@ -246,10 +254,7 @@ class FetchCall {
     this.#done();
     // What is no request of the endpoint is not ours.
     if (why === 'body') this.setup.passOn().then(this.resolve, this.reject);
-    else
-      this.reject(
-        why === 'argument' ? new TypeError(message) : Object.assign(new Error(message), { name: 'OpenAIError' }),
-      );
+    else this.reject(why === 'argument' ? new TypeError(message) : openaiError(message));
   }
 
   /** The caller aborts before there is a response. */

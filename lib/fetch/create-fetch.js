@@ -5,6 +5,7 @@ const { FetchCall } = require('./call.js');
 const { Door } = require('./door.js');
 const { openpipeOfBody, parseHeader, readOwn } = require('./options.js');
 const { endpointOfRequest } = require('./ours.js');
+const { openaiError } = require('./failures.js');
 const { isRetry, keyOf } = require('./repeats.js');
 const { readBody } = require('./request-body.js');
 const {
@@ -56,7 +57,7 @@ function run(door, input, init) {
  */
 function call(door, request, endpoint, { text, again }) {
   if (text === undefined) return passOn(door, request, again);
-  if (door.isClosed) throw new Error('this fetch is closed: it takes no more calls');
+  if (door.isClosed) throw openaiError('this fetch is closed: it takes no more calls');
   const headers = headersOf(request);
   const own = optionsOf(door, headers, text);
   const sent = upstreamHeaders(headers);

@@ -7,7 +7,7 @@ const { OPENPIPE_URL } = require('../openpipe-client/openpipe-client.js');
 const reports = require('../reports/reports.js');
 const { forCore } = require('../reports/sinks.js');
 const { milliseconds } = require('../sdk/arguments.js');
-const { warn } = require('../sdk/warnings.js');
+const { Warnings } = require('../sdk/warnings.js');
 const { Repeats } = require('./repeats.js');
 const { readOptions } = require('./options.js');
 
@@ -17,7 +17,7 @@ const MISSING_OPENPIPE_KEY =
 /** @typedef {{ create(body: string, options: string | null): number }} Side */
 
 class Door {
-  /** @type {Set<string>} */ #warned = new Set();
+  #warnings = new Warnings();
   /** @type {Side | undefined} */ #side;
   #family = native.newFamily();
 
@@ -27,9 +27,7 @@ class Door {
     this.logging = { logger: given?.logger, logLevel: given?.logLevel };
     /** Warns once. @type {(message: string) => void} */
     this.warn = (message) => {
-      if (this.#warned.has(message)) return;
-      this.#warned.add(message);
-      warn(this.logging, message);
+      this.#warnings.warnOnce(this.logging, message);
     };
     this.options = readOptions(given, this.warn);
     /** What is not ours goes there. */

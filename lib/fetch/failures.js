@@ -104,4 +104,9 @@ function errorsOf(failures) {
   );
 }
 
-module.exports = { bodyErrorOf, errorEvent, errorsOf, failedResponse, isHandedThrough, rejectionOf };
+/** What the class refuses with an `OpenAIError`: there may be no `openai` package here. @param {string} message */
+function openaiError(message) {
+  return Object.assign(new Error(message), { name: 'OpenAIError' });
+}
+
+module.exports = { bodyErrorOf, errorEvent, errorsOf, failedResponse, isHandedThrough, openaiError, rejectionOf };
