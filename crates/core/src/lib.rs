@@ -4,7 +4,7 @@
 //! and of the [`options`], and [`engine`] runs the list, asking one [`upstream`] after the other. What goes wrong is a
 //! [`failure`], classified once. [`stream`] watches what was handed over.
 //!
-//! Nothing in here knows of JavaScript; the binding converts, and implements the upstream that is a JavaScript client.
+//! Nothing in here knows the language around it: a host implements the traits of [`host`], and converts.
 
 #![forbid(unsafe_code)]
 

@@ -71,7 +71,7 @@ impl Gist {
     /// Adds a text, or an array of parts.
     fn add_content(&mut self, content: &RawValue) {
         if content.get().starts_with('"') {
-            // Half a surrogate pair, as JavaScript may hold, is read as it is written.
+            // Half a surrogate pair, which JSON may hold and a Rust text cannot, is read as it is written.
             self.text.push_str(&json::decoded(content).unwrap_or_else(|| content.get().trim_matches('"').to_owned()));
             return;
         }

@@ -31,7 +31,7 @@ pub const MAX_RESPONSE_BYTES: u64 = 64 * 1024 * 1024;
 /// The default time of a target, ten minutes, as in the SDK.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// A time limit: a number of milliseconds, or none at all (`Infinity` in JavaScript).
+/// A time limit: a number of milliseconds, or `Infinity`: none at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit(pub Option<Duration>);
 
@@ -119,7 +119,7 @@ impl FallbackTarget {
     }
 }
 
-/// What tells one upstream of a JavaScript client from another, whatever object stands for it. It may hold a key.
+/// Tells one upstream of a custom client from another, whichever object stands for it. It may hold a key.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Identity(String);
@@ -429,9 +429,9 @@ pub struct UpstreamConfig {
     pub missing_key: Option<String>,
     /// Says why it cannot be called as it is configured: a malformed argument.
     pub invalid: Option<String>,
-    /// JavaScript has to be asked for the headers at each try, because a function gives the key: those here lack it.
+    /// The host is asked for the headers at each try, because a function returns the key: the headers here lack it.
     pub asked: bool,
-    /// The number of the JavaScript client that is called instead of HTTP from here.
+    /// The number of the host's client that is called instead of HTTP from here.
     pub client: Option<u32>,
     /// Who that client is.
     pub identity: Identity,
@@ -445,7 +445,7 @@ pub struct UpstreamConfig {
     pub state: Option<Arc<str>>,
 }
 
-/// The native side of one client: what its constructor was given. Immutable; a change in JavaScript makes a new one.
+/// The native side of one client: what its constructor was given. Immutable; a host that changes an option makes a new one.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
     /// The client's own `baseURL`.
@@ -695,7 +695,7 @@ impl ClientConfig {
             Some(openai) => upstream("baseURL", openai)?,
             None => UpstreamConfig::unset(),
         };
-        // The SDK's own headers go along to OpenPipe; what proves who the caller is to someone else does not.
+        // The SDK's own headers go along to OpenPipe; a header that may hold a credential for someone else does not.
         let mut headers: HeaderMap = openai
             .headers
             .iter()

@@ -109,7 +109,7 @@ pub enum Via {
         /// With which headers.
         headers: Arc<HeaderMap>,
     },
-    /// HTTP from here as well, but JavaScript is asked for the headers at each try, within its time.
+    /// HTTP from here as well, but the host is asked for the headers at each try, within the target's time.
     Asked {
         /// The upstream's name.
         upstream: Arc<str>,
@@ -122,9 +122,9 @@ pub enum Via {
         /// What is laid over those headers.
         overlay: Overlay,
     },
-    /// A JavaScript client, by its number, with those of the caller's headers that are safe to hand on.
+    /// A custom client, by its number, with those of the caller's headers that are safe to hand on.
     Client {
-        /// The number by which the JavaScript side knows it.
+        /// The number by which the host knows it.
         client: u32,
         /// Who it is.
         identity: Identity,

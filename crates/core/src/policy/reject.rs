@@ -187,7 +187,7 @@ impl Schema {
         if !is_json(text) {
             return Some("the answer does not fit its schema: it is no JSON".into());
         }
-        // What only JavaScript can hold, such as half a surrogate pair or very deep nesting, is not judged.
+        // What only `JSON.parse` takes, such as half a surrogate pair or very deep nesting, is not judged.
         let value = serde_json::from_str(text).ok()?;
         let error = self.0.validate(&value).err()?;
         let place = error.instance_path().to_string();

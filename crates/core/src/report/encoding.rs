@@ -17,7 +17,7 @@ pub struct ReportEndpoint {
     pub url: Url,
     /// Every header, the key among them.
     pub headers: HeaderMap,
-    /// It is reached through JavaScript's `fetch` instead of from here.
+    /// The host sends to it instead of HTTP from here.
     pub through_fetch: bool,
     /// It has said that it takes compressed bodies (`Accept-Encoding` in a response, RFC 9110, section 12.5.3).
     takes_gzip: AtomicBool,

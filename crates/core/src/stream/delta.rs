@@ -2,7 +2,7 @@
 //!
 //! An event may become the template of those that follow: its text, and where in it the texts stand that vary (the
 //! content, a piece of arguments, padding). A later event that is the same text around other such texts is told by these
-//! alone: nothing else of it is read again, here or in JavaScript. Whatever does not match is told as it is.
+//! alone: nothing else of it is read again, here or in the host. What does not match crosses whole.
 //!
 //! What is told of an event, as JSON (a text may also be a number, where an API numbers its events):
 //!

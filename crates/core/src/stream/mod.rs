@@ -107,7 +107,7 @@ impl EventStream {
         &self.head
     }
 
-    /// The number by which the JavaScript side keeps a foreign client's stream.
+    /// The ticket by which the host keeps a custom client's stream.
     #[must_use]
     pub fn ticket(&self) -> Option<u32> {
         self.ticket

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::secrets;
 
-/// Headers as JavaScript hands them over; `None` removes one. Of one name the first replaces, the others append.
+/// Headers as a host hands them over; `None` removes one. Of one name the first replaces, the others append.
 pub type HeaderList = Vec<(String, Option<String>)>;
 
 /// Lays a list over a request's headers, as the SDK lays per-call headers over its own. What is the transport's own affair
@@ -20,7 +20,7 @@ pub fn overlay(headers: &mut HeaderMap, list: &HeaderList) -> Result<(), String>
     lay(headers, list, is_transports)
 }
 
-/// The headers of a response, as JavaScript tells of them, up to what is no header.
+/// The headers of a response that the host received, up to the first that is malformed.
 #[must_use]
 pub fn of_response(list: &HeaderList) -> HeaderMap {
     let mut headers = HeaderMap::new();
@@ -79,7 +79,7 @@ fn short(name: &str) -> String {
     if name.len() <= 32 && !name.trim().contains(' ') { format!("{name:?}") } else { "a name".to_owned() }
 }
 
-/// A JavaScript byte string as a header's value: one byte for each character.
+/// A byte string (one character for each byte) as a header's value.
 pub(crate) fn header_value(value: &str) -> Option<HeaderValue> {
     let bytes: Option<Vec<u8>> =
         value.trim().chars().map(|character| u8::try_from(u32::from(character)).ok()).collect();
@@ -88,7 +88,7 @@ pub(crate) fn header_value(value: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// Headers as JavaScript takes them, pairs of name and value: a header's bytes become the characters of the same code, as in
+/// Headers as a host takes them, pairs of name and value: a header's bytes become the characters of the same code, as in
 /// the Fetch standard's byte strings.
 #[derive(Debug, Clone, Copy)]
 pub struct Pairs<'a>(pub &'a HeaderMap);
@@ -107,7 +107,7 @@ impl Serialize for Pairs<'_> {
     }
 }
 
-/// A header's value as a JavaScript byte string.
+/// A header's value as a byte string: one character for each byte.
 pub(crate) fn text(value: &HeaderValue) -> Cow<'_, str> {
     match value.to_str() {
         Ok(text) => Cow::Borrowed(text),
@@ -115,7 +115,7 @@ pub(crate) fn text(value: &HeaderValue) -> Cow<'_, str> {
     }
 }
 
-/// The same list without what the transport sets ([`is_transports`]): what a JavaScript client is handed.
+/// The same list without what the transport sets ([`is_transports`]): what a custom client is given.
 #[must_use]
 pub fn without_transports(mut list: HeaderList) -> HeaderList {
     list.retain(|(name, value)| !is_transports(&name.to_ascii_lowercase(), value.as_deref().unwrap_or_default()));

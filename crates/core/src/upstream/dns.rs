@@ -31,7 +31,7 @@ type Found = Result<Arc<[SocketAddr]>, DnsError>;
 pub(super) struct DnsError(Arc<io::Error>);
 
 impl DnsError {
-    /// The reason by the name that Node.js gives it.
+    /// The low-level reason by its name in the host's table of system errors.
     pub(super) fn code(&self) -> &'static str {
         // The resolver's own code does not come through the standard library, but its words do (glibc's, musl's and macOS').
         let reason = self.0.to_string();

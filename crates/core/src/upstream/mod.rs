@@ -1,4 +1,4 @@
-//! What the engine asks of an upstream. Natively over HTTP ([`http`]), or a JavaScript client (in the binding):
+//! What the engine asks of an upstream. Natively over HTTP ([`http`]), or through a client of the host ([`host`]):
 //! the engine does not know which it has.
 
 pub mod decoding;
@@ -80,7 +80,7 @@ pub enum Response {
         head: Head,
         /// Its events.
         source: Box<dyn EventSource>,
-        /// The number by which the JavaScript side keeps a foreign client's stream.
+        /// The ticket by which the host keeps a custom client's stream.
         ticket: Option<u32>,
     },
 }
@@ -94,7 +94,7 @@ pub struct Completion {
     pub text: String,
     /// The usage that it tells, as JSON text.
     pub usage: Option<String>,
-    /// The number by which the JavaScript side keeps a foreign client's object.
+    /// The ticket by which the host keeps a custom client's object.
     pub ticket: Option<u32>,
 }
 
