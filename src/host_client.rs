@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openpipe_core::host::{
-    HeaderSource, HostAnswer, HostChunks, HostClient, HostFailure, HostRequest, HttpAnswer, HttpRequest,
+    HeaderSource, HostAnswer, HostChunks, HostClient, HostFailure, HostRequest, HttpAnswer, HttpRequest, JudgeRequest,
 };
 use openpipe_core::text::headers::{HeaderList, Pairs};
 use openpipe_core::text::json;
@@ -17,7 +17,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::call_events::NodeCall;
 use crate::handle::Handle;
 use crate::post::Post;
-use crate::protocol::{Answer, Envelope, Message, Question};
+use crate::protocol::{Answer, Envelope, Judged, Judging, Message, Question};
 
 /// JavaScript is told that chunks were taken when they come to so many bytes. It reads ahead by twice as many
 /// (lib/host-client/chunks.js).
@@ -65,7 +65,27 @@ impl HostClient for NodeCall {
             }
         })
     }
+
+    fn judge<'a>(&'a self, question: JudgeRequest<'a>) -> BoxFuture<'a, Result<Option<String>, HostFailure>> {
+        Box::pin(async move {
+            let JudgeRequest { function, ticket, answer, request_id, upstream, model } = question;
+            let mut conversation = Conversation::new(self.call, &self.handle, &self.post);
+            let question = Judging { function, ticket, request_id, upstream, model };
+            let judged = conversation.ask(|ask| Message::Judge { ask, question: &question, answer }).await?;
+            conversation.over = true;
+            match judged {
+                Answer::Judged(Judged::Accepted) => Ok(None),
+                Answer::Judged(Judged::Refused(reason)) if reason.is_empty() => Ok(Some(NO_REASON.into())),
+                Answer::Judged(Judged::Refused(reason)) => Ok(Some(reason)),
+                Answer::Judged(Judged::Failed(why)) => Err(HostFailure::Broken(why)),
+                other => Err(conversation.unexpected(other)),
+            }
+        })
+    }
 }
+
+/// What a function's `true` is taken for.
+const NO_REASON: &str = "the function `reject` refuses the answer";
 
 /// As the SDKs take it: their timers hold no more than 31 bits, and refuse 0. No limit is said as well, because a client may
 /// have a shorter one of its own.

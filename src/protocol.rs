@@ -41,6 +41,8 @@ pub(crate) enum Message<'a> {
     Headers { ask: u32, upstream: &'a str },
     /// So many bytes of a client's chunks were taken: as many may come.
     Pull { ask: u32, bytes: usize },
+    /// A function of `reject` is asked about an answer: its text, or the ticket of a custom client's own object.
+    Judge { ask: u32, question: &'a Judging<'a>, answer: String },
     /// Nobody waits for a client any more.
     Drop { ask: u32 },
     /// The reports of a call are settled.
@@ -68,6 +70,29 @@ pub(crate) struct Question<'a> {
     pub(crate) max_retries: Option<u32>,
     /// In milliseconds.
     pub(crate) timeout: u32,
+}
+
+/// What a function of `reject` is asked, beside the answer.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Judging<'a> {
+    pub(crate) function: u32,
+    pub(crate) ticket: Option<u32>,
+    pub(crate) request_id: Option<&'a str>,
+    pub(crate) upstream: &'a str,
+    pub(crate) model: &'a str,
+}
+
+/// What a function of `reject` says of an answer.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Judged {
+    /// It stands.
+    Accepted,
+    /// It is refused, for this reason.
+    Refused(String),
+    /// The function threw or rejected.
+    Failed(String),
 }
 
 /// Where a request through `fetch` goes.
@@ -109,6 +134,8 @@ pub(crate) enum Answer {
     Response { status: u16, headers: HeaderList },
     /// The headers of the client's own upstream.
     Headers(HeaderList),
+    /// What a function of `reject` says.
+    Judged(Judged),
     /// What a function that redacts reports made of one: its JSON is the first text; none where nothing is to be sent.
     Redacted {
         #[serde(skip)]
@@ -161,6 +188,7 @@ impl Message<'_> {
             Self::Fetch { .. } => "fetch",
             Self::Headers { .. } => "headers",
             Self::Pull { .. } => "pull",
+            Self::Judge { .. } => "judge",
             Self::Drop { .. } => "drop",
             Self::Reported => "reported",
             Self::Flushed { .. } => "flushed",
@@ -232,6 +260,11 @@ impl Message<'_> {
                 add(&mut rest, &ask);
                 add(&mut rest, question);
                 [Some(body), None]
+            }
+            Self::Judge { ask, question, answer } => {
+                add(&mut rest, &ask);
+                add(&mut rest, question);
+                [Some(answer), None]
             }
             Self::Headers { ask, upstream } => {
                 add(&mut rest, &ask);

@@ -41,6 +41,8 @@ fn javascript_has_a_row_for_every_message_with_as_many_texts() {
         duration_ms: 1.0,
         first_token_ms: None,
         message: None,
+        rejected_by: None,
+        usage: None,
     };
     let to = openpipe_core::call::NextTarget { upstream: "openai", model: "m" };
     let body = String::new;

@@ -31,6 +31,8 @@ fn check(failure: &Failure, filter: &Filter) {
         duration_ms: 1.0,
         first_token_ms: None,
         message: None,
+        rejected_by: None,
+        usage: None,
     };
     let body = report::body(&attempt, b"{}", &Came::Failure(failure, None), 2, "{}");
     let text = String::from_utf8(body.to_vec()).expect("text");

@@ -17,6 +17,7 @@ const {
 } = require('./answer.js');
 const { abortErrorOf, errorsOf, rejection } = require('./errors.js');
 const { HostRequest, isSdkStream } = require('../host-client/host-client.js');
+const { answerFrom, askJudge } = require('./judge.js');
 const { EventReader, Seat, forgetDropped, opener, whenDropped, wireBody } = require('./stream.js');
 const { SDK_OPENAI } = require('../sdk/state.js');
 const { warn } = require('../sdk/warnings.js');
@@ -129,6 +130,7 @@ class Call {
     warning: (call, [, , message]) => call.setup.warnOnce(message),
     ask: (call, [, , ask, question], text) => call.#ask(ask, question, text),
     headers: (call, [, , ask, upstream]) => call.#askHeaders(ask, upstream),
+    judge: (call, [, , ask, judging], text) => call.#inScope(() => call.#judge(ask, judging, text)),
     pull: (call, [, , ask, bytes]) => call.#inScope(() => call.asks?.get(ask)?.pull(bytes)),
     drop: (call, [, , ask]) => {
       call.asks?.get(ask)?.drop();
@@ -144,7 +146,7 @@ class Call {
     this.#publish(() => JSON.parse(metaText));
     this.#log((log) => {
       const { attempts, head } = JSON.parse(metaText);
-      log.ended(attempts.at(-1), head);
+      log.ended(answeredBy(attempts), head);
     });
     this.resolve(
       ticket === null
@@ -158,7 +160,7 @@ class Call {
     const { sdk, client, signal } = this.setup;
     const id = this.id;
     this.#release();
-    this.#log((log) => log.ended(meta.attempts.at(-1), meta.head));
+    this.#log((log) => log.ended(answeredBy(meta.attempts), meta.head));
     // From here on only a reader who waits keeps anything alive, so nothing that outlives the stream may hold the reader
     // or the stream. A function holds all that the functions beside it use: such ones are made apart, below.
     const state = { meta };
@@ -290,6 +292,17 @@ class Call {
     );
   }
 
+  /** @param {number} ask @param {import('./judge.js').Judging} judging @param {string} text */
+  #judge(ask, judging, text) {
+    const { setup } = this;
+    const { ticket, requestId } = judging;
+    askJudge(this.id, ask, judging, setup.judges[judging.function], () =>
+      ticket === null
+        ? answerFrom(text, requestId, setup.endpoint.name)
+        : /** @type {any} */ (this.kept?.[ticket]).value,
+    );
+  }
+
   /** @param {number} ask */
   #newRequest(ask) {
     this.kept ??= [];
@@ -325,6 +338,11 @@ class Call {
   #inScope(work) {
     return this.scope ? this.scope.runInAsyncScope(work) : work();
   }
+}
+
+/** The attempt whose answer the caller gets: a refused one where no other answered. @param {Meta['attempts']} attempts */
+function answeredBy(attempts) {
+  return attempts.findLast(({ outcome }) => outcome === 'ok' || outcome === 'rejected');
 }
 
 /** What was thrown as text; whatever it was, this does not throw in turn. @param {unknown} error */

@@ -49,4 +49,4 @@ function messageOf(error) {
   }
 }
 
-module.exports = { areWatching, isCallWatched, movedOn, publishCall };
+module.exports = { areWatching, isCallWatched, messageOf, movedOn, publishCall };

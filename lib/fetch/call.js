@@ -5,6 +5,7 @@ const { AsyncResource } = require('node:async_hooks');
 
 const { offAbort, onAbort } = require('../call/abort.js');
 const { openpipeOf } = require('../call/answer.js');
+const { askJudge } = require('../call/judge.js');
 const observers = require('../call/observers.js');
 const native = require('../native/native.js');
 const sinks = require('../reports/sinks.js');
@@ -48,9 +49,9 @@ class FetchCall {
     this.resolve = resolve;
     this.reject = reject;
     this.id = -1;
-    const { onFallback } = setup.door.options;
+    const { judges, onFallback } = setup.door.options;
     /** The caller's async context. */
-    const mayCallBack = Boolean(onFallback) || setup.throughFetch;
+    const mayCallBack = Boolean(onFallback) || judges.length > 0 || setup.throughFetch;
     this.scope = mayCallBack || observers.areWatching() ? new AsyncResource('OPENPIPE_FETCH') : undefined;
     /** @type {import('../call/abort.js').Waiter | undefined} */
     this.waiter = undefined;
@@ -102,6 +103,9 @@ class FetchCall {
         break;
       case 'headers':
         this.#tellHeaders(message[2], message[3]);
+        break;
+      case 'judge':
+        this.#inScope(() => this.#judge(message[2], message[3], text));
         break;
       case 'fallback':
         this.#inScope(() => observers.movedOn(message[2], this.setup.door.options.onFallback, this.setup.door.warn));
@@ -167,6 +171,12 @@ class FetchCall {
     const status = meta.head?.status || 200;
     const headers = meta.head?.headers ?? [];
     return this.#responseOf({ status, headers, body }, meta, () => openpipeOf(id, latest));
+  }
+
+  /** @param {number} ask @param {import('../call/judge.js').Judging} judging @param {string} text */
+  #judge(ask, judging, text) {
+    const judge = this.setup.door.options.judges[judging.function];
+    askJudge(this.id, ask, judging, judge, () => JSON.parse(text));
   }
 
   /** Answers the core, which needs the key of an upstream that a function gives. @param {number} ask @param {string} upstream */

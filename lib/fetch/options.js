@@ -42,7 +42,7 @@ function readOptions(given, warn) {
 function readOwn(given, inBody, allowed, warn) {
   const { timeout, maxRetries, ...openpipe } = given ?? {};
   const clients = Array(TRANSPORTS);
-  const read = readCallOptions(given && openpipe, inBody, { clients, allowed, warn });
+  const read = readCallOptions(given && openpipe, inBody, { clients, judges: [], allowed, warn });
   refuseClients(clients);
   return {
     timeout: milliseconds('timeout', timeout),

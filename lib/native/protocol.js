@@ -20,6 +20,7 @@ const TEXTS = Object.freeze({
   fetch: 1,
   headers: 0,
   pull: 0,
+  judge: 1,
   drop: 0,
   reported: 0,
   flushed: 0,

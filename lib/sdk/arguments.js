@@ -14,6 +14,7 @@ const { readEnv } = require('../native/environment.js');
 const { configOf } = require('../openpipe-client/openpipe-client.js');
 
 /** @typedef {import('./state.js').ForeignClient} ForeignClient */
+/** @typedef {import('../call/judge.js').Judge} Judge */
 
 /** A string that is longer may be a key, and is not repeated. */
 const MAX_SHOWN = 16;
@@ -93,6 +94,7 @@ function asWritten(value) {
  * @property {Record<string, string>} odd What stands there, in words: "NaN", "a function".
  * @property {Record<string, { number: number, identity: string | undefined, endpoints: string[] }>} clients
  * @property {Record<string, Function>} functions
+ * @property {Record<string, number>} judges The numbers of the functions that stand in `reject`.
  */
 
 /** Options are nested no deeper; what is, is no option. */
@@ -108,9 +110,15 @@ const METHODS = [
 
 /** Writes one `openpipe` object. Its cost is linear in what it holds. */
 class Writer {
-  /** @param {ForeignClient[]} clients The clients known so far; a target's is added. */
-  constructor(clients) {
+  /**
+   * @param {ForeignClient[]} clients The clients known so far; a target's is added.
+   * @param {Judge[]} judges The functions of `reject` known so far.
+   */
+  constructor(clients, judges) {
     this.all = clients;
+    this.allJudges = judges;
+    /** @type {Written['judges']} */
+    this.judges = record();
     /** @type {Written['odd']} */
     this.odd = record();
     /** @type {Written['clients']} */
@@ -122,8 +130,8 @@ class Writer {
   /** @param {unknown} value @returns {Written} */
   write(value) {
     const text = this.#openpipe(value) ?? 'null';
-    const { odd, clients, functions } = this;
-    return { text, odd, clients, functions };
+    const { odd, clients, functions, judges } = this;
+    return { text, odd, clients, functions, judges };
   }
 
   /** @param {any} value */
@@ -156,22 +164,23 @@ class Writer {
         if (name === 'client' || name === 'fallbackClient') return this.#client(value, path);
         if (name === 'params') return this.#params(value, path);
         if (depth >= MAX_DEPTH) return '{}';
-        return Array.isArray(value) ? this.#array(value, path, depth) : this.#object(value, path, depth);
+        return Array.isArray(value) ? this.#array(value, path, name, depth) : this.#object(value, path, depth);
       case 'function':
         if (name === 'client' || name === 'fallbackClient') return this.#client(value, path);
         this.functions[path] = value;
+        if (name === 'reject') this.judges[path] = this.allJudges.push(value) - 1;
         break;
     }
     this.odd[path] = shown(value);
     return undefined;
   }
 
-  /** @param {any[]} value @param {string} path @param {number} depth */
-  #array(value, path, depth) {
+  /** @param {any[]} value @param {string} path @param {string} name @param {number} depth */
+  #array(value, path, name, depth) {
     const items = [];
     for (let index = 0; index < value.length; index += 1) {
       const here = `${path}[${index}]`;
-      const text = this.#value(value[index], here, '', depth + 1);
+      const text = this.#value(value[index], here, name === 'reject' ? name : '', depth + 1);
       if (text === undefined && value[index] === undefined) this.odd[here] = 'undefined';
       items.push(text ?? 'null');
     }
@@ -240,19 +249,24 @@ function callback(value) {
 /**
  * What `openpipe` of a call says, in the request options and in the body: `undefined` where neither says anything.
  * @param {unknown} trusted @param {unknown} body
- * @param {{ clients: ForeignClient[], allowed: ClientOptions['allowed'], warn: (message: string) => void }} reading
+ * @param {{ clients: ForeignClient[], judges: Judge[], allowed: ClientOptions['allowed'], warn: (message: string) => void }} reading
  */
-function readCallOptions(trusted, body, { clients, allowed, warn }) {
+function readCallOptions(trusted, body, { clients, judges, allowed, warn }) {
   const hasTrusted = trusted !== undefined && trusted !== null;
   const given = body === undefined || body === null ? undefined : fromBody(body, allowed, warn);
   if (!hasTrusted && given === undefined) return undefined;
-  const own = hasTrusted ? new Writer(clients).write(trusted) : undefined;
-  const brought = given === undefined ? undefined : new Writer(clients).write(given);
+  const own = hasTrusted ? new Writer(clients, judges).write(trusted) : undefined;
+  const brought = given === undefined ? undefined : new Writer(clients, []).write(given);
   return {
     /** Members of the JSON that the core reads. */
-    text: [...members('', own), ...members('body_', brought)],
+    text: [...members('', own), ...judgeMember(own), ...members('body_', brought)],
     onFallback: callback(own?.functions['openpipe.onFallback']) ?? callback(brought?.functions['openpipe.onFallback']),
   };
+}
+
+/** A body's functions judge nothing. @param {Written | undefined} written */
+function judgeMember(written) {
+  return written && Object.keys(written.judges).length > 0 ? [`"functions":${JSON.stringify(written.judges)}`] : [];
 }
 
 /** @param {string} prefix @param {Written | undefined} written */
@@ -332,7 +346,9 @@ function reportFile(option, value) {
 function readClientOptions(value, { clients, warn }) {
   // An instance of `OpenPipe` stands for what it was made with.
   const given = /** @type {any} */ (configOf(value) ?? value ?? {});
-  const { text, odd, clients: marks, functions } = new Writer(clients).write(given);
+  /** @type {Judge[]} */
+  const judges = [];
+  const { text, odd, clients: marks, functions, judges: numbers } = new Writer(clients, judges).write(given);
   /** @type {Record<string, string>} */
   const variables = {};
   if (text.includes('"upstreams"')) {
@@ -341,7 +357,7 @@ function readClientOptions(value, { clients, warn }) {
       if (key) variables[name] = key;
     }
   }
-  const written = `{"openpipe":${text},"odd":${JSON.stringify(odd)},"clients":${JSON.stringify(marks)},"variables":${JSON.stringify(variables)}}`;
+  const written = `{"openpipe":${text},"odd":${JSON.stringify(odd)},"clients":${JSON.stringify(marks)},"functions":${JSON.stringify(numbers)},"variables":${JSON.stringify(variables)}}`;
   const read = JSON.parse(native.readClientOptions(written));
   if (read.error) throw new TypeError(read.error);
   read.warnings.forEach(warn);
@@ -361,6 +377,8 @@ function readClientOptions(value, { clients, warn }) {
     upstreams: read.upstreams,
     hasFallback: Boolean(read.hasFallback),
     functions,
+    /** The functions of `reject`, as `written` numbers them. */
+    judges,
     onFallback: callback(functions['openpipe.onFallback']),
   };
 }

@@ -151,13 +151,15 @@ function start(state, endpoint, options, request, resolve) {
   const { sdk, client } = state;
   if (state.closed) throw new sdk.OpenAIError('the client is closed: it takes no more calls');
   let { clients } = state;
+  let { judges } = state.options;
   let openpipe;
   const inBody = request.openpipe ?? undefined;
   const inOptions = options.openpipe ?? undefined;
   if (inBody !== undefined || inOptions !== undefined) {
     clients = [...clients];
+    judges = [...judges];
     const warn = (/** @type {string} */ message) => state.warnOnce(message);
-    openpipe = readCallOptions(inOptions, inBody, { clients, allowed: state.options.allowed, warn });
+    openpipe = readCallOptions(inOptions, inBody, { clients, judges, allowed: state.options.allowed, warn });
   }
   const signal = readSignal(options.signal);
   const given = callOptions(state, endpoint, options, openpipe?.text);
@@ -171,7 +173,7 @@ function start(state, endpoint, options, request, resolve) {
   const side = state.native(throughSdk);
   const onFallback = openpipe?.onFallback ?? state.options.onFallback;
   const log = callLog(client, () => state.places(throughSdk, endpoint), endpoint);
-  const setup = new CallSetup(state, endpoint, clients, options, { signal, onFallback, throughSdk, log });
+  const setup = new CallSetup(state, endpoint, clients, options, { signal, onFallback, judges, throughSdk, log });
   const call = new Call(setup, resolve);
   if (!isThenable(side)) {
     log?.started(request.text, options, given);
@@ -201,9 +203,9 @@ class CallSetup {
 
   /**
    * @param {State} state @param {Endpoint} endpoint @param {import('./state.js').ForeignClient[]} clients @param {any} options
-   * @param {{ signal: AbortSignal | undefined, onFallback: ((event: any) => void) | undefined, throughSdk: boolean, log: import('./logging.js').CallLog | undefined }} call
+   * @param {{ signal: AbortSignal | undefined, onFallback: ((event: any) => void) | undefined, judges: import('./arguments.js').Judge[], throughSdk: boolean, log: import('./logging.js').CallLog | undefined }} call
    */
-  constructor(state, endpoint, clients, options, { signal, onFallback, throughSdk, log }) {
+  constructor(state, endpoint, clients, options, { signal, onFallback, judges, throughSdk, log }) {
     this.#state = state;
     this.endpoint = endpoint;
     this.#clients = clients;
@@ -213,6 +215,8 @@ class CallSetup {
     this.client = state.client;
     this.signal = signal;
     this.onFallback = onFallback;
+    /** The functions of `reject`, by their numbers. */
+    this.judges = judges;
     /** What the client's logger is told; `undefined` where it wants nothing. */
     this.log = log;
     /** When the call was started, as the SDK says it of its own requests. */
@@ -220,7 +224,7 @@ class CallSetup {
     /** Functions of the caller may have to be called in the caller's async context. */
     const isOwnAsked = throughSdk || state.needsSdk || state.asksForKey;
     this.mayCallBack =
-      Boolean(onFallback ?? log) || clients.length > 2 || isOwnAsked || state.options.upstreams.length > 0;
+      Boolean(onFallback ?? log) || clients.length > 2 || judges.length > 0 || isOwnAsked || state.options.upstreams.length > 0;
   }
 
   /** `create` of a JavaScript client, by its number. @param {number} number @returns {(body: any, options: any) => unknown} */

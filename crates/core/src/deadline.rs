@@ -55,7 +55,13 @@ impl Deadline {
     /// What is left of it; `None` is no limit.
     #[must_use]
     pub fn left(self) -> Option<Duration> {
-        self.until.map(|until| until.saturating_duration_since(Instant::now()))
+        self.left_at(Instant::now())
+    }
+
+    /// What was left of it then; `None` is no limit.
+    #[must_use]
+    pub fn left_at(self, then: Instant) -> Option<Duration> {
+        self.until.map(|until| until.saturating_duration_since(then))
     }
 
     /// Whether it has passed.

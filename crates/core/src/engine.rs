@@ -2,6 +2,8 @@
 //!
 //! Dropping the future of [`run`] ends everything that belongs to the call; that is how an abort works.
 
+mod judging;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,6 +13,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::deadline::{Bound, Deadline, Times};
 use crate::failure::{Cause, Failure};
+use crate::host::{HostFailure, JudgeRequest};
+use crate::options::HoldUntil;
 use crate::plan::{Budget, Plan, Target};
 use crate::policy::backoff::Failed;
 use crate::policy::breaker::{Admission, Breakers, Gate, Permit};
@@ -18,7 +22,7 @@ use crate::policy::health::{Health, InFlight};
 use crate::record::{Attempt, CIRCUIT_OPEN, Recorder, milliseconds, unix_ms};
 use crate::stream::EventStream;
 use crate::text::body::RequestBody;
-use crate::upstream::{Completion, Request, Response, Upstreams};
+use crate::upstream::{BoxFuture, Completion, Request, Response, Upstreams};
 
 /// How a call ended.
 pub enum Outcome {
@@ -36,6 +40,17 @@ pub trait Observer: Send + Sync {
     fn refuse(&self, completion: &Completion) -> Option<&'static str> {
         let _ = completion;
         None
+    }
+
+    /// Something that the caller should know.
+    fn warning(&self, message: &str) {
+        let _ = message;
+    }
+
+    /// Asks a function of `reject` about an answer: why it is refused, if it is.
+    fn judge<'a>(&'a self, question: JudgeRequest<'a>) -> BoxFuture<'a, Result<Option<String>, HostFailure>> {
+        let _ = question;
+        Box::pin(std::future::ready(Ok(None)))
     }
 
     /// A target failed and another one takes over.
@@ -70,6 +85,8 @@ pub async fn run(
     let mut next = Some(0);
     // What moved the call on to the target at hand.
     let mut before = None;
+    // The latest answer that was refused, with the number of its target: it was paid for.
+    let mut refused = None;
     while let Some((index, target)) = next.and_then(|index| Some((index, plan.targets.get(index)?))) {
         let gate = plan.gate(target, watch.breakers);
         let in_flight = watch.health.map(|health| health.enter(target, plan.endpoint, gate.as_ref()));
@@ -86,20 +103,23 @@ pub async fn run(
             }
         };
         let (attempt, result) = call.target(target, index, permit, in_flight).await;
-        match &result {
-            Ok(Answer::Completion(completion)) => observer.ended(target, &attempt, Ok(completion)),
-            Err(failure) => observer.ended(target, &attempt, Err(failure)),
-            Ok(Answer::Stream(_)) => {}
-        }
         let failure = match result {
-            Ok(answer) => {
+            TargetResult::Answered(answer) => {
+                if let Answer::Completion(completion) = &answer {
+                    observer.ended(target, &attempt, Ok(completion));
+                }
                 record.lock().ended(attempt);
-                return match answer {
-                    Answer::Completion(completion) => Outcome::Completion(completion),
-                    Answer::Stream(stream) => Outcome::Stream(stream),
-                };
+                return answer.outcome();
             }
-            Err(failure) => failure,
+            TargetResult::Refused(mut answer, rejection) => {
+                answer.report_refused(|completion| observer.ended(target, &attempt, Ok(completion)));
+                refused = Some((answer, index));
+                rejection
+            }
+            TargetResult::Failed(failure) => {
+                observer.ended(target, &attempt, Err(&failure));
+                failure
+            }
         };
         before = Some(failure.cause());
         next = if deadline.is_over() { None } else { plan.taker_after(index, failure.cause()) };
@@ -110,7 +130,9 @@ pub async fn run(
         record.ended(attempt);
         record.failures.push(failure);
     }
-    Outcome::Failed
+    let Some((answer, index)) = refused else { return Outcome::Failed };
+    record.lock().answered_by_refused(index);
+    answer.outcome()
 }
 
 impl Plan {
@@ -158,6 +180,39 @@ enum Answer {
     Stream(Box<EventStream>),
 }
 
+impl Answer {
+    fn outcome(self) -> Outcome {
+        match self {
+            Self::Completion(completion) => Outcome::Completion(completion),
+            Self::Stream(stream) => Outcome::Stream(stream),
+        }
+    }
+
+    /// Reports an answer that was refused: it has ended, whether it is handed over in the end or not.
+    fn report_refused(&mut self, report: impl FnOnce(&Completion)) {
+        match self {
+            Self::Completion(completion) => report(completion),
+            Self::Stream(stream) => {
+                stream.set_reported();
+                report(&Completion {
+                    head: stream.head().clone(),
+                    text: stream.merged().unwrap_or_default(),
+                    usage: stream.usage().map(str::to_owned),
+                    ticket: None,
+                });
+            }
+        }
+    }
+}
+
+/// What one target came to.
+enum TargetResult {
+    Answered(Answer),
+    /// It answered, and `reject` refuses that: with the failure that it counts as.
+    Refused(Answer, Failure),
+    Failed(Failure),
+}
+
 struct Call<'a> {
     plan: &'a Plan,
     body: &'a RequestBody,
@@ -175,13 +230,14 @@ impl Call<'_> {
         index: usize,
         mut permit: Option<Permit>,
         mut in_flight: Option<InFlight>,
-    ) -> (Attempt, Result<Answer, Failure>) {
+    ) -> (Attempt, TargetResult) {
         let started = Instant::now();
         let started_at = unix_ms();
         self.record.lock().begin(index, target, started, started_at);
         let mut tries = 0;
         let is_probe = permit.as_ref().is_some_and(Permit::is_probe);
-        let mut result = self.tries(target, index, started, is_probe, &mut tries).await;
+        let mut time = Deadline::default();
+        let mut result = self.tries(target, index, started, is_probe, &mut tries, &mut time).await;
         match &mut result {
             Ok(Answer::Completion(_)) => {
                 permit.iter_mut().for_each(Permit::succeeded);
@@ -202,7 +258,7 @@ impl Call<'_> {
             Ok(Answer::Stream(stream)) => stream.first_content_at(),
             _ => None,
         };
-        let attempt = Attempt {
+        let mut attempt = Attempt {
             upstream: Arc::clone(&target.upstream),
             model: target.model.clone(),
             outcome: result.as_ref().err().map_or("ok", |failure| failure.kind.name()),
@@ -213,8 +269,19 @@ impl Call<'_> {
             duration_ms: milliseconds(started.elapsed()),
             first_token_ms: first_content.map(|at| milliseconds(at - started)),
             message: result.as_ref().err().map(|failure| failure.message.clone()),
+            rejected_by: None,
+            usage: None,
         };
-        (attempt, result)
+        let mut answer = match result {
+            Ok(answer) => answer,
+            Err(failure) => return (attempt, TargetResult::Failed(failure)),
+        };
+        // A target's time does not run between a stream's first content and its end.
+        let left = shorter(time.left_at(first_content.unwrap_or_else(Instant::now)), self.deadline.left());
+        match self.judge(target, &mut answer, left, &mut attempt).await {
+            Some(rejection) => (attempt, TargetResult::Refused(answer, rejection)),
+            None => (attempt, TargetResult::Answered(answer)),
+        }
     }
 
     async fn tries(
@@ -224,12 +291,14 @@ impl Call<'_> {
         started: Instant,
         is_probe: bool,
         tries: &mut u32,
+        time: &mut Deadline,
     ) -> Result<Answer, Failure> {
         let upstream = self.upstreams.upstream(&target.via);
         let body = target.body(self.body);
         loop {
             let from = if matches!(target.budget, Budget::Total(_)) { started } else { Instant::now() };
             let whole = Deadline::after(from, target.budget.limit(), Bound::Time).or_sooner(self.deadline);
+            *time = whole;
             let content = self.until_content(target, from, whole);
             let request = Request {
                 endpoint: self.plan.endpoint,
@@ -305,11 +374,13 @@ impl Call<'_> {
             target: target.label(),
         };
         let mut stream = Box::new(EventStream::new(self.plan.endpoint, head, source, ticket, times));
-        if index + 1 == self.plan.targets.len() && !self.plan.commit_last {
+        // An answer that is to be judged is held, also that of the last target.
+        if index + 1 == self.plan.targets.len() && !self.plan.commit_last && target.reject.is_empty() {
             return Ok(Answer::Stream(stream));
         }
+        let hold_until = if target.reject.need_the_whole() { HoldUntil::Finish } else { self.plan.hold_until };
         // The target's own time ends with the first content; the call's runs until the commit.
-        let held = stream.hold(self.plan.hold_until, self.plan.max_response_bytes);
+        let held = stream.hold(hold_until, self.plan.max_response_bytes);
         self.deadline.within(|| target.label(), held).await?;
         stream.content_within(whole);
         Ok(Answer::Stream(stream))

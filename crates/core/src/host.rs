@@ -18,7 +18,7 @@ pub trait Host: CallEvents + HostClient + HeaderSource {}
 
 impl<T: CallEvents + HostClient + HeaderSource> Host for T {}
 
-/// Calls clients that live in the host: a caller's own, or the SDK's. What such a client returns or throws stays there under a
+/// Calls what lives in the host: clients, a caller's own or the SDK's, and the caller's functions. What such a client returns or throws stays there under a
 /// number, its ticket; the core gets as much as it needs to decide.
 ///
 /// Time is kept by the core: a client that never settles, or ignores its signal, is dropped like a silent socket. Dropping
@@ -32,6 +32,13 @@ pub trait HostClient: Send + Sync {
     fn exchange<'a>(&'a self, _request: HttpRequest<'a>) -> BoxFuture<'a, Result<HttpAnswer, HostFailure>> {
         let none = HostFailure::Broken("this host has no HTTP client of its own".to_owned());
         Box::pin(std::future::ready(Err(none)))
+    }
+
+    /// Asks a function of `reject` about an answer. Says why the answer is refused, if it is. A host without such functions accepts
+    /// every answer.
+    fn judge<'a>(&'a self, question: JudgeRequest<'a>) -> BoxFuture<'a, Result<Option<String>, HostFailure>> {
+        let _ = question;
+        Box::pin(std::future::ready(Ok(None)))
     }
 }
 
@@ -54,6 +61,23 @@ pub struct HttpAnswer {
     pub headers: HeaderList,
     /// The text of its body, decoded by the host.
     pub body: Box<dyn HostChunks>,
+}
+
+/// An answer that a function of `reject` judges.
+#[derive(Debug, Clone)]
+pub struct JudgeRequest<'a> {
+    /// The number of the function.
+    pub function: u32,
+    /// The ticket of a custom client's own object, which the caller would get.
+    pub ticket: Option<u32>,
+    /// The answer as JSON text; empty where there is a ticket.
+    pub answer: String,
+    /// The id by which the upstream knows the request.
+    pub request_id: Option<&'a str>,
+    /// The upstream's name.
+    pub upstream: &'a str,
+    /// The model that it was asked for.
+    pub model: &'a str,
 }
 
 /// A request to a client of the host.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::failure::Failure;
@@ -43,6 +44,12 @@ pub struct Attempt {
     /// What went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// What of `reject` refused its answer: a rule's name, or `function`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejected_by: Option<&'static str>,
+    /// The usage that a refused answer states, as its upstream names it: it was paid for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Box<RawValue>>,
 }
 
 impl Attempt {
@@ -66,6 +73,8 @@ impl Attempt {
             duration_ms: 0.0,
             first_token_ms: None,
             message,
+            rejected_by: None,
+            usage: None,
         }
     }
 }
@@ -81,6 +90,8 @@ pub struct CallRecord {
     pub last: usize,
     /// When the last target was started: its durations count from here.
     pub last_started: Option<Instant>,
+    /// The caller gets an answer that was refused: its attempt is complete.
+    is_answered_by_refused: bool,
     under_way: Option<UnderWay>,
 }
 
@@ -129,8 +140,18 @@ impl CallRecord {
         self.attempts.push(attempt);
     }
 
+    /// The caller gets the answer of this target, which was refused, because no other one was better.
+    pub fn answered_by_refused(&mut self, index: usize) {
+        self.last = index;
+        self.is_answered_by_refused = true;
+    }
+
     /// The stream that was handed over has ended: what its attempt says now.
     pub fn conclude(&mut self, first_content: Option<Instant>, failure: Option<Failure>) {
+        if self.is_answered_by_refused {
+            self.failures.extend(failure);
+            return;
+        }
         let Some((attempt, started)) = self.attempts.last_mut().zip(self.last_started) else { return };
         attempt.duration_ms = milliseconds(started.elapsed());
         attempt.first_token_ms = first_content.map(|at| milliseconds(at - started));
@@ -157,6 +178,8 @@ impl CallRecord {
                 duration_ms: milliseconds(started.elapsed()),
                 first_token_ms: None,
                 message: None,
+                rejected_by: None,
+                usage: None,
             });
         }
         Some(Aborted {

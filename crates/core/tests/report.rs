@@ -947,6 +947,8 @@ fn attempt(status: Option<u16>) -> Attempt {
         duration_ms: 1.0,
         first_token_ms: None,
         message: None,
+        rejected_by: None,
+        usage: None,
     }
 }
 

@@ -17,7 +17,7 @@ use reporting::{Reports, StreamReport};
 use crate::endpoint::Endpoint;
 use crate::engine::{self, Observer, Outcome};
 use crate::failure::{Failure, Head};
-use crate::host::Host;
+use crate::host::{Host, HostFailure, JudgeRequest};
 use crate::in_place::{give_way, in_place};
 use crate::options::{CallOptions, ClientConfig};
 use crate::plan::{self, Plan, PlanError, Target, Via};
@@ -31,7 +31,7 @@ use crate::text::body::RequestBody;
 use crate::upstream::host::{AskedUpstream, HostUpstream};
 use crate::upstream::host_http::HostHttpUpstream;
 use crate::upstream::http::{HttpPool, HttpUpstream, Unredirected};
-use crate::upstream::{Completion, Unsendable, Upstream, Upstreams};
+use crate::upstream::{BoxFuture, Completion, Unsendable, Upstream, Upstreams};
 
 /// Why an answer is refused that its host cannot hold.
 const TOO_LONG: &str = "the response is longer than a string can be";
@@ -152,6 +152,7 @@ impl Task<'_> {
             host.stream(stream.ticket(), &self.meta(plan, &record, Some(stream.head()), None));
             plan.targets.get(record.last)
         };
+        let reports = reports.filter(|_| !stream.is_reported());
         let mut report = StreamReport::new(plan, &control.record, reports, target);
         let named = plan.endpoint == Endpoint::Responses;
         let form = if plan.wire_events { Form::Wire { named } } else { Form::Chunks };
@@ -287,6 +288,14 @@ struct Watcher<'a> {
 impl Observer for Watcher<'_> {
     fn refuse(&self, completion: &Completion) -> Option<&'static str> {
         (!self.host.fits(&completion.text)).then_some(TOO_LONG)
+    }
+
+    fn warning(&self, message: &str) {
+        self.host.warning(message);
+    }
+
+    fn judge<'a>(&'a self, question: JudgeRequest<'a>) -> BoxFuture<'a, Result<Option<String>, HostFailure>> {
+        self.host.judge(question)
     }
 
     fn moved_on(&self, from: &Attempt, to: &Target) {

@@ -215,6 +215,12 @@ impl Failure {
         Self { body, ..Self::new(Kind::Stream, Surface::Protocol, message) }
     }
 
+    /// An answer that the caller's own rules refuse.
+    #[must_use]
+    pub fn rejected(message: impl Into<String>, head: Head) -> Self {
+        Self { head: Some(Box::new(head)), ..Self::new(Kind::Rejected, Surface::Protocol, message) }
+    }
+
     /// An error that stands under a good status, in a completion or an event: `body` is an object whose `error` it is, or that is
     /// the error itself. It has this kind unless it names a status. `what` says where it stood; its own words are added.
     #[must_use]

@@ -20,6 +20,7 @@ use crate::endpoint::Endpoint;
 use crate::failure::{Filter, Trigger};
 use crate::plan::route::{UpstreamId, UpstreamKind};
 use crate::policy::breaker::BreakerPolicy;
+use crate::policy::reject::Rules;
 use crate::text::headers::{self, HeaderList};
 use crate::text::secrets;
 use read::{ArgumentError, Aside, ClientRef, Section};
@@ -82,6 +83,8 @@ pub struct FallbackTarget {
     pub except: Vec<Trigger>,
     /// Its model is the first target's under another name: their vectors can be compared.
     pub same_vectors: Option<bool>,
+    /// What refuses its answers; not given, the call's.
+    pub reject: Option<Rules>,
 }
 
 impl FallbackTarget {
@@ -109,6 +112,7 @@ impl FallbackTarget {
             on: self.on.clone().or_else(|| named.on.clone()),
             except: if self.except.is_empty() { named.except.clone() } else { self.except.clone() },
             same_vectors: self.same_vectors.or(named.same_vectors),
+            reject: self.reject.clone().or_else(|| named.reject.clone()),
         }
     }
 
@@ -204,6 +208,8 @@ pub struct OpenPipeOptions {
     pub breaker: Option<BreakerOption>,
     /// Where the call goes, whatever its model.
     pub upstream: Option<UpstreamId>,
+    /// What refuses answers.
+    pub reject: Option<Rules>,
 }
 
 impl OpenPipeOptions {
@@ -232,6 +238,7 @@ impl OpenPipeOptions {
             max_response_bytes: self.max_response_bytes.or(defaults.max_response_bytes),
             breaker: self.breaker.or(defaults.breaker),
             upstream: self.upstream.or(defaults.upstream),
+            reject: self.reject.or_else(|| defaults.reject.clone()),
         }
     }
 }
@@ -267,6 +274,8 @@ pub struct CallOptions {
     pub odd: HashMap<String, String>,
     /// The custom clients in it.
     pub clients: HashMap<String, ClientRef>,
+    /// The numbers of the functions in it that judge answers.
+    pub functions: HashMap<String, u32>,
     /// `openpipe` of the body, as far as the constructor allows it.
     pub body_openpipe: Option<Box<RawValue>>,
     /// What stands in that which JSON cannot hold.
@@ -496,6 +505,8 @@ pub struct ClientOptions {
     openpipe: Option<Box<RawValue>>,
     odd: HashMap<String, String>,
     clients: HashMap<String, ClientRef>,
+    /// The numbers of the functions in it that judge answers.
+    functions: HashMap<String, u32>,
     /// The environment variables of known upstreams that are set.
     variables: HashMap<String, String>,
 }
@@ -530,7 +541,8 @@ impl ClientOptions {
         upstream_clients: &HashMap<String, u32>,
     ) -> Result<ReadClientOptions, ArgumentError> {
         let mut warnings = Vec::new();
-        let aside = Aside { odd: self.odd.clone(), clients: self.clients.clone() };
+        let (odd, clients, functions) = (self.odd.clone(), self.clients.clone(), self.functions.clone());
+        let aside = Aside { odd, clients, functions, ..Aside::default() };
         let text = self.openpipe.as_deref().map_or("{}", RawValue::get);
         let text = if text == "null" { "{}" } else { text };
         let section = Section::new(Place::Client, "openpipe", text, &aside, &mut warnings)?;
@@ -636,21 +648,27 @@ pub fn read_call(
     warnings: &mut Vec<String>,
 ) -> Result<OpenPipeOptions, ArgumentError> {
     let names = openpipe::Names(&client.upstream_names);
-    let mut of =
-        |place, text: &Option<Box<RawValue>>, odd: &HashMap<String, String>, clients: &HashMap<String, ClientRef>| {
-            if text.is_none() && odd.is_empty() {
-                return Ok(None);
-            }
-            let aside = Aside { odd: odd.clone(), clients: clients.clone() };
-            let text = text.as_deref().map_or("null", RawValue::get);
-            if text == "null" && aside.odd.is_empty() {
-                return Ok(None);
-            }
-            let section = Section::new(place, "openpipe", text, &aside, warnings)?;
-            openpipe::read(&section, names, warnings).map(Some)
-        };
-    let body = of(Place::Body, &call.body_openpipe, &call.body_odd, &call.body_clients)?;
-    let trusted = of(Place::Call, &call.openpipe, &call.odd, &call.clients)?;
+    let mut of = |place, text: &Option<Box<RawValue>>, aside: Aside| {
+        if text.is_none() && aside.odd.is_empty() {
+            return Ok(None);
+        }
+        let text = text.as_deref().map_or("null", RawValue::get);
+        if text == "null" && aside.odd.is_empty() {
+            return Ok(None);
+        }
+        let section = Section::new(place, "openpipe", text, &aside, warnings)?;
+        openpipe::read(&section, names, warnings).map(Some)
+    };
+    // A body has no say in what is refused, so no function of its own is known here.
+    let in_body = Aside {
+        odd: call.body_odd.clone(),
+        clients: call.body_clients.clone(),
+        is_from_body: true,
+        ..Aside::default()
+    };
+    let body = of(Place::Body, &call.body_openpipe, in_body)?;
+    let (odd, clients, functions) = (call.odd.clone(), call.clients.clone(), call.functions.clone());
+    let trusted = of(Place::Call, &call.openpipe, Aside { odd, clients, functions, ..Aside::default() })?;
     Ok(match (trusted, body) {
         (Some(trusted), Some(body)) => {
             let tags = trusted.tags.clone().or_else(|| body.tags.clone());

@@ -81,6 +81,10 @@ pub(super) fn read(section: &Section<'_>, names: Names<'_>, warnings: &mut Vec<S
             Some(_) => section.text("upstream")?.map(|name| names.find(section.path("upstream"), &name)).transpose()?,
             None => None,
         },
+        reject: match spec::find(section.place(), "reject") {
+            Some(_) => section.rules("reject")?,
+            None => None,
+        },
     };
     if options.tags.is_some() && json::ascii(&tags_with_sdk(options.tags.as_ref())).len() > MAX_TAGS {
         return Err(ArgumentError::other(section.path("tags"), "must be at most 4 KB as a header"));
@@ -150,6 +154,18 @@ pub(super) fn target(
         let what = "a name of letters, digits, - and _ that is not taken";
         return Err(ArgumentError::expected(section.path("name"), what, shown_name(name)));
     }
+    let is_given = section.raw("reject").is_some() || section.odd("reject").is_some();
+    let reject = if aside.is_from_body {
+        if is_given {
+            let path = section.path("reject");
+            warnings.push(format!(
+                "`{path}` of a body does nothing: it is taken from the request options and the constructor"
+            ));
+        }
+        None
+    } else {
+        section.rules("reject")?
+    };
     Ok(FallbackTarget {
         model: section.required_text("model")?,
         upstream: section.text("upstream")?.map(|name| names.find(section.path("upstream"), &name)).transpose()?,
@@ -163,6 +179,7 @@ pub(super) fn target(
         on: section.triggers("on")?,
         except: section.triggers("except")?.unwrap_or_default(),
         same_vectors: section.flag("sameVectors")?,
+        reject,
     })
 }
 

@@ -14,6 +14,7 @@ use super::spec::{self, Kind, Place};
 use super::{Identity, Limit, nearest_name};
 use crate::endpoint::Endpoint;
 use crate::failure::Trigger;
+use crate::policy::reject::{Rule, Rules};
 use crate::text::json::{self, Members};
 
 /// A malformed argument: a `TypeError` to the caller.
@@ -67,6 +68,10 @@ pub struct Aside {
     pub odd: HashMap<String, String>,
     /// The custom clients.
     pub clients: HashMap<String, ClientRef>,
+    /// The numbers by which the host knows the functions of `reject`.
+    pub functions: HashMap<String, u32>,
+    /// It comes with a body: what is not to be taken from there does nothing.
+    pub is_from_body: bool,
 }
 
 /// A string that is longer may be a key, and is not repeated.
@@ -411,6 +416,48 @@ impl<'a> Section<'a> {
             Trigger::Kind(_) => true,
         };
         self.array(name, &spec::expected_trigger, fits)
+    }
+
+    /// `reject`: `null` and an empty array are no rules.
+    ///
+    /// # Errors
+    /// Where it is malformed.
+    pub fn rules(&self, name: &str) -> Read<Option<Rules>> {
+        let path = self.path(name);
+        let mut rules = Rules::default();
+        match (self.odd(name), self.raw(name)) {
+            (None, None) => return Ok(None),
+            (None, Some("null")) => {}
+            (None, Some(raw)) if raw.starts_with('[') => {
+                for (path, raw) in self.elements(name)?.unwrap_or_default() {
+                    if !self.add_rule(&mut rules, &path, Some(raw.get()))? {
+                        return Err(self.refuse(name, "two functions"));
+                    }
+                }
+            }
+            (_, raw) => drop(self.add_rule(&mut rules, &path, raw)?),
+        }
+        Ok(Some(rules))
+    }
+
+    /// Adds a rule, unless it is a second function.
+    fn add_rule(&self, rules: &mut Rules, path: &str, raw: Option<&str>) -> Read<bool> {
+        if let Some(number) = self.aside.functions.get(path) {
+            return Ok(rules.function.replace(*number).is_none());
+        }
+        let rule = raw.and_then(|raw| serde_json::from_str::<Rule>(raw).ok());
+        match (rule, self.aside.odd.get(path)) {
+            (Some(rule), None) => {
+                if !rules.names.contains(&rule) {
+                    rules.names.push(rule);
+                }
+                Ok(true)
+            }
+            (_, odd) => {
+                let got = odd.cloned().unwrap_or_else(|| shown(raw.unwrap_or("null")));
+                Err(ArgumentError::expected(path, spec::expected_rule(), got))
+            }
+        }
     }
 
     /// An object, as text.

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use crate::failure::Kind as FailureKind;
+use crate::policy::reject::Rule;
 
 /// Where an option may stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -83,6 +84,8 @@ pub enum Kind {
     Aliases,
     /// `allowInBody`.
     AllowInBody,
+    /// `reject`.
+    Rules,
     /// Read by the host, or in a room of its own.
     Elsewhere,
 }
@@ -119,6 +122,7 @@ impl Kind {
             Self::Upstreams => "an object of upstreams by name".into(),
             Self::Aliases => "an object of models and targets by name".into(),
             Self::AllowInBody => "true, false or an array of names of options".into(),
+            Self::Rules => "a rule's name, a function, or an array of names and at most one function".into(),
             Self::Elsewhere => "something else".into(),
         }
     }
@@ -129,6 +133,13 @@ impl Kind {
 pub fn expected_trigger() -> String {
     let kinds: Vec<_> = FailureKind::ALL.iter().map(|kind| kind.name()).collect();
     format!("a status code or one of {}", kinds.join(", "))
+}
+
+/// An element of [`Kind::Rules`].
+#[must_use]
+pub fn expected_rule() -> String {
+    let names: Vec<_> = Rule::ALL.iter().map(|rule| rule.name()).collect();
+    format!("a function or one of {}", names.join(", "))
 }
 
 /// One option.
@@ -170,7 +181,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("breaker", EVERYWHERE, Kind::Breaker),
     option("onFallback", EVERYWHERE, Kind::Function),
     option("upstream", TRUSTED, Kind::Text),
-    option("reject", TRUSTED, Kind::Elsewhere),
+    option("reject", TRUSTED, Kind::Rules),
     option("apiKey", CLIENT, Kind::Text),
     option("baseUrl", CLIENT, Kind::Text),
     option("fallbackClient", CLIENT, Kind::Client),
@@ -191,7 +202,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("on", TARGET, Kind::Triggers),
     option("except", TARGET, Kind::Triggers),
     option("sameVectors", TARGET, Kind::Flag),
-    option("reject", TARGET, Kind::Elsewhere),
+    option("reject", TARGET, Kind::Rules),
     option("baseURL", UPSTREAM, Kind::Text),
     option("apiKey", UPSTREAM, Kind::Key),
     option("headers", UPSTREAM, Kind::Headers),

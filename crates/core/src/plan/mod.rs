@@ -21,6 +21,7 @@ use crate::options::{
 };
 use crate::policy::backoff::RetryPolicy;
 use crate::policy::breaker::{BreakerPolicy, Narrowed, Subject};
+use crate::policy::reject::Rules;
 use crate::text::body::{BodyError, Edit, RequestBody};
 use crate::text::headers;
 use crate::text::json::{self, Members};
@@ -88,6 +89,8 @@ pub struct Target {
     pub idle_timeout: Option<Duration>,
     /// The same while the upstream is at work on something that takes its time.
     pub idle_timeout_at_work: Option<Duration>,
+    /// What refuses its answers.
+    pub reject: Arc<Rules>,
     /// The failures that move on to it. The primary's is never asked.
     pub filter: Filter,
     /// The limits that the call itself made narrower.
@@ -301,8 +304,12 @@ pub fn plan(client: &ClientConfig, call: &CallOptions, body: &RequestBody) -> Re
         .into_iter()
         .enumerate()
         .map(|(index, destination)| builder.target(index, destination, body.model()))
-        .collect::<Result<_, _>>()
+        .collect::<Result<Vec<_>, _>>()
         .map_err(PlanError::Argument)?;
+    if own.hold_until == Some(HoldUntil::Content) && targets.iter().any(|target| target.reject.need_the_whole()) {
+        let what = "cannot be \"content\" beside a `reject` that needs the whole answer: only \"empty\" does without";
+        return Err(ArgumentError::other("openpipe.holdUntil", what).into());
+    }
 
     Ok(Plan {
         endpoint: call.endpoint,
@@ -645,6 +652,7 @@ impl Builder<'_> {
                 Some(Limit(given)) => given,
                 None => limit.map(|limit| endpoint::idle_at_work(limit.max(IDLE_TIMEOUT))),
             },
+            reject: Arc::new(target.reject.clone().or_else(|| self.options.reject.clone()).unwrap_or_default()),
             filter: target.filter(),
             narrowed,
             replaces_credential: index == 0

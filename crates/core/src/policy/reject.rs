@@ -69,6 +69,32 @@ impl Rule {
     }
 }
 
+/// What refuses the answers of a target: rules by their names, and then a function of the caller's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// The names, in the order in which they are judged.
+    pub names: Vec<Rule>,
+    /// The number by which the host knows the function.
+    pub function: Option<u32>,
+}
+
+impl Rules {
+    /// Whether nothing is refused.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.function.is_none()
+    }
+
+    /// Whether they need the whole answer, so that a stream is held until its finish.
+    #[must_use]
+    pub fn need_the_whole(&self) -> bool {
+        self.function.is_some() || self.names.iter().any(|rule| rule.needs_the_whole())
+    }
+}
+
+/// The name by which `rejectedBy` calls a function.
+pub const FUNCTION: &str = "function";
+
 /// Why an answer is no good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
@@ -89,8 +115,11 @@ pub struct Judgement {
 
 /// Judges an answer to the body as its target got it. Off the async threads and bounded in time: when that is up, the answer
 /// stands.
-pub async fn judge(rules: Arc<[Rule]>, endpoint: Endpoint, answer: String, request: Bytes) -> Judgement {
-    let judging = tokio::task::spawn_blocking(move || judge_now(&rules, endpoint, &answer, &request));
+pub async fn judge(rules: Arc<Rules>, endpoint: Endpoint, answer: String, request: Bytes) -> Judgement {
+    if rules.names.is_empty() {
+        return Judgement::default();
+    }
+    let judging = tokio::task::spawn_blocking(move || judge_now(&rules.names, endpoint, &answer, &request));
     match tokio::time::timeout(JUDGE_TIME, judging).await {
         Ok(judged) => judged.unwrap_or_default(),
         Err(_elapsed) => {
@@ -104,6 +133,10 @@ pub async fn judge(rules: Arc<[Rule]>, endpoint: Endpoint, answer: String, reque
 /// The same on this thread.
 #[must_use]
 pub fn judge_now(rules: &[Rule], endpoint: Endpoint, answer: &str, request: &[u8]) -> Judgement {
+    if endpoint == Endpoint::Embeddings {
+        let warning = |rule: &Rule| format!("`reject: \"{}\"` does nothing: embeddings have no text", rule.name());
+        return Judgement { rejection: None, warnings: rules.iter().map(warning).collect() };
+    }
     let gists = endpoint.gists(answer);
     let format = endpoint.format(request);
     let mut judgement = Judgement::default();

@@ -49,6 +49,7 @@ pub fn line(
     place: &Place<'_>,
 ) -> Bytes {
     let outcome = match came {
+        Came::Completion(_) if attempt.rejected_by.is_some() => attempt.outcome,
         Came::Completion(_) | Came::Cut(_) => "ok",
         Came::Failure(failure, _) => failure.kind.name(),
         Came::Left(_) => "aborted",
@@ -73,7 +74,7 @@ pub fn line(
 pub fn body(attempt: &Attempt, request: &[u8], came: &Came<'_>, received_at: u64, tags: &str) -> Bytes {
     let request = std::str::from_utf8(request).unwrap_or("null");
     let (payload, message) = match came {
-        Came::Completion(text) => (Some(Cow::Borrowed(*text)), None),
+        Came::Completion(text) => (Some(Cow::Borrowed(*text)), rejection(attempt)),
         Came::Cut(so_far) => (Some(Cow::Borrowed(*so_far)), Some("the stream is too long to be reported whole".into())),
         Came::Left(so_far) => (so_far.map(Cow::Borrowed), Some("the caller left before the end".into())),
         Came::Failure(failure, so_far) => {
@@ -104,6 +105,12 @@ pub fn body(attempt: &Attempt, request: &[u8], came: &Came<'_>, received_at: u64
     member("tags", tags);
     out.push('}');
     Bytes::from(out)
+}
+
+/// The mark of an answer that `reject` refused.
+fn rejection(attempt: &Attempt) -> Option<String> {
+    let by = attempt.rejected_by?;
+    Some(format!("{} ({by}): {}", attempt.outcome, attempt.message.as_deref().unwrap_or_default()))
 }
 
 fn error_member(body: &str) -> Option<String> {

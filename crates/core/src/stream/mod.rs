@@ -25,6 +25,8 @@ use crate::upstream::{EventSource, SseEvent};
 const HELD_EVENTS: usize = 64;
 /// … or so many bytes.
 const HELD_BYTES: u64 = 256 * 1024;
+/// How long a stream that may be refused is read on after its last finish reason, for the usage that may follow.
+const USAGE_TIME: Duration = Duration::from_secs(1);
 /// How long, after its end, a stream's connection is watched for the end of its body, so that it can serve again.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
@@ -34,7 +36,10 @@ pub struct EventStream {
     ticket: Option<u32>,
     source: Box<dyn EventSource>,
     times: Times,
+    endpoint: Endpoint,
     tracker: Box<dyn Tracker>,
+    /// Its report was made before it is handed over.
+    is_reported: bool,
     /// Events that came and were not read yet.
     held: VecDeque<Event>,
     held_bytes: u64,
@@ -68,7 +73,9 @@ impl EventStream {
             ticket,
             source,
             times,
+            endpoint,
             tracker: endpoint.tracker(),
+            is_reported: false,
             held: VecDeque::new(),
             held_bytes: 0,
             end: None,
@@ -145,6 +152,44 @@ impl EventStream {
             }
             self.pull().await;
         }
+    }
+
+    /// Whether everything has come, so that the answer can be judged as a whole. The usage that follows the last finish reason is
+    /// waited for, but no longer than [`USAGE_TIME`].
+    pub async fn is_whole(&mut self) -> bool {
+        if self.end.is_none() && self.tracker.is_complete() {
+            let rest = async {
+                while self.end.is_none() && self.tracker.is_complete() {
+                    self.pull().await;
+                }
+            };
+            let _ = tokio::time::timeout(USAGE_TIME, rest).await;
+        }
+        match &self.end {
+            Some(end) => end.is_ok(),
+            None => self.tracker.is_complete(),
+        }
+    }
+
+    /// The events that are held, merged into the answer that they are.
+    #[must_use]
+    pub fn merged(&self) -> Option<String> {
+        let mut merge = self.endpoint.merge();
+        in_place(usize::try_from(self.held_bytes).unwrap_or(usize::MAX), || {
+            self.held.iter().for_each(|event| merge.add(event));
+            merge.finish()
+        })
+    }
+
+    /// Its report is made.
+    pub fn set_reported(&mut self) {
+        self.is_reported = true;
+    }
+
+    /// Whether its report is made.
+    #[must_use]
+    pub fn is_reported(&self) -> bool {
+        self.is_reported
     }
 
     /// The next events; `None` when the stream has ended well.

@@ -1,0 +1,63 @@
+'use strict';
+/** The caller's functions in `reject`: they are asked about an answer, and the core is told what they say (contract.md, section 10). */
+
+const native = require('../native/native.js');
+const { messageOf } = require('./observers.js');
+
+/** @typedef {(answer: any, from: { upstream: string, model: string }) => unknown} Judge */
+
+/**
+ * What the core asks beside the answer (src/protocol.rs, `Judging`).
+ * @typedef {object} Judging
+ * @property {number} function
+ * @property {number | null} ticket
+ * @property {string | null} requestId
+ * @property {string} upstream
+ * @property {string} model
+ */
+
+/** A reason is cut to so many characters. */
+const MAX_REASON = 1000;
+
+/**
+ * Asks a function, and answers the core. Never throws.
+ * @param {number} call @param {number} ask
+ * @param {Judging} judging
+ * @param {Judge | undefined} judge @param {() => any} answerOf Makes the answer that the caller would get.
+ */
+function askJudge(call, ask, { upstream, model }, judge, answerOf) {
+  const answer = (/** @type {unknown} */ judged) => native.answer(call, ask, { judged });
+  const failed = (/** @type {unknown} */ error) => answer({ failed: messageOf(error).toWellFormed() });
+  try {
+    Promise.resolve(judge?.(answerOf(), { upstream, model })).then((said) => answer(judgedOf(said)), failed);
+  } catch (error) {
+    failed(error);
+  }
+}
+
+/** A reason or `true` refuses, anything else accepts. @param {unknown} said */
+function judgedOf(said) {
+  if (said === true) return { refused: '' };
+  if (typeof said === 'string' && said !== '') return { refused: said.slice(0, MAX_REASON).toWellFormed() };
+  return 'accepted';
+}
+
+/**
+ * An answer in one piece as the caller would get it.
+ * @param {string} text @param {string | null} requestId @param {string} endpoint
+ */
+function answerFrom(text, requestId, endpoint) {
+  const answer = JSON.parse(text);
+  Object.defineProperty(answer, '_request_id', { value: requestId, enumerable: false });
+  if (endpoint === 'responses') answer.output_text = outputText(answer.output);
+  return answer;
+}
+
+/** As the SDK has it. @param {unknown} output */
+function outputText(output) {
+  if (!Array.isArray(output)) return '';
+  const parts = output.flatMap((item) => (item?.type === 'message' && Array.isArray(item.content) ? item.content : []));
+  return parts.flatMap((part) => (part?.type === 'output_text' ? [part.text] : [])).join('');
+}
+
+module.exports = { answerFrom, askJudge };
