@@ -11,8 +11,8 @@ use openpipe_core::failure::{Failure, Kind};
 use openpipe_core::stream::EventStream;
 use planning::planned;
 use script::{
-    A, Act, DONE, Outcome, ROLE, Reply, STOP, Trail, World, answers, failing, fails, ms, run_engine, silent, status,
-    streams, streams_well,
+    A, Act, DONE, Outcome, ROLE, Reply, STOP, Trail, World, answers, answers_with, failing, fails, ms, run_engine,
+    silent, status, streams, streams_well,
 };
 use tokio::time::{Instant, sleep, timeout};
 
@@ -798,4 +798,70 @@ async fn a_call_that_commits_last_holds_the_last_stream_until_its_content() {
     let world = World::new([("a", vec![good(true)])]);
     let (stream, _) = streaming(run(&world, call, true).await);
     assert!(stream.first_content_at().is_some());
+}
+
+// === Answers that are refused ===
+
+const REJECT_EMPTY: &str = r#"{"openpipe":{"reject":["empty"],"fallback":[{"model":"b"}]}}"#;
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_answer_moves_on_and_is_not_asked_for_again() {
+    let world = World::new([("a", vec![answers_with(5, " ")]), ("b", vec![answers_with(5, "B")])]);
+    let trail = answered(run(&world, REJECT_EMPTY, false).await);
+    assert_eq!(shape(&trail), [("a", "rejected", 1), ("b", "ok", 1)]);
+    let first = &trail.attempts[0];
+    assert_eq!((first.rejected_by, first.message.as_deref()), (Some("empty"), Some("the answer is empty")));
+    assert_eq!(first.usage.as_ref().map(|usage| usage.get()), Some(r#"{"t":1}"#));
+    assert_eq!(trail.last, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_latest_refused_answer_is_returned_where_nothing_else_answers() {
+    let failing = vec![fails(5, status(500, &[])), fails(5, status(500, &[])), fails(5, status(500, &[]))];
+    let world = World::new([("a", vec![answers_with(5, "")]), ("b", failing)]);
+    let trail = answered(run(&world, REJECT_EMPTY, false).await);
+    assert_eq!(trail.attempts.iter().map(|attempt| attempt.outcome).collect::<Vec<_>>(), ["rejected", "server_error"]);
+    assert_eq!(trail.last, 0, "the primary's");
+
+    let world = World::new([("a", vec![answers_with(5, "")]), ("b", vec![answers_with(5, " ")])]);
+    let trail = answered(run(&world, REJECT_EMPTY, false).await);
+    assert_eq!((shape(&trail)[1], trail.last), (("b", "rejected", 1), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_says_whether_it_takes_a_refused_answer_and_has_rules_of_its_own() {
+    let call = r#"{"openpipe":{"reject":["empty"],"fallback":[{"model":"b","except":["rejected"]}]}}"#;
+    let world = World::new([("a", vec![answers_with(5, "")])]);
+    assert_eq!(shape(&answered(run(&world, call, false).await)), [("a", "rejected", 1)]);
+
+    let call = r#"{"openpipe":{"reject":["empty"],"fallback":[{"model":"b","reject":[]}]}}"#;
+    let world = World::new([("a", vec![answers_with(5, "")]), ("b", vec![answers_with(5, "")])]);
+    assert_eq!(shape(&answered(run(&world, call, false).await))[1], ("b", "ok", 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_held_until_its_finish_by_a_rule_that_needs_the_whole() {
+    let cut = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"length"}]}"#;
+    let acts = [(0, Act::Event(A)), (10, Act::Event(cut)), (20, Act::Event(DONE))];
+    let call = r#"{"openpipe":{"reject":["length"],"fallback":[{"model":"b"}]}}"#;
+    let world = World::new([("a", vec![streams(5, acts.clone())]), ("b", vec![streams_well(5)])]);
+    let (mut stream, trail) = streaming(run(&world, call, true).await);
+    assert_eq!(shape(&trail), [("a", "rejected", 1), ("b", "ok", 1)]);
+    assert_eq!(read(&mut stream).await.0, [ROLE, A, STOP]);
+
+    let world = World::new([("a", vec![streams(5, acts.clone())]), ("b", vec![streams(5, acts)])]);
+    let (mut stream, trail) = streaming(run(&world, call, true).await);
+    assert_eq!(shape(&trail)[1], ("b", "rejected", 1));
+    assert_eq!(read(&mut stream).await.0, [A, cut], "a paid answer is handed over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_empty_by_the_event_that_commits_it() {
+    let empty = [(0, Act::Event(ROLE)), (10, Act::Event(STOP)), (20, Act::Event(DONE))];
+    let world = World::new([("a", vec![streams(5, empty)]), ("b", vec![streams_well(5)])]);
+    let (_, trail) = streaming(run(&world, REJECT_EMPTY, true).await);
+    assert_eq!(shape(&trail), [("a", "rejected", 1), ("b", "ok", 1)]);
+    let world = World::new([("a", vec![streams_well(5)])]);
+    let (_, trail) = streaming(run(&world, REJECT_EMPTY, true).await);
+    assert_eq!(shape(&trail), [("a", "ok", 1)]);
 }

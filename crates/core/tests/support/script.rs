@@ -55,6 +55,7 @@ pub(crate) struct Reply {
 #[derive(Clone)]
 enum Comes {
     Completion,
+    Text(&'static str),
     Failure(Failure),
     Stream(VecDeque<(u64, Act)>),
     Nothing,
@@ -70,6 +71,11 @@ pub(crate) enum Act {
 /// A chat completion.
 pub(crate) fn answers(after: u64) -> Reply {
     Reply { after, comes: Comes::Completion }
+}
+
+/// A chat completion with this text.
+pub(crate) fn answers_with(after: u64, text: &'static str) -> Reply {
+    Reply { after, comes: Comes::Text(text) }
 }
 
 pub(crate) fn fails(after: u64, failure: Failure) -> Reply {
@@ -223,6 +229,12 @@ impl Upstream for Scripted {
             match reply.comes {
                 Comes::Nothing => std::future::pending().await,
                 Comes::Failure(failure) => Err(failure),
+                Comes::Text(text) => Ok(Response::Completion(Completion {
+                    head,
+                    text: format!(r#"{{"choices":[{{"message":{{"content":"{text}"}}}}],"usage":{{"t":1}}}}"#),
+                    usage: Some(r#"{"t":1}"#.into()),
+                    ticket: None,
+                })),
                 Comes::Completion => Ok(Response::Completion(Completion {
                     head,
                     text: r#"{"choices":[]}"#.into(),
