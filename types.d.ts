@@ -121,6 +121,28 @@ export interface Upstream {
 }
 
 /** One target that is asked when the one before it failed. */
+/**
+ * A rule of `reject`, by its name:
+ *
+ * | name | the answer |
+ * | --- | --- |
+ * | `empty` | has no text but blanks, no tool call, refusal, audio or image; reasoning alone is empty |
+ * | `length` | was cut at its length limit |
+ * | `content_filter` | was cut by a content filter |
+ * | `refusal` | is marked as a refusal; one in prose is not seen |
+ * | `invalid_json` | is no JSON, where the request asks for JSON |
+ * | `schema` | does not fit the request's own JSON schema |
+ */
+export type RejectRule = 'empty' | 'length' | 'content_filter' | 'refusal' | 'invalid_json' | 'schema';
+
+/**
+ * Judges an answer, of a stream the merged one. A text (the reason) or `true` refuses it; anything else accepts it.
+ */
+export type RejectFunction = (answer: any, from: { upstream: string; model: string }) => unknown;
+
+/** Rules by name, and at most one function. */
+export type Reject = RejectRule | RejectFunction | readonly (RejectRule | RejectFunction)[];
+
 export interface FallbackTarget {
   /**
    * The model to ask for. Without `client` and `fallbackClient` it also decides where the request goes: `openpipe:`,
@@ -171,6 +193,12 @@ export interface FallbackTarget {
    * @default none
    */
   except?: readonly (FailureKind | number)[] | undefined;
+  /**
+   * What refuses this target's answers, in place of the call's and the constructor's. Not taken from a body.
+   *
+   * @default the call's `reject`
+   */
+  reject?: Reject | null | undefined;
 }
 
 /** The `openpipe` member of a request's body. It never goes over the wire. Each member overrides the constructor's. */
@@ -244,6 +272,14 @@ export interface OpenPipeCallOptions {
    * @default 67 108 864 (64 MiB); of embeddings 268 435 456 (256 MiB)
    */
   maxResponseBytes?: number | undefined;
+  /**
+   * Answers that are no good: they count as failures of the kind `rejected`, and the next target is asked. The latest of them is
+   * returned where no other target answers. `null` and `[]` switch a default off. A rule other than `"empty"` holds a stream until
+   * its finish. Taken from the request options and the constructor, never from a body.
+   *
+   * @default none
+   */
+  reject?: Reject | null | undefined;
   /**
    * A circuit breaker: a target that keeps failing is not asked for a while, and calls go straight to the next one. `true`
    * for the default policy, `false` or `null` to switch a default off for a call. There is one circuit for each upstream, key,
@@ -379,6 +415,8 @@ export interface Report {
   errorMessage?: string;
   /** The call's tags, `$sdk` and `$sdk.version`. */
   tags: Record<string, unknown>;
+  /** Files and the channel: what of `reject` refused the answer. */
+  rejectedBy?: string;
   /** Files and the channel: the upstream's name. */
   upstream?: string;
   /** Files and the channel: what the attempt came to. */
@@ -435,6 +473,10 @@ export interface Attempt {
   readonly firstTokenMs?: number;
   /** What went wrong, for people. */
   readonly message?: string;
+  /** With `"rejected"`: the rule that refused the answer, or `"function"`. */
+  readonly rejectedBy?: RejectRule | 'function';
+  /** With `"rejected"`: the usage that the refused answer states, as its upstream names it. */
+  readonly usage?: any;
 }
 
 /**

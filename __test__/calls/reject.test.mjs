@@ -16,7 +16,7 @@ const chats = (upstream) => allChats(upstream);
 
 /** @param {any} serve @param {Record<string, any>} behaviours By model. @param {any} [openpipe] */
 async function world(serve, behaviours, openpipe) {
-  const upstream = await serve({ models: behaviours });
+  const upstream = await serve((/** @type {any} */ { body }) => behaviours[body.model]);
   const { logger, warnings } = listeningLogger();
   const openai = /** @type {any} */ (
     new OpenAI({ apiKey: 'sk-0123456789', baseURL: upstream.url, logger, openpipe: { apiKey: '', ...openpipe } })
@@ -38,7 +38,7 @@ describe('an answer that is refused', () => {
       const { ask, upstream } = await world(serve, { a: EMPTY, b: GOOD });
       const answer = await ask({ reject: 'empty', fallback: { model: 'b' } }, { stream });
       expect(shape(answer)).toEqual(['a rejected', 'b ok']);
-      expect(stream ? textOf(await readAll(answer)) : answer.choices[0].message.content).toBe('good');
+      expect(stream ? textOf((await readAll(answer)).chunks) : answer.choices[0].message.content).toBe('good');
       expect(chats(upstream).map(({ body }) => body.model)).toEqual(['a', 'b']);
     });
 
@@ -50,7 +50,7 @@ describe('an answer that is refused', () => {
       const [attempt] = answer.openpipe.attempts;
       expect(attempt).toMatchObject({ rejectedBy: 'empty', message: 'the answer is empty' });
       if (!stream) expect(attempt.usage).toEqual(answer.usage);
-      if (stream) expect((await readAll(answer)).at(-1).choices[0].finish_reason).toBe('stop');
+      if (stream) expect((await readAll(answer)).chunks.at(-1).choices[0].finish_reason).toBe('stop');
       expect(shape(answer)).toEqual(['a rejected', 'b bad_request']);
     });
   }
@@ -86,7 +86,7 @@ describe('an answer that is refused', () => {
     expect(judged[1][0]).toBe(empty);
     expect(judged[1][1]).toEqual({ upstream: 'client', model: 'b' });
     const stream = await ask(openpipe, { stream: true });
-    expect(textOf(await readAll(stream))).toBe('seen');
+    expect(textOf((await readAll(stream)).chunks)).toBe('seen');
     expect(judged[3][0].choices[0].message.content).toBe('seen');
     expect(stream.openpipe.attempts[1]).toMatchObject({ rejectedBy: 'function', message: 'no good' });
   });
@@ -184,7 +184,7 @@ describe('a function', () => {
   }); // prettier-ignore
 
   test('works in createFetch', async ({ serve }) => {
-    const upstream = await serve({ models: { a: GOOD, b: GOOD } });
+    const upstream = await serve(GOOD);
     const reject = (/** @type {any} */ answer, /** @type {any} */ { model }) =>
       model === 'a' && answer.choices[0].message.content === 'good' ? 'not a' : false;
     const fetching = createFetch({ reject, fallback: { model: 'b' } });

@@ -56,6 +56,9 @@ pub fn line(
     };
     let mut line = Vec::from(body(attempt, request, came, received_at, tags));
     line.pop();
+    if let Some(by) = attempt.rejected_by {
+        line.extend_from_slice(format!(",\"rejectedBy\":\"{by}\"").as_bytes());
+    }
     let more = format!(
         ",\"upstream\":{},\"outcome\":\"{outcome}\",\"callId\":\"{}\",\"attempt\":{},\"endpoint\":\"{}\"}}\n",
         json::string(&attempt.upstream),
