@@ -27,8 +27,8 @@ async function world(serve, behaviours, openpipe) {
   return { upstream, openai, warnings, ask };
 }
 
-const EMPTY = { kind: 'answer', content: '' };
-const GOOD = { kind: 'answer', content: 'good' };
+const EMPTY = /** @type {const} */ ({ kind: 'answer', content: '' });
+const GOOD = /** @type {const} */ ({ kind: 'answer', content: 'good' });
 const shape = (/** @type {any} */ { openpipe }) =>
   openpipe.attempts.map((/** @type {any} */ { model, outcome }) => `${model} ${outcome}`);
 

@@ -27,7 +27,8 @@ const MAX_REASON = 1000;
  */
 function askJudge(call, ask, { upstream, model }, judge, answerOf) {
   const answer = (/** @type {unknown} */ judged) => native.answer(call, ask, { judged });
-  const failed = (/** @type {unknown} */ error) => answer({ failed: messageOf(error).toWellFormed() });
+  const failed = (/** @type {unknown} */ error) =>
+    answer({ failed: /** @type {any} */ (messageOf(error)).toWellFormed() });
   try {
     Promise.resolve(judge?.(answerOf(), { upstream, model })).then((said) => answer(judgedOf(said)), failed);
   } catch (error) {
@@ -38,7 +39,8 @@ function askJudge(call, ask, { upstream, model }, judge, answerOf) {
 /** A reason or `true` refuses, anything else accepts. @param {unknown} said */
 function judgedOf(said) {
   if (said === true) return { refused: '' };
-  if (typeof said === 'string' && said !== '') return { refused: said.slice(0, MAX_REASON).toWellFormed() };
+  if (typeof said === 'string' && said !== '')
+    return { refused: /** @type {any} */ (said.slice(0, MAX_REASON)).toWellFormed() };
   return 'accepted';
 }
 
