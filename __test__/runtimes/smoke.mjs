@@ -22,6 +22,7 @@ import {
 } from 'openai';
 import { zodResponseFormat } from 'openai/helpers/zod';
 import OpenAI from 'openpipe-native';
+import { createFetch } from 'openpipe-native/fetch';
 import { z } from 'zod';
 
 /** @import { ClientOptions, OpenPipeOptions } from 'openpipe-native' */
@@ -276,6 +277,40 @@ const cases = {
       'Hello',
     );
     assert.equal(urls.length, 3);
+  },
+
+  async createFetch() {
+    const fetch = createFetch({ fallback: { model: 'good' }, timeout: TIMEOUT_MS, logLevel: 'off' });
+    const ask = (/** @type {object} */ body, /** @type {object} */ more = {}) =>
+      fetch(`${baseURL}/chat/completions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: 'Bearer sk' },
+        body: JSON.stringify({ messages, ...body }),
+        ...more,
+      });
+    const answered = await ask({ model: 'status-500' });
+    assert(answered instanceof Response);
+    assert.equal((await answered.clone().json()).choices[0].message.content, 'Hello');
+    assert.equal(answered.headers.get('x-openpipe-served-by'), 'fallback');
+    const [one, other] = (await ask({ model: 'silence', stream: true })).body?.tee() ?? [];
+    const texts = await Promise.all([one, other].map((body) => new Response(body).text()));
+    assert.match(texts[0] ?? '', /data: \[DONE\]\n\n$/);
+    assert.equal(texts[0], texts[1]);
+    const stream = await ask({ model: 'good', stream: true });
+    await stream.body?.cancel();
+    const controller = new AbortController();
+    const { signal } = controller;
+    setTimeout(() => controller.abort('gone'), 50);
+    assert.equal(await failure(ask({ model: 'silence' }, { signal })), 'gone');
+    const { fetch: below } = globalThis;
+    const through = createFetch({ fetch: below, transport: 'fetch', logLevel: 'off' });
+    const openai = new OpenAI({ apiKey: 'sk', baseURL, maxRetries: 0, fetch: through });
+    assert.equal(
+      await textOf(await openai.chat.completions.create({ model: 'good', messages, stream: true })),
+      'Hello',
+    );
+    await fetch.close();
+    assert.equal((await failure(ask({ model: 'good' }))).name, 'OpenAIError');
   },
 
   async 'diagnostics channels'() {

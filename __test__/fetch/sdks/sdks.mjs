@@ -1,7 +1,7 @@
 /** The SDKs that take a `fetch`, each by what it is asked for. */
 
 import {
-  Agent, OpenAIChatCompletionsModel, run, setTracingDisabled, tool as agentTool,
+  Agent, OpenAIChatCompletionsModel, OpenAIResponsesModel, run, setTracingDisabled, tool as agentTool,
 } from '@openai/agents'; // prettier-ignore
 import { createOpenAI } from '@ai-sdk/openai';
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
@@ -129,11 +129,11 @@ function langchain() {
   };
 }
 
-/** @returns {Sdk} */
-function agents() {
+/** @param {string} name @param {typeof OpenAIChatCompletionsModel | typeof OpenAIResponsesModel} Model @returns {Sdk} */
+function agents(name, Model) {
   /** @param {Call} call @param {object} [more] */
   const agent = (call, more) => {
-    const model = new OpenAIChatCompletionsModel(/** @type {any} */ (openai(OpenAI)(call)), call.model);
+    const model = new Model(/** @type {any} */ (openai(OpenAI)(call)), call.model);
     return new Agent({ name: 'doubler', model, ...more });
   };
   const doubling = agentTool({
@@ -143,7 +143,7 @@ function agents() {
     execute: async ({ n }) => double(n),
   });
   return {
-    name: '@openai/agents',
+    name,
     generate: async (call) => (await run(agent(call), PROMPT, { signal: call.signal })).finalOutput,
     async stream(call) {
       const result = await run(agent(call), PROMPT, { stream: true, signal: call.signal });
@@ -170,5 +170,13 @@ export const SDKS = [
     createOpenAICompatible({ name: 'x', apiKey: KEY, baseURL: url, fetch, supportsStructuredOutputs: true })(model),
   ),
   langchain(),
-  agents(),
+  agents('@openai/agents', OpenAIChatCompletionsModel),
+];
+
+/** Those that speak Responses. @type {Sdk[]} */
+export const RESPONSES_SDKS = [
+  ai('ai + @ai-sdk/openai, responses', ({ fetch, url, model }) =>
+    createOpenAI({ apiKey: KEY, baseURL: url, fetch }).responses(model),
+  ),
+  agents('@openai/agents, responses', OpenAIResponsesModel),
 ];
