@@ -11,15 +11,15 @@ const provider = new ProviderClient({
 
 const openai = new OpenAI({ openpipe: { fallbackClient: provider } });
 
-const completion = await openai.chat.completions.create({
-  model: 'openpipe:my-ft-model',
-  messages: [{ role: 'user', content: 'Count to 10' }],
-  logprobs: true,
-  openpipe: {
-    // What the provider does not know is left out, and what it wants is added.
-    fallback: { model: 'mistral-large', omit: ['logprobs'], params: { temperature: 0.2 } },
+const completion = await openai.chat.completions.create(
+  { model: 'openpipe:my-ft-model', messages: [{ role: 'user', content: 'Count to 10' }], logprobs: true },
+  {
+    openpipe: {
+      // What the provider does not know is left out, and what it wants is added.
+      fallback: { model: 'mistral-large', omit: ['logprobs'], params: { temperature: 0.2 } },
+    },
   },
-});
+);
 
 console.log(completion.choices[0]?.message.content);
 for (const { upstream, model, outcome } of completion.openpipe.attempts) {

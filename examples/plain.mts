@@ -6,15 +6,14 @@ import OpenAI from 'openpipe-native';
 const openai = new OpenAI();
 
 const completion = await openai.chat.completions.create(
+  { model: 'openpipe:my-ft-model', messages: [{ role: 'user', content: 'Count to 10' }] },
   {
-    model: 'openpipe:my-ft-model',
-    messages: [{ role: 'user', content: 'Count to 10' }],
+    timeout: 10 * 1000,
     openpipe: {
       fallback: { model: 'gpt-4o-mini', timeout: 20 * 1000 },
       tags: { prompt_id: 'counting' },
     },
   },
-  { timeout: 10 * 1000 },
 );
 
 console.log(completion.choices[0]?.message.content);

@@ -4,15 +4,10 @@ import OpenAI from 'openpipe-native';
 
 const openai = new OpenAI();
 
-const stream = await openai.chat.completions.create({
-  model: 'openpipe:my-ft-model',
-  messages: [{ role: 'user', content: 'Count to 10' }],
-  stream: true,
-  openpipe: {
-    fallback: { model: 'gpt-4o-mini' },
-    firstTokenTimeout: 500,
-  },
-});
+const stream = await openai.chat.completions.create(
+  { model: 'openpipe:my-ft-model', messages: [{ role: 'user', content: 'Count to 10' }], stream: true },
+  { openpipe: { fallback: { model: 'gpt-4o-mini' }, firstTokenTimeout: 500 } },
+);
 
 for await (const chunk of stream) process.stdout.write(chunk.choices[0]?.delta.content ?? '');
 process.stdout.write('\n');
