@@ -9,6 +9,7 @@ import { describe, expect } from 'vitest';
 import { MESSAGES, readAll, rejection, textOf } from '../support/calls.mjs';
 import { chunks, completion, streamOf } from '../support/custom-clients.mjs';
 import { listeningLogger } from '../support/logger.mjs';
+import { answering } from '../support/sdk-api.mjs';
 import { chats as allChats, test } from '../support/upstreams.mjs';
 
 /** @param {any} upstream @returns {any[]} */
@@ -219,5 +220,46 @@ describe('a mistake in `reject`', () => {
     expect(error.message).toContain('openpipe.holdUntil');
     expect(shape(await ask({ reject: 'length' }, { stream: true }))).toEqual(['a ok']);
     expect(shape(await ask({ holdUntil: 'content', reject: 'empty' }, { stream: true }))).toEqual(['a ok']);
+  });
+});
+
+describe('beyond the call', () => {
+  test('a refused answer is reported once, marked as rejected, and the returned one not again', async ({ serve }) => {
+    const openpipe = await serve();
+    const upstream = await serve(EMPTY);
+    const logs = { apiKey: 'opk-0123456789', baseUrl: openpipe.url };
+    const openai = /** @type {any} */ (new OpenAI({ apiKey: 'sk-0123456789', baseURL: upstream.url, openpipe: logs }));
+    for (const stream of [false, true]) {
+      const body = { model: 'a', messages: MESSAGES, stream };
+      const answer = await openai.chat.completions.create(body, { openpipe: { reject: ['empty', 'length'] } });
+      if (stream) await readAll(answer);
+    }
+    await openai.flush();
+    const reports = openpipe.requests.filter((/** @type {any} */ { path }) => path.endsWith('/report'));
+    expect(reports.map((/** @type {any} */ { body }) => [body.statusCode, body.errorMessage])).toEqual(
+      Array(2).fill([200, 'rejected (empty): the answer is empty']),
+    );
+    expect(reports[1]?.body.respPayload.choices[0].finish_reason).toBe('stop');
+    await openai.close();
+  });
+
+  test('a refused answer is a success to the circuit of its upstream', async ({ serve }) => {
+    const { ask, upstream } = await world(serve, { a: EMPTY, b: GOOD }, { breaker: { failures: 1, failureRate: 0.1 } });
+    for (let round = 0; round < 3; round += 1) {
+      expect(shape(await ask({ reject: 'empty', fallback: { model: 'b' } }))).toEqual(['a rejected', 'b ok']);
+    }
+    expect(chats(upstream)).toHaveLength(6);
+  });
+
+  test('a response is judged with the `output_text` that the caller gets', async ({ serve }) => {
+    const output = [{ type: 'message', role: 'assistant', content: [{ type: 'output_text', text: 'seen' }] }];
+    const response = { object: 'response', status: 'completed', output };
+    const upstream = await serve(answering(response));
+    const openai = new OpenAI({ apiKey: 'sk-0123456789', baseURL: upstream.url, openpipe: { apiKey: '' } });
+    /** @type {string[]} */
+    const seen = [];
+    const reject = (/** @type {any} */ { output_text }) => void seen.push(output_text);
+    await openai.responses.create({ model: 'a', input: 'hi' }, /** @type {any} */ ({ openpipe: { reject } }));
+    expect(seen).toEqual(['seen']);
   });
 });
