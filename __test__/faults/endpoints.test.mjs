@@ -6,7 +6,7 @@
 import OpenAI from 'openpipe-native';
 import { describe, expect } from 'vitest';
 
-import { readAll } from '../support/calls.mjs';
+import { readAll, rejection } from '../support/calls.mjs';
 import { answering } from '../support/sdk-api.mjs';
 import { test } from '../support/upstreams.mjs';
 
@@ -36,6 +36,8 @@ const completion = (text, finish = 'stop') => ({
 });
 /** @param {number[][]} rows */
 const vectors = (...rows) => ({ object: 'list', data: rows.map((embedding, index) => ({ index, embedding })) });
+/** Holds the stream until its commit, and takes nothing over. @param {string} kind @returns {any} */
+const refusedAfter = (kind) => ({ openpipe: { fallback: { model: 'b', except: [kind] } } });
 const upstreamError = { message: 'Down.', code: 'server_error' };
 const schema = { type: 'object', required: ['n'], properties: { n: { type: 'integer' } } };
 
@@ -119,3 +121,34 @@ for (const [name, { create, body, good, stream: goodStream, faults }] of Object.
     } // prettier-ignore
   });
 }
+
+describe("a Responses error's code gives its kind", () => {
+  for (const [code, kind] of Object.entries({
+    rate_limit_exceeded: 'rate_limit',
+    server_error: 'server_error',
+    vector_store_timeout: 'server_error',
+    insufficient_quota: 'quota',
+    image_content_policy_violation: 'content_filter',
+    bio_policy: 'content_filter',
+    misalignment_policy_violation: 'content_filter',
+    context_length_exceeded: 'context_length',
+    invalid_prompt: 'bad_request',
+    data_residency_mismatch: 'bad_request',
+    invalid_image_format: 'bad_request',
+  })) {
+    test(`${code}: ${kind}`, async ({ serve }) => {
+      const failed = response('', { status: 'failed', output: [], error: { code, message: 'No.' } });
+      const upstream = await serve((/** @type {any} */ { body }) => {
+        if (body.model === 'b') return answering(response('good'));
+        return body.stream ? sending([created, { type: 'response.failed', response: failed }]) : answering(failed);
+      });
+      const openai = new OpenAI({ apiKey: 'sk-0123456789', baseURL: upstream.url, openpipe: { apiKey: '' } });
+      const given = { model: 'a', input: 'hi' };
+      const fallback = { model: 'b', on: [kind] };
+      const answer = await openai.responses.create(given, /** @type {any} */ ({ openpipe: { fallback } }));
+      expect(/** @type {any} */ (answer).openpipe.attempts[0].outcome).toBe(kind);
+      const error = await rejection(openai.responses.create({ ...given, stream: true }, { maxRetries: 0, ...refusedAfter(kind) }));
+      expect(error.openpipe.attempts[0].outcome).toBe(kind);
+    }); // prettier-ignore
+  }
+});
