@@ -13,6 +13,7 @@ use crate::family::ClientFamily;
 use crate::handle::Handle;
 use crate::mailbox::Mailbox;
 use crate::post::Post;
+use crate::protocol::json;
 use crate::runtime::{self, PoolSlot};
 
 /// What every call of a client needs.
@@ -39,7 +40,8 @@ impl OpenAi {
         let sinks = Sink::of(&config);
         let reporter = mailbox.reporter().of(&family.reports());
         let health = family.health();
-        let client = Arc::new(Client { config, breakers: runtime::breakers(), health, reporter, sinks });
+        let (breakers, homes) = (runtime::breakers(), runtime::homes());
+        let client = Arc::new(Client { config, breakers, homes, health, reporter, sinks });
         let shared = Shared { client, pool: mailbox.pool(), post: Arc::clone(mailbox.post()), tokio: mailbox.tokio()? };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -72,8 +74,27 @@ pub struct Completions {
     shared: Arc<Shared>,
 }
 
+/// Where a response lives, as far as the process knows.
+#[derive(serde::Serialize)]
+struct Home<'a> {
+    /// The name of its upstream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream: Option<&'a str>,
+    /// The number of its custom client, where that is one of the constructor's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<u32>,
+}
+
 #[napi]
 impl Completions {
+    /// Where a response lives, as JSON: empty where that is not known.
+    #[napi(catch_unwind)]
+    #[must_use]
+    pub fn home(&self, id: String) -> String {
+        let Client { config, homes, .. } = &*self.shared.client;
+        json(&Home { upstream: config.home_of(homes, &id), client: config.client_home_of(homes, &id) })
+    }
+
     /// Starts a call, and returns its number at once: what becomes of it comes through the mailbox.
     ///
     /// `body` is the request as JSON text, and goes out as it is but for what a target changes in it. `options` is the

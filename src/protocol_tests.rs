@@ -43,6 +43,8 @@ fn javascript_has_a_row_for_every_message_with_as_many_texts() {
         message: None,
         rejected_by: None,
         usage: None,
+        host: None,
+        because: None,
     };
     let to = openpipe_core::call::NextTarget { upstream: "openai", model: "m" };
     let body = String::new;
@@ -58,7 +60,7 @@ fn javascript_has_a_row_for_every_message_with_as_many_texts() {
         Message::End(&meta),
         Message::Failure { failures: &[], meta: &meta },
         Message::Ask { ask: 0, question: &question, body: body() },
-        Message::Fetch { ask: 0, to: &envelope, body: text() },
+        Message::Fetch { ask: 0, to: &envelope, body: body() },
         Message::Headers { ask: 0, upstream: "openai" },
         Message::Pull { ask: 0, bytes: 0 },
         Message::Drop { ask: 0 },

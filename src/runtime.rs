@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use openpipe_core::policy::breaker::Breakers;
+use openpipe_core::policy::homes::Homes;
 use openpipe_core::upstream::http::{HttpPool, TransportSettings};
 use tokio::runtime::{Builder, Handle};
 
@@ -19,6 +20,14 @@ static BREAKERS: LazyLock<Breakers> = LazyLock::new(Breakers::default);
 /// See [`BREAKERS`].
 pub(crate) fn breakers() -> &'static Breakers {
     &BREAKERS
+}
+
+/// Where the responses of the process live. They outlive the runtime as well.
+static HOMES: LazyLock<Homes> = LazyLock::new(Homes::default);
+
+/// See [`HOMES`].
+pub(crate) fn homes() -> &'static Homes {
+    &HOMES
 }
 
 static SHARED: Mutex<Weak<Runtime>> = Mutex::new(Weak::new());

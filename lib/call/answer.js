@@ -12,6 +12,8 @@ const { whenReported } = require('../reports/reports.js');
  * @typedef {object} Meta
  * @property {{ status: number, headers: [string, string][], url: string } | null} head
  * @property {'primary' | 'fallback'} servedBy
+ * @property {string} upstream
+ * @property {string} [alias]
  * @property {string} model
  * @property {import('../../types.js').Attempt[]} attempts
  * @property {number} durationMs
@@ -158,6 +160,9 @@ function openpipeOf(call, meta, errors) {
     get servedBy() {
       return meta().servedBy;
     },
+    get upstream() {
+      return meta().upstream;
+    },
     get model() {
       return meta().model;
     },
@@ -169,6 +174,9 @@ function openpipeOf(call, meta, errors) {
     },
     ...(errors ? { errors } : {}),
   };
+  // One alias leads to the whole call: it does not change while a stream runs.
+  const { alias } = meta();
+  if (alias !== undefined) Object.assign(told, { alias });
   // What is printed are values, not accessors; a promise has none.
   const shown = () => ({ ...told, reportingFinished: undefined });
   Object.defineProperty(told, 'toJSON', { value: shown, enumerable: false });

@@ -103,6 +103,8 @@ function nativeCompletions(config, family = newFamily()) {
       followEnvironment();
       return completions.create(body, options);
     },
+    /** Where a response lives, as JSON. @param {string} id */
+    home: (id) => completions.home(id),
   };
 }
 

@@ -7,6 +7,7 @@ const { isThenable } = require('../call/answer.js');
 const { checkOptions, isObject, milliseconds, readBody, readClientOptions } = require('./arguments.js');
 const { configOf } = require('../openpipe-client/openpipe-client.js');
 const reports = require('../reports/reports.js');
+const { listHome, responseIdOf, sendHome } = require('./homes.js');
 const { MISSING_KEY, SDK_OPENPIPE, State, keepState, stateOf } = require('./state.js');
 const { readEnv } = require('../native/environment.js');
 const { baseOf, checkVersion, leadsTo, majorOf } = require('./sdk.js');
@@ -106,6 +107,9 @@ function defineClient(exported) {
         return takeOverLater(this, given, endpointFor, send);
       }
       const resolved = Promise.resolve(given).then(asked);
+      const id = this.request === OpenAI.prototype.request ? responseIdOf(method, path) : undefined;
+      if (id !== undefined)
+        return sendHome(this, id, resolved, (options) => super.request(withoutOpenpipe(this, options)));
       if (endpoint) return this.request(resolved);
       const options = resolved.then((all) => withoutOpenpipe(this, all));
       passing.add(options);
@@ -117,8 +121,22 @@ function defineClient(exported) {
       const send = (/** @type {any} */ asked) => super.request(withoutOpenpipe(this, asked), remainingRetries);
       if (passing.has(options)) return super.request(options, remainingRetries);
       if (isThenable(options)) return takeOverLater(this, options, endpointOfRequest, send);
+      const id = responseIdOf(options?.method, options?.path);
+      if (id !== undefined) return sendHome(this, id, options, send);
       const endpoint = endpointOfRequest(options);
       return endpoint ? takeOver(this, endpoint, options) : send(options);
+    }
+
+    /** The first page of a list. @param {string} path @param {any} Page @param {any} given May be a promise. */
+    getAPIList(path, Page, given) {
+      const id = responseIdOf('get', path);
+      return listing(this, id, () => super.getAPIList(path, Page, given));
+    }
+
+    /** Further pages. @param {any} Page @param {any} given May be a promise. */
+    requestAPIList(Page, given) {
+      const id = isThenable(given) ? undefined : responseIdOf(given?.method, given?.path);
+      return listing(this, id, () => super.requestAPIList(Page, given));
     }
 
     /** The very object, also where a proxy around it binds its methods. */
@@ -194,6 +212,23 @@ function defineClient(exported) {
 function endpointOfRequest(options) {
   const endpoint = endpointOf(options?.method, options?.path);
   return endpoint && isTaken(options) ? endpoint : undefined;
+}
+
+/**
+ * Lets the SDK ask for a page of what belongs to a response, and sends the request to the response's home. The SDK calls
+ * `makeRequest` within the call, on the very client, whose private fields nothing else has.
+ * @param {any} client @param {string | undefined} id @param {() => any} list
+ */
+function listing(client, id, list) {
+  if (id === undefined || Object.hasOwn(client, 'makeRequest')) return list();
+  const { makeRequest } = client;
+  const send = (/** @type {any} */ options) => makeRequest.call(client, options, null, undefined);
+  client.makeRequest = (/** @type {any} */ options) => listHome(client, id, options, send);
+  try {
+    return list();
+  } finally {
+    delete client.makeRequest;
+  }
 }
 
 /**

@@ -406,6 +406,44 @@ class State {
     return { client: made, name, asked };
   }
 
+  /**
+   * What sends a request to a named upstream by the SDK's own transport; `undefined` for the client's own.
+   * @param {unknown} name
+   * @returns {Promise<{ send(options: any): any, list(options: any): any } | undefined>}
+   */
+  async homeNamed(name) {
+    if (name === 'openai') return undefined;
+    if (name === 'openpipe') return this.#homeOf(this.#openpipeClient(), []);
+    const index = this.options.upstreams.findIndex((upstream) => upstream.name === name);
+    if (index < 0) throw new TypeError('`openpipe.upstream` must be the name of a declared upstream');
+    const { client, asked } = this.#upstreamClient(index, { model: '' });
+    return this.#homeOf(client, asked ? await this.headersOf(String(name)) : []);
+  }
+
+  /** The same for a custom client of the constructor's; `undefined` where it is none of an SDK's. @param {number} number */
+  homeOfClient(number) {
+    const client = /** @type {any} */ (this.clients[number]);
+    if (typeof client?.request !== 'function' || typeof client.makeRequest !== 'function') return undefined;
+    return {
+      send: (/** @type {any} */ options) => client.request(options),
+      list: (/** @type {any} */ options) => client.makeRequest(options, null, undefined),
+    };
+  }
+
+  /** @param {any} client @param {[string, string][]} headers Of a key that a function gives. */
+  #homeOf(client, headers) {
+    const { request, makeRequest } = this.sdk.Base.prototype;
+    // A credential of the call is the client's own upstream's.
+    const over = (/** @type {any} */ options) => {
+      const given = (readHeaders(options.headers) ?? []).filter(([name]) => !native.isCredential(name));
+      return { ...options, headers: Object.fromEntries([...headers, ...given]) };
+    };
+    return {
+      send: (/** @type {any} */ options) => request.call(client, over(options)),
+      list: (/** @type {any} */ options) => makeRequest.call(client, over(options), null, undefined),
+    };
+  }
+
   /** What the SDK tells OpenPipe beside the key, where the client's own hooks are not to be asked for it. */
   async #openpipeHeaders() {
     const made = this.#newOpenpipeClient();
@@ -647,6 +685,6 @@ function isOurs(foreign) {
   }
 }
 
-/** @typedef {{ create(body: string, options: string | null): number }} NativeCompletions */
+/** @typedef {{ create(body: string, options: string | null): number, home(id: string): string }} NativeCompletions */
 
 module.exports = { MISSING_KEY, SDK_OPENAI, SDK_OPENPIPE, State, keepState, stateOf, urlOf };

@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, sleep};
 
 use crate::deadline::{Bound, Deadline, Times};
-use crate::failure::{Cause, Failure};
+use crate::failure::{Cause, Failure, Kind};
 use crate::host::{HostFailure, JudgeRequest};
 use crate::options::HoldUntil;
 use crate::plan::{Budget, Plan, Target};
@@ -56,6 +56,11 @@ pub trait Observer: Send + Sync {
     /// A target failed and another one takes over.
     fn moved_on(&self, from: &Attempt, to: &Target);
 
+    /// A job was started in the background whose answer nobody will get.
+    fn orphaned(&self, target: &Target, id: &str) {
+        let _ = (target, id);
+    }
+
     /// A target has come to its end; one whose stream was handed over has not yet.
     fn ended(&self, target: &Target, attempt: &Attempt, result: Result<&Completion, &Failure>) {
         let _ = (target, attempt, result);
@@ -82,6 +87,10 @@ pub async fn run(
 ) -> Outcome {
     let deadline = Deadline::after(Instant::now(), plan.deadline, Bound::Deadline);
     let call = Call { plan, body, upstreams, observer, record, deadline };
+    record.lock().skip(plan, 0);
+    if let Some((skipped, to)) = record.lock().attempts.first().zip(plan.targets.first()) {
+        observer.moved_on(skipped, to);
+    }
     let mut next = Some(0);
     // What moved the call on to the target at hand.
     let mut before = None;
@@ -97,7 +106,9 @@ pub async fn run(
                 if let Some(to) = plan.targets.get(to) {
                     observer.moved_on(&attempt, to);
                 }
-                record.lock().attempts.push(*attempt);
+                let mut record = record.lock();
+                record.attempts.push(*attempt);
+                record.skip(plan, to);
                 next = Some(to);
                 continue;
             }
@@ -122,24 +133,34 @@ pub async fn run(
             }
         };
         before = Some(failure.cause());
-        next = if deadline.is_over() { None } else { plan.taker_after(index, failure.cause()) };
+        if let Some(id) = failure.started.as_deref().filter(|_| target.is_background) {
+            observer.orphaned(target, id);
+        }
+        // A job is never started twice unseen.
+        let is_over = deadline.is_over() || (target.is_background && failure.leaves_job_open());
+        next = if is_over { None } else { plan.taker_after(index, failure.cause()) };
         if let Some(to) = next.and_then(|index| plan.targets.get(index)) {
             observer.moved_on(&attempt, to);
         }
         let mut record = record.lock();
         record.ended(attempt);
         record.failures.push(failure);
+        // Those that would have followed, had they been able to.
+        record.skip(plan, next.unwrap_or(plan.targets.len()));
     }
     let Some((answer, index)) = refused else { return Outcome::Failed };
-    record.lock().answered_by_refused(index);
+    record.lock().answered_by_refused(index, plan.targets.get(index).is_some_and(|target| target.is_primary));
     answer.outcome()
 }
 
 impl Plan {
     /// The next target after `index` that takes this failure.
     fn taker_after(&self, index: usize, failure: Cause) -> Option<usize> {
-        (index + 1..self.targets.len())
-            .find(|later| self.targets.get(*later).is_some_and(|target| target.filter.takes(failure)))
+        // A conversation may have been added to by then, and must not be once more.
+        let is_open = matches!(failure.kind, Kind::Timeout | Kind::Connection | Kind::Stream);
+        let is_added_to = is_open && self.targets.get(index).is_some_and(|target| target.has_conversation);
+        let takes = |target: &Target| target.filter.takes(failure) && !(is_added_to && target.has_conversation);
+        (index + 1..self.targets.len()).find(|later| self.targets.get(*later).is_some_and(takes))
     }
 
     /// The circuits that a target's requests have to pass, where the breaker is on.
@@ -260,6 +281,7 @@ impl Call<'_> {
         };
         let mut attempt = Attempt {
             upstream: Arc::clone(&target.upstream),
+            host: target.host(),
             model: target.model.clone(),
             outcome: result.as_ref().err().map_or("ok", |failure| failure.kind.name()),
             tries,
@@ -271,6 +293,7 @@ impl Call<'_> {
             message: result.as_ref().err().map(|failure| failure.message.clone()),
             rejected_by: None,
             usage: None,
+            because: target.because(),
         };
         let mut answer = match result {
             Ok(answer) => answer,
@@ -294,7 +317,8 @@ impl Call<'_> {
         time: &mut Deadline,
     ) -> Result<Answer, Failure> {
         let upstream = self.upstreams.upstream(&target.via);
-        let body = target.body(self.body);
+        let mut body = target.body(self.body);
+        let mut is_unsealed = false;
         loop {
             let from = if matches!(target.budget, Budget::Total(_)) { started } else { Instant::now() };
             let whole = Deadline::after(from, target.budget.limit(), Bound::Time).or_sooner(self.deadline);
@@ -321,8 +345,16 @@ impl Call<'_> {
                 Err(failure) => failure,
             };
             // A probe is one try: whether the upstream is back is what it finds out.
-            if is_probe {
+            if is_probe || (target.is_background && failure.leaves_job_open()) {
                 return Err(failure);
+            }
+            // Sealed items of another upstream, or of a key that is no more.
+            if !is_unsealed
+                && failure.refuses_sealed_items()
+                && let Some(unsealed) = target.unsealed_body(self.body)
+            {
+                (body, is_unsealed) = (unsealed, true);
+                continue;
             }
             let failed = Failed {
                 failure: &failure,
@@ -381,7 +413,9 @@ impl Call<'_> {
         let hold_until = if target.reject.need_the_whole() { HoldUntil::Finish } else { self.plan.hold_until };
         // The target's own time ends with the first content; the call's runs until the commit.
         let held = stream.hold(hold_until, self.plan.max_response_bytes);
-        self.deadline.within(|| target.label(), held).await?;
+        if let Err(failure) = self.deadline.within(|| target.label(), held).await {
+            return Err(Failure { started: stream.kept_id().map(Into::into), ..failure });
+        }
         stream.content_within(whole);
         Ok(Answer::Stream(stream))
     }

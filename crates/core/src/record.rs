@@ -9,10 +9,12 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::failure::Failure;
-use crate::plan::Target;
+use crate::plan::{Because, Plan, Target, Unsupported};
 
 /// The outcome of a target that was not asked, because its circuit breaker said so.
 pub const CIRCUIT_OPEN: &str = "circuit_open";
+/// The outcome of a target that was not asked, because it cannot take the request.
+pub const UNSUPPORTED: &str = "unsupported";
 /// The outcome of a target that was being asked when the caller aborted.
 pub const ABORTED: &str = "aborted";
 
@@ -22,9 +24,12 @@ pub const ABORTED: &str = "aborted";
 pub struct Attempt {
     /// The upstream's name.
     pub upstream: Arc<str>,
+    /// The host that it is on, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// The model it was asked for.
     pub model: String,
-    /// `ok`, the kind of its failure, [`CIRCUIT_OPEN`] or [`ABORTED`].
+    /// `ok`, the kind of its failure, [`CIRCUIT_OPEN`], [`UNSUPPORTED`] or [`ABORTED`].
     pub outcome: &'static str,
     /// Requests that were sent.
     pub tries: u32,
@@ -50,13 +55,31 @@ pub struct Attempt {
     /// The usage that a refused answer states, as its upstream names it: it was paid for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Box<RawValue>>,
+    /// What it cannot take, or what was taken out of the request for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<Because>,
 }
 
 impl Attempt {
-    /// The first target is the primary, every other one a fallback.
+    /// A target that cannot take the request.
     #[must_use]
-    pub fn served_by(index: usize) -> &'static str {
-        if index == 0 { "primary" } else { "fallback" }
+    pub fn unsupported(target: &Unsupported) -> Self {
+        Self {
+            upstream: Arc::clone(&target.upstream),
+            host: None,
+            model: target.model.clone(),
+            outcome: UNSUPPORTED,
+            tries: 0,
+            status: None,
+            request_id: None,
+            started_at: unix_ms(),
+            duration_ms: 0.0,
+            first_token_ms: None,
+            message: Some(target.message()),
+            rejected_by: None,
+            usage: None,
+            because: Some(target.because.clone()),
+        }
     }
 
     /// A target that was not asked, or has not answered yet.
@@ -64,6 +87,7 @@ impl Attempt {
     pub fn unasked(target: &Target, outcome: &'static str, message: Option<String>) -> Self {
         Self {
             upstream: Arc::clone(&target.upstream),
+            host: target.host(),
             model: target.model.clone(),
             outcome,
             tries: 0,
@@ -75,6 +99,7 @@ impl Attempt {
             message,
             rejected_by: None,
             usage: None,
+            because: None,
         }
     }
 }
@@ -88,18 +113,24 @@ pub struct CallRecord {
     pub failures: Vec<Failure>,
     /// The plan's number of the target that was tried last, or is being tried.
     pub last: usize,
+    /// That target is the primary; every other one is a fallback.
+    pub is_primary: bool,
     /// When the last target was started: its durations count from here.
     pub last_started: Option<Instant>,
     /// The caller gets an answer that was refused: its attempt is complete.
     is_answered_by_refused: bool,
     under_way: Option<UnderWay>,
+    /// How many of the targets that cannot take the request are noted.
+    skipped: usize,
 }
 
 /// The target that is being asked.
 #[derive(Debug)]
 struct UnderWay {
     upstream: Arc<str>,
+    host: Option<String>,
     model: String,
+    because: Option<Because>,
     started_at: u64,
     tries: u32,
 }
@@ -110,6 +141,8 @@ struct UnderWay {
 pub struct Aborted {
     /// `primary` or `fallback`: the target that was being asked.
     pub served_by: &'static str,
+    /// Its upstream's name.
+    pub upstream: Arc<str>,
     /// The model that it was asked for.
     pub model: String,
     /// One for each target that was tried; the last one is under way.
@@ -119,12 +152,28 @@ pub struct Aborted {
 }
 
 impl CallRecord {
+    /// Notes the targets that cannot take the request, as far as the one that is asked now.
+    pub fn skip(&mut self, plan: &Plan, to: usize) {
+        let rest = plan.unsupported.get(self.skipped..).unwrap_or_default();
+        let passed = rest.iter().take_while(|target| target.before <= to);
+        self.attempts.extend(passed.map(Attempt::unsupported));
+        self.skipped = plan.unsupported.partition_point(|target| target.before <= to);
+    }
+
     /// A target is asked.
     pub fn begin(&mut self, index: usize, target: &Target, started: Instant, started_at: u64) {
         self.last = index;
+        self.is_primary = target.is_primary;
         self.last_started = Some(started);
         let (upstream, model) = (Arc::clone(&target.upstream), target.model.clone());
-        self.under_way = Some(UnderWay { upstream, model, started_at, tries: 0 });
+        let (host, because) = (target.host(), target.because());
+        self.under_way = Some(UnderWay { upstream, host, model, because, started_at, tries: 0 });
+    }
+
+    /// Whether the target that was tried last is the primary or a fallback.
+    #[must_use]
+    pub fn served_by(&self) -> &'static str {
+        if self.is_primary { "primary" } else { "fallback" }
     }
 
     /// Another request goes to it.
@@ -141,8 +190,8 @@ impl CallRecord {
     }
 
     /// The caller gets the answer of this target, which was refused, because no other one was better.
-    pub fn answered_by_refused(&mut self, index: usize) {
-        self.last = index;
+    pub fn answered_by_refused(&mut self, index: usize, is_primary: bool) {
+        (self.last, self.is_primary) = (index, is_primary);
         self.is_answered_by_refused = true;
     }
 
@@ -166,9 +215,10 @@ impl CallRecord {
     #[must_use]
     pub fn aborted(&mut self) -> Option<Aborted> {
         let started = self.last_started?;
-        if let Some(UnderWay { upstream, model, started_at, tries }) = self.under_way.take() {
+        if let Some(UnderWay { upstream, host, model, because, started_at, tries }) = self.under_way.take() {
             self.attempts.push(Attempt {
                 upstream,
+                host,
                 model,
                 outcome: ABORTED,
                 tries,
@@ -180,10 +230,12 @@ impl CallRecord {
                 message: None,
                 rejected_by: None,
                 usage: None,
+                because,
             });
         }
         Some(Aborted {
-            served_by: Attempt::served_by(self.last),
+            served_by: self.served_by(),
+            upstream: self.attempts.last().map_or_else(|| "".into(), |attempt| Arc::clone(&attempt.upstream)),
             model: self.attempts.last().map(|attempt| attempt.model.clone()).unwrap_or_default(),
             attempts: self.attempts.clone(),
             failures: self.failures.clone(),

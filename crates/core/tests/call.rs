@@ -14,6 +14,7 @@ use openpipe_core::host::{HeaderSource, HostAnswer, HostChunks, HostClient, Host
 use openpipe_core::options::ClientConfig;
 use openpipe_core::policy::breaker::Breakers;
 use openpipe_core::policy::health::Health;
+use openpipe_core::policy::homes::Homes;
 use openpipe_core::report::{Delivery, Limits, Listener, Reporter, Sink};
 use openpipe_core::stream::delta::Event;
 use openpipe_core::text::headers::HeaderList;
@@ -25,6 +26,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
 
 static BREAKERS: LazyLock<Breakers> = LazyLock::new(Breakers::default);
+static HOMES: LazyLock<Homes> = LazyLock::new(Homes::default);
 
 const GOOD: &str = r#"{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}"#;
 const A: &str = r#"{"choices":[{"index":0,"delta":{"content":"a"}}]}"#;
@@ -215,6 +217,7 @@ impl Running {
             sinks: Sink::of(&config),
             config,
             breakers: &BREAKERS,
+            homes: &HOMES,
             health: Arc::new(Health::default()),
             reporter: reporter.clone(),
         };

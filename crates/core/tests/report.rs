@@ -949,6 +949,8 @@ fn attempt(status: Option<u16>) -> Attempt {
         message: None,
         rejected_by: None,
         usage: None,
+        host: None,
+        because: None,
     }
 }
 

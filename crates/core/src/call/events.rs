@@ -17,6 +17,8 @@ pub enum Refusal {
     Body,
     /// A key that the call needs is missing.
     MissingKey,
+    /// No target can take the request.
+    Unsupported,
     /// The call failed inside of this package.
     Internal,
 }

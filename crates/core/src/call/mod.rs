@@ -2,6 +2,7 @@
 
 mod control;
 mod events;
+mod orphans;
 mod reporting;
 
 use std::panic::AssertUnwindSafe;
@@ -23,6 +24,7 @@ use crate::options::{CallOptions, ClientConfig};
 use crate::plan::{self, Plan, PlanError, Target, Via};
 use crate::policy::breaker::Breakers;
 use crate::policy::health::Health;
+use crate::policy::homes::Homes;
 use crate::record::{Attempt, CallRecord, milliseconds};
 use crate::report::{Came, Reporter, Sink};
 use crate::stream::EventStream;
@@ -42,6 +44,8 @@ pub struct Client {
     pub config: ClientConfig,
     /// The circuits of the process.
     pub breakers: &'static Breakers,
+    /// Where the responses of the process live.
+    pub homes: &'static Homes,
     /// How its targets have done.
     pub health: Arc<Health>,
     /// Delivers its reports.
@@ -68,30 +72,36 @@ impl Call {
     /// Runs the call to its end, whatever that is. `over` is called when the host has heard the last of it: what may still be
     /// done then is of use to the connection alone.
     pub async fn run(self, body: String, options: Option<String>, over: impl FnOnce()) {
-        let task = Task { call: &self, started: Instant::now() };
-        let work = AssertUnwindSafe(task.run(body, options)).catch_unwind();
-        let stream = tokio::select! {
-            biased;
-            () = self.control.cancelled() => None,
-            ended = work => ended.unwrap_or_else(|_panic| {
-                // The panic's message went to stderr. The call must not hang for it.
-                self.host.refused(Refusal::Internal, "openpipe-native failed inside; please report it");
-                None
-            }),
-        };
-        over();
-        if let Some(stream) = stream {
-            tokio::select! {
-                () = self.control.cancelled() => {}
-                () = stream.drain() => {}
+        let (orphans, waiting) = orphans::channel();
+        let running = async {
+            let task = Task { call: &self, started: Instant::now(), orphans };
+            let work = AssertUnwindSafe(task.run(body, options)).catch_unwind();
+            let stream = tokio::select! {
+                biased;
+                () = self.control.cancelled() => None,
+                ended = work => ended.unwrap_or_else(|_panic| {
+                    // The panic's message went to stderr. The call must not hang for it.
+                    self.host.refused(Refusal::Internal, "openpipe-native failed inside; please report it");
+                    None
+                }),
+            };
+            over();
+            if let Some(stream) = stream {
+                tokio::select! {
+                    () = self.control.cancelled() => {}
+                    () = stream.drain() => {}
+                }
             }
-        }
+        };
+        // Off the path of the call; ends when the call has, and whatever it left behind is cancelled.
+        tokio::join!(running, orphans::cancel(waiting));
     }
 }
 
 struct Task<'a> {
     call: &'a Call,
     started: Instant,
+    orphans: orphans::Sender,
 }
 
 impl Task<'_> {
@@ -110,11 +120,13 @@ impl Task<'_> {
             host.warning(warning);
         }
         let reports = Reports::of(self.call, &plan, &body);
-        let watcher = Watcher { host: &**host, reports: reports.as_ref() };
+        let ways = Ways { call: self.call, plan: &plan };
+        let watcher = Watcher { host: &**host, reports: reports.as_ref(), ways: &ways, orphans: &self.orphans };
         let watch = engine::Watch { breakers: client.breakers, health: Some(&client.health) };
-        match engine::run(&plan, &body, &Ways { call: self.call, plan: &plan }, &watch, &watcher, &control.record).await
-        {
+        match engine::run(&plan, &body, &ways, &watch, &watcher, &control.record).await {
             Outcome::Completion(mut completion) => {
+                let served = plan.targets.get(control.record.lock().last);
+                self.keep(served, plan.endpoint.kept_id(&completion.text).as_deref());
                 let head = std::mem::take(&mut completion.head);
                 let usage = completion.usage.take();
                 let record = control.record.lock();
@@ -141,7 +153,10 @@ impl Task<'_> {
         let body = in_place(bytes, || RequestBody::parse(body));
         give_way(bytes).await;
         let body = body?;
-        Ok((plan::plan(&self.call.client.config, &options, &body)?, body))
+        let client = &self.call.client;
+        let plan = in_place(bytes, || plan::plan_among(&client.config, &options, &body, client.homes));
+        give_way(bytes).await;
+        Ok((plan?, body))
     }
 
     /// Hands a stream over, and its events as its reader has room for them.
@@ -153,12 +168,19 @@ impl Task<'_> {
             plan.targets.get(record.last)
         };
         let reports = reports.filter(|_| !stream.is_reported());
+        let mut is_kept = false;
         let mut report = StreamReport::new(plan, &control.record, reports, target);
         let named = plan.endpoint == Endpoint::Responses;
         let form = if plan.wire_events { Form::Wire { named } } else { Form::Chunks };
         let failure = loop {
             control.window.until_open().await;
-            match stream.next().await {
+            let next = stream.next().await;
+            // Before the reader sees the id, by which it may ask for the response at once.
+            if !is_kept && let Some(id) = stream.kept_id() {
+                self.keep(target, Some(id));
+                is_kept = true;
+            }
+            match next {
                 Ok(Some(events)) if !events.iter().all(|event| host.fits(&event.data)) => {
                     break Some(Failure::invalid_response(TOO_LONG, stream.head().clone(), None));
                 }
@@ -178,6 +200,13 @@ impl Task<'_> {
         host.end(&self.meta(plan, &record, None, stream.usage()));
         drop(record);
         Some(stream)
+    }
+
+    /// Remembers where a response lives.
+    fn keep(&self, target: Option<&Target>, id: Option<&str>) {
+        if let Some((target, id)) = target.zip(id) {
+            self.call.client.homes.issued(id, target.keeps_at);
+        }
     }
 
     async fn hand_over(&self, form: Form, ticket: Option<u32>, events: &[Event], report: &mut StreamReport<'_>) {
@@ -209,7 +238,7 @@ impl Task<'_> {
     ) -> Meta<'a> {
         Meta {
             head,
-            served_by: Attempt::served_by(record.last),
+            served_by: record.served_by(),
             upstream: plan.targets.get(record.last).map_or("", |target| &target.upstream),
             alias: plan.alias.as_deref(),
             model: plan.targets.get(record.last).map_or("", |target| target.model.as_str()),
@@ -231,6 +260,7 @@ impl From<PlanError> for (Refusal, String) {
             PlanError::Argument(message) => (Refusal::Argument, message),
             PlanError::Body(message) => (Refusal::Body, message),
             PlanError::MissingKey(message) => (Refusal::MissingKey, message),
+            PlanError::Unsupported(message) => (Refusal::Unsupported, message),
         }
     }
 }
@@ -283,6 +313,8 @@ impl Ways<'_> {
 struct Watcher<'a> {
     host: &'a dyn Host,
     reports: Option<&'a Reports<'a>>,
+    ways: &'a Ways<'a>,
+    orphans: &'a orphans::Sender,
 }
 
 impl Observer for Watcher<'_> {
@@ -303,6 +335,10 @@ impl Observer for Watcher<'_> {
             reports.next_attempt();
         }
         self.host.moved_on(&MovedOn { from, to: NextTarget { upstream: &to.upstream, model: &to.model } });
+    }
+
+    fn orphaned(&self, target: &Target, id: &str) {
+        orphans::leave(self.orphans, self.ways, target, id);
     }
 
     fn ended(&self, target: &Target, attempt: &Attempt, result: Result<&Completion, &Failure>) {

@@ -6,6 +6,7 @@ pub mod chat;
 mod completions;
 mod embeddings;
 mod gist;
+pub mod needs;
 mod responses;
 
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::failure::codes::Said;
 use crate::failure::{Failure, Head, Kind};
 use crate::stream::delta::{Event, News};
 use crate::stream::sse::SseEvent;
-use crate::text::json::Members;
+use crate::text::json::{self, Members};
 
 pub use gist::{Format, Gist};
 
@@ -125,6 +126,18 @@ impl Endpoint {
             Self::ChatCompletions | Self::Completions => gist::format_of_chat(request),
             Self::Responses => gist::format_of_response(request),
             Self::Embeddings => None,
+        }
+    }
+
+    /// The id of an answer that its upstream keeps, by which later calls refer to it.
+    #[must_use]
+    pub fn kept_id(self, answer: &str) -> Option<String> {
+        match self {
+            Self::Responses => {
+                let members: Members<'_> = serde_json::from_str(answer).ok()?;
+                json::decoded(members.get("id")?)
+            }
+            Self::ChatCompletions | Self::Completions | Self::Embeddings => None,
         }
     }
 
@@ -288,6 +301,11 @@ pub trait Tracker: Send {
 
     /// The usage that the stream has told, as JSON text.
     fn usage(&self) -> Option<&str>;
+
+    /// The id of the answer, where its upstream keeps it and later calls may refer to it.
+    fn kept_id(&self) -> Option<&str> {
+        None
+    }
 
     /// The upstream is at work on something that takes its time, such as reasoning or a tool of its own: any event is life.
     fn is_at_work(&self) -> bool {

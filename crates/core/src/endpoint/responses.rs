@@ -47,6 +47,8 @@ fn kind_in(body: &str) -> Option<Kind> {
 pub(super) struct Events {
     content: bool,
     usage: Option<String>,
+    /// The response's id.
+    id: Option<String>,
     templates: Templates,
     /// Reasoning and hosted tools that were begun and are not done, by their place in the output.
     at_work: Vec<String>,
@@ -96,6 +98,10 @@ impl Tracker for Events {
         self.usage.as_deref()
     }
 
+    fn kept_id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
     fn is_at_work(&self) -> bool {
         !self.at_work.is_empty()
     }
@@ -113,6 +119,9 @@ impl Events {
         let response = members.get("response").and_then(|raw| serde_json::from_str::<Members<'_>>(raw.get()).ok());
         let usage = response.as_ref().and_then(|response| response.get_non_null("usage"));
         self.usage = usage.map(|usage| usage.get().to_owned()).or_else(|| self.usage.take());
+        if self.id.is_none() {
+            self.id = response.as_ref().and_then(|response| response.get("id")).and_then(json::decoded);
+        }
         let error = response.as_ref().and_then(|response| response.get("error"));
         match kind.as_str() {
             "response.failed" => {

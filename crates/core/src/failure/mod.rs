@@ -150,6 +150,9 @@ pub struct Failure {
     /// The HTTP status that an error under a good status names.
     #[serde(skip)]
     pub named_status: Option<u16>,
+    /// The id of the response that had been started.
+    #[serde(skip)]
+    pub started: Option<Box<str>>,
 }
 
 impl Failure {
@@ -167,6 +170,7 @@ impl Failure {
             ticket: None,
             ended_by: None,
             named_status: None,
+            started: None,
         }
     }
 
@@ -254,6 +258,31 @@ impl Failure {
         let refused =
             matches!(self.kind, Kind::BadRequest | Kind::ContextLength | Kind::ContentFilter | Kind::Rejected);
         !refused && self.ended_by != Some(Bound::Deadline)
+    }
+
+    /// Whether a job that was to be started may run, unknown to anybody: no status says otherwise, and no id is known to cancel
+    /// it by.
+    #[must_use]
+    pub fn leaves_job_open(&self) -> bool {
+        let never_sent = |code: &str| {
+            matches!(code, "ECONNREFUSED" | "ENOTFOUND" | "EAI_AGAIN" | "EHOSTUNREACH" | "UND_ERR_CONNECT_TIMEOUT")
+        };
+        let was_sent = !self.code.as_deref().is_some_and(never_sent)
+            && self.system.as_ref().is_none_or(|system| !matches!(system.syscall, "connect" | "getaddrinfo"));
+        let is_open = match self.kind {
+            Kind::Timeout | Kind::Stream => true,
+            Kind::Connection => was_sent,
+            Kind::InvalidResponse => self.status_code().is_none_or(|status| status < 300),
+            _ => false,
+        };
+        is_open && self.surface != Surface::Status && self.started.is_none()
+    }
+
+    /// Whether it says that sealed items of the request cannot be opened there.
+    #[must_use]
+    pub fn refuses_sealed_items(&self) -> bool {
+        let says = |body: &str| Said::of(body).codes.iter().any(|code| code == "invalid_encrypted_content");
+        self.status_code() == Some(400) && self.body.as_deref().is_some_and(says)
     }
 
     /// The same, ended by this limit.

@@ -761,6 +761,12 @@ impl ClientConfig {
 }
 
 impl UpstreamConfig {
+    /// Its base URL with its query; a mark in the path may stand for the model.
+    #[must_use]
+    pub fn base_url(&self) -> Url {
+        self.urls.base()
+    }
+
     fn described(&self) -> DescribedUpstream {
         let base = self.urls.base();
         let pairs = |(name, value): (_, _)| (String::from(name), String::from(value));

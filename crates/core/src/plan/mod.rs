@@ -1,6 +1,7 @@
 //! From a call to its plan: an ordered list of targets, each with its upstream, model, time and retry budget.
 //! Pure: the same call gives the same plan (contract.md, sections 2 to 4).
 
+mod capable;
 pub mod route;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use reqwest::Url;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::endpoint::needs::{self, Needs};
 use crate::endpoint::{self, Endpoint};
 use crate::failure::Filter;
 use crate::options::read::{ArgumentError, ClientRef};
@@ -21,11 +23,14 @@ use crate::options::{
 };
 use crate::policy::backoff::RetryPolicy;
 use crate::policy::breaker::{BreakerPolicy, Narrowed, Subject};
+use crate::policy::homes::{Home, Homes};
 use crate::policy::reject::Rules;
 use crate::text::body::{BodyError, Edit, RequestBody};
 use crate::text::headers;
 use crate::text::json::{self, Members};
 use crate::text::secrets;
+use capable::Capable;
+pub use capable::{Because, Unsupported};
 use route::{Route, UpstreamId, UpstreamKind};
 
 /// The default of `openpipe.idleTimeout`.
@@ -38,8 +43,10 @@ const DEFAULT_MAX_RETRIES: u32 = 2;
 pub struct Plan {
     /// The endpoint that is called.
     pub endpoint: Endpoint,
-    /// The targets in their order; at least one.
+    /// The targets that can take the request, in their order; at least one.
     pub targets: Vec<Target>,
+    /// Those that cannot.
+    pub unsupported: Vec<Unsupported>,
     /// The alias that gave the first of them.
     pub alias: Option<String>,
     /// The caller asked for a stream.
@@ -69,7 +76,7 @@ pub struct Plan {
 }
 
 /// One upstream with one model.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Target {
     /// The upstream's name, as the caller sees it.
     pub upstream: Arc<str>,
@@ -95,6 +102,16 @@ pub struct Target {
     pub filter: Filter,
     /// The limits that the call itself made narrower.
     pub narrowed: Narrowed,
+    /// It stands first in what the caller asked for; every other one is a fallback.
+    pub is_primary: bool,
+    /// What is taken out of the request for it, because another upstream issued it.
+    pub omitted: Vec<&'static str>,
+    /// Where its responses live; `None` where an id that is not known leads there anyway.
+    pub keeps_at: Option<Home>,
+    /// It is asked to start a job in the background.
+    pub is_background: bool,
+    /// It is asked to add to a conversation.
+    pub has_conversation: bool,
     /// Where the upstream is by its own configuration, whatever the call changed; none for a custom client.
     home: Option<Arc<Url>>,
     /// The call brings a credential of its own.
@@ -204,12 +221,14 @@ fn place(url: &Url) -> &[u8] {
 }
 
 /// What a target changes in the body.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Change {
     model: Option<String>,
     params: Option<Box<RawValue>>,
     omit: Vec<String>,
     drop_unstored_metadata: bool,
+    /// Take out of `input` what another upstream issued.
+    drop_issued: bool,
 }
 
 impl Target {
@@ -217,6 +236,20 @@ impl Target {
     #[must_use]
     pub fn label(&self) -> String {
         format!("{} ({:?})", self.upstream, self.model)
+    }
+
+    /// The host that it is on, with its port where that is not the scheme's own; `None` where it is not known.
+    #[must_use]
+    pub fn host(&self) -> Option<String> {
+        let url = self.home.as_deref()?;
+        let host = url.host_str()?;
+        Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+    }
+
+    /// What of the request was taken out for it.
+    #[must_use]
+    pub fn because(&self) -> Option<Because> {
+        (!self.omitted.is_empty()).then(|| Because::Omitted(self.omitted.clone()))
     }
 
     /// What this target's circuit is for; `None` where it has none, because the call brings a credential of its own.
@@ -258,19 +291,51 @@ impl Target {
     /// The text that this target is sent.
     #[must_use]
     pub fn body(&self, body: &RequestBody) -> Bytes {
-        self.edited(body, self.change.drop_unstored_metadata)
+        self.edited(body, self.change.drop_unstored_metadata, self.change.drop_issued.then_some(Issued::All))
+    }
+
+    /// The same without the items that only their issuer can read; `None` where there are none.
+    #[must_use]
+    pub fn unsealed_body(&self, body: &RequestBody) -> Option<Bytes> {
+        needs::without_issued(body.member("input")?, true)?;
+        Some(self.edited(body, self.change.drop_unstored_metadata, Some(Issued::Sealed)))
     }
 
     /// The text that is reported for this target: `metadata` stays in it.
     #[must_use]
     pub fn reported_body(&self, body: &RequestBody) -> Bytes {
-        self.edited(body, false)
+        self.edited(body, false, self.change.drop_issued.then_some(Issued::All))
     }
 
-    fn edited(&self, body: &RequestBody, drop_unstored_metadata: bool) -> Bytes {
+    fn edited(&self, body: &RequestBody, drop_unstored_metadata: bool, without: Option<Issued>) -> Bytes {
         let Change { model, params, omit, .. } = &self.change;
-        body.edited(&Edit { model: model.as_deref(), params: params.as_deref(), omit, drop_unstored_metadata })
+        let mut rewritten = Vec::new();
+        if let Some(without) = without {
+            let input = body.member("input");
+            let input = input.and_then(|input| needs::without_issued(input, without == Issued::Sealed));
+            rewritten.extend(input.map(|input| ("input", input)));
+        }
+        let tools = capable::omitted_tools(omit);
+        if let Some(all) = body.member("tools").filter(|_| !tools.is_empty()) {
+            rewritten.push(("tools", needs::without_tools(all, &tools)));
+        }
+        body.edited(&Edit {
+            model: model.as_deref(),
+            params: params.as_deref(),
+            omit,
+            drop_unstored_metadata,
+            rewritten: &rewritten,
+        })
     }
+}
+
+/// What is taken out of `input`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Issued {
+    /// All that another upstream issued.
+    All,
+    /// What is sealed.
+    Sealed,
 }
 
 /// Why there is no plan. Nothing was sent.
@@ -282,13 +347,28 @@ pub enum PlanError {
     Body(String),
     /// The primary needs a key that is missing: an `OpenAIError`.
     MissingKey(String),
+    /// No target can take the request.
+    Unsupported(String),
 }
 
-/// Plans a call.
+/// Plans a call of which no earlier one is known.
 ///
 /// # Errors
 /// [`PlanError`], before any traffic.
 pub fn plan(client: &ClientConfig, call: &CallOptions, body: &RequestBody) -> Result<Plan, PlanError> {
+    plan_among(client, call, body, &Homes::default())
+}
+
+/// Plans a call, where the homes of earlier responses are known.
+///
+/// # Errors
+/// [`PlanError`], before any traffic.
+pub fn plan_among(
+    client: &ClientConfig,
+    call: &CallOptions,
+    body: &RequestBody,
+    homes: &Homes,
+) -> Result<Plan, PlanError> {
     let mut warnings = Vec::new();
     let own = options::read_call(client, call, &mut warnings)?;
     let routes = Routes { client, call };
@@ -296,14 +376,24 @@ pub fn plan(client: &ClientConfig, call: &CallOptions, body: &RequestBody) -> Re
     if call.endpoint == Endpoint::Embeddings {
         check_vectors(&targets)?;
     }
+    if call.endpoint == Endpoint::Responses {
+        capable::check_conversations(&targets)?;
+    }
+    let needs = if targets.len() > 1 || call.endpoint == Endpoint::Responses {
+        needs::of(call.endpoint, body)
+    } else {
+        Needs::default()
+    };
+    let sorted = capable::sorted(&routes, targets, &needs, homes, &mut warnings)?;
     let options = own.clone().over(&client.defaults);
     routes.warn_of_openpipes(&options, &mut warnings);
 
-    let builder = Builder { client, call, given: &own, options: &options, count: targets.len() };
-    let targets = targets
+    let builder = Builder { client, call, given: &own, options: &options, needs: &needs, count: sorted.capable.len() };
+    let targets = sorted
+        .capable
         .into_iter()
         .enumerate()
-        .map(|(index, destination)| builder.target(index, destination, body.model()))
+        .map(|(index, capable)| builder.target(index, capable, body.model()))
         .collect::<Result<Vec<_>, _>>()
         .map_err(PlanError::Argument)?;
     if own.hold_until == Some(HoldUntil::Content) && targets.iter().any(|target| target.reject.need_the_whole()) {
@@ -314,6 +404,7 @@ pub fn plan(client: &ClientConfig, call: &CallOptions, body: &RequestBody) -> Re
     Ok(Plan {
         endpoint: call.endpoint,
         targets,
+        unsupported: sorted.unsupported,
         alias,
         stream: body.stream(),
         deadline: shorter(options.deadline.and_then(|limit| limit.0), patience(client, call).map(before_the_end)),
@@ -383,6 +474,10 @@ struct Destination<'a> {
     model: String,
     /// What `fallback` or an alias says of it.
     target: Option<FallbackTarget>,
+    /// The endpoints that its custom client has a method for.
+    endpoints: Option<Vec<Endpoint>>,
+    /// The constructor's `fallback` names it.
+    is_default: bool,
 }
 
 enum To<'a> {
@@ -427,6 +522,7 @@ impl<'a> Routes<'a> {
             (None, None) if !matches!(self.call.endpoint, Endpoint::ChatCompletions | Endpoint::Responses) => {}
             (None, None) => {
                 self.fallbacks(client.defaults.fallback.as_deref().unwrap_or_default(), warnings, &mut all)?;
+                all.iter_mut().skip(1).for_each(|destination| destination.is_default = true);
             }
         }
         if all.len() > MAX_TARGETS {
@@ -516,6 +612,8 @@ impl<'a> Routes<'a> {
             timeout: None,
             model: target.model.clone(),
             target: Some(target),
+            endpoints: client.endpoints,
+            is_default: false,
         }
     }
 
@@ -543,6 +641,8 @@ impl<'a> Routes<'a> {
             timeout,
             model: model.to_owned(),
             target,
+            endpoints: None,
+            is_default: false,
         };
         let (kind, upstream) = match id {
             UpstreamId::Own => {
@@ -594,25 +694,34 @@ struct Builder<'a> {
     /// What the call itself says.
     given: &'a OpenPipeOptions,
     options: &'a OpenPipeOptions,
+    needs: &'a Needs,
+    /// How many targets can take the request.
     count: usize,
 }
 
+/// An upstream as it is configured, also where a client of the host's is its transport; none for a custom client.
+fn config_of<'a>(client: &'a ClientConfig, kind: UpstreamKind, name: &str) -> Option<&'a UpstreamConfig> {
+    match kind {
+        UpstreamKind::OpenPipe => Some(&client.openpipe),
+        UpstreamKind::Own => Some(&client.openai),
+        UpstreamKind::Named => client.upstreams.iter().find(|own| *own.name == *name),
+        UpstreamKind::HostClient | UpstreamKind::Request => None,
+    }
+}
+
 impl Builder<'_> {
-    fn target(&self, index: usize, destination: Destination<'_>, body_model: &str) -> Result<Target, String> {
-        let Destination { upstream, kind, to, timeout, model, target } = destination;
+    fn target(&self, index: usize, capable: Capable<'_>, body_model: &str) -> Result<Target, String> {
+        let Capable { is_primary, destination, omitted, home: keeps_at } = capable;
+        let Destination { upstream, kind, to, timeout, model, target, .. } = destination;
         let target = target.unwrap_or_default();
-        // The upstream as it is configured, also where the host's client is its transport.
-        let own = match (&to, kind) {
-            (To::Upstream(upstream), _) => Some(*upstream),
-            (To::Client(..), UpstreamKind::OpenPipe) => Some(&self.client.openpipe),
-            (To::Client(..), UpstreamKind::Own) => Some(&self.client.openai),
-            (To::Client(..), UpstreamKind::Named) => self.client.upstreams.iter().find(|own| own.name == upstream),
-            _ => None,
+        let own = match &to {
+            To::Upstream(upstream) => Some(*upstream),
+            To::Client(..) | To::Request(_) => config_of(self.client, kind, &upstream),
         };
         let another_waits = index + 1 < self.count;
         let (call, client) = (self.call, self.client);
         // A primary has what the call says, a fallback what it says itself.
-        let given = if index == 0 { call.timeout.or(target.timeout) } else { target.timeout.or(call.timeout) };
+        let given = if is_primary { call.timeout.or(target.timeout) } else { target.timeout.or(call.timeout) };
         let limit = given.or(timeout).or(client.timeout).unwrap_or_else(|| Limit(Some(self.default_time(index)))).0;
         let max_retries_given = target.max_retries.or(call.max_retries).or(client.max_retries);
         let default_retries = if another_waits { 0 } else { DEFAULT_MAX_RETRIES };
@@ -623,12 +732,12 @@ impl Builder<'_> {
             layers: Vec::new(),
         };
         let client_retries = max_retries_given.or(another_waits.then_some(0));
-        let via = self.via(index, kind, to, &model, overlay, client_retries)?;
+        let via = self.via(is_primary, kind, to, &model, overlay, client_retries)?;
         let home = own.and_then(|own| own.urls.of(call.endpoint, &model)).or_else(|| match &via {
             Via::Http { url, .. } => Some(Arc::clone(url)),
             Via::Asked { .. } | Via::Client { .. } | Via::Unsendable => None,
         });
-        let narrowed = self.narrowed(&target, index > 0, timeout, limit);
+        let narrowed = self.narrowed(&target, !is_primary, timeout, limit);
         Ok(Target {
             upstream,
             kind,
@@ -655,17 +764,23 @@ impl Builder<'_> {
             reject: Arc::new(target.reject.clone().or_else(|| self.options.reject.clone()).unwrap_or_default()),
             filter: target.filter(),
             narrowed,
-            replaces_credential: index == 0
+            replaces_credential: is_primary
                 && self.options.breaker.is_some()
                 && own.is_some_and(|own| self.replaces_credential(own, &model)),
             home,
+            is_primary,
+            keeps_at,
+            is_background: capable::sends(&target, "background", self.needs.background),
+            has_conversation: capable::sends(&target, "conversation", self.needs.conversation),
             change: Change {
+                drop_issued: !omitted.is_empty(),
                 model: (model != body_model).then(|| model.clone()),
                 params: target.params,
                 omit: target.omit,
                 drop_unstored_metadata: call.endpoint == Endpoint::ChatCompletions
                     && matches!(kind, UpstreamKind::Own | UpstreamKind::HostClient),
             },
+            omitted,
             model,
         })
     }
@@ -717,14 +832,13 @@ impl Builder<'_> {
 
     fn via(
         &self,
-        index: usize,
+        is_primary: bool,
         kind: UpstreamKind,
         to: To<'_>,
         model: &str,
         mut overlay: Overlay,
         client_retries: Option<u32>,
     ) -> Result<Via, String> {
-        let is_primary = index == 0;
         let own = if is_primary { self.call.headers.clone() } else { headers::without_credentials(&self.call.headers) };
         let upstream = match to {
             To::Client(client, identity) => {

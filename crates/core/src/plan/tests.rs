@@ -551,3 +551,173 @@ fn unknown_names_cost_what_their_text_costs_and_forge_no_line() {
     assert!(plan.warnings.iter().all(|warning| warning.len() < 300 && !warning.contains('\n')));
     assert!(plan.warnings[8].contains("9994 more"), "{}", plan.warnings[8]);
 }
+
+// === What not every upstream can take ===
+
+const VENDORS: &str = r#","options":{"openpipe":{
+    "upstreams":{
+        "azure":{"baseURL":"http://azure.test/v1","apiKey":"k","takes":["web_search"],"state":"shared"},
+        "twin":{"baseURL":"http://twin.test/v1","apiKey":"k","state":"shared"},
+        "plain":{"baseURL":"http://plain.test/v1","apiKey":"k","endpoints":["chat"]},
+        "other":{"baseURL":"http://other.test/v1","apiKey":"k"}
+    },
+    "fallback":[{"model":"plain:p"},{"model":"azure:a"}]
+}}"#;
+
+/// The targets that can take a Responses call, those that cannot with why, and the warnings.
+fn sorted(fallback: &str, members: &str) -> (Vec<String>, Vec<String>, Vec<String>) {
+    let fallback =
+        if fallback.is_empty() { String::new() } else { format!(r#","openpipe":{{"fallback":{fallback}}}"#) };
+    let call = format!(r#"{{"endpoint":"responses"{fallback}}}"#);
+    let plan = planned(VENDORS, &call, &format!(r#"{{"model":"gpt-5",{members}}}"#)).unwrap();
+    let why = |target: &Unsupported| format!("{} {:?}", target.upstream, target.because);
+    (route_of(&plan), plan.unsupported.iter().map(why).collect(), plan.warnings)
+}
+
+#[test]
+fn a_target_that_does_not_serve_the_endpoint_is_set_aside() {
+    let (targets, unsupported, warnings) = sorted("", r#""input":"x""#);
+    assert_eq!(targets, ["openai gpt-5", "azure a"]);
+    assert_eq!(unsupported, [r#"plain Endpoint("/responses")"#]);
+    assert_eq!(warnings, [r#"the fallback "p" cannot run: the upstream plain does not serve /responses"#]);
+    let (_, unsupported, warnings) = sorted(r#"[{"model":"plain:p"}]"#, r#""input":"x""#);
+    assert_eq!((unsupported.len(), warnings.len()), (1, 0), "a call's own fallback is not warned of");
+}
+
+#[test]
+fn only_targets_that_can_take_the_request_count_for_retries_and_time() {
+    let call = r#"{"endpoint":"responses","openpipe":{"fallback":[{"model":"plain:p"}]}}"#;
+    let plan = planned(VENDORS, call, r#"{"model":"gpt-5","input":"x"}"#).unwrap();
+    assert_eq!(plan.targets[0].retry, RetryPolicy { max_retries: 2, another_waits: false });
+    assert!(matches!(plan.targets[0].budget, Budget::PerTry(_)));
+    assert_eq!(plan.unsupported[0].before, 1);
+    // A fallback stays one where the primary is set aside.
+    let call = r#"{"endpoint":"responses","openpipe":{"upstream":"plain","fallback":[{"model":"azure:a"}]}}"#;
+    let plan = planned(VENDORS, call, r#"{"model":"p","input":"x"}"#).unwrap();
+    assert_eq!((plan.unsupported[0].before, plan.targets[0].is_primary), (0, false));
+}
+
+#[test]
+fn a_custom_client_without_the_endpoints_method_is_set_aside() {
+    let call = r#"{"endpoint":"responses","openpipe":{"fallback":[{"model":"b"}]},
+        "clients":{"openpipe.fallback[0].client":{"number":7,"endpoints":["chat"]}}}"#;
+    let plan = planned("", call, r#"{"model":"gpt-5","input":"x"}"#).unwrap();
+    assert_eq!(plan.unsupported[0].because, Because::Endpoint("/responses"));
+    assert_eq!(&*plan.unsupported[0].upstream, "client");
+}
+
+#[test]
+fn state_does_not_go_to_another_upstream_unless_it_is_shared_or_left_out() {
+    let fallback = |targets: &str, members: &str| sorted(targets, members).0;
+    for members in [
+        r#""previous_response_id":"resp_1""#,
+        r#""conversation":"conv_1""#,
+        r#""prompt":{"id":"p"}"#,
+        r#""input":[{"type":"item_reference","id":"msg_1"}]"#,
+        r#""background":true"#,
+        r#""tools":[{"type":"file_search","vector_store_ids":["v"]}]"#,
+    ] {
+        assert_eq!(fallback("", members), ["openai gpt-5"], "{members}");
+        assert_eq!(fallback(r#"[{"model":"gpt-4"}]"#, members), ["openai gpt-5", "openai gpt-4"], "{members}");
+    }
+    let omitting = r#"[{"model":"azure:a","omit":["background","tools.web_search"]}]"#;
+    let members = r#""background":true,"tools":[{"type":"web_search"},{"type":"function","name":"f"}]"#;
+    assert_eq!(fallback(omitting, members), ["openai gpt-5", "azure a"]);
+    let call = format!(r#"{{"endpoint":"responses","openpipe":{{"fallback":{omitting}}}}}"#);
+    let text = format!(r#"{{"model":"gpt-5",{members}}}"#);
+    let plan = planned(VENDORS, &call, &text).unwrap();
+    let body = RequestBody::parse(text).unwrap();
+    assert_eq!(plan.targets[1].body(&body), r#"{"model":"a","tools":[{"type":"function","name":"f"}]}"#);
+    assert_eq!((plan.targets[0].is_background, plan.targets[1].is_background), (true, false));
+}
+
+#[test]
+fn hosted_tools_are_a_capability() {
+    let of = |tool: &str| sorted(r#"[{"model":"azure:a"},{"model":"other:o"}]"#, &format!(r#""tools":[{tool}]"#));
+    assert_eq!(of(r#"{"type":"function","name":"f"}"#).0.len(), 3);
+    let (targets, unsupported, _) = of(r#"{"type":"web_search"}"#);
+    assert_eq!(targets, ["openai gpt-5", "azure a"]);
+    assert_eq!(unsupported, [r#"other Member("tools.web_search")"#]);
+    assert_eq!(of(r#"{"type":"image_generation"}"#).0, ["openai gpt-5"]);
+}
+
+#[test]
+fn what_only_its_issuer_can_read_is_left_out_for_another_upstream() {
+    let call = r#"{"endpoint":"responses","openpipe":{"fallback":[{"model":"gpt-4"},{"model":"azure:a"}]}}"#;
+    let text = r#"{"model":"gpt-5","input":[{"type":"reasoning","id":"rs_1"},{"type":"function_call","id":"fc_1","call_id":"c"}],"n":1.0}"#;
+    let plan = planned(VENDORS, call, text).unwrap();
+    let body = RequestBody::parse(text.to_owned()).unwrap();
+    assert_eq!(plan.targets[1].body(&body), text.replace("gpt-5", "gpt-4"));
+    assert_eq!(
+        plan.targets[2].body(&body),
+        r#"{"model":"a","input":[{"type":"function_call","call_id":"c"}],"n":1.0}"#
+    );
+    let because: Vec<_> = plan.targets.iter().map(Target::because).collect();
+    assert_eq!(because, [None, None, Some(Because::Omitted(vec!["reasoning", "id"]))]);
+}
+
+#[test]
+fn a_call_without_a_target_that_can_take_it_is_refused() {
+    let call = r#"{"endpoint":"responses","openpipe":{"upstream":"plain","fallback":[]}}"#;
+    let Err(PlanError::Unsupported(message)) = planned(VENDORS, call, r#"{"model":"p","input":"x"}"#) else {
+        panic!("it cannot be taken")
+    };
+    assert!(message.contains("plain") && message.contains("/responses"), "{message}");
+    let call = r#"{"endpoint":"responses","openpipe":{"upstream":"other","fallback":[]}}"#;
+    let body = r#"{"model":"p","tools":[{"type":"web_search"}]}"#;
+    let Err(PlanError::Unsupported(message)) = planned(VENDORS, call, body) else { panic!("it cannot be taken") };
+    assert!(message.contains("other") && message.contains("`tools.web_search`"), "{message}");
+}
+
+#[test]
+fn a_response_leads_to_its_home() {
+    let homes = Homes::default();
+    let client = ClientConfig::from_json(&format!("{CONFIG}{VENDORS}}}")).unwrap();
+    let body = RequestBody::parse(r#"{"model":"gpt-5","previous_response_id":"resp_1"}"#.to_owned()).unwrap();
+    let of = |call: &str| {
+        let call = serde_json::from_str(&format!(r#"{{"endpoint":"responses"{call}}}"#)).unwrap();
+        plan_among(&client, &call, &body, &homes)
+    };
+    let first = of("").unwrap();
+    assert_eq!(route_of(&first), ["openai gpt-5"]);
+    assert_eq!(first.targets[0].keeps_at, None);
+    assert_eq!(client.home_of(&homes, "resp_1"), None);
+
+    homes.issued("resp_1", Some(client.upstreams[0].home(&homes)));
+    assert_eq!(client.home_of(&homes, "resp_1"), Some("azure"));
+    let second = of("").unwrap();
+    assert_eq!(route_of(&second), ["azure a"]);
+    assert!(!second.targets[0].is_primary);
+    assert_eq!(second.targets[0].keeps_at, Some(client.upstreams[0].home(&homes)));
+    // Where the state is shared, others follow.
+    let shared = of(r#","openpipe":{"fallback":[{"model":"twin:t"},{"model":"azure:a"}]}"#).unwrap();
+    assert_eq!(route_of(&shared), ["azure a", "twin t"]);
+    // Without a target there it cannot be continued.
+    assert!(matches!(of(r#","openpipe":{"fallback":[]}"#), Err(PlanError::Unsupported(_))));
+    // The home may be no upstream of this client: it is not known then.
+    homes.issued("resp_1", Some(homes.home("elsewhere", b"")));
+    assert_eq!(route_of(&of("").unwrap()), ["openai gpt-5"]);
+}
+
+#[test]
+fn what_refers_to_a_conversation_is_left_out_only_for_another_input() {
+    let of = |target: &str| {
+        let call = format!(r#"{{"endpoint":"responses","openpipe":{{"fallback":[{target}]}}}}"#);
+        planned(VENDORS, &call, r#"{"model":"gpt-5","conversation":"c"}"#)
+    };
+    for name in ["previous_response_id", "conversation", "prompt"] {
+        let target = format!(r#"{{"model":"azure:a","omit":["{name}"]}}"#);
+        assert!(matches!(of(&target), Err(PlanError::Argument(message)) if message.contains(name)), "{name}");
+    }
+    let plan = of(r#"{"model":"azure:a","omit":["conversation"],"params":{"input":"all of it"}}"#).unwrap();
+    assert_eq!(route_of(&plan), ["openai gpt-5", "azure a"]);
+    assert_eq!((plan.targets[0].has_conversation, plan.targets[1].has_conversation), (true, false));
+}
+
+#[test]
+fn a_chat_refers_to_files_and_audio_of_its_upstream() {
+    let body = r#"{"model":"gpt-5","messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"f"}}]}]}"#;
+    let plan = planned(VENDORS, "{}", body).unwrap();
+    assert_eq!(route_of(&plan), ["openai gpt-5"]);
+    assert_eq!(plan.unsupported[0].because, Because::Member("file.file_id".into()));
+}

@@ -3,5 +3,6 @@
 pub mod backoff;
 pub mod breaker;
 pub mod health;
+pub mod homes;
 mod lru;
 pub mod reject;

@@ -132,6 +132,12 @@ impl EventStream {
         self.tracker.usage()
     }
 
+    /// The id of the answer, where its upstream keeps it.
+    #[must_use]
+    pub fn kept_id(&self) -> Option<&str> {
+        self.tracker.kept_id()
+    }
+
     /// Holds the stream back until it is committed. Its events are then read with [`EventStream::next`].
     ///
     /// # Errors

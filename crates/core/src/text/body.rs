@@ -40,6 +40,8 @@ pub struct Edit<'a> {
     pub omit: &'a [String],
     /// Take `metadata` out unless `store` is `true` in what is sent: OpenAI rejects the one without the other.
     pub drop_unstored_metadata: bool,
+    /// Members that are written otherwise, by name; `params` and `omit` go over them.
+    pub rewritten: &'a [(&'static str, String)],
 }
 
 /// Why a text is no usable request body.
@@ -87,6 +89,18 @@ impl RequestBody {
         self.stream
     }
 
+    /// The value of a member as it is written, the last one of that name.
+    #[must_use]
+    pub fn member(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(self.value_of(name)?).ok()
+    }
+
+    /// The length of the text in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// The text that goes to one target. Without a change it is the caller's own, not copied.
     #[must_use]
     pub fn edited(&self, edit: &Edit<'_>) -> Bytes {
@@ -112,15 +126,16 @@ impl RequestBody {
             if json::is_quoted(key, "model") {
                 return model.as_deref();
             }
-            if by_name.is_empty() {
-                return None;
-            }
             by_name.get(&*json::name_of(key)).map(|value| value.get())
+        };
+        let rewritten = |key: &str| {
+            edit.rewritten.iter().find(|(name, _)| json::is_quoted(key, name)).map(|(_, text)| text.as_str())
         };
 
         let lacks_model = model.is_some() && self.value_of("model").is_none();
         let mut keys = self.members.iter().map(|member| self.key(member));
         if params.is_empty()
+            && edit.rewritten.is_empty()
             && !lacks_model
             && !keys.any(|key| replacement(key).is_some() || omits(key) || is_unstored(key))
         {
@@ -131,7 +146,8 @@ impl RequestBody {
             let key = self.key(member);
             let replacement = replacement(key);
             if (replacement.is_some() || !omits(key)) && !is_unstored(key) {
-                push_member(&mut out, key, replacement.map_or_else(|| self.value(member), str::as_bytes));
+                let text = replacement.or_else(|| rewritten(key));
+                push_member(&mut out, key, text.map_or_else(|| self.value(member), str::as_bytes));
             }
         }
         let known: HashSet<Cow<'_, str>> = match params.is_empty() {

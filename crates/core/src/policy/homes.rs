@@ -1,0 +1,72 @@
+//! Where responses live that later calls may refer to: the upstream that issued each (contract.md, section 9, "State").
+//! Process-wide. Only digests of ids are kept, and of the last [`MOST`].
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, PoisonError};
+
+use super::lru::Lru;
+
+/// So many ids are known; the one that was used longest ago goes.
+const MOST: usize = 10_000;
+
+/// An upstream, by what it is: its name and where it is, or the custom client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Home(u64);
+
+/// See the module.
+#[derive(Debug)]
+pub struct Homes {
+    digest: RandomState,
+    known: Mutex<Lru<u64, Home>>,
+}
+
+impl Default for Homes {
+    fn default() -> Self {
+        Self { digest: RandomState::new(), known: Mutex::new(Lru::new(MOST)) }
+    }
+}
+
+impl Homes {
+    /// The home that an upstream is.
+    #[must_use]
+    pub fn home(&self, name: &str, place: &[u8]) -> Home {
+        Home(self.digest.hash_one((name, place)))
+    }
+
+    /// The home of a response.
+    #[must_use]
+    pub fn of(&self, id: &str) -> Option<Home> {
+        self.lock().get(self.digest.hash_one(id)).copied()
+    }
+
+    /// A response was issued; `None` where an id that is not known leads there anyway.
+    pub fn issued(&self, id: &str, home: Option<Home>) {
+        let (id, mut known) = (self.digest.hash_one(id), self.lock());
+        match home {
+            Some(home) => drop(known.insert(id, home)),
+            None => drop(known.remove(id)),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Lru<u64, Home>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_ten_thousand_ids_are_known() {
+        let homes = Homes::default();
+        let home = homes.home("azure", b"https://x.test/");
+        assert_ne!(home, homes.home("azure", b"https://y.test/"));
+        for id in 0..=MOST {
+            homes.issued(&format!("resp_{id}"), Some(home));
+        }
+        assert_eq!((homes.of("resp_0"), homes.of("resp_1")), (None, Some(home)));
+        homes.issued("resp_1", None);
+        assert_eq!(homes.of("resp_1"), None);
+    }
+}
