@@ -1,5 +1,6 @@
 //! Calls from their text to their end, with a scripted host: the core runs them without any language around it.
 
+#![expect(clippy::disallowed_methods, reason = "a test's tasks end with its runtime")]
 #![expect(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::collections::VecDeque;
