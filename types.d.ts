@@ -455,11 +455,18 @@ export type ReportSink =
 export interface Attempt {
   /** Where the request went. */
   readonly upstream: UpstreamKind;
+  /** The host of that upstream, with its port where that is not the scheme's own. */
+  readonly host?: string;
   /** The model that was asked for. */
   readonly model: string;
-  /** `"ok"`, what went wrong, or `"circuit_open"` where the target was not asked because of its circuit breaker. */
-  readonly outcome: 'ok' | FailureKind | 'circuit_open';
-  /** How many requests were made: 1 and the retries; 0 with `"circuit_open"`. */
+  /**
+   * `"ok"`, what went wrong, `"circuit_open"` where the target was not asked because of its circuit breaker, or `"unsupported"`
+   * where it was not asked because it cannot take the request.
+   */
+  readonly outcome: 'ok' | FailureKind | 'circuit_open' | 'unsupported';
+  /** What an unsupported target cannot take; or what was left out of the request, because another upstream issued it. */
+  readonly because?: { member: string } | { endpoint: string } | { omitted: readonly string[] };
+  /** How many requests were made: 1 and the retries; 0 with `"circuit_open"` and `"unsupported"`. */
   readonly tries: number;
   /** The HTTP status of the last response, if there was one. */
   readonly status?: number;
@@ -486,6 +493,10 @@ export interface Attempt {
 export interface OpenPipeResult {
   /** Whether the primary answered or a fallback. */
   readonly servedBy: 'primary' | 'fallback';
+  /** The upstream of that target: of a response its home, for `openpipe: { upstream }` of later calls. */
+  readonly upstream: UpstreamKind;
+  /** The key of `openpipe.aliases` that the call's model was, where it was one. */
+  readonly alias?: string;
   /** The model of the target that answered, as it was asked for. */
   readonly model: string;
   /** One attempt for each target that was tried, in order. */
