@@ -128,3 +128,29 @@ test('a callback that throws is warned of, and changes nothing', async ({ serve 
   expect(response.openpipe?.servedBy).toBe('fallback');
   expect(logger.warn).toHaveBeenCalledWith(expect.stringContaining('mine'));
 });
+
+describe('an answer that `reject` refuses', () => {
+  const short = (/** @type {any} */ request) =>
+    request.body.model === 'short' ? /** @type {any} */ ({ kind: 'answer', content: 'no' }) : undefined;
+  const refuse = vi.fn((answer) => answer.choices[0].message.content === 'no' && 'too short');
+
+  test('moves on to the fallback, which a function decides in the caller’s place', async ({ serve }) => {
+    const upstream = await serve(short);
+    const call = createFetch({ fallback: { model: 'ok' }, reject: refuse });
+    const response = await call(...chat(upstream, { model: 'short' }));
+    expect(response.openpipe?.attempts).toMatchObject([
+      { outcome: 'rejected', rejectedBy: 'function', message: expect.stringContaining('too short') },
+      { outcome: 'ok' },
+    ]);
+    expect(refuse).toHaveBeenCalledWith(expect.any(Object), { upstream: 'request', model: 'short' });
+  });
+
+  test('is the response where every target after it failed, by a name in the header too', async ({ serve }) => {
+    const upstream = await serve(() => ({ kind: 'answer', content: '' }));
+    const headers = { 'x-openpipe': '{"reject":"empty"}' };
+    const response = await createFetch()(...chat(upstream, { model: 'm' }, { headers }));
+    expect(response.status).toBe(200);
+    expect((await response.json()).choices[0].message.content).toBe('');
+    expect(response.openpipe?.attempts).toMatchObject([{ outcome: 'rejected', rejectedBy: 'empty' }]);
+  });
+});
