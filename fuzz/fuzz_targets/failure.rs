@@ -22,6 +22,7 @@ fn check(failure: &Failure, filter: &Filter) {
 
     let attempt = Attempt {
         upstream: "openai".into(),
+        host: None,
         model: "m".into(),
         outcome: failure.kind.name(),
         tries: 1,
@@ -33,6 +34,7 @@ fn check(failure: &Failure, filter: &Filter) {
         message: None,
         rejected_by: None,
         usage: None,
+        because: None,
     };
     let body = report::body(&attempt, b"{}", &Came::Failure(failure, None), 2, "{}");
     let text = String::from_utf8(body.to_vec()).expect("text");
