@@ -100,6 +100,8 @@ pub(crate) enum Judged {
 pub(crate) struct Envelope<'a> {
     pub(crate) url: &'a str,
     pub(crate) headers: Pairs<'a>,
+    /// Whose `fetch`: lib/reports/transports.js.
+    pub(crate) transport: u32,
 }
 
 /// What JavaScript answers. What may be long comes as a text of its own, and is not JSON within JSON.

@@ -29,7 +29,7 @@ fn javascript_has_a_row_for_every_message_with_as_many_texts() {
     };
     let question = Question { client: 0, stream: false, headers: &Vec::new(), max_retries: None, timeout: 1 };
     let headers = http::HeaderMap::new();
-    let envelope = Envelope { url: "http://a/", headers: Pairs(&headers) };
+    let envelope = Envelope { url: "http://a/", headers: Pairs(&headers), transport: 0 };
     let attempt = openpipe_core::record::Attempt {
         upstream: "openai".into(),
         model: "m".into(),

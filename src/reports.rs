@@ -69,11 +69,11 @@ impl Delivery for Deliverer {
         url: &'a Url,
         headers: HeaderMap,
         body: Bytes,
-        through_fetch: bool,
+        host_transport: Option<u32>,
     ) -> BoxFuture<'a, Result<Head, Failure>> {
         Box::pin(async move {
-            if through_fetch {
-                return self.fetch(url, &headers, body).await;
+            if let Some(transport) = host_transport {
+                return self.fetch(transport, url, &headers, body).await;
             }
             let (head, _) = self.pool.get().request(Method::POST, url, headers, body, MAX_ANSWER).await?;
             Ok(head)
@@ -83,13 +83,13 @@ impl Delivery for Deliverer {
 
 impl Deliverer {
     /// Has JavaScript's `fetch` deliver a report.
-    async fn fetch(&self, url: &Url, headers: &HeaderMap, body: Bytes) -> Result<Head, Failure> {
+    async fn fetch(&self, transport: u32, url: &Url, headers: &HeaderMap, body: Bytes) -> Result<Head, Failure> {
         let Some(post) = self.post.upgrade() else {
             return Err(Failure::connection("the environment is gone", None));
         };
         let mut conversation = Conversation::new(REPORTS, &self.handle, &post);
         drop(post);
-        let to = Envelope { url: url.as_str(), headers: Pairs(headers) };
+        let to = Envelope { url: url.as_str(), headers: Pairs(headers), transport };
         let body = openpipe_core::text::json::text(body.to_vec());
         let answer = conversation.ask(|ask| Message::Deliver { ask, to: &to, body }).await;
         conversation.over = true;

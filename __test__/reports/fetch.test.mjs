@@ -174,7 +174,7 @@ describe('where fetch', () => {
   }, 30_000);
 });
 
-reportingTest('a client with a `fetch` of its own reports without it', async ({ stageReports }) => {
+reportingTest('a client with a `fetch` of its own reports by it', async ({ stageReports }) => {
   const { fetch } = globalThis;
   /** @type {string[]} */
   const asked = [];
@@ -186,5 +186,5 @@ reportingTest('a client with a `fetch` of its own reports without it', async ({ 
     },
   });
   expect(await only()).toMatchObject({ statusCode: 200, reqPayload: { model: MODEL } });
-  expect(asked).toEqual([expect.stringContaining('/chat/completions')]);
+  expect(asked).toEqual([expect.stringContaining('/chat/completions'), expect.stringContaining('/report')]);
 });

@@ -15,11 +15,11 @@ const {
   openpipeOf,
   responseOf,
 } = require('./answer.js');
-const { abortErrorOf, errorsOf, rejection } = require('./errors.js');
+const { abortErrorOf, errorsOf, rejection, streamErrorOf } = require('./errors.js');
 const { HostRequest, isSdkStream } = require('../host-client/host-client.js');
 const { answerFrom, askJudge } = require('./judge.js');
 const { EventReader, Seat, forgetDropped, opener, whenDropped, wireBody } = require('./stream.js');
-const { SDK_OPENAI } = require('../sdk/state.js');
+const { SDK_OPENAI, isSdkTransport } = require('../sdk/state.js');
 const { warn } = require('../sdk/warnings.js');
 
 const fallbackChannel = diagnostics.channel('openpipe:fallback');
@@ -274,6 +274,7 @@ class Call {
     const { setup } = this;
     const { client } = question;
     const request = this.#newRequest(ask);
+    if (isSdkTransport(client)) request.streamError = (error) => streamErrorOf(setup.sdk, error);
     // What making the client's function throws is the client's failure like any other.
     const create = (/** @type {any} */ given, /** @type {any} */ options) =>
       setup.clientFunction(client)(given, options);

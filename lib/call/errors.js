@@ -138,6 +138,23 @@ function causeOfConnection({ kind, message, code, system }) {
 }
 
 /**
+ * The error of a stream that came through the SDK's transport: of the same class as natively, where `fetch` and the SDK throw a
+ * bare `TypeError` or `SyntaxError`.
+ * @param {Sdk} sdk @param {any} thrown
+ */
+function streamErrorOf(sdk, thrown) {
+  if (!(thrown instanceof Error) || thrown instanceof sdk.OpenAIError) return thrown;
+  if (thrown.name === 'SyntaxError') {
+    const error = new sdk.APIError(undefined, undefined, 'an event of the stream is not JSON', undefined);
+    return Object.defineProperty(error, 'cause', { value: thrown, writable: true, configurable: true });
+  }
+  const cause = thrown.cause instanceof Error ? thrown.cause : thrown;
+  const error = new sdk.APIConnectionError({ message: `the stream broke off: ${cause.message}`, cause });
+  ours.add(error);
+  return error;
+}
+
+/**
  * What a caller gets who aborted: in openai 7 with the reason as its cause.
  * @param {Sdk} sdk @param {any} client @param {AbortSignal | undefined} signal
  */
@@ -206,4 +223,4 @@ function causeOf(error) {
   return caused.has(error) ? undefined : error.cause;
 }
 
-module.exports = { abortErrorOf, causeOf, errorOf, errorsOf, isHeaderRefusal, rejection, withoutHeader };
+module.exports = { abortErrorOf, causeOf, errorOf, errorsOf, isHeaderRefusal, rejection, streamErrorOf, withoutHeader };

@@ -55,6 +55,8 @@ class HostRequest {
     this.done = undefined;
     /** @type {(() => unknown) | undefined} */
     this.key = undefined;
+    /** Makes the SDK's error of what its stream threw, where the SDK was only the transport. @type {((error: unknown) => unknown) | undefined} */
+    this.streamError = undefined;
   }
 
   /**
@@ -185,7 +187,7 @@ class HostRequest {
         if (this.#endedByDone()) this.#answer({ chunks: {} }, ['[DONE]']);
         this.#answer('done');
       },
-      failed: (error) => this.#answerError(error),
+      failed: (error) => this.#answerError(error, this.streamError),
       broken: (error) => {
         // The stream itself has not failed, so it is still open.
         this.#answerError(error);
@@ -205,13 +207,13 @@ class HostRequest {
     return this.done?.passed === true && read(() => this.streamController?.signal?.aborted) !== true;
   }
 
-  /** @param {unknown} error */
-  #answerError(error) {
+  /** @param {unknown} error @param {(error: unknown) => unknown} [made] What the caller gets in its place. */
+  #answerError(error, made = (same) => same) {
     if (this.dropped) return;
     const key = wellFormed(read(() => this.key?.()));
     // The core redacts the key, in every spelling.
     const secrets = key === undefined ? [] : [key];
-    this.#answer({ error: { ...describe(error), secrets, ticket: this.keep(error) } });
+    this.#answer({ error: { ...describe(error), secrets, ticket: this.keep(made(error)) } });
   }
 
   /** @param {unknown} answer @param {string[]} [texts] */

@@ -10,6 +10,7 @@ const now = performance.now.bind(performance);
 const native = require('../native/native.js');
 const { warn } = require('../sdk/warnings.js');
 const sinks = require('./sinks.js');
+const transports = require('./transports.js');
 
 /** A process that has nothing else to do stays alive for its reports so long, in milliseconds. */
 const PATIENCE = 5000;
@@ -86,12 +87,15 @@ async function afterBreak() {
   }
 }
 
-/** @param {{ url: string, headers: [string, string][] }} to @param {string} body @param {AbortSignal} signal */
+/** @typedef {{ url: string, headers: [string, string][], transport: number }} Place */
+
+/** @param {Place} to @param {string} body @param {AbortSignal} signal */
 async function delivered(to, body, signal) {
   let { url } = to;
   for (let redirects = 0; ; redirects += 1) {
     // What a key opens must not follow a redirect to another origin, and neither must a report.
-    const response = await fetch(url, { method: 'POST', headers: to.headers, body, signal, redirect: 'manual' });
+    const init = /** @type {const} */ ({ method: 'POST', headers: to.headers, body, signal, redirect: 'manual' });
+    const response = await transports.send(to.transport, url, init);
     await response.arrayBuffer();
     const next = redirects < MAX_REDIRECTS ? redirectOf(response, url) : undefined;
     if (next === undefined) return response;
@@ -116,7 +120,7 @@ function whenAborted(signal) {
   });
 }
 
-/** Delivers a report through `fetch`, as it is by then. @param {number} ask @param {{ url: string, headers: [string, string][] }} to @param {string} body */
+/** Delivers a report through `fetch`, as it is by then. @param {number} ask @param {Place} to @param {string} body */
 async function deliver(ask, to, body) {
   const controller = new AbortController();
   deliveries.set(ask, controller);

@@ -9,6 +9,7 @@ const native = require('../native/native.js');
 const { OPENPIPE_URL } = require('../openpipe-client/openpipe-client.js');
 const reports = require('../reports/reports.js');
 const { forCore } = require('../reports/sinks.js');
+const transports = require('../reports/transports.js');
 const { unwrapperOf } = require('../call/answer.js');
 const { isHeaderRefusal } = require('../call/errors.js');
 const { keyHeaders, milliseconds, readHeaders, retries } = require('./arguments.js');
@@ -24,6 +25,11 @@ const SDK_OPENAI = 0;
 const SDK_OPENPIPE = 1;
 /** That of the first declared upstream; the others follow. No client of a user's has such a number. */
 const SDK_UPSTREAMS = 1 << 20;
+
+/** Whether a number stands for the SDK's own transport, not for a custom client. @param {number} number */
+function isSdkTransport(number) {
+  return number <= SDK_OPENPIPE || number >= SDK_UPSTREAMS;
+}
 
 /** The hooks of the SDK by which a subclass can change a request: one that does is called through the SDK. */
 const HOOKS = [
@@ -217,7 +223,8 @@ class State {
     const openai = await this.#ownUpstream(sdk);
     this.own = openai;
     const { client, options, given } = this;
-    const isRefused = this.transport === 'fetch' && !given.fetch && hasPassword(this.baseUrl);
+    const isAllThroughSdk = this.#isAllThroughSdk();
+    const isRefused = isAllThroughSdk && !given.fetch && hasPassword(this.baseUrl);
     const apiKey = isRefused ? undefined : this.apiKey;
     const numbers = options.upstreams.map(({ name }, index) => [name, SDK_UPSTREAMS + index]);
     const config = JSON.stringify({
@@ -228,12 +235,22 @@ class State {
       openpipeKey: apiKey,
       openpipeMissingKey: apiKey ? undefined : MISSING_OPENPIPE_KEY,
       openpipeInvalid: isRefused ? `\`openpipe.baseUrl\` ${PASSWORD}` : undefined,
-      openpipeClient: this.transport === 'fetch' ? SDK_OPENPIPE : undefined,
-      upstreamClients: this.#isAllThroughSdk() ? Object.fromEntries(numbers) : undefined,
+      openpipeClient: isAllThroughSdk ? SDK_OPENPIPE : undefined,
+      reportTransport: isAllThroughSdk ? this.#reportTransport() : undefined,
+      upstreamClients: isAllThroughSdk ? Object.fromEntries(numbers) : undefined,
       timeout: client.timeout === Infinity ? 'Infinity' : client.timeout,
       maxRetries: given.maxRetries || client.maxRetries !== this.initialMaxRetries ? client.maxRetries : undefined,
     });
     return native.nativeCompletions(`${config.slice(0, -1)},"options":${options.written}}`, this.family);
+  }
+
+  /** By which `fetch` reports are sent. */
+  #reportTransport() {
+    const { client, given } = this;
+    return transports.numberOf(this.family, {
+      fetch: given.fetch ? client.fetch : undefined,
+      fetchOptions: given.fetchOptions ? client.fetchOptions : undefined,
+    });
   }
 
   /**
@@ -263,7 +280,7 @@ class State {
       const isRefused = !this.given.fetch && hasPassword(url);
       const identity = identityOf(client);
       // OpenPipe is called natively all the same, but where everything goes through `fetch`.
-      const headers = this.transport !== 'fetch' ? await this.#openpipeHeaders() : [];
+      const headers = !this.#isAllThroughSdk() ? await this.#openpipeHeaders() : [];
       return {
         ...placeOf(url),
         headers,
@@ -298,7 +315,7 @@ class State {
   /** Whether an upstream is called through the SDK's transport, which logs for itself. @param {string} name @param {boolean} throughSdk */
   #isToldBySdk(name, throughSdk) {
     if (name === 'openai') return throughSdk || this.needsSdk;
-    return name === 'openpipe' ? this.transport === 'fetch' : this.#isAllThroughSdk();
+    return this.#isAllThroughSdk();
   }
 
   /** Where an upstream is, for the log. @param {string} name @param {string} path */
@@ -363,7 +380,13 @@ class State {
     if ((this.sdk.major ?? 0) >= 7 && name !== 'embeddings') {
       request.__metadata = { ...options.__metadata, streamFromBody: true };
     }
-    return this.sdk.Base.prototype.request.call(client, request);
+    const send = (/** @type {string} */ to) => {
+      // A redirect may lead elsewhere, where neither the key nor the body may go.
+      const fetchOptions = { ...options.fetchOptions, redirect: 'manual' };
+      return this.sdk.Base.prototype.request.call(client, { ...request, path: to, fetchOptions });
+    };
+    const place = /** @type {string | undefined} */ (options.path) ?? path;
+    return following(send, place, () => urlOf(client, place, options.query, options.defaultBaseURL));
   }
 
   /**
@@ -614,6 +637,48 @@ function withoutSecret(error, client) {
   return new TypeError(`${options} holds a character that an HTTP header cannot carry`);
 }
 
+/** As natively. */
+const MAX_REDIRECTS = 5;
+
+/**
+ * What stands for the SDK's promise of a request: redirects that keep method and body are followed within the origin.
+ * @param {(path: string) => any} send @param {string} path @param {() => string} urlOfFirst
+ */
+function following(send, path, urlOfFirst) {
+  const first = send(path);
+  // The promise is in a box: it is not to be waited for, as that would read the answer.
+  const last = (async () => {
+    let promise = first;
+    let url;
+    for (let redirects = 0; ; redirects += 1) {
+      try {
+        await promise.responsePromise;
+        return { promise };
+      } catch (/** @type {any} */ error) {
+        if (error?.status !== 307 && error?.status !== 308) return { promise };
+        url ??= urlOfFirst();
+        /** @type {string | undefined} */
+        const next = redirects < MAX_REDIRECTS ? within(url, error.headers?.get?.('location')) : undefined;
+        if (next === undefined) return { promise };
+        url = next;
+        promise = send(next);
+      }
+    }
+  })();
+  return {
+    asResponse: () => last.then(({ promise }) => promise.asResponse()),
+    then: (/** @type {any} */ resolved, /** @type {any} */ rejected) =>
+      last.then(({ promise }) => promise).then(resolved, rejected),
+  };
+}
+
+/** Where a location leads, if that is within the origin. @param {string} url @param {unknown} location */
+function within(url, location) {
+  if (typeof location !== 'string' || !URL.canParse(location, url)) return undefined;
+  const next = new URL(location, url);
+  return next.origin === new URL(url).origin ? next.href : undefined;
+}
+
 /** What stands for a promise of the SDK's, but that it is rejected without secrets. @param {any} promise @param {any} client */
 function keepingSecrets(promise, client) {
   return {
@@ -687,4 +752,4 @@ function isOurs(foreign) {
 
 /** @typedef {{ create(body: string, options: string | null): number, home(id: string): string }} NativeCompletions */
 
-module.exports = { MISSING_KEY, SDK_OPENAI, SDK_OPENPIPE, State, keepState, stateOf, urlOf };
+module.exports = { MISSING_KEY, SDK_OPENAI, SDK_OPENPIPE, State, isSdkTransport, keepState, stateOf, urlOf };

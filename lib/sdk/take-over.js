@@ -296,7 +296,16 @@ function urlElsewhere(client, endpoint, options) {
   const query = options.query ?? undefined;
   const base = options.defaultBaseURL ?? undefined;
   if (path === undefined && query === undefined && base === undefined) return undefined;
-  return urlOf(client, path ?? endpoint.path, query, base);
+  const url = urlOf(client, path ?? endpoint.path, query, base);
+  // The key goes to its own upstream only.
+  if (path !== undefined && originOf(url) !== originOf(urlOf(client, endpoint.path, undefined, base)))
+    throw new TypeError('`options.path` must be on the origin of `baseURL`');
+  return url;
+}
+
+/** @param {string} url */
+function originOf(url) {
+  return URL.canParse(url) ? new URL(url).origin : undefined;
 }
 
 /** Headers that the SDK makes of other options. @param {any} client @param {any} options @returns {[string, string | null][]} */

@@ -169,7 +169,7 @@ impl Delivery for Reports {
         _url: &'a Url,
         _headers: HeaderMap,
         body: Bytes,
-        _through_fetch: bool,
+        _host_transport: Option<u32>,
     ) -> BoxFuture<'a, Result<Head, Failure>> {
         lock(&self.0).push(serde_json::from_slice(&body).expect("a report is JSON"));
         Box::pin(async { Ok(Head { status: 200, ..Head::default() }) })

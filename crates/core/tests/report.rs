@@ -54,7 +54,7 @@ async fn a_report_is_delivered_once() {
 
     let [tried] = &stage.tries()[..] else { panic!("{:?}", stage.tries()) };
     assert_eq!((tried.text().as_str(), tried.url.as_str()), ("{}", "http://openpipe.test/report"));
-    assert_eq!((tried.headers["authorization"].as_bytes(), tried.through_fetch), (&b"Bearer opk"[..], false));
+    assert_eq!((tried.headers["authorization"].as_bytes(), tried.host_transport), (&b"Bearer opk"[..], None));
     assert_eq!(stage.reporter.counts(), counts(1, 0, 0, 0));
     assert_eq!(stage.warnings(), []);
 }
@@ -66,12 +66,12 @@ async fn a_report_says_that_it_is_json_and_keeps_the_headers_of_its_endpoint() {
     own.insert("content-type", "application/vnd.test+json".parse().expect("a header's value"));
     let stage = Stage::new(|_| takes());
     for headers in [http::HeaderMap::new(), own] {
-        stage.report_to(&Arc::new(ReportEndpoint::new(url.clone(), headers, true)), 1, "{}");
+        stage.report_to(&Arc::new(ReportEndpoint::new(url.clone(), headers, Some(7))), 1, "{}");
         stage.settled().await;
     }
     let types: Vec<_> = stage.tries().into_iter().map(|tried| tried.headers["content-type"].clone()).collect();
     assert_eq!(types, ["application/json", "application/vnd.test+json"]);
-    assert!(stage.tries().iter().all(|tried| tried.through_fetch));
+    assert!(stage.tries().iter().all(|tried| tried.host_transport == Some(7)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -419,8 +419,8 @@ pub struct ReportTarget {
     pub url: Url,
     /// Every header, the key among them.
     pub headers: HeaderMap,
-    /// The host sends them, not HTTP from here.
-    pub through_host: bool,
+    /// The number of the host's transport that sends them; HTTP from here where there is none.
+    pub host_transport: Option<u32>,
 }
 
 /// How an upstream is reached: where, and with what.
@@ -692,6 +692,8 @@ struct WireConfig {
     openpipe_client: Option<u32>,
     #[serde(default)]
     reports_through_host: bool,
+    /// The number of the host's transport that sends reports.
+    report_transport: Option<u32>,
     timeout: Option<Limit>,
     max_retries: Option<u32>,
     /// The constructor's `openpipe`.
@@ -739,7 +741,9 @@ impl ClientConfig {
             Some(url) => Some(ReportTarget {
                 url: parse_url("openpipe.baseUrl", &url)?,
                 headers: HeaderMap::clone(&openpipe.headers),
-                through_host: wire.reports_through_host || openpipe.client.is_some(),
+                host_transport: wire
+                    .report_transport
+                    .or((wire.reports_through_host || openpipe.client.is_some()).then_some(0)),
             }),
             None => None,
         };

@@ -17,8 +17,8 @@ pub struct ReportEndpoint {
     pub url: Url,
     /// Every header, the key among them.
     pub headers: HeaderMap,
-    /// The host sends to it instead of HTTP from here.
-    pub through_fetch: bool,
+    /// The number of the host's transport that sends to it; HTTP from here where there is none.
+    pub host_transport: Option<u32>,
     /// It has said that it takes compressed bodies (`Accept-Encoding` in a response, RFC 9110, section 12.5.3).
     takes_gzip: AtomicBool,
 }
@@ -26,10 +26,10 @@ pub struct ReportEndpoint {
 impl ReportEndpoint {
     /// An endpoint of which nothing is known yet.
     #[must_use]
-    pub fn new(url: Url, mut headers: HeaderMap, through_fetch: bool) -> Self {
+    pub fn new(url: Url, mut headers: HeaderMap, host_transport: Option<u32>) -> Self {
         // Where the client's own upstream is called through the SDK, the core knows none of the SDK's headers.
         headers.entry(http::header::CONTENT_TYPE).or_insert(http::HeaderValue::from_static("application/json"));
-        Self { url, headers, through_fetch, takes_gzip: AtomicBool::new(false) }
+        Self { url, headers, host_transport, takes_gzip: AtomicBool::new(false) }
     }
 }
 
@@ -73,6 +73,6 @@ impl ReportEndpoint {
 
     /// Whether another endpoint is the same place, so that what happens to one happens to the other.
     pub(super) fn is_same_place(&self, other: &Self) -> bool {
-        self.url == other.url && self.through_fetch == other.through_fetch
+        self.url == other.url && self.host_transport == other.host_transport
     }
 }

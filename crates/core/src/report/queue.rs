@@ -107,7 +107,7 @@ pub trait Delivery: Send + Sync {
         url: &'a Url,
         headers: HeaderMap,
         body: Bytes,
-        through_fetch: bool,
+        host_transport: Option<u32>,
     ) -> BoxFuture<'a, Result<Head, Failure>>;
 }
 
@@ -542,7 +542,7 @@ impl Shared {
         let policy = RetryPolicy { max_retries: u32::MAX, another_waits: false };
         for tries in 1_u32.. {
             let (headers, body) = encoded(endpoint, body).await;
-            let sent = delivery.deliver(&endpoint.url, headers, body, endpoint.through_fetch);
+            let sent = delivery.deliver(&endpoint.url, headers, body, endpoint.host_transport);
             let head = match timeout(self.limits.try_time, sent).await {
                 Ok(Ok(head)) => Ok(head),
                 // The status says it all; what became of the rest of the answer changes nothing.

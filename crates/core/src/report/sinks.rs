@@ -42,7 +42,7 @@ impl Sink {
     #[must_use]
     pub fn of(client: &ClientConfig) -> Vec<Self> {
         let openpipe = client.report.as_ref().map(|to| {
-            let endpoint = ReportEndpoint::new(to.url.clone(), to.headers.clone(), to.through_host);
+            let endpoint = ReportEndpoint::new(to.url.clone(), to.headers.clone(), to.host_transport);
             Destination::Endpoint(Arc::new(endpoint))
         });
         let Some(sinks) = &client.sinks else {

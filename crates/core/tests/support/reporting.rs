@@ -51,7 +51,7 @@ pub(crate) struct Try {
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    pub(crate) through_fetch: bool,
+    pub(crate) host_transport: Option<u32>,
     /// Tries before this one, of all reports.
     pub(crate) number: usize,
     /// Other tries that were under way.
@@ -174,7 +174,7 @@ impl Stage {
 pub(crate) fn endpoint(url: &str) -> Arc<ReportEndpoint> {
     let mut headers = HeaderMap::new();
     headers.insert("authorization", "Bearer opk".parse().expect("a header's value"));
-    Arc::new(ReportEndpoint::new(url.parse().expect("a URL"), headers, false))
+    Arc::new(ReportEndpoint::new(url.parse().expect("a URL"), headers, None))
 }
 
 impl Listener for Seen {
@@ -198,7 +198,7 @@ impl Delivery for Scripted {
         url: &'a Url,
         headers: HeaderMap,
         body: Bytes,
-        through_fetch: bool,
+        host_transport: Option<u32>,
     ) -> BoxFuture<'a, Result<Head, Failure>> {
         Box::pin(async move {
             let under_way = UnderWay::new(&self.seen.under_way);
@@ -206,7 +206,7 @@ impl Delivery for Scripted {
                 let mut tries = lock(&self.seen.tries);
                 let (at, number) = (self.seen.began.elapsed().as_millis(), tries.len());
                 let others = under_way.others;
-                let tried = Try { at, url: url.clone(), headers, body, through_fetch, number, others };
+                let tried = Try { at, url: url.clone(), headers, body, host_transport, number, others };
                 tries.push(tried.clone());
                 tried
             };
