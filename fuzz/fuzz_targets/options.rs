@@ -7,7 +7,7 @@ use http::HeaderValue;
 use libfuzzer_sys::fuzz_target;
 use openpipe_core::text::body::RequestBody;
 use openpipe_core::text::json::Members;
-use openpipe_core::options::{CallOptions, ClientConfig, nearest_name};
+use openpipe_core::options::{CallOptions, ClientConfig, nearest_name, read_call};
 use openpipe_core::plan::{Plan, Via, plan};
 
 const KEY: &str = "opk-9f3c";
@@ -38,11 +38,16 @@ fuzz_target!(|input: &str| {
     let body = RequestBody::parse(parts.next().unwrap_or_default().to_owned());
 
     let client = ClientConfig::from_json(config);
-    if let Ok(call) = &call {
-        let _ = call.openpipe.clone().over(&call.openpipe);
-        if let Some(word) = &call.openpipe.cache {
-            let _ = nearest_name(word, &["fallback".to_owned(), String::new(), config.chars().take(20).collect()]);
+    if let (Ok(client), Ok(call)) = (&client, &call) {
+        let mut warnings = Vec::new();
+        if let Ok(own) = read_call(client, call, &mut warnings) {
+            let _ = own.clone().over(&own);
+            if let Some(word) = &own.cache {
+                let _ = nearest_name(word, &["fallback".to_owned(), String::new(), config.chars().take(20).collect()]);
+            }
         }
+        // A warning quotes what it warns of: no input forges a line of a log.
+        assert!(warnings.iter().all(|warning| !warning.contains('\n')));
     }
     if let (Ok(client), Ok(call), Ok(body)) = (client, call, body) {
         match plan(&client, &call, &body) {
