@@ -191,3 +191,52 @@ describe('where a call goes', () => {
     expect(make({ aliases: { a: {} } })).toThrow(/`openpipe\.aliases\.a\.model` must be a non-empty string/);
   });
 });
+
+describe('an `openpipe:` model of the platform that has ended', () => {
+  for (const status of [404, 410]) {
+    test(`says so, and what to do, at ${status}`, async ({ serve }) => {
+      const openpipe = await serve({ kind: 'status', status });
+      const openai = new OpenAI({
+        apiKey: 'sk-1',
+        maxRetries: 0,
+        openpipe: { apiKey: 'opk-1', baseUrl: openpipe.url, logRequest: false },
+      });
+      const { error } = await ask(openai, { model: 'openpipe:ft' });
+      expect(error).toMatchObject({
+        status,
+        message: expect.stringMatching(/platform has ended.*`openpipe\.aliases`/),
+      });
+      expect(error.stack).toContain(error.message);
+    });
+  }
+
+  test('says so where the host cannot be reached', async () => {
+    const openai = new OpenAI({
+      apiKey: 'sk-1',
+      maxRetries: 0,
+      openpipe: { apiKey: 'opk-1', baseUrl: 'http://127.0.0.1:9/api', logRequest: false },
+    });
+    const { error } = await ask(openai, { model: 'openpipe:ft' });
+    expect(error).toBeInstanceOf(OpenAI.APIConnectionError);
+    expect(error.message).toMatch(/^Connection error\. \(OpenPipe's platform has ended.*`openpipe\.aliases`/);
+  });
+});
+
+describe('headers that the caller set or removed for all calls', () => {
+  test('stay so: the time that is told, and the idempotency key', async ({ serve }) => {
+    const own = await serve();
+    class Client extends OpenAI {
+      idempotencyHeader = 'Idempotency-Key';
+    }
+    /** @param {Record<string, string | null>} defaultHeaders */
+    const call = async (defaultHeaders) => {
+      const openai = new Client({ apiKey: 'sk-1', baseURL: own.url, defaultHeaders });
+      await openai.chat.completions.create({ model: 'm', messages: MESSAGES }, { timeout: 5000 });
+      const { headers } = own.requests.at(-1);
+      return [headers['x-stainless-timeout'], headers['idempotency-key']];
+    };
+    expect(await call({})).toEqual(['5', expect.any(String)]);
+    expect(await call({ 'X-Stainless-Timeout': '9', 'idempotency-key': 'mine' })).toEqual(['9', 'mine']);
+    expect(await call({ 'x-stainless-timeout': null, 'Idempotency-Key': null })).toEqual([undefined, undefined]);
+  });
+});

@@ -18,6 +18,7 @@ const { inspect } = require('node:util');
  * @property {string} [code]
  * @property {{ code: string, errno?: number, syscall: string, address?: string, port?: number, hostname?: string }} [system]
  * @property {number} [ticket]
+ * @property {string} [hint] What the caller can do about it.
  */
 
 /**
@@ -28,6 +29,29 @@ const { inspect } = require('node:util');
  * @returns {Error}
  */
 function errorOf(sdk, client, failure, thrownBy) {
+  const error = errorWithoutHint(sdk, client, failure, thrownBy);
+  // What a subclass's own hook made is the user's, as is what a custom client threw.
+  const isOurs =
+    failure.surface === 'status'
+      ? client.makeStatusError === sdk.Base.prototype.makeStatusError
+      : failure.surface !== 'client';
+  return failure.hint !== undefined && isOurs ? withHint(error, failure.hint) : error;
+}
+
+/**
+ * Adds a hint to the message, and to the stack, which repeats it.
+ * @param {Error} error @param {string} hint
+ */
+function withHint(error, hint) {
+  const { message, stack } = error;
+  if (message.endsWith(`(${hint})`)) return error;
+  error.message = `${message} (${hint})`;
+  if (stack !== undefined) error.stack = stack.replace(message, () => error.message);
+  return error;
+}
+
+/** @param {Sdk} sdk @param {any} client @param {Failure} failure @param {(ticket: number) => unknown} thrownBy @returns {Error} */
+function errorWithoutHint(sdk, client, failure, thrownBy) {
   const headers = failure.head && new Headers(failure.head.headers);
   switch (failure.surface) {
     case 'status':

@@ -399,6 +399,18 @@ async function keyHeaders(options, upstream) {
   return [['authorization', `Bearer ${key.trim()}`]];
 }
 
+/** Whether the client's default headers set or remove this one. @param {any} client @param {string} name In lower case. */
+function hasDefaultHeader(client, name) {
+  const headers = client._options.defaultHeaders;
+  if (typeof headers !== 'object' || headers === null) return false;
+  if (headers.values instanceof Headers && headers.nulls instanceof Set)
+    return headers.values.has(name) || headers.nulls.has(name);
+  // A getter gives a value to whoever sends it, so only the names are read.
+  const names =
+    typeof headers[Symbol.iterator] === 'function' ? [...headers].map(([own]) => own) : Object.keys(headers);
+  return names.some((own) => String(own).toLowerCase() === name);
+}
+
 /**
  * `options.headers` as pairs, in the order and with the meaning of the SDK's own `buildHeaders`: `null` removes a header,
  * `undefined` says nothing.
@@ -479,6 +491,7 @@ module.exports = {
   readBody,
   readCallOptions,
   readClientOptions,
+  hasDefaultHeader,
   readHeaders,
   readSignal,
 };

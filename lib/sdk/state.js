@@ -12,7 +12,7 @@ const { forCore } = require('../reports/sinks.js');
 const transports = require('../reports/transports.js');
 const { unwrapperOf } = require('../call/answer.js');
 const { isHeaderRefusal } = require('../call/errors.js');
-const { keyHeaders, milliseconds, readHeaders, retries } = require('./arguments.js');
+const { hasDefaultHeader, keyHeaders, milliseconds, readHeaders, retries } = require('./arguments.js');
 const { readEnv } = require('../native/environment.js');
 
 /** @typedef {{ chat: { completions: { create(body: any, options?: any): any } } }} ForeignClient */
@@ -238,6 +238,7 @@ class State {
       openpipeClient: isAllThroughSdk ? SDK_OPENPIPE : undefined,
       reportTransport: isAllThroughSdk ? this.#reportTransport() : undefined,
       upstreamClients: isAllThroughSdk ? Object.fromEntries(numbers) : undefined,
+      keepsTimeout: hasDefaultHeader(client, 'x-stainless-timeout') || undefined,
       timeout: client.timeout === Infinity ? 'Infinity' : client.timeout,
       maxRetries: given.maxRetries || client.maxRetries !== this.initialMaxRetries ? client.maxRetries : undefined,
     });

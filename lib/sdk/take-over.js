@@ -8,7 +8,7 @@
 const { offAbort, onAbort } = require('../call/abort.js');
 const { isThenable, newPromise, passOn } = require('../call/answer.js');
 const {
-  checkOptions, isObject, milliseconds, readBody, readCallOptions, readHeaders, readSignal, retries,
+  checkOptions, hasDefaultHeader, isObject, milliseconds, readBody, readCallOptions, readHeaders, readSignal, retries,
 } = require('./arguments.js'); // prettier-ignore
 const { Call } = require('../call/call.js');
 const { callLog } = require('./logging.js');
@@ -312,7 +312,8 @@ function originOf(url) {
 function ownHeaders(client, options) {
   /** @type {[string, string | null][]} */
   const headers = [];
-  if (client.idempotencyHeader)
+  // As in the SDK, the caller's default headers go over it.
+  if (client.idempotencyHeader && !hasDefaultHeader(client, client.idempotencyHeader.toLowerCase()))
     headers.push([client.idempotencyHeader, options.idempotencyKey ?? client.defaultIdempotencyKey()]);
   // openai 7 tells of `parse()` and the like in this way; 5 and 6 pass a header.
   const helper = options.__metadata?.helperMethod;

@@ -259,6 +259,9 @@ impl Call<'_> {
         let is_probe = permit.as_ref().is_some_and(Permit::is_probe);
         let mut time = Deadline::default();
         let mut result = self.tries(target, index, started, is_probe, &mut tries, &mut time).await;
+        if let Some(hint) = result.as_ref().err().and_then(|failure| target.hint(failure)) {
+            result = result.map_err(|failure| failure.with_hint(hint));
+        }
         match &mut result {
             Ok(Answer::Completion(_)) => {
                 permit.iter_mut().for_each(Permit::succeeded);

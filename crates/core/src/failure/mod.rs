@@ -144,6 +144,9 @@ pub struct Failure {
     /// The number by which the host keeps a custom client's error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ticket: Option<u32>,
+    /// What the caller can do about it, where the message alone would not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<&'static str>,
     /// The limit that ended the request, where one did.
     #[serde(skip)]
     pub ended_by: Option<Bound>,
@@ -168,6 +171,7 @@ impl Failure {
             code: None,
             system: None,
             ticket: None,
+            hint: None,
             ended_by: None,
             named_status: None,
             started: None,
@@ -283,6 +287,13 @@ impl Failure {
     pub fn refuses_sealed_items(&self) -> bool {
         let says = |body: &str| Said::of(body).codes.iter().any(|code| code == "invalid_encrypted_content");
         self.status_code() == Some(400) && self.body.as_deref().is_some_and(says)
+    }
+
+    /// The same with a hint, which the message has as well.
+    #[must_use]
+    pub fn with_hint(mut self, hint: &'static str) -> Self {
+        self.message = format!("{} ({hint})", self.message);
+        Self { hint: Some(hint), ..self }
     }
 
     /// The same, ended by this limit.

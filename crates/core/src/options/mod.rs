@@ -473,6 +473,8 @@ pub struct ClientConfig {
     pub upstream_names: Vec<Arc<str>>,
     /// What names of models stand for.
     pub aliases: HashMap<String, Alias>,
+    /// Whether the client's default headers set or remove the header that tells a target its time.
+    pub keeps_timeout: bool,
     /// The client's `timeout`.
     pub timeout: Option<Limit>,
     /// The client's `maxRetries`, only if the caller gave one.
@@ -694,6 +696,8 @@ struct WireConfig {
     reports_through_host: bool,
     /// The number of the host's transport that sends reports.
     report_transport: Option<u32>,
+    #[serde(default)]
+    keeps_timeout: bool,
     timeout: Option<Limit>,
     max_retries: Option<u32>,
     /// The constructor's `openpipe`.
@@ -757,6 +761,7 @@ impl ClientConfig {
             upstreams: read.upstreams,
             upstream_names: read.upstream_names,
             aliases: read.aliases,
+            keeps_timeout: wire.keeps_timeout,
             timeout: wire.timeout,
             max_retries: wire.max_retries,
             defaults: read.defaults,

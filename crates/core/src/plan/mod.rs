@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::endpoint::needs::{self, Needs};
 use crate::endpoint::{self, Endpoint};
-use crate::failure::Filter;
+use crate::failure::{Failure, Filter, Kind};
 use crate::options::read::{ArgumentError, ClientRef};
 use crate::options::{
     self, BreakerOption, CallOptions, ClientConfig, DEFAULT_TIMEOUT, FallbackTarget, HoldUntil, Identity, Limit,
@@ -166,6 +166,25 @@ pub struct Overlay {
     layers: Vec<headers::HeaderList>,
 }
 
+/// Where the SDK tells a server how long it waits, in whole seconds.
+const TIMEOUT_HEADER: &str = "x-stainless-timeout";
+
+/// Says what has become of OpenPipe.
+const PLATFORM_HAS_ENDED: &str =
+    "OpenPipe's platform has ended: say in `openpipe.aliases` which upstream serves this model now";
+
+impl Target {
+    /// What the caller can do about a failure of this target: OpenPipe's own models are served elsewhere, since its platform has
+    /// ended (contract.md, section 8).
+    #[must_use]
+    pub fn hint(&self, failure: &Failure) -> Option<&'static str> {
+        let is_unreached = failure.kind == Kind::Connection && failure.head.is_none();
+        let is_gone = is_unreached || matches!(failure.status_code(), Some(404 | 410));
+        let is_openpipes = self.kind == UpstreamKind::OpenPipe && self.model.starts_with("openpipe:");
+        (is_openpipes && is_gone).then_some(PLATFORM_HAS_ENDED)
+    }
+}
+
 impl Overlay {
     /// Lays it over these; copies them where there is something to change.
     ///
@@ -173,7 +192,7 @@ impl Overlay {
     /// Says which header is not allowed in HTTP.
     pub fn lay(&self, over: &mut Arc<HeaderMap>) -> Result<(), String> {
         if let Some(timeout) = self.timeout {
-            Arc::make_mut(over).insert("x-stainless-timeout", HeaderValue::from(timeout));
+            Arc::make_mut(over).insert(TIMEOUT_HEADER, HeaderValue::from(timeout));
         }
         for layer in self.layers.iter().filter(|layer| !layer.is_empty()) {
             headers::overlay(Arc::make_mut(over), layer)?;
@@ -727,8 +746,8 @@ impl Builder<'_> {
         let default_retries = if another_waits { 0 } else { DEFAULT_MAX_RETRIES };
         let first_token_timeout = target.first_token_timeout.or(self.options.first_token_timeout);
         let overlay = Overlay {
-            // As the SDK does, the server learns a timeout only where one was given.
-            timeout: given.and(limit).map(|limit| limit.as_secs()),
+            // As in the SDK, a server learns a timeout only where one was given, and what the caller says of the header stays so.
+            timeout: given.and(limit).map(|limit| limit.as_secs()).filter(|_| !self.keeps_timeout(kind, own)),
             layers: Vec::new(),
         };
         let client_retries = max_retries_given.or(another_waits.then_some(0));
@@ -783,6 +802,16 @@ impl Builder<'_> {
             omitted,
             model,
         })
+    }
+
+    /// Whether the caller's headers for an upstream, defaults of the client or the upstream's own, set or remove `x-stainless-timeout`.
+    fn keeps_timeout(&self, kind: UpstreamKind, own: Option<&UpstreamConfig>) -> bool {
+        match kind {
+            UpstreamKind::Own | UpstreamKind::OpenPipe => self.client.keeps_timeout,
+            _ => {
+                own.is_some_and(|own| own.own_headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(TIMEOUT_HEADER)))
+            }
+        }
     }
 
     /// The time of a target where nothing was said of it. A primary leaves half of a caller's patience to those after it.

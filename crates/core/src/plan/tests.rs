@@ -266,6 +266,28 @@ fn a_timeout_given_with_the_call_is_told_in_whole_seconds() {
 }
 
 #[test]
+fn each_target_is_told_its_own_time_unless_the_callers_headers_say_otherwise() {
+    let told = |config: &str, body: &str| {
+        let call = r#"{"timeout":10500,"openpipe":{"fallback":[{"model":"b","timeout":3000},{"model":"own:c"}]}}"#;
+        let plan = planned(config, call, body).unwrap();
+        let header =
+            |target: &Target| http(target).1.get("x-stainless-timeout").map(|value| value.to_str().unwrap().to_owned());
+        plan.targets.iter().map(header).collect::<Vec<_>>()
+    };
+    let some = |text: &str| Some(text.to_owned());
+    let own = |headers: &str| {
+        format!(
+            r#","options":{{"openpipe":{{"upstreams":{{"own":{{"baseURL":"http://o/v1","apiKey":null,"headers":{headers}}}}}}}}}"#
+        )
+    };
+    assert_eq!(told(&own("{}"), OPENPIPE), [some("10"), some("3"), some("10")]);
+    assert_eq!(told(&own(r#"{"X-Stainless-Timeout":"7"}"#), OPENPIPE), [some("10"), some("3"), some("7")]);
+    assert_eq!(told(&own(r#"{"x-stainless-timeout":null}"#), OPENPIPE), [some("10"), some("3"), None]);
+    let kept = format!(r#"{},"keepsTimeout":true"#, own("{}"));
+    assert_eq!(told(&kept, OPENPIPE), [None, None, some("10")]);
+}
+
+#[test]
 fn a_missing_key_of_the_primary_stops_the_call_and_of_a_fallback_warns() {
     let missing = r#","openpipeMissingKey":"set OPENPIPE_API_KEY""#;
     assert_eq!(planned(missing, "{}", OPENPIPE).unwrap_err(), PlanError::MissingKey("set OPENPIPE_API_KEY".into()));
@@ -720,4 +742,23 @@ fn a_chat_refers_to_files_and_audio_of_its_upstream() {
     let plan = planned(VENDORS, "{}", body).unwrap();
     assert_eq!(route_of(&plan), ["openai gpt-5"]);
     assert_eq!(plan.unsupported[0].because, Because::Member("file.file_id".into()));
+}
+
+#[test]
+fn a_failure_for_an_openpipe_model_that_is_gone_has_a_hint() {
+    use crate::failure::{Failure, Head};
+    let status = |status| Failure::status(Head { status, ..Head::default() }, String::new());
+    let (openpipes, other) = (planned("", "{}", OPENPIPE).unwrap(), planned("", "{}", r#"{"model":"gpt-4"}"#).unwrap());
+    for (failure, is_gone) in [
+        (status(404), true),
+        (status(410), true),
+        (Failure::connection("refused", Some("ECONNREFUSED")), true),
+        (status(500), false),
+        (status(401), false),
+        (Failure::timeout("late"), false),
+    ] {
+        let hint = openpipes.targets[0].hint(&failure);
+        assert_eq!(hint.is_some_and(|hint| hint.contains("openpipe.aliases")), is_gone, "{}", failure.message);
+        assert_eq!(other.targets[0].hint(&failure), None);
+    }
 }
