@@ -232,7 +232,7 @@ describe('headers that the caller set or removed for all calls', () => {
     const call = async (defaultHeaders) => {
       const openai = new Client({ apiKey: 'sk-1', baseURL: own.url, defaultHeaders });
       await openai.chat.completions.create({ model: 'm', messages: MESSAGES }, { timeout: 5000 });
-      const { headers } = own.requests.at(-1);
+      const headers = own.requests.at(-1)?.headers ?? {};
       return [headers['x-stainless-timeout'], headers['idempotency-key']];
     };
     expect(await call({})).toEqual(['5', expect.any(String)]);
