@@ -55,7 +55,8 @@ impl HostClient for NodeCall {
     fn exchange<'a>(&'a self, request: HttpRequest<'a>) -> BoxFuture<'a, Result<HttpAnswer, HostFailure>> {
         Box::pin(async move {
             let mut conversation = Conversation::new(self.call, &self.handle, &self.post);
-            let to = Envelope { url: request.url.as_str(), headers: Pairs(request.headers) };
+            // The call knows its `fetch` by itself.
+            let to = Envelope { url: request.url.as_str(), headers: Pairs(request.headers), transport: 0 };
             let body = json::text(request.body.to_vec());
             match conversation.ask(|ask| Message::Fetch { ask, to: &to, body }).await? {
                 Answer::Response { status, headers } => {
