@@ -146,7 +146,7 @@ pub struct Failure {
     pub ticket: Option<u32>,
     /// What the caller can do about it, where the message alone would not say.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<&'static str>,
+    pub hint: Option<Hint>,
     /// The limit that ended the request, where one did.
     #[serde(skip)]
     pub ended_by: Option<Bound>,
@@ -156,6 +156,31 @@ pub struct Failure {
     /// The id of the response that had been started.
     #[serde(skip)]
     pub started: Option<Box<str>>,
+}
+
+/// What the caller can do about a failure. A mark instead of its text: a failure is handed down often, and stays small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hint {
+    /// OpenPipe's platform serves no models any more.
+    PlatformHasEnded,
+}
+
+impl Hint {
+    /// For a person.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::PlatformHasEnded => {
+                "OpenPipe's platform has ended: say in `openpipe.aliases` which upstream serves this model now"
+            }
+        }
+    }
+}
+
+impl Serialize for Hint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.text())
+    }
 }
 
 impl Failure {
@@ -291,8 +316,8 @@ impl Failure {
 
     /// The same with a hint, which the message has as well.
     #[must_use]
-    pub fn with_hint(mut self, hint: &'static str) -> Self {
-        self.message = format!("{} ({hint})", self.message);
+    pub fn with_hint(mut self, hint: Hint) -> Self {
+        self.message = format!("{} ({})", self.message, hint.text());
         Self { hint: Some(hint), ..self }
     }
 

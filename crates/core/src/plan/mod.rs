@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::endpoint::needs::{self, Needs};
 use crate::endpoint::{self, Endpoint};
-use crate::failure::{Failure, Filter, Kind};
+use crate::failure::{Failure, Filter, Hint, Kind};
 use crate::options::read::{ArgumentError, ClientRef};
 use crate::options::{
     self, BreakerOption, CallOptions, ClientConfig, DEFAULT_TIMEOUT, FallbackTarget, HoldUntil, Identity, Limit,
@@ -169,19 +169,15 @@ pub struct Overlay {
 /// Where the SDK tells a server how long it waits, in whole seconds.
 const TIMEOUT_HEADER: &str = "x-stainless-timeout";
 
-/// Says what has become of OpenPipe.
-const PLATFORM_HAS_ENDED: &str =
-    "OpenPipe's platform has ended: say in `openpipe.aliases` which upstream serves this model now";
-
 impl Target {
     /// What the caller can do about a failure of this target: OpenPipe's own models are served elsewhere, since its platform has
     /// ended (contract.md, section 8).
     #[must_use]
-    pub fn hint(&self, failure: &Failure) -> Option<&'static str> {
+    pub fn hint(&self, failure: &Failure) -> Option<Hint> {
         let is_unreached = failure.kind == Kind::Connection && failure.head.is_none();
         let is_gone = is_unreached || matches!(failure.status_code(), Some(404 | 410));
         let is_openpipes = self.kind == UpstreamKind::OpenPipe && self.model.starts_with("openpipe:");
-        (is_openpipes && is_gone).then_some(PLATFORM_HAS_ENDED)
+        (is_openpipes && is_gone).then_some(Hint::PlatformHasEnded)
     }
 }
 

@@ -758,7 +758,7 @@ fn a_failure_for_an_openpipe_model_that_is_gone_has_a_hint() {
         (Failure::timeout("late"), false),
     ] {
         let hint = openpipes.targets[0].hint(&failure);
-        assert_eq!(hint.is_some_and(|hint| hint.contains("openpipe.aliases")), is_gone, "{}", failure.message);
+        assert_eq!(hint.is_some_and(|hint| hint.text().contains("openpipe.aliases")), is_gone, "{}", failure.message);
         assert_eq!(other.targets[0].hint(&failure), None);
     }
 }
