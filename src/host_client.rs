@@ -43,9 +43,9 @@ impl HostClient for NodeCall {
                     conversation.over = true;
                     Ok(HostAnswer::Completion { ticket, text, request_id, secrets })
                 }
-                Answer::Stream { ticket, request_id } => {
+                Answer::Stream { ticket, request_id, secrets } => {
                     let chunks = Box::new(NodeChunks { conversation, taken: 0 });
-                    Ok(HostAnswer::Stream { ticket, request_id, chunks })
+                    Ok(HostAnswer::Stream { ticket, request_id, secrets, chunks })
                 }
                 other => Err(conversation.unexpected(other)),
             }

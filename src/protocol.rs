@@ -124,6 +124,9 @@ pub(crate) enum Answer {
         ticket: u32,
         #[serde(default)]
         request_id: Option<String>,
+        /// As for a completion.
+        #[serde(default)]
+        secrets: Vec<String>,
     },
     /// The next chunks of a stream: their JSON is the texts.
     Chunks {

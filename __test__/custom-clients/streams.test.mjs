@@ -689,6 +689,80 @@ test('a stream of an SDK that fails in the middle does not end as if nothing wer
   }
 });
 
+describe('a loop that leaves a generator of a client', () => {
+  const slowly = () => {
+    let cleaned = false;
+    const stream = (async function* () {
+      try {
+        yield* longText();
+      } finally {
+        await pause(30);
+        cleaned = true;
+      }
+    })();
+    return { stream, cleaned: () => cleaned };
+  };
+
+  test('goes on after its `finally`', async ({ stage }) => {
+    const { stream, cleaned } = slowly();
+    const { openai } = await withStream(stage, stream);
+    for await (const chunk of await open(openai)) if (textOf([chunk])) break;
+
+    expect(cleaned()).toBe(true);
+  });
+
+  test('goes on after its `finally` when the controller or the signal stops it', async ({ stage }) => {
+    for (const by of ['controller', 'signal']) {
+      const { stream, cleaned } = slowly();
+      const { openai } = await withStream(stage, stream);
+      const caller = new AbortController();
+      const opened = await open(openai, {}, { signal: caller.signal });
+      for await (const _chunk of opened) (by === 'signal' ? caller : opened.controller).abort();
+
+      expect(cleaned(), by).toBe(true);
+    }
+  });
+
+  test('gets what the loop threw, after its `finally`', async ({ stage }) => {
+    const { stream, cleaned } = slowly();
+    const { openai } = await withStream(stage, stream);
+    const loop = async () => {
+      for await (const _chunk of await open(openai)) throw new Error('mine');
+    };
+
+    await expect(loop()).rejects.toThrow('mine');
+    expect(cleaned()).toBe(true);
+  });
+
+  // Longer than other tests: it waits for the second that a chunk gets which was asked for.
+  test('is not held by a chunk that never comes', async ({ stage }) => {
+    const { openai } = await withStream(stage, stalled([ROLE, contentChunk('a')]));
+    let text = '';
+    for await (const chunk of await open(openai)) if ((text = textOf([chunk]))) break;
+
+    expect(text).toBe('a');
+  });
+});
+
+describe('the key of a client whose stream has an error event that repeats it', () => {
+  const key = 'sk-secret-of-the-client-0123456789';
+  const error = { error: { message: `Incorrect API key provided: ${key}.`, code: 'invalid_api_key' } };
+  for (const [when, items] of /** @type {const} */ ([
+    ['before the commit', [ROLE, error]],
+    ['after it', [ROLE, contentChunk('a'), error]],
+  ])) {
+    test(`is not told ${when}`, async ({ stage }) => {
+      const { client } = plainClient(async () => streamOf([...items]));
+      Object.assign(client, { apiKey: key });
+      const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
+      const told = await ask(openai, { stream: true, openpipe: TO_CLIENT });
+
+      expect(told.error.message).toContain('Incorrect API key provided');
+      expect(JSON.stringify([told.error.message, told.error.error, told.info.attempts])).not.toContain(key);
+    });
+  }
+});
+
 /**
  * One stream whose second target is a client and whose third a native one.
  * @param {(staging: Staging) => Promise<{ openai: OpenAI, fallback: import('../../demo/upstream.mjs').Upstream }>} stage

@@ -359,12 +359,13 @@ function messageOf(error) {
  * Ends a stream that its reader leaves, or drops. Must not hold the reader.
  * @param {number} id @param {HostRequest | undefined} foreign @param {AbortSignal | undefined} signal
  * @param {import('./abort.js').Waiter | undefined} waiter
+ * @returns {() => Promise<void> | undefined}
  */
 function closerOf(id, foreign, signal, waiter) {
   return () => {
     native.cancel(id);
-    foreign?.drop();
     if (waiter) offAbort(signal, waiter);
+    return foreign?.drop();
   };
 }
 

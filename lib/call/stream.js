@@ -39,7 +39,8 @@ class EventReader {
    * @param {boolean} isOwn Not of a JavaScript client, whose chunks are here already.
    * @param {AbortController} controller The stream's. The caller's signal aborts it as long as somebody holds it, and who
    *   iterates may have nothing but the reader.
-   * @param {() => void} onClose Called when the reader leaves before the end.
+   * @param {() => Promise<void> | undefined} onClose Called when the reader leaves before the end. What it returns settles when the
+   *   upstream's side is closed; it never rejects.
    */
   constructor(call, seat, isOwn, controller, onClose) {
     this.call = call;
@@ -65,6 +66,8 @@ class EventReader {
     this.isOver = false;
     /** The reader left before the end. */
     this.left = false;
+    /** Once the reader left: whoever reads waits for it. @type {Promise<void> | undefined} */
+    this.closing = undefined;
     /** Makes the error that the stream ended with. @type {(() => unknown) | undefined} */
     this.newError = undefined;
   }
@@ -103,18 +106,24 @@ class EventReader {
     this.isOver = true;
     const { newError } = this;
     this.newError = undefined;
-    return newError ? rejection(newError) : { value: undefined, done: true };
+    if (newError) return rejection(newError);
+    const last = { value: undefined, done: true };
+    return this.closing ? this.closing.then(() => last) : last;
   }
 
-  /** The reader leaves: nothing more is handed out, and the connection is closed. */
+  /**
+   * The reader leaves: nothing more is handed out, and the connection is closed.
+   * @returns {Promise<void> | undefined} Settles when a custom client's iterator has returned.
+   */
   close() {
     this.events = [];
     this.head = 0;
     this.newError = undefined;
-    if (this.ended) return;
+    if (this.ended || this.left) return this.closing;
     this.left = true;
+    this.closing = this.onClose();
     this.end();
-    this.onClose();
+    return this.closing;
   }
 
   /** @returns {Promise<IteratorResult<T>>} */
@@ -139,15 +148,15 @@ class EventReader {
   }
 
   /** @param {any} [value] @returns {Promise<IteratorResult<T>>} */
-  return(value) {
-    this.#leave();
-    return Promise.resolve({ value, done: true });
+  async return(value) {
+    await this.#leave();
+    return { value, done: true };
   }
 
   /** @param {unknown} error @returns {Promise<IteratorResult<T>>} */
-  throw(error) {
-    this.#leave();
-    return Promise.reject(error);
+  async throw(error) {
+    await this.#leave();
+    throw error;
   }
 
   [Symbol.asyncIterator]() {
@@ -157,7 +166,7 @@ class EventReader {
   /** As in the SDK, whose iterator says to all that listen that it was left, also where everything has come by then. */
   #leave() {
     if (!this.isOver) this.controller.abort();
-    this.close();
+    return this.close();
   }
 
   /** @param {any} event @returns {T} */
@@ -267,7 +276,7 @@ function wireBody(reader, endpoint) {
         if (done) controller.close();
       },
       cancel() {
-        reader.close();
+        return reader.close();
       },
     },
     // Nothing is read ahead: a response that is only looked at must not take the events from who reads the stream.

@@ -30,6 +30,8 @@ class ChunkPump {
     this.batch = [];
     this.batchBytes = 0;
     this.isReading = false;
+    /** Settles with the last chunk that was asked for. @type {Promise<unknown>} */
+    this.reading = Promise.resolve();
     this.isOver = false;
     /** The batch is sent when what is ready by itself has been read. */
     this.isSending = false;
@@ -57,6 +59,7 @@ class ChunkPump {
       this.#end(() => this.to.failed(error));
       return;
     }
+    this.reading = next;
     next.then(
       (result) => this.#got(result),
       (error) => this.#end(() => this.to.failed(error)),

@@ -4,6 +4,9 @@
  * it needs to decide (src/host_client.rs). Nothing is decided here.
  */
 
+// Captured when the package is loaded: no mock reaches them.
+const { clearTimeout, setTimeout } = require('node:timers');
+
 const { ChunkPump } = require('./chunks.js');
 const { watchForDone } = require('./done-watch.js');
 const native = require('../native/native.js');
@@ -11,6 +14,11 @@ const { causeOf, withoutHeader } = require('../call/errors.js');
 
 /** An error's chain of causes and of classes is followed so far. */
 const MAX_DEPTH = 8;
+/**
+ * A loop that breaks out of a client's stream waits for its iterator's `return()`, in milliseconds: so long for the chunk that
+ * was asked for ahead of the loop, and then so long for the iterator's `finally`. One that never settles must not hold the loop.
+ */
+const RETURN_TIME = { chunk: 1000, cleanup: 4000 };
 /** The headers of an error that say when to try again. */
 const TELLING_HEADERS = ['retry-after', 'retry-after-ms', 'x-should-retry', 'x-request-id'];
 
@@ -37,6 +45,8 @@ class HostRequest {
     this.keep = keep;
     this.controller = new AbortController();
     this.dropped = false;
+    /** Once it is dropped: settles when the stream's iterator has returned, or was waited for long enough. @type {Promise<void> | undefined} */
+    this.returned = undefined;
     /** What the client returned, a stream. @type {any} */
     this.stream = undefined;
     /** The stream's own controller. @type {any} */
@@ -103,13 +113,20 @@ class HostRequest {
     this.pump?.took(bytes);
   }
 
-  /** Rust has turned away: the client is told to stop, and whatever comes of it is dropped. */
+  /**
+   * Rust has turned away: the client is told to stop, and whatever comes of it is dropped.
+   * @returns {Promise<void> | undefined} Settles when the stream's iterator has returned. Never rejects.
+   */
   drop() {
-    if (this.dropped) return;
+    if (this.dropped) return this.returned;
     this.dropped = true;
     this.pump?.stop();
     this.controller.abort();
-    if (this.stream !== undefined || this.iterator) closeStream(this.stream, this.iterator, this.streamController);
+    if (this.stream !== undefined || this.iterator) {
+      const closed = closeStream(this.stream, this.iterator, this.streamController);
+      this.returned = afterReturn(this.pump?.reading, closed);
+    }
+    return this.returned;
   }
 
   /** The stream is the caller's now. It is not held any more, so that it can be dropped; what ends it stays. */
@@ -147,9 +164,7 @@ class HostRequest {
     const text = typeof value === 'object' && value !== null ? jsonOf(value) : null;
     const id = wellFormed(read(() => value._request_id)) ?? this.#requestId();
     const ticket = this.keep({ value, request: this });
-    const key = read(() => this.key?.());
-    const secrets = typeof key === 'string' ? [key] : [];
-    this.#answer({ completion: { ticket, request_id: id, secrets } }, text === null ? [] : [text]);
+    this.#answer({ completion: { ticket, request_id: id, secrets: this.#secrets() } }, text === null ? [] : [text]);
   }
 
   /** @param {any} stream @param {boolean} streaming */
@@ -165,7 +180,7 @@ class HostRequest {
       this.first = Promise.resolve(iterator.next());
       this.first.catch(() => {}); // told when it is pulled
     }
-    this.#answer({ stream: { ticket: this.keep(this), request_id: this.#requestId() } });
+    this.#answer({ stream: { ticket: this.keep(this), request_id: this.#requestId(), secrets: this.#secrets() } });
     if (streaming) this.#readChunks();
   }
 
@@ -210,10 +225,13 @@ class HostRequest {
   /** @param {unknown} error @param {(error: unknown) => unknown} [made] What the caller gets in its place. */
   #answerError(error, made = (same) => same) {
     if (this.dropped) return;
+    this.#answer({ error: { ...describe(error), secrets: this.#secrets(), ticket: this.keep(made(error)) } });
+  }
+
+  /** The client's key: the core redacts it, in every spelling. */
+  #secrets() {
     const key = wellFormed(read(() => this.key?.()));
-    // The core redacts the key, in every spelling.
-    const secrets = key === undefined ? [] : [key];
-    this.#answer({ error: { ...describe(error), secrets, ticket: this.keep(made(error)) } });
+    return key === undefined ? [] : [key];
   }
 
   /** @param {unknown} answer @param {string[]} [texts] */
@@ -316,22 +334,41 @@ function controllerOf(stream) {
 /**
  * Ends a client's stream in each of the ways that there are.
  * @param {any} stream @param {AsyncIterator<any> | undefined} iterator @param {any} controller
+ * @returns {Promise<void>} Settles when it is closed. Never rejects.
  */
 function closeStream(stream, iterator, controller) {
   // A stream that is not left open costs nothing to leave: errors of its end are nobody's any more.
   quietly(() => controller?.abort?.());
-  if (iterator) quietly(() => iterator.return?.());
-  else
-    quietly(() => (typeof stream.cancel === 'function' ? stream.cancel() : stream[Symbol.asyncIterator]().return?.()));
+  if (iterator) return quietly(() => iterator.return?.());
+  return quietly(() =>
+    typeof stream.cancel === 'function' ? stream.cancel() : stream[Symbol.asyncIterator]().return?.(),
+  );
 }
 
-/** @param {() => unknown} action */
-function quietly(action) {
+/** @param {() => unknown} action @returns {Promise<void>} Settles with what it returns. Never rejects. */
+async function quietly(action) {
   try {
-    Promise.resolve(action()).catch(() => {});
+    await action();
   } catch {
     // see above
   }
+}
+
+/** @param {Promise<unknown> | undefined} reading The chunk that was asked for last. @param {Promise<void>} returned */
+async function afterReturn(reading, returned) {
+  if (await settlesWithin(RETURN_TIME.chunk, reading)) await settlesWithin(RETURN_TIME.cleanup, returned);
+}
+
+/** @param {number} milliseconds @param {Promise<unknown> | undefined} promise @returns {Promise<boolean>} */
+function settlesWithin(milliseconds, promise) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(false), milliseconds);
+    const settled = () => {
+      clearTimeout(timer);
+      resolve(true);
+    };
+    Promise.resolve(promise).then(settled, settled);
+  });
 }
 
 /**

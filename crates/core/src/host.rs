@@ -116,6 +116,8 @@ pub enum HostAnswer {
         ticket: u32,
         /// The id by which the upstream knows the request.
         request_id: Option<String>,
+        /// The client's keys, without which a failure is described.
+        secrets: Vec<String>,
         /// Its chunks.
         chunks: Box<dyn HostChunks>,
     },

@@ -121,7 +121,12 @@ impl HostClient for Host {
                 Act::Throws(message) => Err(HostFailure::Thrown(thrown(message))),
                 Act::Streams(chunks) => {
                     let chunks = Chunks { left: chunks.into(), read: Arc::clone(&self.chunks_read) };
-                    Ok(HostAnswer::Stream { ticket: 8, request_id: None, chunks: Box::new(chunks) })
+                    Ok(HostAnswer::Stream {
+                        ticket: 8,
+                        request_id: None,
+                        secrets: Vec::new(),
+                        chunks: Box::new(chunks),
+                    })
                 }
                 Act::IsSilent => std::future::pending().await,
             }

@@ -15,6 +15,7 @@ use crate::host::{Host, HostAnswer, HostChunks, HostFailure, HostRequest};
 use crate::in_place::{give_way, in_place};
 use crate::plan::Overlay;
 use crate::text::headers::{self, HeaderList};
+use crate::text::secrets::Secrets;
 
 /// One client of the host, for one call.
 pub struct HostUpstream {
@@ -49,8 +50,8 @@ impl Upstream for HostUpstream {
                     let answered = completion(endpoint, &body, ticket, text, request_id).await;
                     answered.map_err(|failure| failure.redacted(&host_errors::secrets(&secrets)))
                 }
-                Ok(HostAnswer::Stream { ticket, request_id, chunks }) if stream => {
-                    let source = Box::new(HostEvents { chunks });
+                Ok(HostAnswer::Stream { ticket, request_id, secrets, chunks }) if stream => {
+                    let source = Box::new(HostEvents { chunks, secrets: host_errors::secrets(&secrets) });
                     Ok(Response::Stream { head: head(request_id), source, ticket: Some(ticket) })
                 }
                 Ok(HostAnswer::Stream { .. }) => {
@@ -100,6 +101,8 @@ fn invalid(message: &str) -> Failure {
 /// A stream that a client of the host returned.
 struct HostEvents {
     chunks: Box<dyn HostChunks>,
+    /// The client's keys: an error event may repeat them.
+    secrets: Secrets,
 }
 
 impl EventSource for HostEvents {
@@ -118,6 +121,10 @@ impl EventSource for HostEvents {
                 Err(HostFailure::Broken(why)) => Err(invalid(&why)),
             }
         })
+    }
+
+    fn redact(&self, failure: Failure) -> Failure {
+        failure.redacted(&self.secrets)
     }
 }
 
