@@ -12,10 +12,25 @@ import type {
   Completions as ChatCompletions,
   ParsedChatCompletion as SdkParsedChatCompletion,
 } from 'openai/resources/chat/completions';
+import type {
+  ParsedResponse,
+  Response as SdkResponse,
+  ResponseCreateParamsBase,
+  ResponseCreateParamsNonStreaming,
+  ResponseCreateParamsStreaming,
+  ResponseStreamEvent,
+} from 'openai/resources/responses/responses';
+import type { CompletionCreateParamsBase } from 'openai/resources/completions';
+import type { ResponseStream, ResponseStreamParams } from 'openai/lib/responses/ResponseStream';
+import type {
+  ExtractParsedContentFromParams as ExtractParsedResponseFromParams,
+  ResponseCreateParamsWithTools,
+} from 'openai/lib/ResponsesParser';
 import type { ExtractParsedContentFromParams } from 'openai/lib/parser';
 import type { Stream } from 'openai/core/streaming';
 import type {
   Attempt,
+  BodyTarget,
   BreakerPolicy,
   CacheSetting,
   CallEvent,
@@ -27,11 +42,15 @@ import type {
   FallbackRequestOptions,
   FallbackTarget,
   FlushResult,
+  OpenPipeBodyOptions,
   OpenPipeCallOptions,
   OpenPipeError,
   OpenPipeErrorInfo,
   OpenPipeOptions,
   OpenPipeResult,
+  Reject,
+  RejectFunction,
+  RejectRule,
   Report,
   ReportSink,
   TagValue,
@@ -67,12 +86,21 @@ interface ClientOptions extends Omit<sdk.ClientOptions, 'apiKey'> {
 
 /** What a request's body has beside the members of the API. */
 interface OpenPipeBody {
-  /** Fallbacks, logging, cache, tags for this call. It never goes over the wire. */
-  openpipe?: OpenPipeCallOptions | undefined;
+  /** Fallbacks, logging, cache, tags for this call. It never goes over the wire. A user's body may bring it: see `allowInBody`. */
+  openpipe?: OpenPipeBodyOptions | undefined;
 }
 
 /** The options of a request, `openpipe` among them: the place for a call's own options that no user's data reaches. */
-type OpenPipeRequestOptions = sdk.OpenAI.RequestOptions & OpenPipeBody;
+type OpenPipeRequestOptions = sdk.OpenAI.RequestOptions & {
+  /** Fallbacks, logging, cache, tags for this call; its members win over the body's. */
+  openpipe?: OpenPipeCallOptions | undefined;
+};
+
+/** What a result has beside the members of the API. */
+interface WithOpenPipe {
+  /** How the call went. Not enumerable; left out where a custom client's object is frozen. */
+  readonly openpipe: OpenPipeResult;
+}
 
 /** The body of a chat completion that is not streamed. */
 interface OpenPipeCreateParamsNonStreaming extends ChatCompletionCreateParamsNonStreaming, OpenPipeBody {}
@@ -173,6 +201,127 @@ interface OpenPipeCompletions extends ChatCompletions {
   // in the body. To have it checked: `openpipe: { … } satisfies OpenAI.OpenPipeCallOptions`.
 }
 
+/** The request options of `responses.parse` and `.stream` that name a format to parse by: of openai 7, else none. */
+type OpenPipeParseAsOptions = 'parseAs' extends keyof SdkParseOptions
+  ? OpenPipeRequestOptions & { [Name in Extract<keyof SdkParseOptions, 'parseAs'>]-?: SdkParseOptions[Name] }
+  : never;
+type SdkParseOptions = NonNullable<Parameters<Responses['parse']>[1]>;
+/** What `parseAs` parses to, where the options name a format. */
+type ParsedAs<Options, ParsedT> = Options extends { parseAs: infer Format }
+  ? undefined extends Format
+    ? ParsedT | ParsedAsFormat<Exclude<Format, undefined>>
+    : ParsedAsFormat<Format>
+  : ParsedT;
+type ParsedAsFormat<Format> = Format extends null
+  ? null
+  : ExtractParsedResponseFromParams<{ text: { format: Extract<Format, ResponseFormat> } }>;
+type ResponseFormat = NonNullable<NonNullable<ResponseCreateParamsBase['text']>['format']>;
+
+/** `client.responses`: the SDK's, with `create`, `parse` and `stream` by OpenPipe's policy. */
+interface OpenPipeResponses extends Responses {
+  /**
+   * Creates a response. When the target that `body.model` names fails, the targets of `openpipe.fallback` are asked in order,
+   * but for those that cannot take the request: their attempts say `unsupported`. Errors are those of
+   * `chat.completions.create`.
+   *
+   * @example
+   * const response = await openai.responses.create(
+   *   { model: "gpt-5", input: "Count to 10" },
+   *   { timeout: 10 * 1000, openpipe: { fallback: { model: "azure:gpt-5" } } },
+   * );
+   */
+  create(
+    body: ResponseCreateParamsNonStreaming & OpenPipeBody,
+    options?: OpenPipeRequestOptions,
+  ): sdk.APIPromise<SdkResponse & WithOpenPipe>;
+  /** Creates a response and streams it. While another target could still answer, the stream is held back until its content. */
+  create(
+    body: ResponseCreateParamsStreaming & OpenPipeBody,
+    options?: OpenPipeRequestOptions,
+  ): sdk.APIPromise<Stream<ResponseStreamEvent> & WithOpenPipe>;
+  /** Creates a response, streamed if `body.stream` is true. */
+  create(
+    body: ResponseCreateParamsBase & OpenPipeBody,
+    options?: OpenPipeRequestOptions,
+  ): sdk.APIPromise<(Stream<ResponseStreamEvent> | SdkResponse) & WithOpenPipe>;
+
+  /** Creates a response and parses what it says by `text.format` and the tools, as the SDK does, with fallbacks as `create`. */
+  parse<Params extends ResponseCreateParamsWithTools & OpenPipeBody, ParsedT = ExtractParsedResponseFromParams<Params>>(
+    body: Params,
+    options?: OpenPipeRequestOptions,
+  ): sdk.APIPromise<ParsedResponse<ParsedT> & WithOpenPipe>;
+  /** As above, parsed by the format `options.parseAs` (openai 7). */
+  parse<
+    Params extends ResponseCreateParamsWithTools & OpenPipeBody,
+    ParsedT = ExtractParsedResponseFromParams<Params>,
+    Options extends OpenPipeParseAsOptions = OpenPipeParseAsOptions,
+  >(
+    body: Params,
+    options: Options,
+  ): sdk.APIPromise<ParsedResponse<ParsedAs<Options, ParsedT>> & WithOpenPipe>;
+
+  /** Streams a response with the SDK's event helpers, with fallbacks as `create`. */
+  stream<Params extends ResponseStreamParams & OpenPipeBody, ParsedT = ExtractParsedResponseFromParams<Params>>(
+    body: Params,
+    options?: OpenPipeRequestOptions,
+  ): ResponseStream<ParsedT>;
+  /** As above, parsed by the format `options.parseAs` (openai 7). */
+  stream<
+    Params extends ResponseStreamParams & OpenPipeBody,
+    ParsedT = ExtractParsedResponseFromParams<Params>,
+    Options extends OpenPipeParseAsOptions = OpenPipeParseAsOptions,
+  >(
+    body: Params,
+    options: Options,
+  ): ResponseStream<ParsedAs<Options, ParsedT>>;
+}
+
+/** What the SDK returns for `encoding_format: "base64"`: of openai 7 a type of its own, which it does not export. */
+type Base64EmbeddingResponse = Embeddings['create'] extends {
+  (body: any, options?: any): sdk.APIPromise<infer Base64>;
+  (body: any, options?: any): sdk.APIPromise<any>;
+}
+  ? unknown extends Base64
+    ? CreateEmbeddingResponse
+    : Base64
+  : CreateEmbeddingResponse;
+
+/** `client.embeddings`: the SDK's, with `create` by OpenPipe's policy. */
+interface OpenPipeEmbeddings extends Embeddings {
+  /** Creates embeddings, as texts in base64. */
+  create(
+    body: EmbeddingCreateParams & { encoding_format: 'base64' } & OpenPipeBody,
+    options?: OpenPipeRequestOptions,
+  ): sdk.APIPromise<Base64EmbeddingResponse & WithOpenPipe>;
+  /**
+   * Creates embeddings. Only the call's own `fallback` counts, or an alias; a target of another model needs `sameVectors: true`,
+   * because vectors of two models do not compare.
+   */
+  create(
+    body: EmbeddingCreateParams & OpenPipeBody,
+    options?: OpenPipeRequestOptions,
+  ): sdk.APIPromise<CreateEmbeddingResponse & WithOpenPipe>;
+}
+
+/** `client.completions`: the SDK's, with `create` by OpenPipe's policy. */
+interface OpenPipeTextCompletions extends Completions {
+  /** Creates a completion of a prompt. Only the call's own `fallback` counts, or an alias. */
+  create(
+    body: CompletionCreateParamsNonStreaming & OpenPipeBody,
+    options?: OpenPipeRequestOptions,
+  ): sdk.APIPromise<Completion & WithOpenPipe>;
+  /** Creates a completion of a prompt and streams it. */
+  create(
+    body: CompletionCreateParamsStreaming & OpenPipeBody,
+    options?: OpenPipeRequestOptions,
+  ): sdk.APIPromise<Stream<Completion> & WithOpenPipe>;
+  /** Creates a completion of a prompt, streamed if `body.stream` is true. */
+  create(
+    body: CompletionCreateParamsBase & OpenPipeBody,
+    options?: OpenPipeRequestOptions,
+  ): sdk.APIPromise<(Stream<Completion> | Completion) & WithOpenPipe>;
+}
+
 /** `client.chat`: the SDK's, with our `completions`. */
 interface OpenPipeChat extends Chat {
   completions: OpenPipeCompletions;
@@ -200,6 +349,9 @@ declare class OpenAI extends SdkOpenAI {
   constructor(options?: ClientOptions);
 
   chat: OpenPipeChat;
+  responses: OpenPipeResponses;
+  embeddings: OpenPipeEmbeddings;
+  completions: OpenPipeTextCompletions;
 
   /** A new client with the same options, `openpipe` included, but for those given here. */
   withOptions(options: Partial<ClientOptions>): this;
@@ -231,6 +383,7 @@ declare namespace OpenAI {
   export {
     OpenAI,
     Attempt,
+    BodyTarget,
     BreakerPolicy,
     CacheSetting,
     CallEvent,
@@ -244,6 +397,7 @@ declare namespace OpenAI {
     FallbackTarget,
     FlushResult,
     OpenPipeBody,
+    OpenPipeBodyOptions,
     OpenPipeCallOptions,
     OpenPipeChat,
     OpenPipeChatCompletion,
@@ -252,19 +406,26 @@ declare namespace OpenAI {
     OpenPipeCreateParamsBase,
     OpenPipeCreateParamsNonStreaming,
     OpenPipeCreateParamsStreaming,
+    OpenPipeEmbeddings,
     OpenPipeError,
     OpenPipeErrorInfo,
     OpenPipeOptions,
     OpenPipeParsedChatCompletion,
     OpenPipeRequestOptions,
+    OpenPipeResponses,
     OpenPipeResult,
+    Reject,
+    RejectFunction,
+    RejectRule,
     Report,
     ReportSink,
     OpenPipeStream,
+    OpenPipeTextCompletions,
     TagValue,
     UpstreamKind,
     Upstream,
     UpstreamState,
+    WithOpenPipe,
   };
 }
 
@@ -425,6 +586,7 @@ export * from 'openai';
 export { OpenAI, OpenAI as default };
 export type {
   Attempt,
+  BodyTarget,
   BreakerPolicy,
   CacheSetting,
   CallEvent,
@@ -438,6 +600,7 @@ export type {
   FallbackTarget,
   FlushResult,
   OpenPipeBody,
+  OpenPipeBodyOptions,
   OpenPipeCallOptions,
   OpenPipeChat,
   OpenPipeChatCompletion,
@@ -446,16 +609,24 @@ export type {
   OpenPipeCreateParamsBase,
   OpenPipeCreateParamsNonStreaming,
   OpenPipeCreateParamsStreaming,
+  OpenPipeEmbeddings,
   OpenPipeError,
   OpenPipeErrorInfo,
   OpenPipeOptions,
   OpenPipeParsedChatCompletion,
+  OpenPipeRequestOptions,
+  OpenPipeResponses,
   OpenPipeResult,
+  Reject,
+  RejectFunction,
+  RejectRule,
   Report,
   ReportSink,
   OpenPipeStream,
+  OpenPipeTextCompletions,
   TagValue,
   UpstreamKind,
   Upstream,
   UpstreamState,
+  WithOpenPipe,
 };

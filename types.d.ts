@@ -118,9 +118,12 @@ export interface Upstream {
   timeout?: number | undefined;
   /** What it serves. Default: all; of a known name what its provider documents. */
   endpoints?: readonly ('chat' | 'responses' | 'embeddings' | 'completions')[] | undefined;
+  /** The hosted tools that it has, by their types; `true` for all. Default: none. */
+  takes?: readonly string[] | true | undefined;
+  /** Upstreams with the same text share what they hold: responses, conversations, files. Default: what it holds is its own. */
+  state?: string | undefined;
 }
 
-/** One target that is asked when the one before it failed. */
 /**
  * A rule of `reject`, by its name:
  *
@@ -143,6 +146,7 @@ export type RejectFunction = (answer: any, from: { upstream: string; model: stri
 /** Rules by name, and at most one function. */
 export type Reject = RejectRule | RejectFunction | readonly (RejectRule | RejectFunction)[];
 
+/** One target that is asked when the one before it failed. */
 export interface FallbackTarget {
   /**
    * The model to ask for. Without `client` and `fallbackClient` it also decides where the request goes: `openpipe:`,
@@ -156,6 +160,24 @@ export interface FallbackTarget {
    * @default the call's `timeout`, else the client's, else 600 000 (10 minutes)
    */
   timeout?: number | undefined;
+  /**
+   * How many times a failed request is repeated.
+   *
+   * @default the call's, else the client's; else 0 where another target follows, and the SDK's 2 for the last one
+   */
+  maxRetries?: number | undefined;
+  /**
+   * Streams: the longest wait for the first content, in milliseconds, in place of the call's.
+   *
+   * @default the call's `firstTokenTimeout`
+   */
+  firstTokenTimeout?: number | undefined;
+  /**
+   * Embeddings: this is the first target's model under another name, so its vectors compare with that one's.
+   *
+   * @default false
+   */
+  sameVectors?: boolean | undefined;
   /**
    * The client that serves this target.
    *
@@ -201,8 +223,35 @@ export interface FallbackTarget {
   reject?: Reject | null | undefined;
 }
 
-/** The `openpipe` member of a request's body. It never goes over the wire. Each member overrides the constructor's. */
+/** A fallback target of a request's body, which cannot say what refuses its answers. */
+export type BodyTarget = Omit<FallbackTarget, 'reject'>;
+
+/**
+ * The `openpipe` member of a request's body, which may come from a user: what stands in the request options, without what is
+ * only taken from there and from the constructor.
+ */
+export interface OpenPipeBodyOptions extends Omit<OpenPipeCallOptions, 'fallback' | 'upstream' | 'reject'> {
+  /**
+   * What to ask when the primary fails: one target, or several that are tried in order. `null` or `false` switches the
+   * constructor's off.
+   *
+   * @default the constructor's, else none
+   */
+  fallback?: BodyTarget | readonly BodyTarget[] | null | false | undefined;
+}
+
+/**
+ * The `openpipe` member of the request options, `create(body, { openpipe })`, which no user's data reaches. It never goes over
+ * the wire. Each member overrides the body's and the constructor's.
+ */
 export interface OpenPipeCallOptions {
+  /**
+   * The upstream that is asked first, by its name: the model is then taken as it is. `"openai"` is the client's own, `"openpipe"`
+   * OpenPipe. Never taken from a body.
+   *
+   * @default the one that `model` names
+   */
+  upstream?: string | undefined;
   /**
    * What to ask when the primary fails: one target, or several that are tried in order. `null` or `false` switches the
    * constructor's off.

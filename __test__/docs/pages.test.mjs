@@ -20,6 +20,7 @@ declare global {
   var openai: OpenAIClass;
   var messages: OpenAIClass.ChatCompletionMessageParam[];
   var completion: OpenAIClass.OpenPipeChatCompletion;
+  var response: OpenAIClass.Responses.Response & OpenAIClass.WithOpenPipe;
   /** A client of another provider. */
   var provider: OpenAIClass.FallbackClient;
   var server: import('node:http').Server;

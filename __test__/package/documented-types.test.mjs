@@ -10,7 +10,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** What a user sets. */
-const OPTIONS = ['OpenPipeOptions', 'OpenPipeCallOptions', 'FallbackTarget', 'BreakerPolicy'];
+const OPTIONS = ['OpenPipeOptions', 'OpenPipeCallOptions', 'OpenPipeBodyOptions', 'FallbackTarget', 'BreakerPolicy'];
 /** What a user reads, or is called with. */
 const RESULTS = [
   'Attempt',

@@ -32,6 +32,16 @@ openai.chat.completions.create({ model, messages, openpipe: { fallback: true } }
 openai.chat.completions.create({ model, messages, openpipe: { apiKey: 'opk' } });
 // @ts-expect-error so does the fallback client
 openai.chat.completions.create({ model, messages, stream: true, openpipe: { fallbackClient: openai } });
+// @ts-expect-error `reject` is taken from the request options, not from a body
+openai.chat.completions.create({ model, messages, openpipe: { reject: 'empty' } });
+// @ts-expect-error neither is the upstream
+openai.chat.completions.create({ model, messages, stream: true, openpipe: { upstream: 'azure' } });
+// @ts-expect-error nor what refuses the answers of a target
+openai.chat.completions.create({ model, messages, openpipe: { fallback: [{ model, reject: 'empty' }] } });
+openai.chat.completions.create(
+  { model, messages },
+  { openpipe: { reject: ['empty', () => true], upstream: 'azure', fallback: { model, reject: null } } },
+);
 // @ts-expect-error a key belongs to the constructor, here too
 openai.chat.completions.create({ model, messages }, { openpipe: { apiKey: 'opk' } });
 // @ts-expect-error wrong types in `parse`
@@ -66,5 +76,5 @@ export async function results() {
   // @ts-expect-error a stream has no choices
   stream.choices;
   // @ts-expect-error the SDK's other answers know nothing of OpenPipe
-  (await openai.embeddings.create({ model, input: '' })).openpipe;
+  (await openai.models.retrieve(model)).openpipe;
 }
