@@ -39,7 +39,11 @@ export function testMatrix(mode) {
       if (!expected || (via !== 'native' && (fault.notJs || expected.js === 'ok'))) return [];
       // Node's own `fetch` would have to be told of our authority when the process starts.
       if (via === 'fetch' && fault.at === 'tls' && fault.scheme === 'https') return [];
-      return [{ fault, expected, kind: via === 'native' ? expected.kind : (expected.js ?? expected.kind) }];
+      const kind =
+        (via === 'client' ? expected.client : undefined) ??
+        (via === 'native' ? undefined : expected.js) ??
+        expected.kind;
+      return [{ fault, expected, kind }];
     });
 
     describe.concurrent(`a ${mode} (${via}) is answered by the next target`, () => {

@@ -32,8 +32,9 @@ function behaviourFor(path, body) {
   return behaviour.kind === 'answer' ? { ...behaviour, content: `${body.user} by ${body.model}` } : behaviour;
 }
 
-// Idle connections go soon, as those of a real server may at any time.
-const server = createServer({ keepAliveTimeout: 1_000 });
+// Node.js's own default. A shorter one runs out while this busy process has requests in its sockets that it has not read yet, and
+// then resets them, after a time that depends on the machine.
+const server = createServer({ keepAliveTimeout: 5_000 });
 /** Connections without a request: under load a client opens more of them than it needs, and keeps them. */
 const idle = new Set();
 server.on('connection', (socket) => {

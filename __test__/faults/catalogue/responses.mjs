@@ -98,13 +98,13 @@ export const responseFaults = [
   ...[301, 302, 303, 307, 308].map((code) => ({
     name: `redirects to nowhere (${code})`,
     serve: (/** @type {Exchange} */ x) => x.respond(code, { location: 'http://:::/' }),
-    ...both(invalid({ status: code, js: 'connection' })),
+    ...both(invalid({ status: code, client: 'connection' })),
   })),
   ...[307, 308].map((code) => ({
     name: `redirects for ever (${code})`,
     serve: (/** @type {Exchange} */ x) =>
       x.respond(code, { location: `/${encodeURIComponent(x.entry.fault)}/${x.entry.key}/v1/chat/completions` }),
-    ...both(invalid({ status: code, js: 'connection' })),
+    ...both(invalid({ status: code, client: 'connection' })),
     requests: 5,
   })),
   {

@@ -11,9 +11,10 @@ use tokio::time::{Instant, timeout};
 
 /// The most that one turn of the runtime counts.
 const TICK: Duration = Duration::from_millis(50);
-/// A round trip to the other side of the world. An error that takes longer may be of a server that has worked on the request,
-/// which must not be sent twice.
-const STALE_WITHIN: Duration = Duration::from_millis(500);
+/// A round trip to the other side of the world, and as much again for a server that is busy itself when it closes connections:
+/// one that did so under a burst of 2,000 calls took 0.7 s. An error that takes longer may be of a server that has worked on the
+/// request, which must not be sent twice.
+const STALE_WITHIN: Duration = Duration::from_secs(1);
 /// However busy the runtime is, a request is not sent again after this.
 const AT_MOST: Duration = Duration::from_secs(2);
 
@@ -50,7 +51,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_error_of_a_server_that_worked_is_none() {
-        for milliseconds in [501, 1200, 60_000] {
+        for milliseconds in [1001, 1200, 60_000] {
             assert!(!watched(sleep(milliseconds * MILLISECOND)).await.1, "{milliseconds}");
         }
     }
