@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use napi::{Error, Result, Status};
 use napi_derive::napi;
-use openpipe_core::call::{Call, Client};
+use openpipe_core::call::{Call, Client, Warned};
 use openpipe_core::options::ClientConfig;
 use openpipe_core::report::Sink;
 
@@ -41,7 +41,8 @@ impl OpenAi {
         let reporter = mailbox.reporter().of(&family.reports());
         let health = family.health();
         let (breakers, homes) = (runtime::breakers(), runtime::homes());
-        let client = Arc::new(Client { config, breakers, homes, health, reporter, sinks });
+        let warned = Warned::default();
+        let client = Arc::new(Client { config, breakers, homes, health, warned, reporter, sinks });
         let shared = Shared { client, pool: mailbox.pool(), post: Arc::clone(mailbox.post()), tokio: mailbox.tokio()? };
         Ok(Self { shared: Arc::new(shared) })
     }

@@ -79,6 +79,7 @@ function defineClient(exported) {
       const clients = Array(SDK_OPENPIPE + 1);
       const warnings = inherited?.warnings ?? new Warnings();
       const warn = (/** @type {string} */ message) => warnings.warnOnce(client, message);
+      warnOfMisplaced(options, warn);
       const read = readClientOptions(openpipe, { clients, warn });
       const given = {
         maxRetries: isGiven(own.maxRetries, inherited?.given.maxRetries, inherited?.asked, 'maxRetries'),
@@ -266,6 +267,17 @@ function checkingArguments(Resource, path) {
  */
 function over(options, own) {
   return Object.create(Object(options), Object.getOwnPropertyDescriptors(own));
+}
+
+/**
+ * Options of `openpipe` that stand beside it, where they do nothing.
+ * @param {any} options @param {(message: string) => void} warn
+ */
+function warnOfMisplaced(options, warn) {
+  for (const name of ['fallback', 'fallbackClient']) {
+    if (!Object.hasOwn(Object(options), name) || options[name] === undefined) continue;
+    warn(`\`${name}\` does nothing there: it belongs in \`openpipe: { ${name} }\` of the client's options`);
+  }
 }
 
 /**

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use openpipe_core::call::{Call, CallEvents, Client, Control, Form, Meta, MovedOn, Refusal};
+use openpipe_core::call::{Call, CallEvents, Client, Control, Form, Meta, MovedOn, Refusal, Warned};
 use openpipe_core::failure::{ClientError, Failure, Head};
 use openpipe_core::host::{HeaderSource, HostAnswer, HostChunks, HostClient, HostFailure, HostRequest};
 use openpipe_core::options::ClientConfig;
@@ -225,6 +225,7 @@ impl Running {
             breakers: &BREAKERS,
             homes: &HOMES,
             health: Arc::new(Health::default()),
+            warned: Warned::default(),
             reporter: reporter.clone(),
         };
         let call_host: Arc<dyn openpipe_core::host::Host> = Arc::<Host>::clone(&host);

@@ -4,6 +4,7 @@ mod control;
 mod events;
 mod orphans;
 mod reporting;
+mod warned;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use futures_util::FutureExt;
 pub use control::Control;
 pub use events::{CallEvents, Form, Meta, MovedOn, NextTarget, Refusal};
 use reporting::{Reports, StreamReport};
+pub use warned::Warned;
 
 use crate::endpoint::Endpoint;
 use crate::engine::{self, Observer, Outcome};
@@ -48,6 +50,8 @@ pub struct Client {
     pub homes: &'static Homes,
     /// How its targets have done.
     pub health: Arc<Health>,
+    /// What it was warned of.
+    pub warned: Warned,
     /// Delivers its reports.
     pub reporter: Reporter,
     /// Where its reports go.
@@ -119,6 +123,7 @@ impl Task<'_> {
         for warning in &plan.warnings {
             host.warning(warning);
         }
+        plan.once.iter().for_each(|once| self.warn_once(once));
         let reports = Reports::of(self.call, &plan, &body);
         let ways = Ways { call: self.call, plan: &plan };
         let watcher = Watcher { host: &**host, reports: reports.as_ref(), ways: &ways, orphans: &self.orphans };
@@ -130,6 +135,7 @@ impl Task<'_> {
                 let head = std::mem::take(&mut completion.head);
                 let usage = completion.usage.take();
                 let record = control.record.lock();
+                self.warn_of_refusing(&plan, &record);
                 let meta = self.meta(&plan, &record, Some(&head), usage.as_deref());
                 host.completion(completion, &meta);
                 None
@@ -139,6 +145,19 @@ impl Task<'_> {
                 None
             }
             Outcome::Stream(stream) => self.pump(&plan, *stream, reports.as_ref()).await,
+        }
+    }
+
+    fn warn_once(&self, once: &plan::Once) {
+        if self.call.client.warned.is_first(&once.key) {
+            self.call.host.warning(&once.text);
+        }
+    }
+
+    /// Warns of a primary that refuses what a fallback has served.
+    fn warn_of_refusing(&self, plan: &Plan, record: &CallRecord) {
+        if let Some(once) = warned::refusing_primary(plan, record) {
+            self.warn_once(&once);
         }
     }
 
@@ -164,6 +183,7 @@ impl Task<'_> {
         let Call { host, control, .. } = self.call;
         let target = {
             let record = control.record.lock();
+            self.warn_of_refusing(plan, &record);
             host.stream(stream.ticket(), &self.meta(plan, &record, Some(stream.head()), None));
             plan.targets.get(record.last)
         };

@@ -98,10 +98,20 @@ pub(super) fn shown(raw: &str) -> String {
 /// A name from outside, as a message repeats it: cut, and quoted where it has other characters than a name has.
 #[must_use]
 pub fn quoted(name: &str) -> String {
-    let cut: String = name.chars().take(MAX_NAME).collect();
-    let cut = if cut.len() < name.len() { cut + "…" } else { cut };
+    let cut = cut(name);
     let is_plain = cut.chars().all(|character| character.is_ascii_alphanumeric() || "_-$.…".contains(character));
     if is_plain { cut } else { json::ascii(&json::string(&cut)) }
+}
+
+/// A name from outside for a message, always in quotes: cut, and escaped so that it forges no line.
+#[must_use]
+pub fn in_quotes(name: &str) -> String {
+    json::ascii(&json::string(&cut(name)))
+}
+
+fn cut(name: &str) -> String {
+    let cut: String = name.chars().take(MAX_NAME).collect();
+    if cut.len() < name.len() { cut + "…" } else { cut }
 }
 
 enum Given<'a> {

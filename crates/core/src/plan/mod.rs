@@ -2,6 +2,7 @@
 //! Pure: the same call gives the same plan (contract.md, sections 2 to 4).
 
 mod capable;
+mod doubts;
 pub mod route;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use crate::text::json::{self, Members};
 use crate::text::secrets;
 use capable::Capable;
 pub use capable::{Because, Unsupported};
+pub use doubts::Once;
 use route::{Route, UpstreamId, UpstreamKind};
 
 /// The default of `openpipe.idleTimeout`.
@@ -73,6 +75,8 @@ pub struct Plan {
     pub tags: Map<String, Value>,
     /// What the caller should know, though the call can run.
     pub warnings: Vec<String>,
+    /// The same, where its text differs from call to call and the client is to be warned once.
+    pub once: Vec<Once>,
 }
 
 /// One upstream with one model.
@@ -399,6 +403,11 @@ pub fn plan_among(
     } else {
         Needs::default()
     };
+    let once = doubts::near_prefixes(&targets);
+    doubts::warn_of_short_timeouts(client, call, &targets, &mut warnings);
+    if alias.is_none() && targets.len() == 1 {
+        doubts::warn_of_idle_client(client, call, &own, &mut warnings);
+    }
     let sorted = capable::sorted(&routes, targets, &needs, homes, &mut warnings)?;
     let options = own.clone().over(&client.defaults);
     routes.warn_of_openpipes(&options, &mut warnings);
@@ -433,6 +442,7 @@ pub fn plan_among(
         log_request: options.log_request.unwrap_or(true),
         tags: options.tags.unwrap_or_default(),
         warnings,
+        once,
     })
 }
 
@@ -493,6 +503,8 @@ struct Destination<'a> {
     endpoints: Option<Vec<Endpoint>>,
     /// The constructor's `fallback` names it.
     is_default: bool,
+    /// Its model's name may have been meant for another upstream.
+    near_prefix: Option<Once>,
 }
 
 enum To<'a> {
@@ -629,6 +641,7 @@ impl<'a> Routes<'a> {
             target: Some(target),
             endpoints: client.endpoints,
             is_default: false,
+            near_prefix: None,
         }
     }
 
@@ -638,7 +651,11 @@ impl<'a> Routes<'a> {
                 let what = format!("names an upstream and no model: {}", json::ascii(&json::string(model)));
                 Err(ArgumentError::other("model", what).into())
             }
-            Route::To(id, model) => self.at(id, model, target),
+            Route::To(id, model) => {
+                let near_prefix =
+                    (id == UpstreamId::Own).then(|| doubts::near_prefix(model, &self.client.upstream_names)).flatten();
+                Ok(Destination { near_prefix, ..self.at(id, model, target)? })
+            }
             Route::Undeclared(name) => {
                 let what = format!(
                     "names an upstream that is not declared: add `upstreams: {{ {name}: {{}} }}` to `openpipe`"
@@ -658,6 +675,7 @@ impl<'a> Routes<'a> {
             target,
             endpoints: None,
             is_default: false,
+            near_prefix: None,
         };
         let (kind, upstream) = match id {
             UpstreamId::Own => {

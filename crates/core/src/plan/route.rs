@@ -54,7 +54,7 @@ pub enum Route<'a> {
 }
 
 /// Models with these prefixes are OpenPipe's to serve.
-const OPENPIPE_PREFIXES: [&str; 4] = ["openpipe", "openai", "anthropic", "gemini"];
+pub(super) const OPENPIPE_PREFIXES: [&str; 4] = ["openpipe", "openai", "anthropic", "gemini"];
 
 /// The upstream that has a model of this name, where no alias stands for it.
 #[must_use]

@@ -1,0 +1,126 @@
+//! What is well-formed and probably not what was meant: it fails no call, and the client is warned of it once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Destination;
+use super::route::OPENPIPE_PREFIXES;
+use crate::endpoint::Endpoint;
+use crate::options::read::in_quotes;
+use crate::options::{CallOptions, ClientConfig, Limit, OpenPipeOptions};
+
+/// A timeout below this was probably meant in seconds.
+const SHORT_TIMEOUT: Duration = Duration::from_millis(100);
+/// A prefix that is longer is not compared with others, in bytes.
+const LONGEST_PREFIX: usize = 64;
+/// A prefix that is shorter is near to too many others.
+const SHORTEST_PREFIX: usize = 3;
+
+/// A warning that is given once for its key, whatever else its text says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Once {
+    /// What it is about.
+    pub key: String,
+    /// What is said.
+    pub text: String,
+}
+
+/// The warning of a model whose prefix leads nowhere and is nearly one that does.
+pub(super) fn near_prefix(model: &str, declared: &[Arc<str>]) -> Option<Once> {
+    let (prefix, _) = model.split_once(':')?;
+    if prefix.len() < SHORTEST_PREFIX || prefix.len() > LONGEST_PREFIX {
+        return None;
+    }
+    let lower = prefix.to_lowercase();
+    let known = declared.iter().map(|name| &**name).chain(OPENPIPE_PREFIXES);
+    let (_, nearest) = known
+        .filter(|known| known.len() >= SHORTEST_PREFIX && !is_version_of(&lower, known))
+        .map(|known| (strsim::damerau_levenshtein(&lower, &known.to_lowercase()), known))
+        .filter(|(distance, known)| *distance <= if known.len() < 6 { 1 } else { 2 })
+        .min_by_key(|(distance, _)| *distance)?;
+    let text = format!("the prefix of the model {} is not known; did you mean \"{nearest}:\"?", in_quotes(model));
+    Some(Once { key: format!("prefix {prefix}"), text })
+}
+
+/// `llama3` is another model than `llama`, not a slip of the pen.
+fn is_version_of(name: &str, known: &str) -> bool {
+    let rest = name.strip_prefix(known).unwrap_or_default();
+    !rest.is_empty() && rest.chars().all(|character| character.is_ascii_digit() || character == '.')
+}
+
+/// The warnings of the targets whose models have such a prefix.
+pub(super) fn near_prefixes(targets: &[Destination<'_>]) -> Vec<Once> {
+    targets.iter().filter_map(|target| target.near_prefix.clone()).collect()
+}
+
+/// Warns of timeouts that were probably meant in seconds. The text has no number: the next call may have another.
+pub(super) fn warn_of_short_timeouts(
+    client: &ClientConfig,
+    call: &CallOptions,
+    targets: &[Destination<'_>],
+    warnings: &mut Vec<String>,
+) {
+    let is_short = |limit: Option<Limit>| limit.and_then(|limit| limit.0).is_some_and(|time| time < SHORT_TIMEOUT);
+    let of_target = |destination: &Destination<'_>| destination.target.as_ref().and_then(|target| target.timeout);
+    let places = [
+        ("a call", is_short(call.timeout)),
+        ("a target", targets.iter().any(|target| is_short(of_target(target)))),
+        ("an upstream", targets.iter().any(|target| is_short(target.timeout))),
+        ("the client", is_short(client.timeout)),
+    ];
+    for (place, _) in places.iter().filter(|(_, is_short)| *is_short) {
+        warnings.push(format!("the `timeout` of {place} is under 100 ms: it is in milliseconds, not in seconds"));
+    }
+}
+
+/// Warns of a `fallbackClient` that is never asked, as nothing says which model it is to be asked for.
+pub(super) fn warn_of_idle_client(
+    client: &ClientConfig,
+    call: &CallOptions,
+    own: &OpenPipeOptions,
+    warnings: &mut Vec<String>,
+) {
+    // The default is not for the other endpoints, and `null` switches it off.
+    let takes_default = matches!(call.endpoint, Endpoint::ChatCompletions | Endpoint::Responses);
+    let has_fallback = own.fallback.is_some() || client.defaults.fallback.as_ref().is_some_and(|all| !all.is_empty());
+    if client.fallback_client.is_some() && takes_default && !has_fallback {
+        warnings.push(
+            "`openpipe.fallbackClient` does nothing without a fallback: `openpipe.fallback` names the model that it is asked for"
+                .to_owned(),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_near_another_by_a_slip_of_the_pen() {
+        let declared: [Arc<str>; 2] = ["groq".into(), "llama".into()];
+        let near = |model: &str| near_prefix(model, &declared).map(|once| once.text);
+        for (model, known) in [
+            ("opnpipe:x", "openpipe:"),
+            ("OpenPipe:x", "openpipe:"),
+            ("opne-pipe:x", "openpipe:"),
+            ("antropic:x", "anthropic:"),
+            ("gemni:x", "gemini:"),
+            ("opneai:x", "openai:"),
+            ("grok:x", "groq:"),
+        ] {
+            let text = near(model).unwrap_or_default();
+            assert!(text.contains(&format!("did you mean \"{known}\"")), "{model}: {text}");
+        }
+        for model in ["gpt-4o", "ft:gpt-4o:me", "llama3:8b", "llama3.1:8b", "gemma:2b", "qwen2.5:7b", "gr:x", ":x"] {
+            assert_eq!(near(model), None, "{model}");
+        }
+    }
+
+    #[test]
+    fn a_near_prefix_is_quoted_and_cut_and_its_key_is_the_prefix_alone() {
+        let once = near_prefix(&format!("opnpipe:a\nb{}", "x".repeat(10_000)), &[]).unwrap();
+        assert!(once.text.len() < 200 && !once.text.contains('\n'), "{}", once.text);
+        assert_eq!(near_prefix("opnpipe:other", &[]).unwrap().key, once.key);
+        assert_eq!(near_prefix(&format!("openpipe{}:x", "x".repeat(10_000)), &[]), None);
+    }
+}
