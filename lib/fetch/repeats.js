@@ -5,8 +5,8 @@
  */
 
 const { createHash } = require('node:crypto');
-const { setTimeout } = require('node:timers');
 
+const clock = require('../native/clock.js');
 const native = require('../native/native.js');
 const { header } = require('./request.js');
 
@@ -22,28 +22,31 @@ class Repeats {
   /** The failures of the last two seconds, the oldest first. @type {Map<string, Settled & { until: number }>} */ #failures =
     new Map();
   #characters = 0;
-  /** @type {NodeJS.Timeout | undefined} */ #timer;
+  /** It is looked for what is too old, soon. */
+  #isForgetting = false;
 
   /** @param {string} key @param {Settled} settled */
   keep(key, settled) {
     this.#delete(key);
-    this.#forget(performance.now());
-    this.#failures.set(key, { ...settled, until: performance.now() + KEPT });
+    this.#forget(clock.now());
+    this.#failures.set(key, { ...settled, until: clock.now() + KEPT });
     this.#characters += settled.size;
     for (const oldest of this.#failures.keys()) {
       if (this.#failures.size <= MAX_FAILURES && this.#characters <= MAX_CHARACTERS) break;
       this.#delete(oldest);
     }
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.#forget(performance.now());
-    }, KEPT).unref();
+    if (this.#isForgetting) return;
+    this.#isForgetting = true;
+    clock.after(KEPT, () => {
+      this.#isForgetting = false;
+      this.#forget(clock.now());
+    });
   }
 
   /** The failure that a repeated request gets again. @param {string} key @returns {Settled | undefined} */
   find(key) {
     const failure = this.#failures.get(key);
-    return failure && failure.until > performance.now() ? failure : undefined;
+    return failure && failure.until > clock.now() ? failure : undefined;
   }
 
   /** @param {number} now */

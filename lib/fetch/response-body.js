@@ -1,8 +1,7 @@
 'use strict';
 /** The body of a streamed `Response`: the text of server-sent events, handed out as it is read. */
 
-const { setImmediate } = require('node:timers');
-
+const clock = require('../native/clock.js');
 const native = require('../native/native.js');
 
 /** Bytes that are given back to the window at once, so that not every read costs a call. */
@@ -104,7 +103,7 @@ class EventSource {
    */
   #failSoon(error) {
     return new Promise((resolve) => {
-      setImmediate(() => {
+      clock.soon(() => {
         this.controller.error(error);
         resolve();
       });

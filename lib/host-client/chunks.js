@@ -4,7 +4,7 @@
  * crossing costs more than most chunks do.
  */
 
-const { setImmediate } = require('node:timers');
+const clock = require('../native/clock.js');
 
 /** So much is read ahead of Rust, which says when it has taken half of it (src/host_client.rs). */
 const AHEAD_BYTES = 64 * 1024;
@@ -96,7 +96,7 @@ class ChunkPump {
     if (this.isSending) return;
     this.isSending = true;
     // After all that is ready: chunks of one read of a socket come one microtask after the other.
-    setImmediate(() => {
+    clock.soon(() => {
       this.isSending = false;
       this.#send();
     });

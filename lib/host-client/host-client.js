@@ -4,11 +4,9 @@
  * it needs to decide (src/host_client.rs). Nothing is decided here.
  */
 
-// Captured when the package is loaded: no mock reaches them.
-const { clearTimeout, setTimeout } = require('node:timers');
-
 const { ChunkPump } = require('./chunks.js');
 const { watchForDone } = require('./done-watch.js');
+const clock = require('../native/clock.js');
 const native = require('../native/native.js');
 const { causeOf, withoutHeader } = require('../call/errors.js');
 
@@ -359,16 +357,16 @@ async function afterReturn(reading, returned) {
   if (await settlesWithin(RETURN_TIME.chunk, reading)) await settlesWithin(RETURN_TIME.cleanup, returned);
 }
 
-/** @param {number} milliseconds @param {Promise<unknown> | undefined} promise @returns {Promise<boolean>} */
-function settlesWithin(milliseconds, promise) {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(false), milliseconds);
-    const settled = () => {
-      clearTimeout(timer);
-      resolve(true);
-    };
-    Promise.resolve(promise).then(settled, settled);
-  });
+/** @param {number} milliseconds @param {Promise<unknown> | undefined} promise */
+async function settlesWithin(milliseconds, promise) {
+  let cancel = () => {};
+  const late = new Promise((resolve) => (cancel = clock.after(milliseconds, () => resolve(false))));
+  // The loop that waits may be all that there is left to do.
+  native.holdProcess();
+  const hasSettled = await Promise.race([quietly(() => promise).then(() => true), late]);
+  native.releaseProcess();
+  cancel();
+  return hasSettled === true;
 }
 
 /**

@@ -4,8 +4,8 @@
  */
 
 const { AsyncResource } = require('node:async_hooks');
-const { setInterval } = require('node:timers');
 
+const clock = require('./clock.js');
 const { hasTransportChanged, transportSettings } = require('./environment.js');
 const { loadBinding } = require('./load-binding.js');
 const { messagesOf } = require('./messages.js');
@@ -176,23 +176,18 @@ function request(method, url, headers, body, milliseconds) {
 
 /** How many wait for something: as long as there is one, the process stays alive. */
 let waiting = 0;
-/** @type {NodeJS.Timeout | undefined} */
-let alive;
 
 /** Keeps the process alive, until as many have released it as have held it. */
 function holdProcess() {
   waiting += 1;
-  if (waiting === 1) {
-    // The mailbox is weak, so that an idle client lets the process end; a timer that is as good as never due is not.
-    alive ??= setInterval(() => {}, 0x7fff_ffff);
-    alive.ref();
-  }
+  // The mailbox is weak, so that an idle client lets the process end.
+  if (waiting === 1) clock.hold(true);
 }
 
 /** To be called once for each `holdProcess`. */
 function releaseProcess() {
   waiting -= 1;
-  if (waiting === 0) alive?.unref();
+  if (waiting === 0) clock.hold(false);
 }
 
 module.exports = {

@@ -1,12 +1,8 @@
 'use strict';
 /** The JavaScript side of reports: who waits for them, the end of the process, and the way out through `fetch`. */
 
-// Those of Node.js, taken when the package is loaded: a test's clock neither stops nor hastens reports.
-const { performance } = require('node:perf_hooks');
-const { clearTimeout, setTimeout } = require('node:timers');
-
-const now = performance.now.bind(performance);
-
+// A test's clock neither stops nor hastens reports.
+const { after, now } = require('../native/clock.js');
 const native = require('../native/native.js');
 const { warn } = require('../sdk/warnings.js');
 const sinks = require('./sinks.js');
@@ -83,7 +79,7 @@ let underWay = 0;
  */
 async function afterBreak() {
   for (let turns = 0; isHanging && turns < BREAK.turns; turns = underWay > 0 ? 0 : turns + 1) {
-    await new Promise((resolve) => setTimeout(resolve, BREAK.milliseconds).unref());
+    await new Promise((/** @type {(value?: undefined) => void} */ resolve) => after(BREAK.milliseconds, resolve));
   }
 }
 
@@ -128,10 +124,10 @@ async function deliver(ask, to, body) {
   if (isEnding) controller.abort();
   if (underWay === 0) held.from = now();
   underWay += 1;
-  const timer = setTimeout(() => {
+  const cancel = after(PATIENCE, () => {
     isHanging = true;
     controller.abort();
-  }, PATIENCE);
+  });
   let answer;
   try {
     const { signal } = controller;
@@ -143,7 +139,7 @@ async function deliver(ask, to, body) {
     // Whatever it was, no response came: to the core that is a connection that failed.
     answer = { error: { names: ['FetchError'], message: 'fetch failed', ticket: 0 } };
   }
-  clearTimeout(timer);
+  cancel();
   deliveries.delete(ask);
   underWay -= 1;
   held.to = now();

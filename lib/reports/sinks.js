@@ -2,8 +2,8 @@
 /** What JavaScript does with a report before it is sent: the functions `redact` of `openpipe.reports`, and the channel. */
 
 const diagnostics = require('node:diagnostics_channel');
-const { setTimeout } = require('node:timers');
 
+const clock = require('../native/clock.js');
 const native = require('../native/native.js');
 const { warn } = require('../sdk/warnings.js');
 
@@ -23,10 +23,10 @@ const numbers = new WeakMap();
 let nextNumber = 0;
 /** A function is let go some time after the last client that has it. @type {FinalizationRegistry<number>} */
 const clients = new FinalizationRegistry((number) => {
-  setTimeout(() => {
+  clock.after(REMEMBERED, () => {
     const redactor = redactors.get(number);
     if (redactor && --redactor.clients === 0) redactors.delete(number);
-  }, REMEMBERED).unref();
+  });
 });
 
 /** The number by which Rust knows a function of a client. @param {object} client @param {Redact} redact */

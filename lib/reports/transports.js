@@ -6,7 +6,7 @@ const GLOBAL = 0;
 /** A client that is gone may have reports on their way still; in milliseconds. */
 const REMEMBERED = 60_000;
 
-const { setTimeout } = require('node:timers');
+const clock = require('../native/clock.js');
 
 /** @typedef {{ fetch: typeof fetch | undefined, fetchOptions: object | undefined }} Transport */
 
@@ -18,7 +18,7 @@ let lastNumber = GLOBAL;
 
 /** @type {FinalizationRegistry<number[]>} */
 const families = new FinalizationRegistry((all) => {
-  setTimeout(() => all.forEach((number) => transports.delete(number)), REMEMBERED).unref();
+  clock.after(REMEMBERED, () => all.forEach((number) => transports.delete(number)));
 });
 
 /** The number of a client's transport. @param {object} family @param {Transport} transport */

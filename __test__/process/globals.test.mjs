@@ -1,0 +1,31 @@
+/** What a program puts in the place of Node.js's globals changes nothing. Each in a process of its own. */
+
+import { describe, expect } from 'vitest';
+
+import { runProgram } from '../support/programs.mjs';
+import { test } from '../support/upstreams.mjs';
+
+describe.concurrent('where timers were mocked before the package was loaded', () => {
+  test('the process stays for a call until its answer', async ({ serve }) => {
+    const upstream = await serve(() => undefined);
+    const run = await runProgram('process/programs/mocked-timers', [`${upstream.url}/v1`]);
+
+    expect(run.code).toBe(0);
+    expect(run.stdout).toMatch(/\w/);
+  });
+
+  test('a custom client’s stream is read', async ({ serve }) => {
+    const upstream = await serve(() => ({ kind: 'status', status: 418 }));
+    const run = await runProgram('process/programs/mocked-timers', [`${upstream.url}/v1`, 'custom']);
+
+    expect(run).toMatchObject({ code: 0, stdout: 'custom\n' });
+  });
+});
+
+test('another global `Promise` changes nothing', async ({ serve }) => {
+  const upstream = await serve(() => undefined);
+  const run = await runProgram('process/programs/another-promise', [`${upstream.url}/v1`]);
+
+  expect(run).toMatchObject({ code: 0, stderr: '' });
+  expect(run.stdout).toMatch(/^200 .+\n.+\n$/);
+});
