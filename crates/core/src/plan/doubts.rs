@@ -9,8 +9,10 @@ use crate::endpoint::Endpoint;
 use crate::options::read::in_quotes;
 use crate::options::{CallOptions, ClientConfig, Limit, OpenPipeOptions};
 
-/// A timeout below this was probably meant in seconds.
-const SHORT_TIMEOUT: Duration = Duration::from_millis(100);
+/// A timeout of a client, an upstream or a target below this was probably meant in seconds, in milliseconds …
+const SHORT_TIMEOUT: u64 = 100;
+/// … and so was one of a single call. Those are also chosen on purpose, to give a call up at once.
+const SHORT_CALL: u64 = 50;
 /// A prefix that is longer is not compared with others, in bytes.
 const LONGEST_PREFIX: usize = 64;
 /// A prefix that is shorter is near to too many others.
@@ -60,16 +62,18 @@ pub(super) fn warn_of_short_timeouts(
     targets: &[Destination<'_>],
     warnings: &mut Vec<String>,
 ) {
-    let is_short = |limit: Option<Limit>| limit.and_then(|limit| limit.0).is_some_and(|time| time < SHORT_TIMEOUT);
+    let is_short = |limit: Option<Limit>, bound: u64| {
+        limit.and_then(|limit| limit.0).is_some_and(|time| time < Duration::from_millis(bound))
+    };
     let of_target = |destination: &Destination<'_>| destination.target.as_ref().and_then(|target| target.timeout);
     let places = [
-        ("a call", is_short(call.timeout)),
-        ("a target", targets.iter().any(|target| is_short(of_target(target)))),
-        ("an upstream", targets.iter().any(|target| is_short(target.timeout))),
-        ("the client", is_short(client.timeout)),
+        ("a call", SHORT_CALL, is_short(call.timeout, SHORT_CALL)),
+        ("a target", SHORT_TIMEOUT, targets.iter().any(|target| is_short(of_target(target), SHORT_TIMEOUT))),
+        ("an upstream", SHORT_TIMEOUT, targets.iter().any(|target| is_short(target.timeout, SHORT_TIMEOUT))),
+        ("the client", SHORT_TIMEOUT, is_short(client.timeout, SHORT_TIMEOUT)),
     ];
-    for (place, _) in places.iter().filter(|(_, is_short)| *is_short) {
-        warnings.push(format!("the `timeout` of {place} is under 100 ms: it is in milliseconds, not in seconds"));
+    for (place, bound, _) in places.iter().filter(|(_, _, is_short)| *is_short) {
+        warnings.push(format!("the `timeout` of {place} is under {bound} ms: it is in milliseconds, not in seconds"));
     }
 }
 
