@@ -28,6 +28,7 @@ fn javascript_has_a_row_for_every_message_with_as_many_texts() {
         usage: None,
     };
     let question = Question { client: 0, stream: false, headers: &Vec::new(), max_retries: None, timeout: 1 };
+    let judging = Judging { function: 0, ticket: None, request_id: None, upstream: "openai", model: "m" };
     let headers = http::HeaderMap::new();
     let envelope = Envelope { url: "http://a/", headers: Pairs(&headers), transport: 0 };
     let attempt = openpipe_core::record::Attempt {
@@ -62,6 +63,7 @@ fn javascript_has_a_row_for_every_message_with_as_many_texts() {
         Message::Ask { ask: 0, question: &question, body: body() },
         Message::Fetch { ask: 0, to: &envelope, body: body() },
         Message::Headers { ask: 0, upstream: "openai" },
+        Message::Judge { ask: 0, question: &judging, answer: body() },
         Message::Pull { ask: 0, bytes: 0 },
         Message::Drop { ask: 0 },
         Message::Reported,

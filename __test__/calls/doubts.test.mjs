@@ -88,7 +88,7 @@ describe('a `fallbackClient` without a fallback', () => {
   });
 });
 
-test('a call's timeout under 50 ms is warned of once, whatever its number', async ({ stage }) => {
+test('a timeout of a call under 50 ms is warned of once, whatever its number', async ({ stage }) => {
   const { logger, warnings } = listeningLogger();
   const { openai } = await stage({ logger });
   const body = /** @type {const} */ ({ model: 'gpt-4o', messages: [{ role: 'user', content: 'hi' }] });

@@ -9,9 +9,9 @@ use crate::endpoint::Endpoint;
 use crate::options::read::in_quotes;
 use crate::options::{CallOptions, ClientConfig, Limit, OpenPipeOptions};
 
-/// A timeout of a client, an upstream or a target below this was probably meant in seconds, in milliseconds …
+/// A timeout of a client or an upstream below this was probably meant in seconds, in milliseconds …
 const SHORT_TIMEOUT: u64 = 100;
-/// … and so was one of a single call. Those are also chosen on purpose, to give a call up at once.
+/// … and so was one of a single call or target. Those are also chosen on purpose, to give up at once.
 const SHORT_CALL: u64 = 50;
 /// A prefix that is longer is not compared with others, in bytes.
 const LONGEST_PREFIX: usize = 64;
@@ -68,7 +68,7 @@ pub(super) fn warn_of_short_timeouts(
     let of_target = |destination: &Destination<'_>| destination.target.as_ref().and_then(|target| target.timeout);
     let places = [
         ("a call", SHORT_CALL, is_short(call.timeout, SHORT_CALL)),
-        ("a target", SHORT_TIMEOUT, targets.iter().any(|target| is_short(of_target(target), SHORT_TIMEOUT))),
+        ("a target", SHORT_CALL, targets.iter().any(|target| is_short(of_target(target), SHORT_CALL))),
         ("an upstream", SHORT_TIMEOUT, targets.iter().any(|target| is_short(target.timeout, SHORT_TIMEOUT))),
         ("the client", SHORT_TIMEOUT, is_short(client.timeout, SHORT_TIMEOUT)),
     ];
