@@ -91,7 +91,7 @@ describe('a `fallbackClient` without a fallback', () => {
 test('a timeout of a call under 50 ms is warned of once, whatever its number', async ({ stage }) => {
   const { logger, warnings } = listeningLogger();
   const { openai } = await stage({ logger });
-  const body = /** @type {const} */ ({ model: 'gpt-4o', messages: [{ role: 'user', content: 'hi' }] });
+  const body = { model: 'gpt-4o', messages: [{ role: /** @type {const} */ ('user'), content: 'hi' }] };
   for (const timeout of [48, 49, 50])
     await openai.chat.completions.create(body, { timeout, maxRetries: 0 }).catch(() => {});
   expect(warnings).toEqual([expect.stringContaining('the `timeout` of a call is under 50 ms')]);
