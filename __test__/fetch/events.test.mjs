@@ -1,4 +1,4 @@
-/** How the events of a stream are written for whoever reads them. */
+/** The server-sent events in the body of createFetch's `Response`: their fields `event` and `data`. */
 
 import { createServer } from 'node:http';
 import { once } from 'node:events';

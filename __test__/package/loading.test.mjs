@@ -1,4 +1,4 @@
-/** What is said where the package cannot be loaded, each in a process of its own. */
+/** The error message of each reason why the package cannot be loaded. Each test runs in its own process. */
 
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

@@ -31,7 +31,7 @@ describe('the messages of a delivery', () => {
 });
 
 test('each message is handled by its name', () => {
-  // `wire` is of the door for `fetch`; `reported` goes to who waits for it.
+  // `createFetch` alone handles `wire`; `reported` resolves a call's `reportingFinished`.
   const handled = new Set([
     ...Object.keys(Call.handlers),
     ...Object.keys(reports.handlers),

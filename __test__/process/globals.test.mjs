@@ -1,4 +1,4 @@
-/** What a program puts in the place of Node.js's globals changes nothing. Each in a process of its own. */
+/** Globals of Node.js that a program replaces (timers, `Promise`) do not change how calls run. Each test runs in its own process. */
 
 import { describe, expect } from 'vitest';
 

@@ -14,7 +14,7 @@ const FAILING = answering({ error: { message: 'Down.' } }, 500);
 
 let issued = 0;
 
-/** @param {any} [more] A response with an id of its own. */
+/** Makes a response whose id no other has. @param {any} [more] Members that it has besides. */
 const responseOf = (more) => ({
   id: `resp_${(issued += 1)}`,
   object: 'response',

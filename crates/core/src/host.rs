@@ -123,14 +123,14 @@ pub enum HostAnswer {
     },
 }
 
-/// The chunks of a stream that a client of the host returned. The host keeps each until it is told by
-/// [`CallEvents::kept_events`].
+/// The chunks of a stream that a client of the host returned. The host keeps each chunk until
+/// [`CallEvents::kept_events`] says that it goes to the reader.
 pub trait HostChunks: Send {
     /// The next chunks as JSON texts, `null` for what JSON does not know; `None` at the end. Cancel-safe.
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<String>>, HostFailure>>;
 }
 
-/// What a client of the host came to otherwise.
+/// Why a client of the host gave no answer.
 #[derive(Debug)]
 pub enum HostFailure {
     /// It threw.

@@ -1,4 +1,4 @@
-//! The reports of one call: each target that was tried, and what it came to.
+//! The reports of one call: one for each target that was tried, with its answer or its failure.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -68,7 +68,7 @@ impl<'a> Reports<'a> {
         self.watching.is_some() || self.sinks.iter().any(|sink| sink.takes(target.kind, self.endpoint))
     }
 
-    /// Reports what a target came to, to whoever gets its reports.
+    /// Reports an attempt at a target to each sink that takes reports of that target.
     pub(super) fn report(&self, target: &Target, attempt: &Attempt, came: &Came<'_>) {
         let received_at = unix_ms();
         let mut written = None;

@@ -661,7 +661,7 @@ pub fn read_call(
         let section = Section::new(place, "openpipe", text, &aside, warnings)?;
         openpipe::read(&section, names, warnings).map(Some)
     };
-    // A body has no say in what is refused, so no function of its own is known here.
+    // `reject` is never read from a body (contract.md, section 2), so a function in it has no number here.
     let in_body = Aside {
         odd: call.body_odd.clone(),
         clients: call.body_clients.clone(),

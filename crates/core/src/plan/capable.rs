@@ -65,7 +65,7 @@ pub(super) struct Capable<'a> {
     pub(super) destination: Destination<'a>,
     /// What is taken out of the request for it.
     pub(super) omitted: Vec<&'static str>,
-    /// Where its responses live, for whoever refers to one; `None` where an id that is not known leads there.
+    /// The home under which the ids of its responses are remembered; `None` for the upstream that unknown ids are sent to anyway.
     pub(super) home: Option<Home>,
 }
 

@@ -313,7 +313,8 @@ impl Target {
         self.edited(body, self.change.drop_unstored_metadata, self.change.drop_issued.then_some(Issued::All))
     }
 
-    /// The same without the items that only their issuer can read; `None` where there are none.
+    /// The body without the items that only the upstream which issued them can read (reasoning, `encrypted_content`); `None` where
+    /// it holds no such item.
     #[must_use]
     pub fn unsealed_body(&self, body: &RequestBody) -> Option<Bytes> {
         needs::without_issued(body.member("input")?, true)?;
