@@ -760,5 +760,7 @@ fn a_failure_for_an_openpipe_model_that_is_gone_has_a_hint() {
         let hint = openpipes.targets[0].hint(&failure);
         assert_eq!(hint.is_some_and(|hint| hint.text().contains("openpipe.aliases")), is_gone, "{}", failure.message);
         assert_eq!(other.targets[0].hint(&failure), None);
+        let says_so = hint.is_none_or(|hint| failure.with_hint(hint).message.ends_with(&format!("({})", hint.text())));
+        assert!(says_so, "the message has the hint as well: an attempt shows no more than that");
     }
 }

@@ -43,7 +43,7 @@ impl Reader {
     fn read(&mut self, told: &str) -> Value {
         match serde_json::from_str(told).unwrap() {
             Value::String(text) => self.with(vec![Value::String(text)]),
-            Value::Array(told) if told[0].is_string() => self.with(told),
+            Value::Array(told) if !told[0].is_object() => self.with(told),
             Value::Array(told) => {
                 self.chunk = told[0].clone();
                 self.paths = serde_json::from_value(told[1].clone()).unwrap();
