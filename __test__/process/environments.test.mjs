@@ -35,7 +35,7 @@ async function told(serve, program, scene) {
 
 describe.concurrent('worker threads', { timeout: AT_MOST + 10_000 }, () => {
   for (const [scene, right] of /** @type {[string, unknown][]} */ ([
-    ['terminate 50 times in the middle of a request and of a stream', 10],
+    ['terminate 20 times in the middle of a request and of a stream', 10],
     ['terminate 10 times in the middle of a report', 10],
     ['terminate 10 times while the addon is loaded and first called', 10],
     ['terminate 8 at once, while the main thread calls', [200, 10]],
@@ -47,11 +47,11 @@ describe.concurrent('worker threads', { timeout: AT_MOST + 10_000 }, () => {
     });
   }
 
-  test('that load the addon and end, thirty times, leave nothing behind', async ({ serve }) => {
+  test('that load the addon and end, eighteen times, leave nothing behind', async ({ serve }) => {
     const rounds = await told(serve, 'threads', 'load and unload');
     const [first, last] = rounds;
 
-    // Of 20 workers more. A runtime that stays would be two threads each, a pool some descriptors.
+    // Of 12 workers more. A runtime that stays would be two threads each, a pool some descriptors.
     if (countsDescriptors) {
       expect(last.threads).toBeLessThanOrEqual(first.threads + 1);
       expect(last.open).toBeLessThanOrEqual(first.open + 2);

@@ -97,11 +97,7 @@ describe('an end that nobody planned is the one that Node.js makes of it:', () =
 
 describe('threads:', () => {
   for (const [scene, output] of /** @type {[string, string][]} */ ([
-    ['main and workers at once', '[20,20,20,20,20]'],
     ['workers one after the other, and none in main', '[20,20,20,20,20,20]'],
-    ['terminate in the middle of a request', '3'],
-    ['terminate in the middle of a stream', '3'],
-    ['terminate among many calls', '3'],
     ['a worker that exits in the middle', 'exited with 5\n3'],
   ])) {
     test.concurrent(scene, { timeout: 60_000 }, async ({ serve }) => {

@@ -83,11 +83,11 @@ const scenes = {
     /** @type {WeakRef<object>[]} */
     const refs = [];
     const after = await rounds(async () => {
-      for (let index = 0; index < 2_000; index += 1) {
+      for (let index = 0; index < 1_000; index += 1) {
         const fallbackClient = answering();
         const openai = clientWith(fallbackClient);
         if (index % 10 === 0) await call(openai, index % 20 === 0);
-        if (index % 100 === 0) refs.push(new WeakRef(fallbackClient), new WeakRef(openai));
+        if (index % 50 === 0) refs.push(new WeakRef(fallbackClient), new WeakRef(openai));
       }
     });
     return { after, watched: refs.length, alive: alive(refs) };
@@ -100,7 +100,7 @@ const scenes = {
     /** @type {WeakRef<object>[]} */
     const refs = [];
     const after = await rounds(async () => {
-      for (let done = 0; done < 1_000; done += 50) {
+      for (let done = 0; done < 500; done += 50) {
         const answers = await Promise.all(
           Array.from({ length: 50 }, (_, index) => call(openai, index % 2 === 0, index % 4 === 0 ? { signal } : {})),
         );

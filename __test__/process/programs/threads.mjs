@@ -102,7 +102,7 @@ async function terminate(does, turns) {
 
 /** @type {Record<string, () => Promise<unknown>>} */
 const inMain = {
-  'terminate 50 times in the middle of a request and of a stream': () => terminate('request and stream', 50),
+  'terminate 20 times in the middle of a request and of a stream': () => terminate('request and stream', 20),
   'terminate 10 times in the middle of a report': () => terminate('report', 10),
   'terminate 10 times while the addon is loaded and first called': () => terminate('the first call', 10),
   async 'terminate 8 at once, while the main thread calls'() {
@@ -129,11 +129,11 @@ const inMain = {
   /** Loaded, used and unloaded; in the main thread never. With --expose-gc. */
   async 'load and unload'() {
     const rounds = [];
-    for (let turn = 0; turn < 30; turn += 1) {
+    for (let turn = 0; turn < 18; turn += 1) {
       const { said, exited } = startWorker('calls');
       const [answers] = await Promise.all([said, exited]);
       if (answers !== 20) throw new Error(`${answers} answers`);
-      if (turn % 5 === 4)
+      if (turn % 6 === 5)
         rounds.push({ ...(await settledMemory()), threads: await settledThreads(), open: openDescriptors() });
     }
     return rounds;
