@@ -42,6 +42,7 @@ import type {
   FallbackRequestOptions,
   FallbackTarget,
   FlushResult,
+  ModelName,
   OpenPipeBodyOptions,
   OpenPipeCallOptions,
   OpenPipeError,
@@ -69,7 +70,10 @@ declare module 'openai/core/error' {
 }
 
 /** Every option of the SDK's client, and `openpipe`. */
-interface ClientOptions extends Omit<sdk.ClientOptions, 'apiKey'> {
+interface ClientOptions<Names extends string = string, Aliases extends string = string> extends Omit<
+  sdk.ClientOptions,
+  'apiKey'
+> {
   /**
    * The key for OpenAI (or whatever is at `baseURL`), or an async function that gives it before each call. A client
    * without one still serves what goes to OpenPipe or to a `fallbackClient`.
@@ -81,19 +85,25 @@ interface ClientOptions extends Omit<sdk.ClientOptions, 'apiKey'> {
    * Fallbacks, logging, cache, tags: the defaults for all calls of this client, and how OpenPipe is reached. Or an
    * instance of `OpenPipe` (`openpipe-native/client`), which stands for the key and the URL that it was made with.
    */
-  openpipe?: OpenPipeOptions | OpenPipeClient | undefined;
+  openpipe?: OpenPipeOptions<Names, Aliases> | OpenPipeClient | undefined;
 }
 
+/** Options that have a table of names. */
+type DeclaresNames = { upstreams: object } | { aliases: object };
+
 /** What a request's body has beside the members of the API. */
-interface OpenPipeBody {
+interface OpenPipeBody<Names extends string = string, Aliases extends string = string> {
   /** Fallbacks, logging, cache, tags for this call. It never goes over the wire. A user's body may bring it: see `allowInBody`. */
-  openpipe?: OpenPipeBodyOptions | undefined;
+  openpipe?: OpenPipeBodyOptions<Names, Aliases> | undefined;
 }
 
 /** The options of a request, `openpipe` among them: the place for a call's own options that no user's data reaches. */
-type OpenPipeRequestOptions = sdk.OpenAI.RequestOptions & {
+type OpenPipeRequestOptions<
+  Names extends string = string,
+  Aliases extends string = string,
+> = sdk.OpenAI.RequestOptions & {
   /** Fallbacks, logging, cache, tags for this call; its members win over the body's. */
-  openpipe?: OpenPipeCallOptions | undefined;
+  openpipe?: OpenPipeCallOptions<Names, Aliases> | undefined;
 };
 
 /** What a result has beside the members of the API. */
@@ -103,13 +113,46 @@ interface WithOpenPipe {
 }
 
 /** The body of a chat completion that is not streamed. */
-interface OpenPipeCreateParamsNonStreaming extends ChatCompletionCreateParamsNonStreaming, OpenPipeBody {}
+interface OpenPipeCreateParamsNonStreaming<Names extends string = string, Aliases extends string = string>
+  extends ChatCompletionCreateParamsNonStreaming, OpenPipeBody<Names, Aliases> {
+  model: ModelName<Aliases> | ChatModel;
+}
 
 /** The body of a chat completion that is streamed. */
-interface OpenPipeCreateParamsStreaming extends ChatCompletionCreateParamsStreaming, OpenPipeBody {}
+interface OpenPipeCreateParamsStreaming<Names extends string = string, Aliases extends string = string>
+  extends ChatCompletionCreateParamsStreaming, OpenPipeBody<Names, Aliases> {
+  model: ModelName<Aliases> | ChatModel;
+}
 
 /** The body of a chat completion of which it is not known whether it is streamed. */
-interface OpenPipeCreateParamsBase extends ChatCompletionCreateParamsBase, OpenPipeBody {}
+interface OpenPipeCreateParamsBase<Names extends string = string, Aliases extends string = string>
+  extends ChatCompletionCreateParamsBase, OpenPipeBody<Names, Aliases> {
+  model: ModelName<Aliases> | ChatModel;
+}
+
+/** The body of a response that is not streamed. */
+interface OpenPipeResponseCreateParamsNonStreaming<Names extends string = string, Aliases extends string = string>
+  extends ResponseCreateParamsNonStreaming, OpenPipeBody<Names, Aliases> {
+  model?: ModelName<Aliases> | ResponsesModel;
+}
+
+/** The body of a response that is streamed. */
+interface OpenPipeResponseCreateParamsStreaming<Names extends string = string, Aliases extends string = string>
+  extends ResponseCreateParamsStreaming, OpenPipeBody<Names, Aliases> {
+  model?: ModelName<Aliases> | ResponsesModel;
+}
+
+/** The body of a response of which it is not known whether it is streamed. */
+interface OpenPipeResponseCreateParamsBase<Names extends string = string, Aliases extends string = string>
+  extends ResponseCreateParamsBase, OpenPipeBody<Names, Aliases> {
+  model?: ModelName<Aliases> | ResponsesModel;
+}
+
+/** The body of a request for embeddings. */
+interface OpenPipeEmbeddingCreateParams<Names extends string = string, Aliases extends string = string>
+  extends EmbeddingCreateParams, OpenPipeBody<Names, Aliases> {
+  model: ModelName<Aliases> | EmbeddingModel;
+}
 
 /** One of a completion's choices. */
 interface OpenPipeChoice extends ChatCompletion.Choice {
@@ -137,7 +180,7 @@ interface OpenPipeStream extends Stream<ChatCompletionChunk> {
 }
 
 /** `client.chat.completions`: the SDK's, with `create` by OpenPipe's policy. */
-interface OpenPipeCompletions extends ChatCompletions {
+interface OpenPipeCompletions<Names extends string = string, Aliases extends string = string> extends ChatCompletions {
   /**
    * Creates a chat completion. When the target that `body.model` names fails, in whatever way, the targets of
    * `openpipe.fallback` are asked in order.
@@ -160,8 +203,8 @@ interface OpenPipeCompletions extends ChatCompletions {
    * );
    */
   create(
-    body: OpenPipeCreateParamsNonStreaming,
-    options?: OpenPipeRequestOptions,
+    body: OpenPipeCreateParamsNonStreaming<Names, Aliases>,
+    options?: OpenPipeRequestOptions<Names, Aliases>,
   ): sdk.APIPromise<OpenPipeChatCompletion>;
   /**
    * Creates a chat completion and streams it. While another target could still answer, the stream is held back until
@@ -175,26 +218,35 @@ interface OpenPipeCompletions extends ChatCompletions {
    * const stream = await openai.chat.completions.create({ model, messages, stream: true });
    * for await (const chunk of stream) process.stdout.write(chunk.choices[0]?.delta.content ?? "");
    */
-  create(body: OpenPipeCreateParamsStreaming, options?: OpenPipeRequestOptions): sdk.APIPromise<OpenPipeStream>;
+  create(
+    body: OpenPipeCreateParamsStreaming<Names, Aliases>,
+    options?: OpenPipeRequestOptions<Names, Aliases>,
+  ): sdk.APIPromise<OpenPipeStream>;
   /** Creates a chat completion, streamed if `body.stream` is true. */
   create(
-    body: OpenPipeCreateParamsBase,
-    options?: OpenPipeRequestOptions,
+    body: OpenPipeCreateParamsBase<Names, Aliases>,
+    options?: OpenPipeRequestOptions<Names, Aliases>,
   ): sdk.APIPromise<OpenPipeStream | OpenPipeChatCompletion>;
 
   /**
    * Creates a chat completion and parses what it says by `response_format` and the tools, as the SDK does, with
    * fallbacks as `create`.
    */
-  parse<Params extends OpenPipeCreateParamsNonStreaming, ParsedT = ExtractParsedContentFromParams<Params>>(
+  parse<
+    Params extends OpenPipeCreateParamsNonStreaming<Names, Aliases>,
+    ParsedT = ExtractParsedContentFromParams<Params>,
+  >(
     body: Params,
-    options?: OpenPipeRequestOptions,
+    options?: OpenPipeRequestOptions<Names, Aliases>,
   ): sdk.APIPromise<OpenPipeParsedChatCompletion<ParsedT>>;
 
   /** Streams a chat completion with the SDK's event helpers, with fallbacks as `create`. */
-  stream<Params extends ChatCompletionStreamParams & OpenPipeBody, ParsedT = ExtractParsedContentFromParams<Params>>(
+  stream<
+    Params extends ChatCompletionStreamParams & OpenPipeBody<Names, Aliases>,
+    ParsedT = ExtractParsedContentFromParams<Params>,
+  >(
     body: Params,
-    options?: OpenPipeRequestOptions,
+    options?: OpenPipeRequestOptions<Names, Aliases>,
   ): ChatCompletionStream<ParsedT>;
 
   // `runTools` is the SDK's as it is: its overloads differ between the versions, and all of them let `openpipe` pass
@@ -202,8 +254,13 @@ interface OpenPipeCompletions extends ChatCompletions {
 }
 
 /** The request options of `responses.parse` and `.stream` that name a format to parse by: of openai 7, else none. */
-type OpenPipeParseAsOptions = 'parseAs' extends keyof SdkParseOptions
-  ? OpenPipeRequestOptions & { [Name in Extract<keyof SdkParseOptions, 'parseAs'>]-?: SdkParseOptions[Name] }
+type OpenPipeParseAsOptions<
+  Names extends string = string,
+  Aliases extends string = string,
+> = 'parseAs' extends keyof SdkParseOptions
+  ? OpenPipeRequestOptions<Names, Aliases> & {
+      [Name in Extract<keyof SdkParseOptions, 'parseAs'>]-?: SdkParseOptions[Name];
+    }
   : never;
 type SdkParseOptions = NonNullable<Parameters<Responses['parse']>[1]>;
 /** What `parseAs` parses to, where the options name a format. */
@@ -218,7 +275,7 @@ type ParsedAsFormat<Format> = Format extends null
 type ResponseFormat = NonNullable<NonNullable<ResponseCreateParamsBase['text']>['format']>;
 
 /** `client.responses`: the SDK's, with `create`, `parse` and `stream` by OpenPipe's policy. */
-interface OpenPipeResponses extends Responses {
+interface OpenPipeResponses<Names extends string = string, Aliases extends string = string> extends Responses {
   /**
    * Creates a response. When the target that `body.model` names fails, the targets of `openpipe.fallback` are asked in order,
    * but for those that cannot take the request: their attempts say `unsupported`. Errors are those of
@@ -231,45 +288,51 @@ interface OpenPipeResponses extends Responses {
    * );
    */
   create(
-    body: ResponseCreateParamsNonStreaming & OpenPipeBody,
-    options?: OpenPipeRequestOptions,
+    body: OpenPipeResponseCreateParamsNonStreaming<Names, Aliases>,
+    options?: OpenPipeRequestOptions<Names, Aliases>,
   ): sdk.APIPromise<SdkResponse & WithOpenPipe>;
   /** Creates a response and streams it. While another target could still answer, the stream is held back until its content. */
   create(
-    body: ResponseCreateParamsStreaming & OpenPipeBody,
-    options?: OpenPipeRequestOptions,
+    body: OpenPipeResponseCreateParamsStreaming<Names, Aliases>,
+    options?: OpenPipeRequestOptions<Names, Aliases>,
   ): sdk.APIPromise<Stream<ResponseStreamEvent> & WithOpenPipe>;
   /** Creates a response, streamed if `body.stream` is true. */
   create(
-    body: ResponseCreateParamsBase & OpenPipeBody,
-    options?: OpenPipeRequestOptions,
+    body: OpenPipeResponseCreateParamsBase<Names, Aliases>,
+    options?: OpenPipeRequestOptions<Names, Aliases>,
   ): sdk.APIPromise<(Stream<ResponseStreamEvent> | SdkResponse) & WithOpenPipe>;
 
   /** Creates a response and parses what it says by `text.format` and the tools, as the SDK does, with fallbacks as `create`. */
-  parse<Params extends ResponseCreateParamsWithTools & OpenPipeBody, ParsedT = ExtractParsedResponseFromParams<Params>>(
+  parse<
+    Params extends ResponseCreateParamsWithTools & OpenPipeBody<Names, Aliases>,
+    ParsedT = ExtractParsedResponseFromParams<Params>,
+  >(
     body: Params,
-    options?: OpenPipeRequestOptions,
+    options?: OpenPipeRequestOptions<Names, Aliases>,
   ): sdk.APIPromise<ParsedResponse<ParsedT> & WithOpenPipe>;
   /** As above, parsed by the format `options.parseAs` (openai 7). */
   parse<
-    Params extends ResponseCreateParamsWithTools & OpenPipeBody,
+    Params extends ResponseCreateParamsWithTools & OpenPipeBody<Names, Aliases>,
     ParsedT = ExtractParsedResponseFromParams<Params>,
-    Options extends OpenPipeParseAsOptions = OpenPipeParseAsOptions,
+    Options extends OpenPipeParseAsOptions<Names, Aliases> = OpenPipeParseAsOptions<Names, Aliases>,
   >(
     body: Params,
     options: Options,
   ): sdk.APIPromise<ParsedResponse<ParsedAs<Options, ParsedT>> & WithOpenPipe>;
 
   /** Streams a response with the SDK's event helpers, with fallbacks as `create`. */
-  stream<Params extends ResponseStreamParams & OpenPipeBody, ParsedT = ExtractParsedResponseFromParams<Params>>(
+  stream<
+    Params extends ResponseStreamParams & OpenPipeBody<Names, Aliases>,
+    ParsedT = ExtractParsedResponseFromParams<Params>,
+  >(
     body: Params,
-    options?: OpenPipeRequestOptions,
+    options?: OpenPipeRequestOptions<Names, Aliases>,
   ): ResponseStream<ParsedT>;
   /** As above, parsed by the format `options.parseAs` (openai 7). */
   stream<
-    Params extends ResponseStreamParams & OpenPipeBody,
+    Params extends ResponseStreamParams & OpenPipeBody<Names, Aliases>,
     ParsedT = ExtractParsedResponseFromParams<Params>,
-    Options extends OpenPipeParseAsOptions = OpenPipeParseAsOptions,
+    Options extends OpenPipeParseAsOptions<Names, Aliases> = OpenPipeParseAsOptions<Names, Aliases>,
   >(
     body: Params,
     options: Options,
@@ -287,44 +350,44 @@ type Base64EmbeddingResponse = Embeddings['create'] extends {
   : CreateEmbeddingResponse;
 
 /** `client.embeddings`: the SDK's, with `create` by OpenPipe's policy. */
-interface OpenPipeEmbeddings extends Embeddings {
+interface OpenPipeEmbeddings<Names extends string = string, Aliases extends string = string> extends Embeddings {
   /** Creates embeddings, as texts in base64. */
   create(
-    body: EmbeddingCreateParams & { encoding_format: 'base64' } & OpenPipeBody,
-    options?: OpenPipeRequestOptions,
+    body: OpenPipeEmbeddingCreateParams<Names, Aliases> & { encoding_format: 'base64' },
+    options?: OpenPipeRequestOptions<Names, Aliases>,
   ): sdk.APIPromise<Base64EmbeddingResponse & WithOpenPipe>;
   /**
    * Creates embeddings. Only the call's own `fallback` counts, or an alias; a target of another model needs `sameVectors: true`,
    * because vectors of two models do not compare.
    */
   create(
-    body: EmbeddingCreateParams & OpenPipeBody,
-    options?: OpenPipeRequestOptions,
+    body: OpenPipeEmbeddingCreateParams<Names, Aliases>,
+    options?: OpenPipeRequestOptions<Names, Aliases>,
   ): sdk.APIPromise<CreateEmbeddingResponse & WithOpenPipe>;
 }
 
 /** `client.completions`: the SDK's, with `create` by OpenPipe's policy. */
-interface OpenPipeTextCompletions extends Completions {
+interface OpenPipeTextCompletions<Names extends string = string, Aliases extends string = string> extends Completions {
   /** Creates a completion of a prompt. Only the call's own `fallback` counts, or an alias. */
   create(
-    body: CompletionCreateParamsNonStreaming & OpenPipeBody,
-    options?: OpenPipeRequestOptions,
+    body: CompletionCreateParamsNonStreaming & OpenPipeBody<Names, Aliases>,
+    options?: OpenPipeRequestOptions<Names, Aliases>,
   ): sdk.APIPromise<Completion & WithOpenPipe>;
   /** Creates a completion of a prompt and streams it. */
   create(
-    body: CompletionCreateParamsStreaming & OpenPipeBody,
-    options?: OpenPipeRequestOptions,
+    body: CompletionCreateParamsStreaming & OpenPipeBody<Names, Aliases>,
+    options?: OpenPipeRequestOptions<Names, Aliases>,
   ): sdk.APIPromise<Stream<Completion> & WithOpenPipe>;
   /** Creates a completion of a prompt, streamed if `body.stream` is true. */
   create(
-    body: CompletionCreateParamsBase & OpenPipeBody,
-    options?: OpenPipeRequestOptions,
+    body: CompletionCreateParamsBase & OpenPipeBody<Names, Aliases>,
+    options?: OpenPipeRequestOptions<Names, Aliases>,
   ): sdk.APIPromise<(Stream<Completion> | Completion) & WithOpenPipe>;
 }
 
 /** `client.chat`: the SDK's, with our `completions`. */
-interface OpenPipeChat extends Chat {
-  completions: OpenPipeCompletions;
+interface OpenPipeChat<Names extends string = string, Aliases extends string = string> extends Chat {
+  completions: OpenPipeCompletions<Names, Aliases>;
 }
 
 // Only the constructor, without the SDK's statics: a static `OpenAI` that is inherited and one that is declared here
@@ -338,7 +401,7 @@ declare const SdkOpenAI: new (options?: sdk.ClientOptions) => sdk.OpenAI;
  * @example
  * const openai = new OpenAI({ apiKey, openpipe: { apiKey: openpipeKey, fallback: { model: "gpt-4-turbo" } } });
  */
-declare class OpenAI extends SdkOpenAI {
+declare class OpenAI<Names extends string = string, Aliases extends string = string> extends SdkOpenAI {
   /** The `timeout` of a client that has none, in milliseconds: 600 000 (10 minutes). */
   static DEFAULT_TIMEOUT: number;
 
@@ -346,15 +409,19 @@ declare class OpenAI extends SdkOpenAI {
    * @throws TypeError when `openpipe.fallbackClient`, or a target's `client`, has no `chat.completions.create`
    * @param options every option of the SDK's client, and `openpipe`
    */
-  constructor(options?: ClientOptions);
+  constructor(options?: ClientOptions<Names, Aliases>);
 
-  chat: OpenPipeChat;
-  responses: OpenPipeResponses;
-  embeddings: OpenPipeEmbeddings;
-  completions: OpenPipeTextCompletions;
+  chat: OpenPipeChat<Names, Aliases>;
+  responses: OpenPipeResponses<Names, Aliases>;
+  embeddings: OpenPipeEmbeddings<Names, Aliases>;
+  completions: OpenPipeTextCompletions<Names, Aliases>;
 
+  /** A new client with the same options, but for those given here, which declare upstreams or aliases anew. */
+  withOptions<NewNames extends string = Names, NewAliases extends string = Aliases>(
+    options: Partial<ClientOptions<NewNames, NewAliases>> & { openpipe: DeclaresNames },
+  ): OpenAI<NewNames, NewAliases>;
   /** A new client with the same options, `openpipe` included, but for those given here. */
-  withOptions(options: Partial<ClientOptions>): this;
+  withOptions(options: Partial<ClientOptions<Names, Aliases>>): this;
 
   /**
    * How the targets of this client, and of those made from it by `withOptions()`, have done lately: circuits, last failures,

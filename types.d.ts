@@ -146,13 +146,26 @@ export type RejectFunction = (answer: any, from: { upstream: string; model: stri
 /** Rules by name, and at most one function. */
 export type Reject = RejectRule | RejectFunction | readonly (RejectRule | RejectFunction)[];
 
+/**
+ * A name that the tables `upstreams` and `aliases` of the constructor declare. TypeScript infers names from the tables only: this
+ * type takes no part in the inference, as the built-in `NoInfer` would from TypeScript 5.4 on.
+ */
+export type Declared<Name extends string> = [Name][Name extends any ? 0 : never];
+
+/** The name of an upstream: a declared one, `"openai"` (the client's own) or `"openpipe"`. Any text where no table is known. */
+export type UpstreamName<Names extends string = string> = Declared<Names> | 'openai' | 'openpipe';
+
+/** A model: any text; editors propose the declared aliases. */
+export type ModelName<Aliases extends string = string> = Declared<Aliases> | (string & {});
+
 /** One target that is asked when the one before it failed. */
-export interface FallbackTarget {
+export interface FallbackTarget<Names extends string = string, Aliases extends string = string> {
   /**
    * The model to ask for. Without `client` and `fallbackClient` it also decides where the request goes: `openpipe:`,
-   * `openai:`, `anthropic:` and `gemini:` models to OpenPipe, any other to the client's own `baseURL`.
+   * `openai:`, `anthropic:` and `gemini:` models to OpenPipe, `NAME:model` to the declared upstream `NAME`, any other to the
+   * client's own `baseURL`.
    */
-  model: string;
+  model: ModelName<Aliases>;
   /**
    * The time for this target in all (connecting, retries, headers, and the body; for a stream up to its first
    * content), in milliseconds. A positive number, or `Infinity` for none.
@@ -190,7 +203,7 @@ export interface FallbackTarget {
    *
    * @default the one that `model` names
    */
-  upstream?: string | undefined;
+  upstream?: UpstreamName<Names> | undefined;
   /**
    * Members that are merged over the request's body for this target, e.g. `{ temperature: 0 }`.
    *
@@ -224,34 +237,40 @@ export interface FallbackTarget {
 }
 
 /** A fallback target of a request's body, which cannot say what refuses its answers. */
-export type BodyTarget = Omit<FallbackTarget, 'reject'>;
+export type BodyTarget<Names extends string = string, Aliases extends string = string> = Omit<
+  FallbackTarget<Names, Aliases>,
+  'reject'
+>;
 
 /**
  * The `openpipe` member of a request's body, which may come from a user: what stands in the request options, without what is
  * only taken from there and from the constructor.
  */
-export interface OpenPipeBodyOptions extends Omit<OpenPipeCallOptions, 'fallback' | 'upstream' | 'reject'> {
+export interface OpenPipeBodyOptions<Names extends string = string, Aliases extends string = string> extends Omit<
+  OpenPipeCallOptions<Names, Aliases>,
+  'fallback' | 'upstream' | 'reject'
+> {
   /**
    * What to ask when the primary fails: one target, or several that are tried in order. `null` or `false` switches the
    * constructor's off.
    *
    * @default the constructor's, else none
    */
-  fallback?: BodyTarget | readonly BodyTarget[] | null | false | undefined;
+  fallback?: BodyTarget<Names, Aliases> | readonly BodyTarget<Names, Aliases>[] | null | false | undefined;
 }
 
 /**
  * The `openpipe` member of the request options, `create(body, { openpipe })`, which no user's data reaches. It never goes over
  * the wire. Each member overrides the body's and the constructor's.
  */
-export interface OpenPipeCallOptions {
+export interface OpenPipeCallOptions<Names extends string = string, Aliases extends string = string> {
   /**
    * The upstream that is asked first, by its name: the model is then taken as it is. `"openai"` is the client's own, `"openpipe"`
    * OpenPipe. Never taken from a body.
    *
    * @default the one that `model` names
    */
-  upstream?: string | undefined;
+  upstream?: UpstreamName<Names> | undefined;
   /**
    * What to ask when the primary fails: one target, or several that are tried in order. `null` or `false` switches the
    * constructor's off.
@@ -260,7 +279,7 @@ export interface OpenPipeCallOptions {
    *
    * @default the constructor's, else none
    */
-  fallback?: FallbackTarget | readonly FallbackTarget[] | null | false | undefined;
+  fallback?: FallbackTarget<Names, Aliases> | readonly FallbackTarget<Names, Aliases>[] | null | false | undefined;
   /**
    * Tags to find the request by in OpenPipe's logs. Merged over the constructor's.
    *
@@ -391,7 +410,10 @@ export interface BreakerPolicy {
  * The `openpipe` member of the constructor's options. Every per-call option may stand here too, as the default for
  * all calls.
  */
-export interface OpenPipeOptions extends OpenPipeCallOptions {
+export interface OpenPipeOptions<
+  Names extends string = string,
+  Aliases extends string = string,
+> extends OpenPipeCallOptions<Names, Aliases> {
   /**
    * The key for OpenPipe. Without one, models that do not need OpenPipe still work, and nothing is logged.
    *
@@ -405,19 +427,20 @@ export interface OpenPipeOptions extends OpenPipeCallOptions {
    */
   baseUrl?: string | undefined;
   /**
-   * Servers by name: any model of one is `NAME:model`. Read once.
+   * Servers by name: any model of one is `NAME:model`. Read once. In an object literal its names are known to the compiler: another
+   * one in `upstream` does not compile.
    *
    * @throws TypeError (the constructor) when a name, a member or a URL is malformed
    * @default none
    */
-  upstreams?: Record<string, Upstream> | undefined;
+  upstreams?: Record<Names, Upstream> | undefined;
   /**
    * Names of models, and what each stands for: a model, a target, or the targets of a whole chain. Read once.
    *
    * @throws TypeError (the constructor) when one names an upstream that is not declared
    * @default none
    */
-  aliases?: Record<string, string | FallbackTarget | readonly FallbackTarget[]> | undefined;
+  aliases?: Record<Aliases, string | FallbackTarget<Names> | readonly FallbackTarget<Names>[]> | undefined;
   /**
    * Which options a request's body may bring in its member `openpipe`: all, none, or those that are named. The request options
    * may always.

@@ -17,7 +17,7 @@ const formatHost = {
 const tsc = createRequire(import.meta.url).resolve('typescript/lib/tsc.js');
 
 const failures = await compileAll(configs());
-failures.push(...entriesDiffer(), ...declarationErrors());
+failures.push(...entriesDiffer(), ...declarationErrors(), ...proposalsMissing());
 for (const failure of failures) console.error(failure);
 console.log(failures.length === 0 ? 'types: ok' : `types: ${failures.length} failed`);
 process.exitCode = failures.length === 0 ? 0 : 1;
@@ -154,4 +154,37 @@ function missingNames(program, entries, extension) {
       return !declaredAnew && own !== symbol;
     })
     .map(([name]) => name);
+}
+
+/** Editors propose the names that the constructor's tables declare, beside what they propose with the SDK alone. */
+function* proposalsMissing() {
+  const file = join(here, 'proposals.mts');
+  const text = `import OpenAI from 'openpipe-native';
+const openai = new OpenAI({ openpipe: {
+  upstreams: { groq: {} }, aliases: { smart: 'groq:llama' }, upstream: '<groq openai openpipe>', fallback: { model: '<smart>' },
+} });
+openai.chat.completions.create({ model: '<smart gpt-4o>', messages: [] }, { openpipe: { upstream: '<groq openai openpipe>' } });
+openai.responses.create({ model: '<smart gpt-4o>' }, { openpipe: { fallback: { model: '<smart>', upstream: '<groq>' } } });
+openai.embeddings.create({ model: '<smart text-embedding-3-small>', input: '' });`;
+  const service = ts.createLanguageService({
+    fileExists: ts.sys.fileExists,
+    readFile: ts.sys.readFile,
+    directoryExists: ts.sys.directoryExists,
+    getDirectories: ts.sys.getDirectories,
+    getScriptFileNames: () => [file],
+    getScriptVersion: () => '1',
+    getScriptSnapshot: (name) => {
+      const source =
+        name === file ? text.replaceAll(/<[^>]*>/g, (names) => ' '.repeat(names.length)) : ts.sys.readFile(name);
+      return source === undefined ? undefined : ts.ScriptSnapshot.fromString(source);
+    },
+    getCompilationSettings: () => ({ strict: true, module: ts.ModuleKind.Node16, types: [] }),
+    getDefaultLibFileName: ts.getDefaultLibFilePath,
+    getCurrentDirectory: () => root,
+  });
+  for (const { 0: place, 1: names = '', index } of text.matchAll(/<([^>]*)>/g)) {
+    const proposed = service.getCompletionsAtPosition(file, index, {})?.entries.map(({ name }) => name) ?? [];
+    const missing = names.split(' ').filter((name) => name !== '' && !proposed.includes(name));
+    if (missing.length > 0) yield `== an editor does not propose ${missing.join(', ')} at ${place} (${index})`;
+  }
 }
