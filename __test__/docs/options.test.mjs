@@ -22,6 +22,16 @@ const page = readFileSync(`${root}docs/options.md`, 'utf8');
 
 /** @typedef {{ type: string, default: string | undefined, isOptional: boolean }} Member */
 
+/**
+ * A type as it is for a client whose tables the compiler does not know: models and names are any text.
+ * @param {string} type
+ */
+const withoutNames = (type) =>
+  type
+    .replaceAll(/\b(ModelName|UpstreamName)<\w+>/g, 'string')
+    .replaceAll(/<Names(, Aliases)?>/g, '')
+    .replaceAll(/Record<(Names|Aliases),/g, 'Record<string,');
+
 /** What the types declare, by the name that the document has for it. @returns {Map<string, Member>} */
 function declared() {
   const source = ts.createSourceFile(
@@ -40,7 +50,7 @@ function declared() {
       if (!ts.isPropertySignature(member) || !member.type) throw new Error(`${name} has more than plain members`);
       const tag = ts.getJSDocTags(member).find(({ tagName }) => tagName.text === 'default');
       members.set(prefix + member.name.getText(), {
-        type: member.type.getText().replace(/ \| undefined$/, ''),
+        type: withoutNames(member.type.getText()).replace(/ \| undefined$/, ''),
         default: tag && ts.getTextOfJSDocComment(tag.comment),
         isOptional: Boolean(member.questionToken),
       });
