@@ -16,6 +16,8 @@ import { chunks, completion, healthyClient, never, TO_CLIENT } from '../support/
 const DIRECT = 'gpt-4o';
 /** Nobody is there: what reaches it was not intercepted. */
 const NOWHERE = 'http://127.0.0.1:9/v1';
+/** What a call does not send through a mocked `fetch` stays native. */
+const NATIVE = { openpipe: { transport: /** @type {const} */ ('native') } };
 
 afterEach(() => {
   vi.unstubAllGlobals();
@@ -355,7 +357,7 @@ describe('`fetchOptions`', () => {
   test('of a call reach the `fetch` of that call alone', async ({ stage }) => {
     const { fetch, calls } = fakeFetch();
     vi.stubGlobal('fetch', fetch);
-    const { openai, fallback: direct } = await stage();
+    const { openai, fallback: direct } = await stage(NATIVE);
     const dispatcher = { its: 'own' };
     const through = await ask(openai, { model: DIRECT, options: { fetchOptions: { dispatcher } } });
     const native = await ask(openai, { model: DIRECT });
@@ -370,7 +372,7 @@ describe('`fetchOptions`', () => {
   test('of a call are under our policy', async ({ stage }) => {
     const { fetch, calls } = fakeFetch(() => failing(500));
     vi.stubGlobal('fetch', fetch);
-    const { openai } = await stage();
+    const { openai } = await stage(NATIVE);
     const told = await ask(openai, {
       model: DIRECT,
       openpipe: { fallback: { model: PRIMARY } },
@@ -658,10 +660,10 @@ describe('a mocked global `fetch`', () => {
     expect(told.info.attempts[0]).toMatchObject({ upstream: 'openpipe', outcome: 'connection' });
   });
 
-  test('changes nothing for a client that was not told to use `fetch`', async ({ stage }) => {
+  test('changes nothing for a client that was told to stay native', async ({ stage }) => {
     const { fetch, calls } = fakeFetch();
     vi.stubGlobal('fetch', fetch);
-    const { openai } = await stage();
+    const { openai } = await stage(NATIVE);
 
     expect((await ask(openai)).text).toBe(`Answered by the primary, with the model ${PRIMARY}.`);
     expect((await ask(openai, { model: DIRECT })).text).toBe(`Answered by the fallback, with the model ${DIRECT}.`);
@@ -673,7 +675,7 @@ describe('`withOptions`', () => {
   test("of a plain client stays native: the SDK's own `fetch` was not given", async ({ stage }) => {
     const { fetch, calls } = fakeFetch();
     vi.stubGlobal('fetch', fetch);
-    const { openai } = await stage();
+    const { openai } = await stage(NATIVE);
     let client = openai;
     for (const options of [{ timeout: 5_000 }, { maxRetries: 1 }, {}]) {
       client = client.withOptions(options);

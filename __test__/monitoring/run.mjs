@@ -2,7 +2,7 @@
  * What monitoring tools record of our calls, compared with what they record of plain `openai`'s in the same process. Installs the
  * tools into this folder, copies the built package beside them as npm would, and exits 1 where anything differs.
  *
- * Run: npm run test:monitoring [-- sentry10 datadog …]
+ * Run: npm run test:monitoring [-- sentry10 datadog mocks …]
  */
 
 import { execFileSync, spawn } from 'node:child_process';
@@ -171,13 +171,25 @@ function problemsOf(result, isBlind) {
   return problems;
 }
 
+/** msw and nock, under Node's own test runner. */
+async function passesWithMocks() {
+  const options = { cwd: HERE, stdio: /** @type {const} */ ('pipe'), timeout: 60_000 };
+  const child = spawn(process.execPath, ['--test', 'mocks.mjs'], { ...options, env: { PATH: process.env.PATH ?? '' } });
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (part) => (text += part));
+  const [code] = await once(child, 'close');
+  console.log(`${code === 0 ? 'ok  ' : 'FAIL'} msw and nock`);
+  if (code !== 0) console.log(text.slice(-4_000));
+  return code === 0;
+}
+
 install();
 upstream.listen(0, '127.0.0.1');
 await once(upstream, 'listening');
 const url = `http://127.0.0.1:${/** @type {any} */ (upstream.address()).port}/v1`;
 const chosen = process.argv.slice(2);
 let failed = false;
-for (const tool of chosen.length > 0 ? chosen : Object.keys(TOOLS)) {
+for (const tool of chosen.length > 0 ? chosen.filter((name) => name in TOOLS) : Object.keys(TOOLS)) {
   for (const kind of /** @type {const} */ (['mjs', 'cjs'])) {
     const problems = await run(tool, kind, url);
     failed ||= problems.length > 0;
@@ -185,6 +197,7 @@ for (const tool of chosen.length > 0 ? chosen : Object.keys(TOOLS)) {
     for (const problem of problems) console.log(`     ${problem}`);
   }
 }
+if (chosen.length === 0 || chosen.includes('mocks')) failed = !(await passesWithMocks()) || failed;
 upstream.closeAllConnections();
 upstream.close();
 process.exitCode = failed ? 1 : 0;

@@ -3,6 +3,7 @@
 
 const { FetchCall } = require('./call.js');
 const { Door } = require('./door.js');
+const { markOurs } = require('../native/replaced-fetch.js');
 const { openpipeOfBody, parseHeader, readOwn } = require('./options.js');
 const { endpointOfRequest } = require('./ours.js');
 const { openaiError } = require('./failures.js');
@@ -26,6 +27,7 @@ function createFetch(options) {
   const door = new Door(options);
   /** @param {unknown} input @param {any} [init] @returns {Promise<Response>} */
   const fetch = (input, init) => run(door, input, init);
+  markOurs(fetch);
   const methods = { flush: (/** @type {any} */ options) => door.flush(options), close: () => door.close() };
   for (const [name, value] of Object.entries(methods))
     Object.defineProperty(fetch, name, { value, configurable: true });
@@ -58,6 +60,7 @@ function run(door, input, init) {
 function call(door, request, endpoint, { text, again }) {
   if (text === undefined) return passOn(door, request, again);
   if (door.isClosed) throw openaiError('this fetch is closed: it takes no more calls');
+  door.watchMocks();
   const headers = headersOf(request);
   const own = optionsOf(door, headers, text);
   const sent = upstreamHeaders(headers);

@@ -3,6 +3,7 @@
 
 const native = require('../native/native.js');
 const { readEnv } = require('../native/environment.js');
+const { isFetchReplaced, isMock } = require('../native/replaced-fetch.js');
 const { OPENPIPE_URL } = require('../openpipe-client/openpipe-client.js');
 const reports = require('../reports/reports.js');
 const { forCore } = require('../reports/sinks.js');
@@ -13,6 +14,10 @@ const { readOptions } = require('./options.js');
 
 const MISSING_OPENPIPE_KEY =
   'there is no OpenPipe key: set the environment variable OPENPIPE_API_KEY, or the option `apiKey` of createFetch';
+
+const PAST_THE_MOCK =
+  'the global `fetch` is a mock by now, and requests go past it to the real API: call createFetch when the mock is in place, ' +
+  'and without `transport: "native"`';
 
 /** @typedef {{ create(body: string, options: string | null): number }} Side */
 
@@ -33,8 +38,10 @@ class Door {
     /** What is not ours goes there. */
     this.fetch = this.options.fetch ?? globalThis.fetch;
     this.repeats = new Repeats();
+    /** What the caller chose. */
+    this.transport = this.options.transport ?? readEnv('OPENPIPE_TRANSPORT');
     /** All calls go through `fetch`: for tests that mock it, and agents that see nothing else. */
-    this.isThroughFetch = (this.options.transport ?? readEnv('OPENPIPE_TRANSPORT')) === 'fetch';
+    this.isThroughFetch = this.transport === 'fetch' || (this.transport !== 'native' && this.#isMocked());
     this.isClosed = false;
     this.apiKey = this.options.apiKey ?? readEnv('OPENPIPE_API_KEY');
     this.baseUrl = (this.options.baseUrl ?? readEnv('OPENPIPE_BASE_URL') ?? OPENPIPE_URL).replace(/\/+$/, '');
@@ -43,6 +50,19 @@ class Door {
     }
     this.sinks = forCore(this.logging, this.options.reports);
     reports.start(this.logging);
+  }
+
+  /** Whether the `fetch` below is a mock of a test's. */
+  #isMocked() {
+    return (
+      this.options.fetch === undefined && (isMock(this.fetch) || (this.fetch === globalThis.fetch && isFetchReplaced()))
+    );
+  }
+
+  /** Warns where a test has replaced the global `fetch` since this one was made, which keeps to the one before. */
+  watchMocks() {
+    if (this.isThroughFetch || this.options.fetch !== undefined || !isFetchReplaced()) return;
+    this.warn(PAST_THE_MOCK);
   }
 
   /** The native side, made with the first call. @returns {Side} */

@@ -14,6 +14,7 @@ const { unwrapperOf } = require('../call/answer.js');
 const { isHeaderRefusal } = require('../call/errors.js');
 const { hasDefaultHeader, keyHeaders, milliseconds, readHeaders, retries } = require('./arguments.js');
 const { readEnv } = require('../native/environment.js');
+const { followedBy, followingMocks, isFetchReplaced, isMock } = require('../native/replaced-fetch.js');
 
 /** @typedef {{ chat: { completions: { create(body: any, options?: any): any } } }} ForeignClient */
 /** @typedef {ReturnType<typeof import('./arguments.js').readClientOptions>} ClientOptions */
@@ -84,7 +85,13 @@ class State {
     this.baseUrl = (options.baseUrl ?? readEnv('OPENPIPE_BASE_URL') ?? OPENPIPE_URL).replace(/\/+$/, '');
     this.initialMaxRetries = client.maxRetries;
     this.initialFetch = client.fetch;
-    this.transport = options.transport ?? (readEnv('OPENPIPE_TRANSPORT') === 'fetch' ? 'fetch' : 'native');
+    /** The global `fetch` as the SDK found it. */
+    this.sdkFetch = followedBy(client.fetch);
+    this.wasMocked = isMock(this.sdkFetch);
+    /** What the caller chose; `undefined` where the requests are native for want of a choice. */
+    this.transport = options.transport ?? transportOf(readEnv('OPENPIPE_TRANSPORT'));
+    /** Requests go through `fetch` because a test has replaced it. */
+    this.isMocked = false;
     /** Where the client's own upstream was last, and the headers that go there. @type {{ baseUrl?: string, url: string, headers: [string, string][] }} */
     this.own = { url: '', headers: [] };
     /** The client's properties as the native sides have them. @type {any} */
@@ -125,7 +132,23 @@ class State {
   /** Whether every upstream is called through JavaScript's `fetch`: the constructor says how traffic leaves this machine. */
   #isAllThroughSdk() {
     const { given } = this;
-    return this.transport === 'fetch' || given.fetch || given.fetchOptions || given.httpAgent;
+    return this.transport === 'fetch' || this.isMocked || given.fetch || given.fetchOptions || given.httpAgent;
+  }
+
+  /** Whether the global `fetch` is a test's, now or as the SDK found it when the client was made. */
+  #isFetchMocked() {
+    if (this.given.fetch) return false;
+    return isFetchReplaced() || this.wasMocked;
+  }
+
+  /** Sends requests through `fetch` while a test has replaced that, unless the caller chose the native transport. @param {boolean} isMocked */
+  #followMocks(isMocked) {
+    const { client, transport } = this;
+    if (isMocked && transport === 'native') this.warnOnce(PAST_THE_MOCK);
+    this.isMocked = isMocked && transport !== 'native';
+    if (!this.isMocked || client.fetch !== this.initialFetch) return;
+    // The SDK keeps the `fetch` that was global when the client was made.
+    client.fetch = this.initialFetch = followingMocks(this.sdkFetch);
   }
 
   /** Whether the client's own upstream has to be called through the SDK. */
@@ -189,6 +212,7 @@ class State {
       seen.project === client.project &&
       seen.adminAPIKey === client.adminAPIKey &&
       seen.fetch === client.fetch &&
+      seen.isFetchMocked === this.#isFetchMocked() &&
       seen.defaultHeaders === options.defaultHeaders &&
       seen.defaultQuery === options.defaultQuery &&
       hasFunctions(client, seen.functions) &&
@@ -197,13 +221,15 @@ class State {
     ) {
       return true;
     }
+    const isFetchMocked = this.#isFetchMocked();
+    this.#followMocks(isFetchMocked);
     const { apiKey, baseURL, timeout, maxRetries, organization, project, adminAPIKey, fetch } = client;
     const { defaultHeaders, defaultQuery } = options;
     milliseconds('timeout', timeout);
     retries('maxRetries', maxRetries);
     this.seen = {
       ...{ apiKey, baseURL, timeout, maxRetries, organization, project, adminAPIKey, fetch },
-      ...{ defaultHeaders, defaultQuery },
+      ...{ defaultHeaders, defaultQuery, isFetchMocked },
       functions: ANSWERS.some((name) => this.#isOwn(name))
         ? undefined
         : Object.fromEntries(FUNCTIONS.map((name) => [name, client[name]])),
@@ -249,7 +275,7 @@ class State {
   #reportTransport() {
     const { client, given } = this;
     return transports.numberOf(this.family, {
-      fetch: given.fetch ? client.fetch : undefined,
+      fetch: given.fetch || this.isMocked ? client.fetch : undefined,
       fetchOptions: given.fetchOptions ? client.fetchOptions : undefined,
     });
   }
@@ -494,7 +520,7 @@ class State {
       logger: client.logger,
       logLevel: client.logLevel,
       dangerouslyAllowBrowser: client._options.dangerouslyAllowBrowser,
-      ...(this.given.fetch ? { fetch: client.fetch } : {}),
+      ...(this.given.fetch || this.isMocked ? { fetch: client.fetch } : {}),
       ...(this.given.fetchOptions ? { fetchOptions: client.fetchOptions } : {}),
       ...(this.given.httpAgent ? { httpAgent: client.httpAgent ?? client._options.httpAgent } : {}),
     });
@@ -518,6 +544,14 @@ const MISSING_KEY =
 
 const MISSING_OPENPIPE_KEY =
   'there is no OpenPipe key: set the environment variable OPENPIPE_API_KEY, or the option `openpipe.apiKey`';
+
+const PAST_THE_MOCK =
+  'the global `fetch` is a mock, and native requests go past it to the real API: take `transport: "native"` away, and they go through it';
+
+/** The transport that the environment names; `undefined` where it names none. @param {string | undefined} name @returns {'native' | 'fetch' | undefined} */
+function transportOf(name) {
+  return name === 'fetch' || name === 'native' ? name : undefined;
+}
 
 /** `fetch` would say so too, with the password in its message. */
 const PASSWORD = 'holds a user or a password, which `fetch` does not take';
