@@ -5,26 +5,49 @@
  * Node's own.
  */
 
-const { Socket } = require('node:net');
+const { AsyncResource } = require('node:async_hooks');
 const { performance } = require('node:perf_hooks');
-const { MessageChannel } = require('node:worker_threads');
 
-const { port1, port2 } = new MessageChannel();
 /** What is to run in the next turn of the event loop. @type {(() => void)[]} */
 let due = [];
 
-port2.on('message', () => {
-  const now = due;
-  due = [];
-  for (const run of now) run();
-});
-// A listener holds the process, which this one is not to do.
-port2.unref();
+/** @type {import('node:worker_threads').MessageChannel | undefined} */
+let opened;
+/** The channel is opened in the context of the import, not in that of the first call, which it would keep for ever. */
+const context = new AsyncResource('OPENPIPE_CLOCK');
+
+/** Opened by the first who needs it: an `import` should not pay for it. */
+function channel() {
+  return (opened ??= context.runInAsyncScope(open));
+}
+
+/** @returns {import('node:worker_threads').MessageChannel} */
+function open() {
+  const made = new (builtin('node:worker_threads').MessageChannel)();
+  made.port2.on('message', () => {
+    const now = due;
+    due = [];
+    for (const run of now) run();
+  });
+  // A listener holds the process, which this one is not to do.
+  made.port2.unref();
+  return made;
+}
+
+/**
+ * A module of Node's own that is loaded only when it is needed. Jest reports an error where `require` is called after a test's
+ * end, as a finalizer may do.
+ * @param {'node:net' | 'node:worker_threads'} name
+ * @returns {any}
+ */
+function builtin(name) {
+  return process.getBuiltinModule ? process.getBuiltinModule(name) : require(name);
+}
 
 /** Runs it when all that is ready by now has run. Does not hold the process. @param {() => void} run */
 function soon(run) {
   due.push(run);
-  if (due.length === 1) port1.postMessage(null);
+  if (due.length === 1) channel().port1.postMessage(null);
 }
 
 /**
@@ -32,7 +55,7 @@ function soon(run) {
  * @param {number} milliseconds @param {() => void} run @returns {() => void} Takes it back.
  */
 function after(milliseconds, run) {
-  const socket = new Socket();
+  const socket = new (builtin('node:net').Socket)();
   // Until then the timer holds the socket.
   socket.setTimeout(milliseconds, () => {
     socket.setTimeout(0);
@@ -43,6 +66,7 @@ function after(milliseconds, run) {
 
 /** Keeps the process alive, or lets it end: the port's handle is one that the event loop waits for. @param {boolean} on */
 function hold(on) {
+  const { port2 } = channel();
   if (on) port2.ref();
   else port2.unref();
 }
