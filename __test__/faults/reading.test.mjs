@@ -42,7 +42,7 @@ for (const via of VIAS) {
         const options = { ...asking.options, timeout: 50_000 };
         const told = await ask(openai, { ...asking, options, openpipe: patient(asking.openpipe) });
         expect(told.error).toBeUndefined();
-        expect(told.text.length).toBe(fault.name.includes('10 MB') ? 10 * MB : Number(/\d+/.exec(fault.name)?.[0]));
+        expect(told.text.length).toBe(fault.name.includes('4 MB') ? 4 * MB : Number(/\d+/.exec(fault.name)?.[0]));
       });
     }
   });
