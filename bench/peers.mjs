@@ -29,12 +29,13 @@ export const SILENCE = 300;
 
 /** The paths of the upstream that answer with a completion and with a stream. @typedef {{ completion: string, stream: string }} Paths */
 
-/** @param {any} OpenAI @param {string} url @param {Paths} paths @param {{ openpipe?: boolean, reports?: boolean }} [options] @returns {Peer} */
-function sdkPeer(OpenAI, url, paths, { openpipe = true, reports = false } = {}) {
+/** @param {any} OpenAI @param {string} url @param {Paths} paths @param {{ openpipe?: boolean, reports?: boolean, fetch?: any }} [options] @returns {Peer} */
+function sdkPeer(OpenAI, url, paths, { openpipe = true, reports = false, fetch } = {}) {
   const client = (/** @type {string} */ path, primary = '500') =>
     new OpenAI({
       apiKey: 'sk-bench',
       baseURL: `${url}/${path}/v1`,
+      ...(fetch ? { fetch } : {}),
       ...(openpipe ? { openpipe: { apiKey: 'op-bench', baseUrl: `${url}/${primary}/v1` } } : {}),
     });
   // Reports are another matter: nobody reports here who is not asked to.
@@ -82,6 +83,40 @@ async function readEvents(body, onEvent) {
   }
 }
 
+/** Calls written by hand. @param {typeof fetch} fetch @param {string} url @param {Paths} paths @returns {Peer} */
+function fetchPeer(fetch, url, paths) {
+  const post = (/** @type {string} */ path, /** @type {object} */ body) =>
+    fetch(`${url}/${path}/v1/chat/completions`, { method: 'POST', headers: HEADERS, body: JSON.stringify(body) });
+  return {
+    complete: async () => (await post(paths.completion, BODY)).json(),
+    async stream(onEvent) {
+      const { body } = await post(paths.stream, STREAM_BODY);
+      if (body) await readEvents(/** @type {any} */ (body), onEvent);
+    },
+  };
+}
+
+/** The AI SDK. @param {string} url @param {Paths} paths @param {object} [more] Of the provider. @returns {Peer} */
+function aiPeer(url, paths, more) {
+  const { generateText, streamText } = require('ai');
+  const { createOpenAI } = require('@ai-sdk/openai');
+  const model = (/** @type {string} */ path) =>
+    createOpenAI({ apiKey: 'sk-bench', baseURL: `${url}/${path}/v1`, ...more }).chat(BODY.model);
+  const [completions, streams] = [model(paths.completion), model(paths.stream)];
+  // It warns, with each call, of a system message among the messages.
+  const [system, prompt] = MESSAGES.map(({ content }) => content);
+  const request = /** @type {const} */ ({ system, prompt: String(prompt), temperature: 0, maxRetries: 0 });
+  return {
+    complete: () => generateText({ model: completions, ...request }),
+    async stream(onEvent) {
+      for await (const _ of streamText({ model: streams, ...request }).textStream) onEvent();
+    },
+  };
+}
+
+/** A `fetch` of ours, with a fallback to watch over. */
+const createFetch = () => require('openpipe-native/fetch').createFetch({ fallback: { model: 'gpt-4o-mini' } });
+
 const HEADERS = { authorization: 'Bearer sk-bench', 'content-type': 'application/json', accept: 'application/json' };
 
 /** @type {Record<string, (url: string, paths: Paths) => Peer>} */
@@ -118,20 +153,12 @@ export const PEERS = {
 
   'openpipe 1.0.0': (url, paths) => sdkPeer(require('openpipe/openai').default, url, paths),
 
-  'ai sdk 6'(url, paths) {
-    const { generateText, streamText } = require('ai');
-    const { createOpenAI } = require('@ai-sdk/openai');
-    const model = (/** @type {string} */ path) =>
-      createOpenAI({ apiKey: 'sk-bench', baseURL: `${url}/${path}/v1` }).chat(BODY.model);
-    const [completions, streams] = [model(paths.completion), model(paths.stream)];
-    const request = { messages: /** @type {any} */ (MESSAGES), temperature: 0, maxRetries: 0 };
-    return {
-      complete: () => generateText({ model: completions, ...request }),
-      async stream(onEvent) {
-        for await (const _ of streamText({ model: streams, ...request }).textStream) onEvent();
-      },
-    };
-  },
+  'openai 7, createFetch': (url, paths) =>
+    sdkPeer(require('openai7'), url, paths, { openpipe: false, fetch: createFetch() }),
+
+  'ai sdk 6': (url, paths) => aiPeer(url, paths),
+
+  'ai sdk 6, createFetch': (url, paths) => aiPeer(url, paths, { fetch: createFetch() }),
 
   undici(url, paths) {
     const { request, Agent, setGlobalDispatcher } = require('undici');
@@ -150,15 +177,7 @@ export const PEERS = {
     };
   },
 
-  fetch(url, paths) {
-    const post = (/** @type {string} */ path, /** @type {object} */ body) =>
-      fetch(`${url}/${path}/v1/chat/completions`, { method: 'POST', headers: HEADERS, body: JSON.stringify(body) });
-    return {
-      complete: async () => (await post(paths.completion, BODY)).json(),
-      async stream(onEvent) {
-        const { body } = await post(paths.stream, STREAM_BODY);
-        if (body) await readEvents(/** @type {any} */ (body), onEvent);
-      },
-    };
-  },
+  fetch: (url, paths) => fetchPeer(fetch, url, paths),
+
+  createFetch: (url, paths) => fetchPeer(createFetch(), url, paths),
 };

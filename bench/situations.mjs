@@ -16,6 +16,8 @@
 
 export const OURS = 'openpipe-native';
 const CLIENTS = ['openai 7', 'openpipe 1.0.0', 'ai sdk 6', 'undici', 'fetch'];
+/** `createFetch` by hand and under SDKs, each of which is measured with its own `fetch` too. */
+const DOORS = ['createFetch', 'openai 7, createFetch', 'ai sdk 6, createFetch'];
 const ALL = [OURS, 'floor', ...CLIENTS];
 
 /** @type {(atOnce: number, bytes: number, peers: string[], name: string) => Situation} */
@@ -27,7 +29,7 @@ const streams = (atOnce, paceMs, name) => ({
   atOnce,
   paceMs,
   events: 200,
-  peers: [OURS, ...CLIENTS],
+  peers: [OURS, ...CLIENTS, ...DOORS],
 });
 
 const GROWING = [OURS, 'openai 7'];
@@ -47,8 +49,8 @@ const growth = [
 
 /** @type {Situation[]} */
 export const SITUATIONS = [
-  completions(32, 400, [...ALL, 'openpipe-native, reporting'], 'completions of 1 KB, 32 at a time'),
-  completions(1, 400, ALL, 'completions of 1 KB, one at a time'),
+  completions(32, 400, [...ALL, ...DOORS, 'openpipe-native, reporting'], 'completions of 1 KB, 32 at a time'),
+  completions(1, 400, [...ALL, ...DOORS], 'completions of 1 KB, one at a time'),
   completions(32, 32_000, ALL, 'completions of 32 KB, 32 at a time'),
   // No core is busy all the time: what a report costs its call where there is room for it.
   {
@@ -60,7 +62,7 @@ export const SITUATIONS = [
   // What a report costs its stream: the events are merged while they go by.
   {
     ...streams(16, 0, 'streams at full speed, 16 at a time'),
-    peers: [OURS, ...CLIENTS, 'openpipe-native, reporting'],
+    peers: [OURS, ...CLIENTS, ...DOORS, 'openpipe-native, reporting'],
   },
   streams(1, 0, 'streams at full speed, one at a time'),
   { name: 'primary answers 500', work: 'failOver', peers: [OURS, 'openpipe 1.0.0', 'undici'] },
