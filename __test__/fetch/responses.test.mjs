@@ -34,6 +34,27 @@ describe('a response', () => {
     });
   }
 
+  for (const read of /** @type {const} */ (['text', 'json'])) {
+    test(`is used and locked once \`${read}()\` has read it, but for its clones`, async ({ serve }) => {
+      const upstream = await serve(byModel);
+      const response = await createFetch()(...chat(upstream, { model: 'ok' }));
+      const clone = response.clone();
+      const again = await Response.prototype[read].call(clone);
+      expect(await response[read]()).toEqual(again);
+      expect(response).toMatchObject({ bodyUsed: true, body: { locked: true } });
+      await expect(response[read]()).rejects.toThrow(TypeError);
+      await expect(response.arrayBuffer()).rejects.toThrow(TypeError);
+      expect(() => response.clone()).toThrow(TypeError);
+    });
+  }
+
+  test('that is no JSON rejects as the platform does', async ({ serve }) => {
+    const upstream = await serve(() => ({ kind: 'status', status: 400, body: 'html' }));
+    const response = await createFetch()(...chat(upstream, { model: 'ok' }));
+    await expect(response.json()).rejects.toThrow(SyntaxError);
+    expect(response.bodyUsed).toBe(true);
+  });
+
   test('says in its headers what became of the call', async ({ serve }) => {
     const upstream = await serve(byModel);
     const fetch = createFetch({ fallback: { model: 'mödel/1 %' } });

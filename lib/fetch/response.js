@@ -10,12 +10,18 @@ const native = require('../native/native.js');
 
 /** What was said of the bytes on the wire does not hold for a body that was decoded or written anew. */
 const WIRE_HEADERS = ['content-encoding', 'content-length', 'transfer-encoding'];
+/** What says in the headers what became of the call. */
+const OWN_HEADERS = ['x-openpipe-served-by', 'x-openpipe-model', 'x-openpipe-attempts'];
+/** Whether the runtime is Node.js, whose `fetch` is written in JavaScript. */
+const READS_BY_STREAM = !process.versions['bun'] && !process.versions['deno'];
 /** Statuses whose response has no body. */
 const WITHOUT_BODY = [204, 205, 304];
 /** The longest `x-openpipe-attempts`, in bytes. */
 const MAX_ATTEMPTS_BYTES = 2048;
 /** The longest text within it, once it has to be shortened. */
 const MAX_NAME = 64;
+
+const ignore = () => {};
 
 /**
  * What a response is made of.
@@ -32,16 +38,36 @@ const MAX_NAME = 64;
 
 /** @param {Parts} parts */
 function responseOf({ status, headers: given, body, url, redirected, meta, marks, openpipe }) {
-  const headers = new Headers(given);
-  for (const name of WIRE_HEADERS) headers.delete(name);
+  // Pairs, since making a `Response` of `Headers` costs more than the rest of it.
+  const headers = given.filter(([name]) => !WIRE_HEADERS.includes(name) && !(marks && OWN_HEADERS.includes(name)));
   if (marks) {
-    headers.set('x-openpipe-served-by', meta.servedBy);
-    headers.set('x-openpipe-model', encoded(meta.model));
-    headers.set('x-openpipe-attempts', attemptsText(meta.attempts));
+    const own = [meta.servedBy, encoded(meta.model), attemptsText(meta.attempts)];
+    own.forEach((value, index) => headers.push([OWN_HEADERS[index] ?? '', value]));
   }
   const init = { status, statusText: STATUS_CODES[status] ?? '', headers };
   const response = new Response(WITHOUT_BODY.includes(status) ? null : body, init);
+  if (typeof body === 'string' && response.body) readAtOnce(response, body);
   return dressed(response, { url: shownUrl(url), redirected, openpipe });
+}
+
+/**
+ * Lets `text()` and `json()` give a body that is here as text. By way of the body's stream, as Node.js reads it, that would take as
+ * long as the rest of the call. Afterwards the body is used and locked, as if it had been read so.
+ * @param {Response} response @param {string} text
+ */
+function readAtOnce(response, text) {
+  // The other runtimes read natively. A byte order mark is for the platform to take off.
+  if (!READS_BY_STREAM || text.startsWith('\ufeff')) return;
+  const read = { text: () => text, json: () => JSON.parse(text) };
+  for (const name of /** @type {const} */ (['text', 'json'])) {
+    const value = async () => {
+      const { body } = response;
+      if (!body || body.locked || response.bodyUsed) return Response.prototype[name].call(response);
+      body.getReader().cancel().catch(ignore);
+      return read[name]();
+    };
+    Object.defineProperty(response, name, { value, configurable: true, writable: true });
+  }
 }
 
 /**
