@@ -344,7 +344,7 @@ export interface Model {
 }
 
 /** On what the class of this package made. Clients of other packages have the same methods, but no key for us. */
-declare const made: unique symbol;
+export declare const made: unique symbol;
 
 /**
  * OpenPipe's own API, for what is no chat completion. Every method rejects with the SDK's errors: `APIError` and its

@@ -58,7 +58,6 @@ import type {
   Upstream,
   UpstreamState,
 } from './types.js';
-import type { OpenPipeClient } from './client-types.js';
 
 declare module 'openai/core/error' {
   // Errors are the SDK's own classes, never subclasses of ours, so `openpipe` is declared where `instanceof` leads to.
@@ -84,7 +83,7 @@ interface ClientOptions<Names extends string = string, Aliases extends string = 
    * Fallbacks, logging, cache, tags: the defaults for all calls of this client, and how OpenPipe is reached. Or an
    * instance of `OpenPipe` (`openpipe-native/client`), which stands for the key and the URL that it was made with.
    */
-  openpipe?: OpenPipeOptions<Names, Aliases> | OpenPipeClient | undefined;
+  openpipe?: OpenPipeOptions<Names, Aliases> | undefined;
 }
 
 /** Options that have a table of names. */

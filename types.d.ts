@@ -1,6 +1,8 @@
 // The plain types of this package: nothing in here depends on the `openai` package, so both entries
 // (index.d.ts for CommonJS, index.d.mts for ES modules) share this file. There is no types.js: import types only.
 
+import type { made } from './client-types.js';
+
 declare global {
   // As in the library `esnext.disposable`, which TypeScript has from 5.2.
   interface SymbolConstructor {
@@ -414,6 +416,11 @@ export interface OpenPipeOptions<
   Names extends string = string,
   Aliases extends string = string,
 > extends OpenPipeCallOptions<Names, Aliases> {
+  /**
+   * Only a type: an instance of `OpenPipe` may stand in the place of these options. As a union of both, editors would list its
+   * methods among the options, and the compiler would name no nearest option for a misspelt one.
+   */
+  readonly [made]?: true;
   /**
    * The key for OpenPipe. Without one, models that do not need OpenPipe still work, and nothing is logged.
    *

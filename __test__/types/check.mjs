@@ -169,14 +169,35 @@ function missingNames(program, entries, extension) {
 
 /** Editors propose the names that the constructor's tables declare, beside what they propose with the SDK alone. */
 function* proposalsMissing() {
-  const file = join(here, 'proposals.mts');
-  const text = `import OpenAI from 'openpipe-native';
+  const { service, file, marks } = serviceOf(`import OpenAI from 'openpipe-native';
 const openai = new OpenAI({ openpipe: {
   upstreams: { groq: {} }, aliases: { smart: 'groq:llama' }, upstream: '<groq openai openpipe>', fallback: { model: '<smart>' },
 } });
 openai.chat.completions.create({ model: '<smart gpt-4o>', messages: [] }, { openpipe: { upstream: '<groq openai openpipe>' } });
 openai.responses.create({ model: '<smart gpt-4o>' }, { openpipe: { fallback: { model: '<smart>', upstream: '<groq>' } } });
-openai.embeddings.create({ model: '<smart text-embedding-3-small>', input: '' });`;
+openai.embeddings.create({ model: '<smart text-embedding-3-small>', input: '' });
+new OpenAI({ openpipe: { <fallback timeout?no tags upstreams listModels?no report?no createModel?no> } });
+openai.withOptions({ openpipe: { <fallback aliases listModels?no> } });
+new OpenAI({ openpipe: { falback: null } });`);
+  for (const { 0: place, 1: names = '', index } of marks) {
+    const proposed = service.getCompletionsAtPosition(file, index, {})?.entries.map(({ name }) => name) ?? [];
+    const isWrong = (/** @type {string} */ name) =>
+      name.endsWith('?no') ? proposed.includes(name.slice(0, -3)) : name !== '' && !proposed.includes(name);
+    const wrong = names.split(' ').filter(isWrong);
+    if (wrong.length > 0) yield `== an editor proposes otherwise: ${wrong.join(', ')} at ${place} (${index})`;
+  }
+  const said = service
+    .getSemanticDiagnostics(file)
+    .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))
+    .join('\n');
+  if (!said.includes("Did you mean to write 'fallback'?")) yield `== the compiler names no nearest option: ${said}`;
+}
+
+/** @param {string} marked A program; what stands in `<>` is taken out, and says what an editor should propose there. */
+function serviceOf(marked) {
+  const file = join(here, 'proposals.mts');
+  const pattern = /<([^>]*)>/g;
+  const text = marked.replaceAll(pattern, (names) => ' '.repeat(names.length));
   const service = ts.createLanguageService({
     fileExists: ts.sys.fileExists,
     readFile: ts.sys.readFile,
@@ -185,17 +206,12 @@ openai.embeddings.create({ model: '<smart text-embedding-3-small>', input: '' })
     getScriptFileNames: () => [file],
     getScriptVersion: () => '1',
     getScriptSnapshot: (name) => {
-      const source =
-        name === file ? text.replaceAll(/<[^>]*>/g, (names) => ' '.repeat(names.length)) : ts.sys.readFile(name);
+      const source = name === file ? text : ts.sys.readFile(name);
       return source === undefined ? undefined : ts.ScriptSnapshot.fromString(source);
     },
     getCompilationSettings: () => ({ strict: true, module: ts.ModuleKind.Node16, types: [] }),
     getDefaultLibFileName: ts.getDefaultLibFilePath,
     getCurrentDirectory: () => root,
   });
-  for (const { 0: place, 1: names = '', index } of text.matchAll(/<([^>]*)>/g)) {
-    const proposed = service.getCompletionsAtPosition(file, index, {})?.entries.map(({ name }) => name) ?? [];
-    const missing = names.split(' ').filter((name) => name !== '' && !proposed.includes(name));
-    if (missing.length > 0) yield `== an editor does not propose ${missing.join(', ')} at ${place} (${index})`;
-  }
+  return { service, file, marks: marked.matchAll(pattern) };
 }
