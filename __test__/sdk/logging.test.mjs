@@ -417,3 +417,21 @@ function expectNoKey(records) {
   });
   for (const key of [OPENAI_KEY, OPENPIPE_KEY]) expect(printed).not.toContain(key);
 }
+
+test('no test’s clock is in how long a call took', async ({ serve }) => {
+  const upstream = await serve(good);
+  const { records, logger } = remembering();
+  const options = clientOptions(upstream.url, upstream.url, { logLevel: 'debug', logger });
+  vi.useFakeTimers({ toFake: ['Date'], now: 0 });
+  try {
+    const called = new six.Ours(options).chat.completions.create(REQUEST);
+    vi.setSystemTime(1e12);
+    await called;
+  } finally {
+    vi.useRealTimers();
+  }
+  const times = records.flatMap(({ details }) => details?.durationMs ?? []);
+  expect(times.length).toBeGreaterThan(0);
+  expect(Math.min(...times)).toBeGreaterThanOrEqual(0);
+  expect(Math.max(...times)).toBeLessThan(60_000);
+});

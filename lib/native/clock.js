@@ -1,6 +1,6 @@
 'use strict';
 /**
- * Timers and clocks that no test reaches. A test's clock takes the place of `setTimeout` and its kin in the globals and in
+ * Timers and clocks that no test reaches. A test's clock takes the place of `setTimeout`, `Date` and their kin in the globals and in
  * `node:timers`, often before this package is loaded, so none of these is used here: a socket's timeout and a message port are
  * Node's own.
  */
@@ -71,4 +71,12 @@ function hold(on) {
   else port2.unref();
 }
 
-module.exports = { after, hold, now: performance.now.bind(performance), soon };
+const now = performance.now.bind(performance);
+const { timeOrigin } = performance;
+
+/** Unix time in whole milliseconds, also where a test has set another date. */
+function unixTime() {
+  return Math.round(timeOrigin + now());
+}
+
+module.exports = { after, hold, now, soon, unixTime };

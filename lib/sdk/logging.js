@@ -7,6 +7,7 @@
  * The core tells of a target when it is done, so its retries are a number in its one line.
  */
 
+const clock = require('../native/clock.js');
 const native = require('../native/native.js');
 
 /** @typedef {import('../../types.js').Attempt} Attempt */
@@ -58,7 +59,7 @@ class CallLog {
     this.id = newId();
     /** The id of the target before this one. @type {string | undefined} */
     this.before = undefined;
-    this.startedAt = Date.now();
+    this.startedAt = clock.unixTime();
     /** @type {{ text: string, options: any, given: any } | undefined} */
     this.request = undefined;
     /** Where the target at hand is, if the call's own options say so. @type {string | undefined} */
@@ -103,7 +104,7 @@ class CallLog {
     this.#info(`[${this.id}] falling back from ${here} to ${there} - ${from.outcome}`);
     this.before = this.id;
     this.id = newId();
-    this.startedAt = Date.now();
+    this.startedAt = clock.unixTime();
     if (this.request) this.#sending(to.upstream, { ...JSON.parse(this.request.text), model: to.model });
   }
 
@@ -130,7 +131,7 @@ class CallLog {
       url: url && redactUrl(url),
       status,
       body: length === undefined || this.places.showsBodies ? body : { type: 'json', length },
-      durationMs: Date.now() - this.startedAt,
+      durationMs: clock.unixTime() - this.startedAt,
     });
   }
 

@@ -11,6 +11,7 @@ const {
   checkOptions, hasDefaultHeader, isObject, milliseconds, readBody, readCallOptions, readHeaders, readSignal, retries,
 } = require('./arguments.js'); // prettier-ignore
 const { Call } = require('../call/call.js');
+const clock = require('../native/clock.js');
 const { callLog } = require('./logging.js');
 const { abortErrorOf, rejection } = require('../call/errors.js');
 const { SDK_OPENAI, stateOf, urlOf } = require('./state.js');
@@ -220,7 +221,7 @@ class CallSetup {
     /** What the client's logger is told; `undefined` where it wants nothing. */
     this.log = log;
     /** When the call was started, as the SDK says it of its own requests. */
-    this.startTime = Date.now();
+    this.startTime = clock.unixTime();
     /** Functions of the caller may have to be called in the caller's async context. */
     const isOwnAsked = throughSdk || state.needsSdk || state.asksForKey;
     this.mayCallBack =
