@@ -17,6 +17,29 @@ const require = createRequire(import.meta.url);
 const { defineClient } = require('../../lib/sdk/client.js');
 const { Stream } = require('openai/core/streaming');
 
+/** @type {Record<string, (openai: any) => Promise<unknown>>} */
+const waysToFail = {
+  completion: async ({ chat }) => await chat.completions.create(REQUEST),
+  withResponse: async ({ chat }) => await chat.completions.create(REQUEST).withResponse(),
+  asResponse: async ({ chat }) => await chat.completions.create(REQUEST).asResponse(),
+  stream: async ({ chat }) => await chat.completions.create({ ...REQUEST, stream: true }),
+  parse: async ({ chat }) => await chat.completions.parse(REQUEST),
+  responses: async ({ responses }) => await responses.create({ model: 'gpt-4o', input: 'x' }),
+  'parsed response': async ({ responses }) => await responses.parse({ model: 'gpt-4o', input: 'x' }),
+  embeddings: async ({ embeddings }) => await embeddings.create({ model: 'e', input: 'x' }),
+  completions: async ({ completions }) => await completions.create({ model: 'm', prompt: 'x' }),
+  aborted: async ({ chat }) => {
+    const controller = new AbortController();
+    setImmediate(() => controller.abort());
+    await chat.completions.create(REQUEST, { signal: controller.signal });
+  },
+};
+
+/** @param {() => Promise<unknown>} way */
+async function callerOfTheSdk(way) {
+  await way();
+}
+
 for (const { title, sdk, Ours } of versions) {
   describe(title, () => {
     for (const transport of ['native', 'fetch']) {
@@ -111,47 +134,51 @@ for (const { title, sdk, Ours } of versions) {
       expect(JSON.stringify(chats(primary)[0]?.body)).not.toContain('openpipe":');
     });
 
-    test('an error names the functions that wait for the call, wherever the SDK’s does', async ({ fallingBack }) => {
-      const { options, fallback } = await fallingBack({ fallback: { kind: 'status', status: 418 } });
-      const plain = new sdk.OpenAI({ apiKey: OPENAI_KEY, baseURL: fallback.url });
-      /** @type {Record<string, (openai: any) => Promise<unknown>>} */
-      const ways = {
-        completion: async ({ chat }) => await chat.completions.create(REQUEST),
-        withResponse: async ({ chat }) => await chat.completions.create(REQUEST).withResponse(),
-        asResponse: async ({ chat }) => await chat.completions.create(REQUEST).asResponse(),
-        stream: async ({ chat }) => await chat.completions.create({ ...REQUEST, stream: true }),
-        parse: async ({ chat }) => await chat.completions.parse(REQUEST),
-        aborted: async ({ chat }) => {
-          const controller = new AbortController();
-          setImmediate(() => controller.abort());
-          await chat.completions.create(REQUEST, { signal: controller.signal });
-        },
-      };
-      async function callerOfTheSdk(/** @type {() => Promise<unknown>} */ way) {
-        await way();
-      }
-      const shown = async (/** @type {any} */ openai) => {
-        const names = [];
-        for (const [name, way] of Object.entries(ways)) {
-          const { stack } = await rejection(callerOfTheSdk(() => way(openai)));
-          if (stack.includes('callerOfTheSdk')) names.push(name);
-        }
-        return names;
-      };
-      const ours = await shown(new Ours(options));
-      expect(ours).toEqual(expect.arrayContaining(await shown(plain)));
-      expect(ours).toEqual(expect.arrayContaining(['completion', 'stream', 'aborted']));
-    });
+    describe.each(['native', 'fetch'])('by the transport %s', (transport) => {
+      test('an error names the functions that wait for the call, wherever the SDK’s does', async ({ serve }) => {
+        const upstream = await serve({ kind: 'status', status: 418 });
+        const silent = await serve({ kind: 'silence' });
+        const options = { apiKey: OPENAI_KEY, maxRetries: 0 };
+        const openpipe = { transport, logRequest: false };
+        const places = { status: upstream.url, silent: silent.url, refused: 'http://127.0.0.1:1/v1' };
+        const shown = async (/** @type {(options: object) => any} */ make) => {
+          /** @type {string[]} */
+          const names = [];
+          for (const [place, baseURL] of Object.entries(places)) {
+            const client = make({ ...options, baseURL, timeout: place === 'silent' ? 100 : 10_000 });
+            const ways = Object.entries(waysToFail).map(async ([name, way]) => {
+              if (place !== 'status' && ['responses', 'withResponse', 'asResponse'].includes(name)) return;
+              const { stack } = await rejection(callerOfTheSdk(() => way(client)));
+              if (stack.includes('callerOfTheSdk')) names.push(`${place} ${name}`);
+            });
+            await Promise.all(ways);
+          }
+          return names;
+        };
+        const ours = await shown((given) => new Ours({ ...given, openpipe }));
+        expect(ours).toEqual(expect.arrayContaining(await shown((given) => new sdk.OpenAI(given))));
+        expect(ours).toEqual(expect.arrayContaining(['status completion', 'status stream', 'silent aborted']));
+      });
 
-    test('an error of a stream names the function that iterates', async ({ fallingBack }) => {
-      const { options } = await fallingBack({ fallback: { kind: 'answer', fault: { after: 2, how: 'reset' } } });
-      const stream = await new Ours(options).chat.completions.create({ ...REQUEST, stream: true });
-      async function iteratesTheStream() {
-        for await (const _ of stream);
-      }
-      const error = await rejection(iteratesTheStream());
-      expect(error).toBeInstanceOf(sdk.APIConnectionError);
-      expect(error.stack).toContain('iteratesTheStream');
+      test('an error of a stream names the function that iterates', async ({ fallingBack }) => {
+        const { options } = await fallingBack({ fallback: { kind: 'answer', fault: { after: 2, how: 'reset' } } });
+        const openai = new Ours({ ...options, openpipe: { ...options.openpipe, transport } });
+        const stream = await openai.chat.completions.create({ ...REQUEST, stream: true });
+        async function iteratesTheStream() {
+          for await (const _ of stream);
+        }
+        const error = await rejection(iteratesTheStream());
+        expect(error).toBeInstanceOf(sdk.APIConnectionError);
+        expect(error.stack).toContain('iteratesTheStream');
+      });
+
+      test('the errors of all targets do', async ({ fallingBack }) => {
+        const { options } = await fallingBack({ fallback: { kind: 'status', status: 418 } });
+        const openai = new Ours({ ...options, openpipe: { ...options.openpipe, transport } });
+        const error = await rejection(callerOfTheSdk(() => openai.chat.completions.create(REQUEST)));
+        expect(error.openpipe.errors).toHaveLength(2);
+        for (const { stack } of error.openpipe.errors) expect(stack).toContain('callerOfTheSdk');
+      });
     });
   });
 }

@@ -15,7 +15,7 @@ const {
   openpipeOf,
   responseOf,
 } = require('./answer.js');
-const { abortErrorOf, errorsOf, rejection, streamErrorOf } = require('./errors.js');
+const { abortErrorOf, errorsOf, keepMadeBySdk, rejection, streamErrorOf } = require('./errors.js');
 const { HostRequest, isSdkStream } = require('../host-client/host-client.js');
 const { answerFrom, askJudge } = require('./judge.js');
 const { EventReader, Seat, forgetDropped, opener, whenDropped, wireBody } = require('./stream.js');
@@ -274,7 +274,10 @@ class Call {
     const { setup } = this;
     const { client } = question;
     const request = this.#newRequest(ask);
-    if (isSdkTransport(client)) request.streamError = (error) => streamErrorOf(setup.sdk, error);
+    if (isSdkTransport(client)) {
+      request.streamError = (error) => streamErrorOf(setup.sdk, error);
+      request.keepError = (error) => keepMadeBySdk(setup.sdk, setup.client, error);
+    }
     // What making the client's function throws is the client's failure like any other.
     const create = (/** @type {any} */ given, /** @type {any} */ options) =>
       setup.clientFunction(client)(given, options);

@@ -3,6 +3,7 @@
  * From a failure, which is data, to the SDK's error (contract.md, section 1). The one place where errors are made.
  */
 
+const { dirname } = require('node:path');
 const { inspect } = require('node:util');
 
 /** @typedef {import('../sdk/sdk.js').Sdk} Sdk */
@@ -94,6 +95,7 @@ function errorWithoutHint(sdk, client, failure, thrownBy) {
  */
 function errorsOf(sdk, client, failures, thrownBy) {
   const errors = failures.map((failure) => errorOf(sdk, client, failure, thrownBy));
+  errors.forEach(addCallers);
   errors.forEach((error, index) => addCause(error, errors[index - 1]));
   return errors;
 }
@@ -178,6 +180,33 @@ function streamErrorOf(sdk, thrown) {
   return error;
 }
 
+/** The folder of this package's own functions. */
+const HERE = dirname(__dirname);
+
+/** Errors that the SDK made for its own transport, whose stacks end in this package. @type {WeakSet<object>} */
+const madeBySdk = new WeakSet();
+
+/**
+ * Takes note that an error comes from the SDK's own transport. What a hook of a subclass made is the user's.
+ * @param {Sdk} sdk @param {any} client @param {unknown} error
+ */
+function keepMadeBySdk(sdk, client, error) {
+  if (error instanceof sdk.OpenAIError && client.makeStatusError === sdk.Base.prototype.makeStatusError)
+    madeBySdk.add(/** @type {object} */ (error));
+}
+
+/** Adds the functions that wait for the call to the stack of an error that the SDK made below it. @param {any} error */
+function addCallers(error) {
+  if (!madeBySdk.delete(error)) return;
+  /** @type {{ stack?: unknown }} */
+  const here = {};
+  Error.captureStackTrace(here, addCallers);
+  if (typeof here.stack !== 'string' || typeof error.stack !== 'string') return;
+  const frames = here.stack.split('\n').slice(1);
+  const callers = frames.slice(frames.findLastIndex((frame) => frame.includes(HERE)) + 1);
+  if (callers.length > 0) error.stack = [error.stack, ...callers].join('\n');
+}
+
 /**
  * What a caller gets who aborted: in openai 7 with the reason as its cause.
  * @param {Sdk} sdk @param {any} client @param {AbortSignal | undefined} signal
@@ -247,4 +276,14 @@ function causeOf(error) {
   return caused.has(error) ? undefined : error.cause;
 }
 
-module.exports = { abortErrorOf, causeOf, errorOf, errorsOf, isHeaderRefusal, rejection, streamErrorOf, withoutHeader };
+module.exports = {
+  abortErrorOf,
+  causeOf,
+  errorOf,
+  errorsOf,
+  isHeaderRefusal,
+  keepMadeBySdk,
+  rejection,
+  streamErrorOf,
+  withoutHeader,
+};

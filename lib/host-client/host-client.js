@@ -65,6 +65,8 @@ class HostRequest {
     this.key = undefined;
     /** Makes the SDK's error of what its stream threw, where the SDK was only the transport. @type {((error: unknown) => unknown) | undefined} */
     this.streamError = undefined;
+    /** Is told of each error that the caller gets, where the SDK was only the transport. @type {((error: unknown) => void) | undefined} */
+    this.keepError = undefined;
   }
 
   /**
@@ -223,7 +225,9 @@ class HostRequest {
   /** @param {unknown} error @param {(error: unknown) => unknown} [made] What the caller gets in its place. */
   #answerError(error, made = (same) => same) {
     if (this.dropped) return;
-    this.#answer({ error: { ...describe(error), secrets: this.#secrets(), ticket: this.keep(made(error)) } });
+    const given = made(error);
+    this.keepError?.(given);
+    this.#answer({ error: { ...describe(error), secrets: this.#secrets(), ticket: this.keep(given) } });
   }
 
   /** The client's key: the core redacts it, in every spelling. */
