@@ -5,8 +5,7 @@
  * Run: npm run test:runtimes [-- node@24 bun …]
  */
 
-import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,23 +13,9 @@ import { fileURLToPath } from 'node:url';
 import { packAll } from '../../release/pack.mjs';
 import { Installation } from '../support/installation.mjs';
 import { CASES, runCase } from './cases.mjs';
+import { EXE, node, obtain } from './obtain.mjs';
 
-/** @import { Command } from './cases.mjs' */
-
-/** As npm packages, which are kept from one run to the next. */
-const CACHE = fileURLToPath(new URL('../../node_modules/.cache/runtimes', import.meta.url));
-const EXE = process.platform === 'win32' ? '.exe' : '';
-
-/**
- * @typedef {object} Runtime
- * @property {string} name The package, and the version.
- * @property {string} binary In the folder of the package's installation.
- * @property {string[]} flags
- * @property {Record<string, string>} fails By case: why it cannot work. It is a failure of the run when it does.
- */
-
-/** @param {number} major @returns {Runtime} */
-const node = (major) => ({ name: `node@${major}`, binary: `node_modules/node/bin/node${EXE}`, flags: [], fails: {} });
+/** @import { Runtime } from './obtain.mjs' */
 
 /** @type {Runtime[]} */
 const RUNTIMES = [
@@ -46,25 +31,6 @@ const RUNTIMES = [
     fails: {},
   },
 ];
-
-/**
- * Installs a runtime, unless it is there.
- * @param {Runtime} runtime
- * @returns {{ command: Command, version: string }}
- */
-function obtain({ name, binary, flags }) {
-  const folder = join(CACHE, name.replace('@', '-'));
-  const executable = join(folder, binary);
-  if (!existsSync(executable)) {
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, 'package.json'), '{ "private": true }\n');
-    // Their install scripts put the binary of this platform in its place.
-    const args = ['install', '--no-audit', '--no-fund', '--no-save', '--ignore-scripts=false', name];
-    execFileSync('npm', args, { cwd: folder, stdio: 'inherit', shell: process.platform === 'win32' });
-  }
-  const version = execFileSync(executable, ['--version'], { encoding: 'utf8' });
-  return { command: [executable, ...flags], version: version.split('\n')[0]?.replace(/^v/, '').trim() ?? '' };
-}
 
 /**
  * @param {Runtime} runtime

@@ -313,6 +313,60 @@ const cases = {
     assert.equal((await failure(ask({ model: 'good' }))).name, 'OpenAIError');
   },
 
+  /** Whatever a body is given as, and whatever is not ours. */
+  async 'createFetch, requests'() {
+    const { createFetch: fromCjs } = createRequire(import.meta.url)('openpipe-native/fetch');
+    const fetch = fromCjs({ logLevel: 'off' });
+    const url = `${baseURL}/chat/completions`;
+    const text = JSON.stringify({ model: 'good', messages });
+    const bytes = new TextEncoder().encode(text);
+    const streamed = () => new Blob([bytes]).stream();
+    const headers = { 'content-type': 'application/json', authorization: 'Bearer sk' };
+    const given = { method: 'POST', headers };
+    const requests = [
+      [url, { ...given, body: text }],
+      [new URL(url), { ...given, body: bytes }],
+      [url, { ...given, headers: new Headers(headers), body: new Blob([bytes]) }],
+      [url, { ...given, body: streamed(), duplex: 'half' }],
+      [new Request(url, { ...given, body: text })],
+      [new Request(`${baseURL}/elsewhere`, { ...given, body: text }), { method: 'POST' }],
+    ];
+    for (const [place, init] of requests) {
+      const response = await fetch(place, init);
+      const isOurs = !response.url.endsWith('/elsewhere');
+      assert.equal(response.status, 200);
+      assert.equal(response.openpipe?.servedBy, isOurs ? 'primary' : undefined);
+      assert.equal((await response.json()).choices[0].message.content, 'Hello');
+      assert(response.bodyUsed);
+      await failure(response.text());
+    }
+  },
+
+  async 'createFetch, failures'() {
+    const fetch = createFetch({ maxRetries: 0, timeout: TIMEOUT_MS, idleTimeout: TIMEOUT_MS, logLevel: 'off' });
+    const ask = (/** @type {object} */ body, /** @type {object} */ more = {}) =>
+      fetch(`${baseURL}/chat/completions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: 'Bearer sk' },
+        body: JSON.stringify({ messages, ...body }),
+        ...more,
+      });
+    const refused = await ask({ model: 'status-429' });
+    assert.equal(refused.status, 429);
+    assert.equal(refused.openpipe?.errors?.length, 1);
+    assert.equal((await ask({ model: 'silence' })).status, 504);
+    assert.equal((await ask({ model: 'dies', stream: true })).status, 502);
+    const error = await failure((await ask({ model: 'stalls', stream: true })).text());
+    assert(error instanceof TypeError);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const stream = await ask({ model: 'stalls', stream: true }, { signal });
+    const read = stream.text();
+    controller.abort(new Error('gone'));
+    assert.equal((await failure(read)).message, 'gone');
+    assert.deepEqual(await fetch.flush(), { delivered: 0, dropped: 0, pending: 0 });
+  },
+
   async 'diagnostics channels'() {
     /** @type {any[]} */
     const events = [];

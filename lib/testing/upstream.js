@@ -50,7 +50,7 @@ const { perform } = require('./perform.js');
  * @property {string} [host] Default 127.0.0.1.
  * @property {string} [name] Who the answers say they are from. Default `upstream`.
  * @property {number} [keepAliveMs] How long an idle connection is kept. Default 5000.
- * @property {Readonly<Record<string, Behaviour>>} [behaviours] By model; comes before the built-in ones.
+ * @property {Readonly<Record<string, Behaviour>>} [behaviours] By model, whatever the endpoint; comes before the built-in ones.
  * @property {(request: LoggedRequest) => Behaviour | undefined} [behaviour] Asked first, once for
  *   every request on any path; also the place to watch requests arrive.
  */
@@ -193,6 +193,8 @@ function usualBehaviour({ method, path, body }, behaviours) {
   const { pathname } = new URL(path, 'http://upstream');
   if (method === 'POST' && pathname.endsWith('/chat/completions'))
     return behaviourOfModel(String(body?.model), behaviours);
+  const given = Object.hasOwn(behaviours, String(body?.model)) ? behaviours[body.model] : undefined;
+  if (method === 'POST' && given) return given;
   if (method === 'POST' && pathname.endsWith('/report'))
     return { kind: 'status', status: 200, body: { json: { status: 'ok' } } };
   const message = `Unknown request URL: ${method} ${pathname}.`;

@@ -36,8 +36,8 @@ setTracingDisabled(true);
  * @property {(call: Call) => Promise<unknown>} structured
  */
 
-const KEY = 'sk-of-an-sdk-0123456789';
-const MESSAGES = /** @type {any} */ ([{ role: 'user', content: PROMPT }]);
+export const KEY = 'sk-of-an-sdk-0123456789';
+export const MESSAGES = /** @type {any} */ ([{ role: 'user', content: PROMPT }]);
 const PARAMETERS = {
   type: 'object',
   properties: { n: { type: 'number' } },
@@ -51,7 +51,7 @@ const SCHEMA = /** @type {any} */ ({
 });
 
 /** A client in the shape of `openai`. @param {string} name @param {(call: Call) => any} clientOf @returns {Sdk} */
-function client(name, clientOf) {
+export function client(name, clientOf) {
   /** @param {Call} call @param {object} more */
   const create = (call, more) =>
     clientOf(call).chat.completions.create({ model: call.model, messages: MESSAGES, ...more }, { signal: call.signal });
@@ -79,7 +79,7 @@ function client(name, clientOf) {
 const openai = (OpenAI) => ({ fetch, url }) => new OpenAI({ apiKey: KEY, baseURL: url, fetch }); // prettier-ignore
 
 /** A model of the AI SDK. @param {string} name @param {(call: Call) => any} modelOf @returns {Sdk} */
-function ai(name, modelOf) {
+export function ai(name, modelOf) {
   const of = (/** @type {Call} */ call) => ({ model: modelOf(call), prompt: PROMPT, abortSignal: call.signal });
   return {
     name,
@@ -101,13 +101,12 @@ function ai(name, modelOf) {
   };
 }
 
-/** @returns {Sdk} */
-function langchain() {
-  /** @param {Call} call */
-  const chat = ({ fetch, url, model }) =>
-    new ChatOpenAI({ model, apiKey: KEY, configuration: { baseURL: url, fetch } });
+/** A chat model of LangChain. @param {string} name @param {any} Chat @returns {Sdk} */
+export function langchain(name, Chat) {
+  /** @param {Call} call @returns {ChatOpenAI} */
+  const chat = ({ fetch, url, model }) => new Chat({ model, apiKey: KEY, configuration: { baseURL: url, fetch } });
   return {
-    name: '@langchain/openai',
+    name,
     generate: async (call) => (await chat(call).invoke(PROMPT, { signal: call.signal })).content,
     async stream(call) {
       let text = '';
@@ -169,7 +168,7 @@ export const SDKS = [
   ai('ai + @ai-sdk/openai-compatible', ({ fetch, url, model }) =>
     createOpenAICompatible({ name: 'x', apiKey: KEY, baseURL: url, fetch, supportsStructuredOutputs: true })(model),
   ),
-  langchain(),
+  langchain('@langchain/openai', ChatOpenAI),
   agents('@openai/agents', OpenAIChatCompletionsModel),
 ];
 
