@@ -162,13 +162,13 @@ interface OpenPipeChoice extends ChatCompletion.Choice {
 /** A completion that tells how the call went. */
 interface OpenPipeChatCompletion extends ChatCompletion {
   choices: OpenPipeChoice[];
-  /** How the call went. Not enumerable; left out where a foreign client's object is frozen. */
+  /** How the call went. Not enumerable; left out where a custom client's object is frozen. */
   readonly openpipe: OpenPipeResult;
 }
 
 /** A parsed completion that tells how the call went. */
 interface OpenPipeParsedChatCompletion<ParsedT> extends SdkParsedChatCompletion<ParsedT> {
-  /** How the call went. Not enumerable; left out where a foreign client's object is frozen. */
+  /** How the call went. Not enumerable; left out where a custom client's object is frozen. */
   readonly openpipe: OpenPipeResult;
 }
 
@@ -188,7 +188,7 @@ interface OpenPipeCompletions<Names extends string = string, Aliases extends str
    * included, where a fallback follows. Without one it is the time per attempt, as in the SDK.
    *
    * Rejects with the SDK's errors: `APIError` and its subclasses for a status, `APIConnectionTimeoutError`,
-   * `APIConnectionError`, `APIUserAbortError`; with a foreign client's own error; with `OpenAIError` for a missing
+   * `APIConnectionError`, `APIUserAbortError`; with a custom client's own error; with `OpenAIError` for a missing
    * key; with `TypeError` for a malformed argument. `error.openpipe` tells how the call went.
    *
    * @example

@@ -287,13 +287,13 @@ function openings(chunks) {
 
 /** @param {Upstream} atOpenPipe @param {Upstream} direct */
 function expectKeysAtHome(atOpenPipe, direct) {
-  for (const [upstream, own, foreign] of /** @type {const} */ ([
+  for (const [upstream, own, other] of /** @type {const} */ ([
     [atOpenPipe, OPENPIPE_KEY, OPENAI_KEY],
     [direct, OPENAI_KEY, OPENPIPE_KEY],
   ])) {
     for (const { headers, rawHeaders, rawBody, path } of upstream.requests) {
       expect(headers.authorization).toBe(`Bearer ${own}`);
-      expect(`${path} ${rawHeaders} ${rawBody}`).not.toContain(foreign);
+      expect(`${path} ${rawHeaders} ${rawBody}`).not.toContain(other);
     }
   }
 }

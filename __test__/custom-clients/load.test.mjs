@@ -9,7 +9,7 @@ import { expect } from 'vitest';
 import { ask } from '../support/calls.mjs';
 import { clientOptions, test } from '../support/upstreams.mjs';
 import { chunks, completion, pause, plainClient, streamOf, TO_CLIENT } from '../support/custom-clients.mjs';
-import { FOREIGN_KEY } from '../support/custom-sdks.mjs';
+import { CLIENT_KEY } from '../support/custom-sdks.mjs';
 
 const CALLS = 2_000;
 
@@ -72,7 +72,7 @@ test('of many concurrent failures each caller gets its own error', async ({ serv
 
 test('of many concurrent calls through a real SDK each caller gets its own answer', async ({ serveElsewhere }) => {
   const upstream = await serveElsewhere({});
-  const client = new OpenAI6({ apiKey: FOREIGN_KEY, baseURL: upstream.url });
+  const client = new OpenAI6({ apiKey: CLIENT_KEY, baseURL: upstream.url });
   const openai = new OpenAI(clientOptions(upstream.url, upstream.url, { openpipe: { fallbackClient: client } }));
   const told = await Promise.all(
     Array.from({ length: 200 }, (_, index) =>

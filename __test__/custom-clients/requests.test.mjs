@@ -187,7 +187,7 @@ describe('`maxRetries`', () => {
     expect(onlyAsked(asked).options.maxRetries).toBe(0);
   });
 
-  test("of `withOptions` that does not name it stays the foreign client's own", async ({ stage }) => {
+  test("of `withOptions` that does not name it stays the custom client's own", async ({ stage }) => {
     const { client, asked } = healthyClient();
     const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
     await ask(openai.withOptions({ timeout: 5_000 }), { openpipe: TO_CLIENT });

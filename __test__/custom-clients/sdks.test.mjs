@@ -11,11 +11,11 @@ import { ask, readAll, rejection, textOf } from '../support/calls.mjs';
 import { OPENAI_KEY, OPENPIPE_KEY } from '../support/keys.mjs';
 import { chats, onlyChat, PRIMARY, test } from '../support/upstreams.mjs';
 import { contentChunk, FAILING, MODEL, onlyAsked, TO_CLIENT, watched } from '../support/custom-clients.mjs';
-import { FOREIGN_KEY, sdks } from '../support/custom-sdks.mjs';
+import { CLIENT_KEY, sdks } from '../support/custom-sdks.mjs';
 
 /** @import { FailureKind } from 'openpipe-native' */
 /** @import { Doing, Fixtures } from '../support/upstreams.mjs' */
-/** @import { ForeignSdk } from '../support/custom-sdks.mjs' */
+/** @import { CustomSdk } from '../support/custom-sdks.mjs' */
 
 /** Time enough for a busy machine to notice a refused connection, and short enough to wait for silence. */
 const TIMEOUT = 700;
@@ -56,18 +56,20 @@ const CONTENT = sseEvent(contentChunk('[DONE]'));
 for (const sdk of sdks) {
   describe(`${sdk.name} as the fallback client`, () => {
     test('gives its very completion', async ({ stage, serve }) => {
-      const { openai, asked, foreign } = await withClient(sdk, stage, serve);
+      const { openai, asked, clientUpstream } = await withClient(sdk, stage, serve);
       const answer = await create(openai, false);
 
       expect(answer).toBe(await onlyAsked(asked).returned);
-      expect(answer.choices[0].message.content).toBe(`Answered by the foreign upstream, with the model ${MODEL}.`);
+      expect(answer.choices[0].message.content).toBe(
+        `Answered by the custom client's upstream, with the model ${MODEL}.`,
+      );
       expect(answer.openpipe).toMatchObject({ servedBy: 'fallback', model: MODEL });
       expect(answer.openpipe.attempts).toMatchObject([
         { upstream: 'openpipe', model: PRIMARY, outcome: 'bad_request', status: 418, tries: 1 },
         { upstream: 'client', model: MODEL, outcome: 'ok', tries: 1 },
       ]);
       expect(Object.keys(answer)).not.toContain('openpipe');
-      expect(onlyChat(foreign).body).toMatchObject({ model: MODEL, messages: [{ role: 'user' }] });
+      expect(onlyChat(clientUpstream).body).toMatchObject({ model: MODEL, messages: [{ role: 'user' }] });
     });
 
     test('gives its very stream', async ({ stage, serve }) => {
@@ -79,7 +81,7 @@ for (const sdk of sdks) {
       expect(stream.openpipe).toMatchObject({ servedBy: 'fallback', model: MODEL });
       const { chunks, error } = await readAll(stream);
       expect(error).toBeUndefined();
-      expect(textOf(chunks)).toBe(`Answered by the foreign upstream, with the model ${MODEL}.`);
+      expect(textOf(chunks)).toBe(`Answered by the custom client's upstream, with the model ${MODEL}.`);
       expect(chunks.filter((chunk) => chunk.choices[0]?.delta.role)).toHaveLength(1);
       expect(stream.openpipe.attempts).toMatchObject([
         { outcome: 'bad_request' },
@@ -109,7 +111,7 @@ for (const sdk of sdks) {
       test(`lets the response behind its ${stream ? 'stream' : 'completion'} be read`, async ({ stage, serve }) => {
         const { openai } = await withClient(sdk, stage, serve);
         const response = await create(openai, stream).asResponse();
-        const content = `Answered by the foreign upstream, with the model ${MODEL}.`;
+        const content = `Answered by the custom client's upstream, with the model ${MODEL}.`;
 
         expect(response).toBeInstanceOf(Response);
         if (!stream) {
@@ -141,16 +143,16 @@ for (const sdk of sdks) {
     }
 
     test('sends its own key and sees no other', async ({ stage, serve }) => {
-      const { openai, foreign, primary } = await withClient(sdk, stage, serve);
+      const { openai, clientUpstream, primary } = await withClient(sdk, stage, serve);
       await ask(openai, { openpipe: TO_CLIENT });
       await ask(openai, { openpipe: TO_CLIENT, stream: true });
 
-      expect(chats(foreign)).toHaveLength(2);
-      for (const { rawHeaders, rawBody, path } of foreign.requests) {
-        expect(String(rawHeaders)).toContain(FOREIGN_KEY);
+      expect(chats(clientUpstream)).toHaveLength(2);
+      for (const { rawHeaders, rawBody, path } of clientUpstream.requests) {
+        expect(String(rawHeaders)).toContain(CLIENT_KEY);
         for (const key of [OPENAI_KEY, OPENPIPE_KEY]) expect(`${rawHeaders} ${rawBody} ${path}`).not.toContain(key);
       }
-      for (const { rawHeaders } of primary.requests) expect(String(rawHeaders)).not.toContain(FOREIGN_KEY);
+      for (const { rawHeaders } of primary.requests) expect(String(rawHeaders)).not.toContain(CLIENT_KEY);
     });
 
     for (const failing of failures) {
@@ -178,14 +180,14 @@ for (const sdk of sdks) {
       test.concurrent(
         `is given up when its upstream is silent to a ${stream ? 'stream' : 'completion'}`,
         async ({ stage, serve }) => {
-          const { openai, foreign } = await withClient(sdk, stage, serve, { kind: 'silence' });
+          const { openai, clientUpstream } = await withClient(sdk, stage, serve, { kind: 'silence' });
           const error = await rejection(create(openai, stream, { maxRetries: 0, timeout: TIMEOUT }));
 
           // Its own clock and ours are set to the same time, and either may be the first.
           expect(error.constructor.name).toBe('APIConnectionTimeoutError');
           expect(error.openpipe.attempts[1]).toMatchObject({ upstream: 'client', outcome: 'timeout', tries: 1 });
           expect(error.openpipe.attempts[1].durationMs).toBeGreaterThan(TIMEOUT - 10);
-          const [request] = chats(foreign);
+          const [request] = chats(clientUpstream);
           expect(await request?.closed).toBe('broken off');
         },
       );
@@ -194,8 +196,8 @@ for (const sdk of sdks) {
         stage,
         serve,
       }) => {
-        const foreign = await serve({ kind: 'status', status: 500 });
-        const { client, asked } = watched(sdk.connect(foreign.url));
+        const clientUpstream = await serve({ kind: 'status', status: 500 });
+        const { client, asked } = watched(sdk.connect(clientUpstream.url));
         const { openai } = await stage({ primary: FAILING });
         const told = await ask(openai, {
           stream,
@@ -205,7 +207,7 @@ for (const sdk of sdks) {
         expect(told.error).toBeUndefined();
         expect(told.text).toBe('Answered by the fallback, with the model the-last.');
         // Not given, and another target follows: the SDK's own retries are off.
-        expect(chats(foreign)).toHaveLength(1);
+        expect(chats(clientUpstream)).toHaveLength(1);
         expect(onlyAsked(asked).options.maxRetries).toBe(0);
         expect(told.info.attempts).toMatchObject([
           { upstream: 'openpipe', outcome: 'bad_request' },
@@ -263,13 +265,13 @@ for (const sdk of sdks) {
     }
 
     test('is told to stop when the reader leaves', async ({ stage, serve }) => {
-      const { openai, foreign } = await withClient(sdk, stage, serve, {
+      const { openai, clientUpstream } = await withClient(sdk, stage, serve, {
         kind: 'answer',
         fault: { after: 2, how: 'empty-deltas', everyMs: 20 },
       });
       for await (const chunk of await create(openai, true)) if (textOf([chunk])) break;
 
-      expect(await onlyChat(foreign).closed).toBe('broken off');
+      expect(await onlyChat(clientUpstream).closed).toBe('broken off');
     });
   });
 }
@@ -281,7 +283,7 @@ describe("an SDK's stream, handed through,", () => {
       const [left, right] = (await create(openai, true)).tee();
       const [one, other] = await Promise.all([readAll(left), readAll(right)]);
 
-      expect(textOf(one.chunks)).toBe(`Answered by the foreign upstream, with the model ${MODEL}.`);
+      expect(textOf(one.chunks)).toBe(`Answered by the custom client's upstream, with the model ${MODEL}.`);
       expect(other.chunks).toEqual(one.chunks);
     });
 
@@ -291,12 +293,12 @@ describe("an SDK's stream, handed through,", () => {
       const lines = text.trim().split('\n');
 
       expect(textOf(lines.map((line) => JSON.parse(line)))).toBe(
-        `Answered by the foreign upstream, with the model ${MODEL}.`,
+        `Answered by the custom client's upstream, with the model ${MODEL}.`,
       );
     });
 
     test(`is stopped by its controller: ${sdk.name}`, async ({ stage, serve }) => {
-      const { openai, foreign } = await withClient(sdk, stage, serve, {
+      const { openai, clientUpstream } = await withClient(sdk, stage, serve, {
         kind: 'answer',
         fault: { after: 2, how: 'stall' },
       });
@@ -314,7 +316,7 @@ describe("an SDK's stream, handed through,", () => {
 
       expect(error).toBeUndefined();
       expect(texts.join('')).toMatch(/^Answered by/);
-      expect(await onlyChat(foreign).closed).toBe('broken off');
+      expect(await onlyChat(clientUpstream).closed).toBe('broken off');
     });
 
     test(`is read once: ${sdk.name}`, async ({ stage, serve }) => {
@@ -330,7 +332,7 @@ describe("an SDK's stream, handed through,", () => {
 });
 
 test('another client of this package logs nothing of its own', async ({ stage, serve }) => {
-  const sdk = /** @type {ForeignSdk} */ (sdks.find(({ name }) => name === 'this package'));
+  const sdk = /** @type {CustomSdk} */ (sdks.find(({ name }) => name === 'this package'));
   const inner = await serve({ kind: 'answer' });
   const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: sdk.connect(inner.url) } });
   await ask(openai, { openpipe: { fallback: { model: 'openpipe:inner' } } });
@@ -342,10 +344,10 @@ test("another client of this package has the outer one's account of the call on 
   stage,
   serve,
 }) => {
-  const sdk = /** @type {ForeignSdk} */ (sdks.find(({ name }) => name === 'this package'));
+  const sdk = /** @type {CustomSdk} */ (sdks.find(({ name }) => name === 'this package'));
   const inner = await serve(({ body }) => (body.model === MODEL ? FAILING : { kind: 'answer' }));
   const client = sdk.connect(inner.url, {
-    openpipe: { apiKey: FOREIGN_KEY, baseUrl: inner.url, fallback: { model: 'inner-fallback' } },
+    openpipe: { apiKey: CLIENT_KEY, baseUrl: inner.url, fallback: { model: 'inner-fallback' } },
   });
   const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
   const told = await ask(openai, { openpipe: TO_CLIENT });
@@ -361,11 +363,11 @@ for (const sdk of sdks) {
     stage,
     serve,
   }) => {
-    const foreign = await serve({ kind: 'answer', fault: { after: 3, how: 'stall' } });
-    const { client, asked } = watched(sdk.connect(foreign.url));
+    const clientUpstream = await serve({ kind: 'answer', fault: { after: 3, how: 'stall' } });
+    const { client, asked } = watched(sdk.connect(clientUpstream.url));
     const inner = new OpenPipe({
       openpipe: {
-        apiKey: FOREIGN_KEY,
+        apiKey: CLIENT_KEY,
         baseUrl: (await serve(FAILING)).url,
         fallbackClient: client,
         fallback: { model: MODEL },
@@ -387,19 +389,19 @@ for (const sdk of sdks) {
     expect(stream).toBe(await onlyAsked(asked).returned);
     expect(textOf(read)).toMatch(/^Answered/);
     expect(stream.openpipe).toMatchObject({ servedBy: 'fallback', model: 'openpipe:inner' });
-    expect(await onlyChat(foreign).closed).toBe('broken off');
+    expect(await onlyChat(clientUpstream).closed).toBe('broken off');
   });
 }
 
 /**
  * A client of ours whose primary fails, with one of that SDK as its fallback client.
- * @param {ForeignSdk} sdk @param {Fixtures['stage']} stage @param {Fixtures['serve']} serve @param {Doing} [doing]
+ * @param {CustomSdk} sdk @param {Fixtures['stage']} stage @param {Fixtures['serve']} serve @param {Doing} [doing]
  */
 async function withClient(sdk, stage, serve, doing) {
-  const foreign = await serve(doing, { name: 'the foreign upstream' });
-  const { client, asked } = watched(sdk.connect(foreign.url));
+  const clientUpstream = await serve(doing, { name: "the custom client's upstream" });
+  const { client, asked } = watched(sdk.connect(clientUpstream.url));
   const { openai, primary } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
-  return { openai, asked, foreign, primary };
+  return { openai, asked, clientUpstream, primary };
 }
 
 /** @param {import('openpipe-native').default} openai @param {boolean} stream @param {object} [options] @returns {any} */

@@ -654,8 +654,8 @@ describe('a stream of an SDK that is traced', () => {
   ];
   for (const [how, trace] of tracers) {
     test(`${how} is what the caller gets, and is traced once`, async ({ stage, serve }) => {
-      const foreign = await serve({ kind: 'answer', content: 'one two three', deltas: 3 });
-      const sdk = new OpenAI6({ apiKey: 'k', baseURL: foreign.url });
+      const clientUpstream = await serve({ kind: 'answer', content: 'one two three', deltas: 3 });
+      const sdk = new OpenAI6({ apiKey: 'k', baseURL: clientUpstream.url });
       const traced = /** @type {any[]} */ ([]);
       /** @type {any} */
       let returned;
@@ -678,8 +678,8 @@ describe('a stream of an SDK that is traced', () => {
 
 test('a stream of an SDK that fails in the middle does not end as if nothing were', async ({ stage, serve }) => {
   // The SDK's iterator aborts its own controller before it throws: that is no wish of the caller's.
-  const foreign = await serve({ kind: 'answer', deltas: 6, fault: { after: 3, how: 'cut' } });
-  const client = new OpenAI6({ apiKey: 'k', baseURL: foreign.url });
+  const clientUpstream = await serve({ kind: 'answer', deltas: 6, fault: { after: 3, how: 'cut' } });
+  const client = new OpenAI6({ apiKey: 'k', baseURL: clientUpstream.url });
   const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
   for (let round = 0; round < 10; round += 1) {
     const told = await ask(openai, { stream: true, openpipe: TO_CLIENT });

@@ -10,7 +10,7 @@ import { ask } from '../support/calls.mjs';
 import { OPENAI_KEY, OPENPIPE_KEY } from '../support/keys.mjs';
 import { chats, onlyChat, PRIMARY, test } from '../support/upstreams.mjs';
 import { completion, FAILING, healthyClient, MODEL, onlyAsked, plainClient, streamOf, TO_CLIENT } from '../support/custom-clients.mjs'; // prettier-ignore
-import { FOREIGN_KEY } from '../support/custom-sdks.mjs';
+import { CLIENT_KEY } from '../support/custom-sdks.mjs';
 
 /** @import { CallEvent, FallbackEvent } from 'openpipe-native' */
 
@@ -273,7 +273,7 @@ test('an error that went through an inner client of this package keeps its kind'
   const inner = await serve({ kind: 'status', status: 429 });
   const innermost = plainClient(() => Promise.reject(error)).client;
   const client = new OpenAI({
-    openpipe: { apiKey: FOREIGN_KEY, baseUrl: inner.url, fallback: { model: 'x', client: innermost } },
+    openpipe: { apiKey: CLIENT_KEY, baseUrl: inner.url, fallback: { model: 'x', client: innermost } },
   });
   const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
   const told = await ask(openai, { openpipe: { fallback: { model: 'openpipe:inner' } } });
@@ -283,7 +283,7 @@ test('an error that went through an inner client of this package keeps its kind'
   expect(onlyChat(inner).body.model).toBe('openpipe:inner');
 });
 
-describe("a foreign client's error that the caller gets", () => {
+describe("a custom client's error that the caller gets", () => {
   test('has the failure before it as its cause, unless it has one', async ({ stage }) => {
     const own = new Error('with a cause', { cause: 'its own' });
     const bare = new Error('without');
@@ -382,8 +382,8 @@ describe('who watches hears that it was a client', () => {
 });
 
 test('no key of ours is in what a client is given, nor its key in what we tell', async ({ stage, serve }) => {
-  const foreign = await serve({ kind: 'status', status: 401 });
-  const groq = new Groq({ apiKey: FOREIGN_KEY, baseURL: new URL(foreign.url).origin, maxRetries: 0 });
+  const clientUpstream = await serve({ kind: 'status', status: 401 });
+  const groq = new Groq({ apiKey: CLIENT_KEY, baseURL: new URL(clientUpstream.url).origin, maxRetries: 0 });
   const given = failingClient(500);
   const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: groq } });
   const { error } = await ask(openai, {
@@ -392,7 +392,7 @@ test('no key of ours is in what a client is given, nor its key in what we tell',
   });
 
   expect(error.openpipe.attempts).toHaveLength(3);
-  expect(JSON.stringify(error.openpipe.attempts)).not.toContain(FOREIGN_KEY);
+  expect(JSON.stringify(error.openpipe.attempts)).not.toContain(CLIENT_KEY);
   const { body, options } = onlyAsked(given.asked);
   for (const key of [OPENAI_KEY, OPENPIPE_KEY]) expect(JSON.stringify({ body, options })).not.toContain(key);
 });

@@ -323,13 +323,16 @@ describe.concurrent("a client's stream that falls silent", () => {
 
   for (const sdk of sdks) {
     test(`has its connection closed: ${sdk.name}`, async ({ stage, serve }) => {
-      const foreign = await serve({ kind: 'answer', fault: { after: 2, how: 'stall' } });
-      const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: sdk.connect(foreign.url) } });
+      const clientUpstream = await serve({ kind: 'answer', fault: { after: 2, how: 'stall' } });
+      const { openai } = await stage({
+        primary: FAILING,
+        openpipe: { fallbackClient: sdk.connect(clientUpstream.url) },
+      });
       const told = await ask(openai, { stream: true, openpipe: { ...TO_CLIENT, idleTimeout: IDLE } });
 
       expect(told.error.constructor).toBe(OpenAI.APIConnectionTimeoutError);
       expect(told.text).not.toBe('');
-      expect(await onlyChat(foreign).closed).toBe('broken off');
+      expect(await onlyChat(clientUpstream).closed).toBe('broken off');
     });
   }
 
@@ -426,11 +429,11 @@ describe.concurrent('a stream that comes too late', () => {
   });
 
   test('is closed at the server: an SDK that ignores the signal', async ({ stage, serve }) => {
-    const foreign = await serve({ kind: 'answer', delayMs: SHORT * 2, fault: { after: 1, how: 'stall' } });
-    const sdk = new OpenAI7({ apiKey: 'k', baseURL: foreign.url, maxRetries: 0 });
+    const clientUpstream = await serve({ kind: 'answer', delayMs: SHORT * 2, fault: { after: 1, how: 'stall' } });
+    const sdk = new OpenAI7({ apiKey: 'k', baseURL: clientUpstream.url, maxRetries: 0 });
     await lateStream(stage, (body) => sdk.chat.completions.create(body));
 
-    const [request] = await Promise.all([foreign.arrival(1)]);
+    const [request] = await Promise.all([clientUpstream.arrival(1)]);
     expect(await request.closed).toBe('broken off');
   });
 

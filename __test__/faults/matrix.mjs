@@ -11,7 +11,7 @@ import { connectionFaults } from './catalogue/connections.mjs';
 import { responseFaults, statusFaults } from './catalogue/responses.mjs';
 import { midStreamFaults, streamFaults } from './catalogue/streams.mjs';
 import { answerTo } from './server/exchange.mjs';
-import { CLIENTS_MODEL, FALLBACK, FOREIGN_KEY, newKey, PRIMARY, scene, useFaultServer, VIAS } from './upstreams.mjs'; // prettier-ignore
+import { CLIENTS_MODEL, FALLBACK, CLIENT_KEY, newKey, PRIMARY, scene, useFaultServer, VIAS } from './upstreams.mjs'; // prettier-ignore
 import { OPENAI_KEY, OPENPIPE_KEY } from '../support/keys.mjs';
 
 /** @import { Told } from '../support/calls.mjs' */
@@ -192,7 +192,7 @@ function expectNoKey(error) {
   const told = [error, error.cause, ...(error.openpipe?.errors ?? [])].map(
     (each) => `${each?.stack} ${JSON.stringify(each)}`,
   );
-  for (const key of [OPENAI_KEY, OPENPIPE_KEY, FOREIGN_KEY]) expect(told.join('\n')).not.toContain(key);
+  for (const key of [OPENAI_KEY, OPENPIPE_KEY, CLIENT_KEY]) expect(told.join('\n')).not.toContain(key);
 }
 
 /**
@@ -203,7 +203,7 @@ async function expectRequests(server, key, fault, { via, answered }) {
   const requests = await server.requests(key);
   const healthy = requests.filter((request) => request.fault === 'is healthy');
   expect(healthy.map(({ headers }) => headers.authorization)).toEqual(answered ? [`Bearer ${OPENAI_KEY}`] : []);
-  const own = via === 'client' ? FOREIGN_KEY : OPENPIPE_KEY;
+  const own = via === 'client' ? CLIENT_KEY : OPENPIPE_KEY;
   const faulty = requests.filter((request) => request.fault === fault.name);
   expect(new Set(faulty.map(({ headers }) => headers.authorization)).size).toBeLessThanOrEqual(1);
   if (faulty[0]) expect(faulty[0].headers.authorization).toBe(`Bearer ${own}`);

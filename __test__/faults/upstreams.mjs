@@ -20,7 +20,7 @@ import { startFaultServer } from './server.mjs';
 export const PRIMARY = 'openpipe:primary';
 export const CLIENTS_MODEL = 'model-of-a-client';
 export const FALLBACK = 'fallback-model';
-export const FOREIGN_KEY = 'fk-known-to-the-foreign-client-only-c04d';
+export const CLIENT_KEY = 'fk-known-to-the-custom-client-only-c04d';
 
 /**
  * How the target is called that meets the fault: natively; through the `openai` package as `transport: "fetch"` does it; or
@@ -60,7 +60,7 @@ export function newKey(what) {
 
 /** A client that is handed in, of the `openai` package. @param {string} baseURL @param {Record<string, unknown>} [more] */
 export function sdkClient(baseURL, more) {
-  return new OpenAISdk({ apiKey: FOREIGN_KEY, baseURL, logLevel: 'off', ...trusting(baseURL), ...more });
+  return new OpenAISdk({ apiKey: CLIENT_KEY, baseURL, logLevel: 'off', ...trusting(baseURL), ...more });
 }
 
 /** An agent that trusts our authority, where there is TLS. @param {string} url */

@@ -9,7 +9,7 @@ import { inspect } from 'node:util';
 export const KEYS = {
   openai: 'sk-/openai+key=7Qm2c9Xw~aa41',
   openpipe: 'opk-/openpipe+key=3Jd8k1Vz~bb52',
-  foreign: 'fk-/foreign+key=9Ht5n6Rp~cc63',
+  custom: 'fk-/custom+key=9Ht5n6Rp~cc63',
   default: 'dk-/default+header=2Lw7s4Yb~dd74',
   call: 'ck-/call+header=6Fx3u8Gq~ee85',
   user: 'uu-user.of.url.1Zr9e5Kt~ff96',

@@ -58,7 +58,7 @@ describe.concurrent('by way of native', () => {
 });
 
 test("a fallback client's key that it refuses itself is in no event and no report", async ({ world }) => {
-  const client = new SdkOpenAI({ apiKey: `${KEYS.foreign}\nz`, logLevel: 'off' });
+  const client = new SdkOpenAI({ apiKey: `${KEYS.custom}\nz`, logLevel: 'off' });
   const failing = /** @type {const} */ ({ kind: 'status', status: 500 });
   const here = await world({ does: { openpipe: failing, openai: failing } });
   /** @type {unknown[]} */

@@ -45,7 +45,7 @@ for (const transport of TRANSPORTS) {
         test(`${what} of upstreams, each of which ${name}`, async ({ world }) => {
           const here = await world({
             openpipe: { transport },
-            does: { openai: doing, openpipe: doing, foreign: doing },
+            does: { openai: doing, openpipe: doing, custom: doing },
           });
           const told = await here.tell({ stream, model: PRIMARY, options: { timeout } });
           expect(told.error).toBeInstanceOf(Error);

@@ -22,7 +22,7 @@ import { everyPrint, KEYS, keysIn } from './keys.mjs';
 /** A model of the client's own upstream. */
 export const OWN = 'own-model';
 
-/** @typedef {'openai' | 'openpipe' | 'foreign'} Place */
+/** @typedef {'openai' | 'openpipe' | 'custom'} Place */
 
 /**
  * @typedef {object} World
@@ -72,15 +72,15 @@ export const test = /** @type {any} */ (
         const servers = {
           openai: await server('openai'),
           openpipe: await server('openpipe'),
-          foreign: await server('foreign'),
+          custom: await server('custom'),
         };
         const log = (/** @type {unknown[]} */ ...what) => what.forEach(note);
         const logging = {
           logger: { debug: log, info: log, warn: log, error: log },
           logLevel: /** @type {const} */ ('debug'),
         };
-        const foreign = new SdkOpenAI({
-          ...{ apiKey: KEYS.foreign, baseURL: servers.foreign.url, maxRetries: 0, logLevel: 'off' },
+        const custom = new SdkOpenAI({
+          ...{ apiKey: KEYS.custom, baseURL: servers.custom.url, maxRetries: 0, logLevel: 'off' },
         });
         /** @param {ClientOptions} [more] */
         const newClient = ({ openpipe: moreOpenpipe, ...more } = {}) =>
@@ -91,7 +91,7 @@ export const test = /** @type {any} */ (
             ...more,
             openpipe: {
               ...{ apiKey: KEYS.openpipe, baseUrl: servers.openpipe.url, onFallback: note },
-              fallback: [{ model: FALLBACK }, { model: 'of-another', client: foreign }],
+              fallback: [{ model: FALLBACK }, { model: 'of-another', client: custom }],
               ...openpipe,
               ...moreOpenpipe,
             },
@@ -146,7 +146,7 @@ export function expectKept({ sentTo, reports, shown }, primary) {
     subtract(sentTo('openpipe'), ['openpipe', ...(primary === 'openpipe' ? [call] : [])]),
     'seen by OpenPipe',
   ).toEqual([]);
-  expect(subtract(sentTo('foreign'), ['foreign']), 'seen by the fallback client’s server').toEqual([]);
+  expect(subtract(sentTo('custom'), ['custom']), 'seen by the fallback client’s server').toEqual([]);
   for (const report of reports()) expect(keysSent([report]), report.rawBody).toEqual(['openpipe']);
   expect(shown(), 'shown').toEqual([]);
 }

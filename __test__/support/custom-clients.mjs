@@ -4,10 +4,10 @@ import { chunk, completion } from '../../demo/upstream/payload.mjs';
 
 export { completion };
 
-/** What a foreign client's target fails over from: a status that nobody retries. */
+/** What a custom client's target fails over from: a status that nobody retries. */
 export const FAILING = /** @type {const} */ ({ kind: 'status', status: 418 });
-/** The model that foreign clients are asked for. */
-export const MODEL = 'foreign-model';
+/** The model that custom clients are asked for. */
+export const MODEL = 'custom-model';
 /** One target, served by the constructor's `fallbackClient`. */
 export const TO_CLIENT = /** @type {const} */ ({ fallback: { model: MODEL } });
 

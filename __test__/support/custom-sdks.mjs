@@ -15,17 +15,17 @@ import Together from 'together-ai';
 import { Stream as TogetherStream } from 'together-ai/core/streaming';
 
 /** The key of whatever client is handed in; no other upstream may see it, and it may see no other. */
-export const FOREIGN_KEY = 'fk-known-to-the-foreign-client-only-71ab';
+export const CLIENT_KEY = 'fk-known-to-the-custom-client-only-71ab';
 
 /**
- * @typedef {object} ForeignSdk
+ * @typedef {object} CustomSdk
  * @property {string} name
  * @property {any} classes Where its error classes are: they are static members of the client's class.
  * @property {any} Stream
  * @property {(url: string, more?: Record<string, unknown>) => any} connect Makes a client; `url` ends in `/v1`.
  */
 
-/** @type {ForeignSdk[]} */
+/** @type {CustomSdk[]} */
 export const sdks = [
   openai('openai 6', OpenAI6, OpenAI6Stream),
   openai('openai 5', OpenAI5, OpenAI5Stream),
@@ -35,13 +35,13 @@ export const sdks = [
     classes: OpenAI6,
     Stream: OpenAI6Stream,
     connect: (url, more) =>
-      new AzureOpenAI({ apiKey: FOREIGN_KEY, endpoint: new URL(url).origin, apiVersion: '2024-10-21', ...more }),
+      new AzureOpenAI({ apiKey: CLIENT_KEY, endpoint: new URL(url).origin, apiVersion: '2024-10-21', ...more }),
   },
   {
     name: 'groq-sdk',
     classes: Groq,
     Stream: GroqStream,
-    connect: (url, more) => new Groq({ apiKey: FOREIGN_KEY, baseURL: new URL(url).origin, ...more }),
+    connect: (url, more) => new Groq({ apiKey: CLIENT_KEY, baseURL: new URL(url).origin, ...more }),
   },
   openai('together-ai', Together, TogetherStream),
   {
@@ -49,23 +49,23 @@ export const sdks = [
     classes: Cerebras,
     Stream: CerebrasStream,
     connect: (url, more) =>
-      new Cerebras({ apiKey: FOREIGN_KEY, baseURL: new URL(url).origin, warmTCPConnection: false, ...more }),
+      new Cerebras({ apiKey: CLIENT_KEY, baseURL: new URL(url).origin, warmTCPConnection: false, ...more }),
   },
   {
     name: 'this package',
     classes: OpenPipe,
     Stream: OpenAI6Stream,
     connect: (url, more) =>
-      new OpenPipe({ apiKey: FOREIGN_KEY, baseURL: url, openpipe: { apiKey: FOREIGN_KEY, baseUrl: url }, ...more }),
+      new OpenPipe({ apiKey: CLIENT_KEY, baseURL: url, openpipe: { apiKey: CLIENT_KEY, baseUrl: url }, ...more }),
   },
 ];
 
-/** A package whose client is made as that of `openai`. @param {string} name @param {any} classes @param {any} Stream @returns {ForeignSdk} */
+/** A package whose client is made as that of `openai`. @param {string} name @param {any} classes @param {any} Stream @returns {CustomSdk} */
 function openai(name, classes, Stream) {
   return {
     name,
     classes,
     Stream,
-    connect: (url, more) => new classes({ apiKey: FOREIGN_KEY, baseURL: url, ...more }),
+    connect: (url, more) => new classes({ apiKey: CLIENT_KEY, baseURL: url, ...more }),
   };
 }

@@ -36,8 +36,8 @@ function configs() {
   const names = ['node16', 'bundler', 'openai5-cjs', 'openai5-esm', 'openai7-cjs', 'openai7-esm'];
   const vendors = ['@cerebras/cerebras_cloud_sdk', 'groq-sdk', 'together-ai'];
   const missing = vendors.filter((vendor) => !existsSync(join(root, 'node_modules', vendor)));
-  if (missing.length === 0) return [...names, 'foreign-clients'];
-  console.warn(`types: foreign-clients.ts is skipped, not installed: ${missing.join(', ')}`);
+  if (missing.length === 0) return [...names, 'custom-clients'];
+  console.warn(`types: custom-clients.ts is skipped, not installed: ${missing.join(', ')}`);
   return names;
 }
 

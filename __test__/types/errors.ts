@@ -28,7 +28,7 @@ export async function handling(openai: OpenAI) {
       }
       return error.openpipe?.servedBy;
     }
-    // A foreign client's own error, as it was thrown.
+    // A custom client's own error, as it was thrown.
     return (error as OpenPipeError).openpipe?.errors;
   }
 }

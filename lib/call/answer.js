@@ -1,224 +1,10 @@
 'use strict';
-/** What a call came to, as the caller sees it: the completion or stream, its `openpipe`, and the HTTP response behind it. */
+/** What a call came to, in the form in which the SDK keeps a response beside what belongs to it. */
 
-const { inspect } = require('node:util');
+const { defineOpenpipe, openpipeOf } = require('./openpipe-member.js');
+const { responseOf } = require('./response.js');
 
-const { whenReported } = require('../reports/reports.js');
-
-/** @typedef {import('./errors.js').Failure} Failure */
-
-/**
- * What the core tells of a call that has an answer (crates/core/src/call/events.rs).
- * @typedef {object} Meta
- * @property {{ status: number, headers: [string, string][], url: string } | null} head
- * @property {'primary' | 'fallback'} servedBy
- * @property {string} upstream
- * @property {string} [alias]
- * @property {string} model
- * @property {import('../../types.js').Attempt[]} attempts
- * @property {number} durationMs
- * @property {any} [usage]
- */
-
-/** Where an object keeps what makes its `openpipe`. */
-const maker = Symbol('openpipe-native.maker');
-
-/**
- * One accessor for all objects: a new function for each would cost each of them a shape of its own, which is dearer than
- * all else that is done for a completion.
- * @type {PropertyDescriptor & ThisType<any>}
- */
-const openpipeAccessor = {
-  configurable: true,
-  enumerable: false,
-  get() {
-    const made = this[maker]?.();
-    // Not where the object has been frozen or sealed since.
-    Reflect.defineProperty(this, 'openpipe', { value: made, configurable: true, enumerable: false, writable: true });
-    return made;
-  },
-  set(value) {
-    Object.defineProperty(this, 'openpipe', { value, configurable: true, enumerable: false, writable: true });
-  },
-};
-
-/**
- * Puts `openpipe` on what the caller gets: not enumerable, so that logs and snapshots stay what the API sent; made when it
- * is first looked at; left out where the object does not take it.
- * @param {object} value
- * @param {() => object} make
- */
-function defineOpenpipe(value, make) {
-  try {
-    if (!Object.isExtensible(value)) return;
-    Object.defineProperty(value, maker, { value: make, enumerable: false, configurable: true, writable: true });
-    Object.defineProperty(value, 'openpipe', openpipeAccessor);
-  } catch {
-    // A foreign object that does not take it is handed on as it is.
-  }
-}
-
-/** Promises may be of any make: another global `Promise`, or an SDK of its own. @param {any} value @returns {value is PromiseLike<any>} */
-function isThenable(value) {
-  return typeof value?.then === 'function';
-}
-
-/** How the SDK reads responses that it got itself. @type {WeakMap<object, (client: any, props: any) => any>} */
-const parsers = new WeakMap();
-
-/**
- * What the SDK's promise of a request that is not the engine's comes to, so that it can be read like an answer of the engine.
- * @param {any} promise The SDK's.
- */
-async function passOn(promise) {
-  const props = await promise.responsePromise;
-  parsers.set(props, promise.parseResponse);
-  return props;
-}
-
-/** What the SDK's promise is given to parse by. @param {any} client @param {any} props */
-function parseAnswer(client, props) {
-  const parse = parsers.get(props);
-  return parse ? parse(client, props) : props.parsed();
-}
-
-/** The very promise, also for whoever has a proxy around it. */
-const itself = Symbol('openpipe-native.itself');
-
-/**
- * The SDK's `parse`, but that a proxy around the promise (langsmith's) can call it: that has none of the private fields.
- * @this {any}
- */
-function parse() {
-  return Object.getPrototypeOf(this).parse.call(this[itself]);
-}
-
-/**
- * The SDK's promise of a request.
- * @param {import('../sdk/state.js').State} state @param {Promise<any>} answered
- */
-function newPromise({ sdk, client, thenUnwrap }, answered) {
-  return prepared(new sdk.APIPromise(client, answered, parseAnswer), sdk, thenUnwrap);
-}
-
-/** @param {any} promise @param {import('../sdk/sdk.js').Sdk} sdk @param {Function} thenUnwrap */
-function prepared(promise, sdk, thenUnwrap) {
-  promise[itself] = promise;
-  promise.parse = parse;
-  promise._thenUnwrap = thenUnwrap;
-  if ((sdk.major ?? 0) >= 7) promise.withResponse = withResponse;
-  return promise;
-}
-
-/** As openai 7's, which waits for the one after the other, so that an error names the function that waits. @this {any} */
-async function withResponse() {
-  const data = await this.parse();
-  const { response } = await this.responsePromise;
-  return { data, response, request_id: response.headers.get('x-request-id') };
-}
-
-/**
- * A client's `_thenUnwrap`, by which the SDK dresses what its promises come to: what it makes is an object of its own at times
- * (`parse()`), and keeps `openpipe`. The SDK's would make the response for the sake of the id of the request.
- * @param {import('../sdk/sdk.js').Sdk} sdk @param {any} client
- */
-function unwrapperOf(sdk, client) {
-  /** @this {any} @param {(value: any, props: any) => any} transform */
-  return function thenUnwrap(transform) {
-    const { parseResponse } = this;
-    /** @param {any} parser @param {any} props */
-    const parseAndDress = (parser, props) => {
-      const dress = (/** @type {any} */ value) => dressed(value, transform(value, props), props);
-      const value = parseResponse(parser, props);
-      return isThenable(value) ? value.then(dress) : dress(value);
-    };
-    return prepared(new sdk.APIPromise(client, this.responsePromise, parseAndDress), sdk, thenUnwrap);
-  };
-}
-
-/** @param {any} value @param {any} made What the SDK made of it. @param {any} props */
-function dressed(value, made, props) {
-  if (!(made instanceof Object) || Array.isArray(made)) return made;
-  if (made !== value && Object.hasOwn(Object(value), 'openpipe')) defineOpenpipe(made, () => value.openpipe);
-  if (props instanceof StreamAnswer) props.dress();
-  // A custom client's own object is left as it is.
-  if (made === value && props.isForeign) return made;
-  const id = props instanceof Answer ? props.requestId : props.response.headers.get('x-request-id');
-  // Not where it is frozen.
-  Reflect.defineProperty(made, '_request_id', { value: id ?? null, enumerable: false });
-  return made;
-}
-
-/**
- * What `openpipe` says of a call; of a stream as it is at the moment of looking.
- * @param {number} call
- * @param {() => Meta} meta
- * @param {unknown[]} [errors] Of a call that failed: every target's error.
- */
-function openpipeOf(call, meta, errors) {
-  const told = {
-    get servedBy() {
-      return meta().servedBy;
-    },
-    get upstream() {
-      return meta().upstream;
-    },
-    get model() {
-      return meta().model;
-    },
-    get attempts() {
-      return meta().attempts;
-    },
-    get reportingFinished() {
-      return whenReported(call);
-    },
-    ...(errors ? { errors } : {}),
-  };
-  // One alias leads to the whole call: it does not change while a stream runs.
-  const { alias } = meta();
-  if (alias !== undefined) Object.assign(told, { alias });
-  // What is printed are values, not accessors; a promise has none.
-  const shown = () => ({ ...told, reportingFinished: undefined });
-  Object.defineProperty(told, 'toJSON', { value: shown, enumerable: false });
-  Object.defineProperty(told, inspect.custom, { value: () => ({ ...told }), enumerable: false });
-  return told;
-}
-
-/** Loaded when the first response is asked for: it takes longer than all of this package. */
-function statusCodes() {
-  return require('node:http').STATUS_CODES;
-}
-
-/** @param {Meta['head'] | Response} head That of a client may be of any make. */
-function headersOf(head) {
-  try {
-    return new Headers(head?.headers);
-  } catch {
-    return new Headers();
-  }
-}
-
-/**
- * A real `Response`, made only when it is asked for.
- * @param {Meta['head'] | Response} head Of a client's own response no more than this is used: its body has been read.
- * @param {string | ReadableStream} body
- * @param {string} type The media type, where the head has none.
- */
-function responseOf(head, body, type) {
-  const status = head?.status || 200;
-  const headers = headersOf(head);
-  if (!headers.has('content-type')) headers.set('content-type', type);
-  // What was said of the body as it came over the wire does not hold for one that was decoded or written anew.
-  headers.delete('content-encoding');
-  headers.delete('transfer-encoding');
-  const isOfLength = typeof body === 'string' && headers.get('content-length') === String(Buffer.byteLength(body));
-  if (!isOfLength) headers.delete('content-length');
-  // The core does not tell the words that came with the status: those of HTTP's own, as every server says them.
-  const statusText = /** @type {any} */ (head)?.statusText ?? statusCodes()[status] ?? '';
-  const response = new Response(body, { status, statusText, headers });
-  if (head?.url) Object.defineProperty(response, 'url', { value: head.url });
-  return response;
-}
+/** @typedef {import('./openpipe-member.js').Meta} Meta */
 
 /** @param {string} text JSON of a {@link Meta} @returns {() => Meta} */
 function readOnce(text) {
@@ -253,7 +39,7 @@ class Answer {
   }
 
   /** Whether what `value()` gives is a custom client's own object. */
-  get isForeign() {
+  get isCustom() {
     return false;
   }
 
@@ -327,10 +113,10 @@ class CompletionAnswer extends Answer {
 }
 
 /** An answer of a custom client. */
-class ForeignAnswer extends Answer {
+class CustomAnswer extends Answer {
   /**
    * @param {import('../sdk/take-over.js').CallSetup} setup @param {number} call
-   * @param {{ value: any, request: import('../host-client/host-client.js').HostRequest }} kept
+   * @param {{ value: any, request: import('../host-client/host-request.js').HostRequest }} kept
    * @param {string} meta JSON of a {@link Meta}
    */
   constructor(setup, call, { value, request }, meta) {
@@ -339,10 +125,10 @@ class ForeignAnswer extends Answer {
     this.request = request;
     this.meta = readOnce(meta);
     // The SDK writes into what it dresses.
-    this.given = this.isForeign ? value : copyOf(value, setup.request.body?.encoding_format === 'base64');
+    this.given = this.isCustom ? value : copyOf(value, setup.request.body?.encoding_format === 'base64');
   }
 
-  get isForeign() {
+  get isCustom() {
     return this.setup.endpoint.name === 'chat';
   }
 
@@ -419,15 +205,4 @@ function copyOf(value, asBase64) {
   return copy;
 }
 
-module.exports = {
-  CompletionAnswer,
-  ForeignAnswer,
-  StreamAnswer,
-  defineOpenpipe,
-  isThenable,
-  newPromise,
-  openpipeOf,
-  responseOf,
-  passOn,
-  unwrapperOf,
-};
+module.exports = { Answer, CompletionAnswer, CustomAnswer, StreamAnswer };

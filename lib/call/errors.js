@@ -6,6 +6,8 @@
 const { dirname } = require('node:path');
 const { inspect } = require('node:util');
 
+const { caused } = require('../host-client/thrown.js');
+
 /** @typedef {import('../sdk/sdk.js').Sdk} Sdk */
 
 /**
@@ -26,7 +28,7 @@ const { inspect } = require('node:util');
  * @param {Sdk} sdk
  * @param {any} client The client that was called; `makeStatusError` is a hook of the SDK that subclasses may have.
  * @param {Failure} failure
- * @param {(ticket: number) => unknown} thrownBy What a foreign client threw, by its ticket.
+ * @param {(ticket: number) => unknown} thrownBy What a custom client threw, by its ticket.
  * @returns {Error}
  */
 function errorOf(sdk, client, failure, thrownBy) {
@@ -225,22 +227,6 @@ function parsed(text) {
   }
 }
 
-/** How `fetch` refuses a header; it repeats what it refuses, which may be a key. */
-const HEADER_REFUSAL = /invalid header value|ByteString|valid HTTP token/;
-
-/** Whether an error is the refusal of a header by `fetch`. @param {any} error */
-function isHeaderRefusal(error) {
-  return error?.name === 'TypeError' && HEADER_REFUSAL.test(String(error.message));
-}
-
-/** The message of what a client threw, without what must not be seen. @param {string} message */
-function withoutHeader(message) {
-  return HEADER_REFUSAL.test(message) ? 'a header holds a character that HTTP does not allow' : message;
-}
-
-/** Errors whose cause is the failure of the target before. @type {WeakSet<object>} */
-const caused = new WeakSet();
-
 /** Errors with a low-level cause that was made here. @type {WeakSet<object>} */
 const ours = new WeakSet();
 
@@ -271,19 +257,11 @@ function shownWithCause(_depth, options) {
   return `${this.stack} {\n  [cause]: ${inspect(this.cause, { ...options, depth: 2 }).replaceAll('\n', '\n  ')}\n}`;
 }
 
-/** The cause that an error has of itself: what we made its cause says nothing about it. @param {any} error */
-function causeOf(error) {
-  return caused.has(error) ? undefined : error.cause;
-}
-
 module.exports = {
   abortErrorOf,
-  causeOf,
   errorOf,
   errorsOf,
-  isHeaderRefusal,
   keepMadeBySdk,
   rejection,
   streamErrorOf,
-  withoutHeader,
 };

@@ -4,12 +4,12 @@
 const { AsyncResource } = require('node:async_hooks');
 
 const { offAbort, onAbort } = require('../call/abort.js');
-const { openpipeOf } = require('../call/answer.js');
+const { openpipeOf } = require('../call/openpipe-member.js');
 const { askJudge } = require('../call/judge.js');
 const observers = require('../call/observers.js');
 const native = require('../native/native.js');
 const sinks = require('../reports/sinks.js');
-const { keyHeaders } = require('../sdk/arguments.js');
+const { keyHeaders } = require('../options/client-options.js');
 const { Exchange } = require('./exchange.js');
 const {
   bodyErrorOf,
@@ -23,7 +23,7 @@ const {
 const { BodySeat, EventSource, bodyOf, forgetDropped, whenDropped } = require('./response-body.js');
 const { responseOf } = require('./response.js');
 
-/** @typedef {import('../call/answer.js').Meta} Meta */
+/** @typedef {import('../call/openpipe-member.js').Meta} Meta */
 /** @typedef {import('../call/errors.js').Failure} Failure */
 
 /** What a stream of the endpoint ends with on the wire. @type {Record<string, string>} */
@@ -80,51 +80,34 @@ class FetchCall {
 
   /** @param {any[]} message @param {string} text @param {string} more */
   onMessage(message, text, more) {
-    switch (message[1]) {
-      case 'completion':
-        this.#completed(text, JSON.parse(more));
-        break;
-      case 'wire':
-        this.#passedOn(text);
-        this.stream?.seat.source?.push(text, message[2]);
-        break;
-      case 'stream':
-        this.#handOver(JSON.parse(text));
-        break;
-      case 'end':
-        this.#ended(message[2]);
-        break;
-      case 'failure':
-        if (this.stream) this.#broke(message[2]);
-        else this.#failed(message[2]);
-        break;
-      case 'refused':
-        this.#refused(message[2], message[3]);
-        break;
-      case 'headers':
-        this.#tellHeaders(message[2], message[3]);
-        break;
-      case 'judge':
-        this.#inScope(() => this.#judge(message[2], message[3], text));
-        break;
-      case 'fallback':
-        this.#inScope(() => observers.movedOn(message[2], this.setup.door.options.onFallback, this.setup.door.warn));
-        break;
-      case 'fetch':
-        this.#exchange(message[2], message[3], text);
-        break;
-      case 'pull':
-        this.exchanges?.get(message[2])?.pull(message[3]);
-        break;
-      case 'drop':
-        this.exchanges?.get(message[2])?.drop();
-        this.exchanges?.delete(message[2]);
-        break;
-      case 'warning':
-        this.setup.door.warn(message[2]);
-        break;
-    }
+    FetchCall.handlers[message[1]]?.(this, message, text, more);
   }
+
+  /**
+   * What happens at each message (src/protocol.rs).
+   * @type {Record<string, (call: FetchCall, message: any[], text: string, more: string) => void>}
+   */
+  static handlers = {
+    completion: (call, _, text, more) => call.#completed(text, JSON.parse(more)),
+    wire: (call, [, , bytes], text) => {
+      call.#passedOn(text);
+      call.stream?.seat.source?.push(text, bytes);
+    },
+    stream: (call, _, text) => call.#handOver(JSON.parse(text)),
+    end: (call, [, , meta]) => call.#ended(meta),
+    failure: (call, [, , failed]) => (call.stream ? call.#broke(failed) : call.#failed(failed)),
+    refused: (call, [, , why, message]) => call.#refused(why, message),
+    headers: (call, [, , ask, upstream]) => call.#tellHeaders(ask, upstream),
+    judge: (call, [, , ask, judging], text) => call.#inScope(() => call.#judge(ask, judging, text)),
+    fallback: (call, [, , event]) => call.#inScope(() => call.#movedOn(event)),
+    fetch: (call, [, , ask, to], text) => call.#exchange(ask, to, text),
+    pull: (call, [, , ask, bytes]) => call.exchanges?.get(ask)?.pull(bytes),
+    drop: (call, [, , ask]) => {
+      call.exchanges?.get(ask)?.drop();
+      call.exchanges?.delete(ask);
+    },
+    warning: (call, [, , message]) => call.setup.door.warn(message),
+  };
 
   /** Something that the call met on its way to the caller threw. @param {unknown} error */
   fail(error) {
@@ -286,6 +269,12 @@ class FetchCall {
   }
 
   // === the rest ===
+
+  /** @param {{ from: any, to: any }} event */
+  #movedOn(event) {
+    const { options, warn } = this.setup.door;
+    observers.movedOn(event, options.onFallback, warn);
+  }
 
   /** @param {Meta} meta @param {() => any} usage */
   #publish(meta, usage) {

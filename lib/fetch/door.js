@@ -4,11 +4,11 @@
 const native = require('../native/native.js');
 const { readEnv } = require('../native/environment.js');
 const { isFetchReplaced, isMock } = require('../native/replaced-fetch.js');
-const { OPENPIPE_URL } = require('../openpipe-client/openpipe-client.js');
+const { OPENPIPE_URL } = require('../options/openpipe.js');
 const reports = require('../reports/reports.js');
 const { forCore } = require('../reports/sinks.js');
-const { milliseconds } = require('../sdk/arguments.js');
-const { Warnings } = require('../sdk/warnings.js');
+const { milliseconds } = require('../options/checks.js');
+const { Warnings } = require('../native/warnings.js');
 const { Repeats } = require('./repeats.js');
 const { readOptions } = require('./options.js');
 

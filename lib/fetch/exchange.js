@@ -6,7 +6,7 @@
  */
 
 const { ChunkPump } = require('../host-client/chunks.js');
-const { describe } = require('../host-client/host-client.js');
+const { describe } = require('../host-client/thrown.js');
 const native = require('../native/native.js');
 const { TRANSPORT_MEMBERS } = require('./request.js');
 

@@ -2,7 +2,7 @@
 /** A call that failed as `fetch` would show it: a `Response`, a rejection, or the error of a body. */
 
 /** @typedef {import('../call/errors.js').Failure} Failure */
-/** @typedef {import('../call/answer.js').Meta} Meta */
+/** @typedef {import('../call/openpipe-member.js').Meta} Meta */
 
 /** What a failed call is resolved with. @typedef {{ status: number, headers: [string, string][], body: string }} FailedResponse */
 

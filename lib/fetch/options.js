@@ -1,7 +1,9 @@
 'use strict';
 /** The options of `createFetch` and those of one call, checked before any traffic. */
 
-const { milliseconds, readCallOptions, readClientOptions, retries } = require('../sdk/arguments.js');
+const { readCallOptions } = require('../options/call-options.js');
+const { milliseconds, retries } = require('../options/checks.js');
+const { readClientOptions } = require('../options/client-options.js');
 
 /** What only this door has; everything else is an option of `openpipe`. */
 const OWN = ['timeout', 'maxRetries', 'fetch', 'match', 'onFailure', 'headers', 'logger', 'logLevel'];

@@ -3,10 +3,10 @@
 
 const { STATUS_CODES } = require('node:http');
 
-const { defineOpenpipe } = require('../call/answer.js');
+const { defineOpenpipe } = require('../call/openpipe-member.js');
 const native = require('../native/native.js');
 
-/** @typedef {import('../call/answer.js').Meta} Meta */
+/** @typedef {import('../call/openpipe-member.js').Meta} Meta */
 
 /** What was said of the bytes on the wire does not hold for a body that was decoded or written anew. */
 const WIRE_HEADERS = ['content-encoding', 'content-length', 'transfer-encoding'];

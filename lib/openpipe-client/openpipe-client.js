@@ -4,10 +4,9 @@
 const { readEnv } = require('../native/environment.js');
 const { errorOf } = require('../call/errors.js');
 const native = require('../native/native.js');
+const { OPENPIPE_URL, configs } = require('../options/openpipe.js');
 const reports = require('../reports/reports.js');
 
-/** Where OpenPipe is, unless something else is said. */
-const OPENPIPE_URL = 'https://api.openpipe.ai/api/v1';
 /** A request's time, in milliseconds, as in the SDK. */
 const TIMEOUT = 600_000;
 
@@ -30,12 +29,6 @@ const ENDPOINTS = {
   getModel: ['GET', '/models/{}'],
   deleteModel: ['DELETE', '/models/{}'],
 };
-
-/**
- * What the instances were made with; kept beside them, so that no key can be seen in one.
- * @type {WeakMap<object, { apiKey: string | undefined, baseUrl: string }>}
- */
-const configs = new WeakMap();
 
 /** An option that must be a string. @param {string} name @param {unknown} value @returns {string | undefined} */
 function text(name, value) {
@@ -146,9 +139,4 @@ function read(sdk, head, failure, answer) {
   throw sdk.APIError.generate(head.status, error, error ? undefined : answer, headers);
 }
 
-/** What an instance was made with, where it is one of any copy. @param {unknown} value */
-function configOf(value) {
-  return typeof value === 'object' && value !== null ? configs.get(value) : undefined;
-}
-
-module.exports = { OPENPIPE_URL, configOf, openPipeClass };
+module.exports = { openPipeClass };

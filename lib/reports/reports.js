@@ -4,7 +4,7 @@
 // A test's clock neither stops nor hastens reports.
 const { after, now } = require('../native/clock.js');
 const native = require('../native/native.js');
-const { warn } = require('../sdk/warnings.js');
+const { warn } = require('../native/warnings.js');
 const sinks = require('./sinks.js');
 const transports = require('./transports.js');
 

@@ -5,7 +5,7 @@ const diagnostics = require('node:diagnostics_channel');
 
 const clock = require('../native/clock.js');
 const native = require('../native/native.js');
-const { warn } = require('../sdk/warnings.js');
+const { warn } = require('../native/warnings.js');
 
 /** A client that is gone may have reports on their way still; in milliseconds. */
 const REMEMBERED = 60_000;

@@ -3,12 +3,16 @@
 
 const { inspect } = require('node:util');
 
-const { isThenable } = require('../call/answer.js');
-const { checkOptions, isObject, milliseconds, readBody, readClientOptions } = require('./arguments.js');
-const { configOf } = require('../openpipe-client/openpipe-client.js');
+const { isThenable } = require('../call/promise.js');
+const { SDK_OPENPIPE } = require('../host-client/numbers.js');
+const { isObject, milliseconds } = require('../options/checks.js');
+const { readClientOptions } = require('../options/client-options.js');
+const { configOf } = require('../options/openpipe.js');
 const reports = require('../reports/reports.js');
+const { checkOptions, readBody } = require('./arguments.js');
 const { listHome, responseIdOf, sendHome } = require('./homes.js');
-const { MISSING_KEY, SDK_OPENPIPE, State, keepState, stateOf } = require('./state.js');
+const { MISSING_KEY, State } = require('./state.js');
+const { keepState, stateOf } = require('./state-of.js');
 const { readEnv } = require('../native/environment.js');
 const { baseOf, checkVersion, leadsTo, majorOf } = require('./sdk.js');
 const {
@@ -21,7 +25,7 @@ const {
   takeOverLater,
   withoutOpenpipe,
 } = require('./take-over.js');
-const { Warnings } = require('./warnings.js');
+const { Warnings } = require('../native/warnings.js');
 
 /** How `withOptions` tells the new client what its user had given to the old one. */
 const inheritance = Symbol('openpipe-native.inheritance');
@@ -75,7 +79,7 @@ function defineClient(exported) {
       missing.client = client;
       if (client._options.apiKey === missing) Object.assign(client, { apiKey: null });
 
-      /** @type {import('./state.js').ForeignClient[]} */
+      /** @type {import('../options/writer.js').CustomClient[]} */
       const clients = Array(SDK_OPENPIPE + 1);
       const warnings = inherited?.warnings ?? new Warnings();
       const warn = (/** @type {string} */ message) => warnings.warnOnce(client, message);

@@ -4,9 +4,9 @@
  * that issued it, through the SDK's own client of that upstream (contract.md, section 9, "State").
  */
 
-const { passOn, newPromise } = require('../call/answer.js');
-const { isObject } = require('./arguments.js');
-const { stateOf } = require('./state.js');
+const { passOn, newPromise } = require('../call/promise.js');
+const { isObject } = require('../options/checks.js');
+const { stateOf } = require('./state-of.js');
 
 /** A path that names a response. */
 const OF_RESPONSE = /^\/responses\/([^/?#]+)(?:\/(?:cancel|input_items))?$/;
@@ -57,10 +57,10 @@ async function listHome(client, id, given, send) {
 async function homeOf(state, id, asked) {
   const { openpipe, ...options } = asked ?? {};
   const named = isObject(openpipe) ? openpipe.upstream : undefined;
-  if (named !== undefined && named !== null) return { home: await state.homeNamed(named), options };
+  if (named !== undefined && named !== null) return { home: await state.sdkTransport.homeNamed(named), options };
   const { upstream, client } = await known(state, id);
-  if (upstream !== undefined) return { home: await state.homeNamed(upstream), options };
-  return { home: client === undefined ? undefined : state.homeOfClient(client), options };
+  if (upstream !== undefined) return { home: await state.sdkTransport.homeNamed(upstream), options };
+  return { home: client === undefined ? undefined : state.sdkTransport.homeOfClient(client), options };
 }
 
 /** @param {import('./state.js').State} state @param {string} id @returns {Promise<{ upstream?: string, client?: number }>} */

@@ -9,6 +9,7 @@
 
 const clock = require('../native/clock.js');
 const native = require('../native/native.js');
+const { LEVELS } = require('../native/warnings.js');
 
 /** @typedef {import('../../types.js').Attempt} Attempt */
 /** @typedef {{ status: number, headers: [string, string][], url: string }} Head */
@@ -24,8 +25,6 @@ const native = require('../native/native.js');
  * @property {boolean} showsBodies Up to openai 6 bodies are told, in 7 their length.
  */
 
-/** As in the SDK. @type {Record<string, number>} */
-const LEVELS = { off: 0, error: 200, warn: 300, info: 400, debug: 500 };
 const INFO = 400;
 const DEBUG = 500;
 
@@ -300,4 +299,4 @@ function redactUrl(text) {
   return url.href;
 }
 
-module.exports = { CallLog, LEVELS, callLog };
+module.exports = { CallLog, callLog };

@@ -1,62 +1,27 @@
 'use strict';
-/**
- * What a client of ours knows beyond the SDK's: its `openpipe` options, its JavaScript clients, and its native side. Kept
- * beside the client and not in it, so that wrappers, proxies and shallow clones of a client or of its parts still find it.
- */
+/** What a client of ours has beyond the SDK's: its `openpipe` options, its custom clients, and its side in the core. */
 
-const { identityOf } = require('../host-client/host-client.js');
+const { unwrapperOf } = require('../call/promise.js');
+const { identityOf } = require('../host-client/identity.js');
+const { SDK_OPENAI, SDK_OPENPIPE, SDK_UPSTREAMS } = require('../host-client/numbers.js');
+const { readEnv } = require('../native/environment.js');
 const native = require('../native/native.js');
-const { OPENPIPE_URL } = require('../openpipe-client/openpipe-client.js');
+const { followedBy, followingMocks, isFetchReplaced, isMock } = require('../native/replaced-fetch.js');
+const { milliseconds, retries } = require('../options/checks.js');
+const { keyHeaders } = require('../options/client-options.js');
+const { hasDefaultHeader } = require('../options/headers.js');
+const { OPENPIPE_URL } = require('../options/openpipe.js');
 const reports = require('../reports/reports.js');
 const { forCore } = require('../reports/sinks.js');
 const transports = require('../reports/transports.js');
-const { unwrapperOf } = require('../call/answer.js');
-const { isHeaderRefusal } = require('../call/errors.js');
-const { hasDefaultHeader, keyHeaders, milliseconds, readHeaders, retries } = require('./arguments.js');
-const { readEnv } = require('../native/environment.js');
-const { followedBy, followingMocks, isFetchReplaced, isMock } = require('../native/replaced-fetch.js');
+const { hasKey, hasPassword, keyed, placeOf, urlOf, withoutSecret } = require('./own-upstream.js');
+const { SdkTransport } = require('./sdk-transport.js');
+const { ANSWERS, FUNCTIONS, HOOKS, hasFunctions, hasMembers, membersOf } = require('./snapshot.js');
 
-/** @typedef {{ chat: { completions: { create(body: any, options?: any): any } } }} ForeignClient */
-/** @typedef {ReturnType<typeof import('./arguments.js').readClientOptions>} ClientOptions */
+/** @typedef {import('../options/writer.js').CustomClient} CustomClient */
+/** @typedef {import('../options/client-options.js').ClientOptions} ClientOptions */
 
 const CHAT = '/chat/completions';
-
-/** The numbers of the SDK's own transport, as JavaScript clients. */
-const SDK_OPENAI = 0;
-const SDK_OPENPIPE = 1;
-/** That of the first declared upstream; the others follow. No client of a user's has such a number. */
-const SDK_UPSTREAMS = 1 << 20;
-
-/** Whether a number stands for the SDK's own transport, not for a custom client. @param {number} number */
-function isSdkTransport(number) {
-  return number <= SDK_OPENPIPE || number >= SDK_UPSTREAMS;
-}
-
-/** The hooks of the SDK by which a subclass can change a request: one that does is called through the SDK. */
-const HOOKS = [
-  'prepareOptions', 'prepareRequest', 'buildRequest', 'buildHeaders', 'buildBody', 'authHeaders', 'bearerAuth',
-  'makeRequest', 'fetchWithTimeout', 'fetchWithAuth', 'shouldRetry',
-]; // prettier-ignore
-
-/** What else the SDK asks for each request. A subclass's own may give another answer each time. */
-const ANSWERS = ['getUserAgent', 'defaultQuery', 'buildURL', 'stringifyQuery', 'validateHeaders'];
-
-const FUNCTIONS = [...HOOKS, ...ANSWERS];
-
-/** @type {WeakMap<object, State>} */
-const states = new WeakMap();
-
-/**
- * What gives a client's state, on the client itself: proxies that hand out proxies of all that they reach (Sentry's) hand this
- * on as the function that it is.
- */
-const stateKey = Symbol('openpipe-native.state');
-
-/** @param {object} client @param {State} state */
-function keepState(client, state) {
-  states.set(client, state);
-  Object.defineProperty(client, stateKey, { value: () => state, enumerable: false });
-}
 
 /** What the user gave to the constructor, as opposed to what the SDK made of it. */
 /** @typedef {{ maxRetries: boolean, fetch: boolean, fetchOptions: boolean, httpAgent: boolean }} Given */
@@ -66,10 +31,10 @@ class State {
    * @param {import('./sdk.js').Sdk} sdk
    * @param {any} client
    * @param {ClientOptions} options
-   * @param {ForeignClient[]} clients Numbered as `options` refers to them.
+   * @param {CustomClient[]} clients Numbered as `options` refers to them.
    * @param {unknown} openpipe The `openpipe` option as the user gave it, for `withOptions`.
    * @param {Given} given
-   * @param {import('./warnings.js').Warnings} warnings
+   * @param {import('../native/warnings.js').Warnings} warnings
    * @param {import('../native/native.js').Family} [family] That of the client which this one is made from.
    */
   constructor(sdk, client, options, clients, openpipe, given, warnings, family = native.newFamily()) {
@@ -101,8 +66,7 @@ class State {
     this.needsSdk = false;
     /** @type {Record<'native' | 'sdk', NativeCompletions | Promise<NativeCompletions> | undefined>} */
     this.natives = { native: undefined, sdk: undefined };
-    /** @type {any} */
-    this.openpipeSdkClient = undefined;
+    this.sdkTransport = new SdkTransport(this);
     this.closed = false;
     /** What the SDK's promises of this client's calls are unwrapped by. */
     this.thenUnwrap = unwrapperOf(sdk, client);
@@ -110,8 +74,6 @@ class State {
       throw new sdk.OpenAIError(`${MISSING_OPENPIPE_KEY}: \`openpipe.reports\` asks for OpenPipe`);
     }
     this.sinks = forCore(client, options.reports);
-    /** The SDK's own clients of declared upstreams, by URL. @type {Map<string, any>} */
-    this.upstreamSdkClients = new Map();
     reports.start(client);
   }
 
@@ -120,8 +82,7 @@ class State {
     this.closed = true;
     this.seen = undefined;
     this.natives = { native: undefined, sdk: undefined };
-    this.openpipeSdkClient = undefined;
-    this.upstreamSdkClients.clear();
+    this.sdkTransport.clear();
   }
 
   /** Warns of something, once for this client and those made from it. @param {string} message */
@@ -238,8 +199,7 @@ class State {
     };
     this.asksForKey = typeof options.apiKey === 'function' && !options.apiKey.openpipeMissing;
     this.natives = { native: undefined, sdk: undefined };
-    this.openpipeSdkClient = undefined;
-    this.upstreamSdkClients.clear();
+    this.sdkTransport.clear();
     this.needsSdk = this.#needsSdk();
     return false;
   }
@@ -307,7 +267,7 @@ class State {
       const isRefused = !this.given.fetch && hasPassword(url);
       const identity = identityOf(client);
       // OpenPipe is called natively all the same, but where everything goes through `fetch`.
-      const headers = !this.#isAllThroughSdk() ? await this.#openpipeHeaders() : [];
+      const headers = !this.#isAllThroughSdk() ? await this.sdkTransport.openpipeHeaders() : [];
       return {
         ...placeOf(url),
         headers,
@@ -363,180 +323,6 @@ class State {
       throw withoutSecret(error, client);
     }
   }
-
-  /**
-   * What asks a custom client, by its number.
-   * @param {number} number
-   * @param {ForeignClient[]} calls The clients of the call at hand, numbered after the constructor's.
-   * @param {import('./take-over.js').Endpoint} endpoint
-   * @returns {(body: any, options: any) => unknown}
-   */
-  clientFunction(number, calls, endpoint) {
-    if (number === SDK_OPENAI || number === SDK_OPENPIPE) {
-      const client = number === SDK_OPENAI ? this.client : this.#openpipeClient();
-      return (body, options) => keepingSecrets(this.#sendThroughSdk(client, endpoint, body, options), client);
-    }
-    if (number >= SDK_UPSTREAMS) {
-      return (body, options) => {
-        const { client, name, asked } = this.#upstreamClient(number - SDK_UPSTREAMS, body);
-        if (!asked) return keepingSecrets(this.#sendThroughSdk(client, endpoint, body, options), client);
-        const withKey = (/** @type {[string, string][]} */ key) => ({ ...Object.fromEntries(key), ...options.headers });
-        return this.headersOf(name).then((key) =>
-          this.#sendThroughSdk(client, endpoint, body, { ...options, headers: withKey(key) }),
-        );
-      };
-    }
-    const foreign = /** @type {any} */ (calls[number]);
-    // One of our own is asked not to log what this one logs (contract.md, section 7), where this one has a key to do so.
-    const reports = this.sinks ? this.sinks.length > 0 : this.apiKey !== undefined;
-    const ours = reports && isOurs(foreign);
-    return (body, options) => {
-      const resource = endpoint.name === 'chat' ? foreign.chat.completions : foreign[endpoint.name];
-      return resource.create(ours ? { ...body, openpipe: { logRequest: false } } : body, options);
-    };
-  }
-
-  /**
-   * Sends a request by the SDK's own transport, below the take-over: what is patched above has seen the call already.
-   * @param {any} client @param {import('./take-over.js').Endpoint} endpoint @param {any} body @param {any} options
-   */
-  #sendThroughSdk(client, { name, path }, body, options) {
-    const stream = body.stream ?? false;
-    const request = { method: 'post', path, body, ...options, stream, __security: { bearerAuth: true } };
-    // openai 7 looks for `stream` in the body once more when a hook has changed it.
-    if ((this.sdk.major ?? 0) >= 7 && name !== 'embeddings') {
-      request.__metadata = { ...options.__metadata, streamFromBody: true };
-    }
-    const send = (/** @type {string} */ to) => {
-      // A redirect may lead elsewhere, where neither the key nor the body may go.
-      const fetchOptions = { ...options.fetchOptions, redirect: 'manual' };
-      return this.sdk.Base.prototype.request.call(client, { ...request, path: to, fetchOptions });
-    };
-    const place = /** @type {string | undefined} */ (options.path) ?? path;
-    return following(send, place, () => urlOf(client, place, options.query, options.defaultBaseURL));
-  }
-
-  /**
-   * What proves who a JavaScript client is: some upstreams repeat it in their errors.
-   * @param {number} number @param {ForeignClient[]} calls @returns {unknown}
-   */
-  clientKey(number, calls) {
-    if (number === SDK_OPENPIPE) return this.apiKey;
-    if (number >= SDK_UPSTREAMS) {
-      const { headers } = this.options.upstreams[number - SDK_UPSTREAMS] ?? { headers: [] };
-      return headers.find(([name]) => name === 'authorization')?.[1].replace(/^\S+ /, '');
-    }
-    return /** @type {any} */ (number === SDK_OPENAI ? this.client : calls[number])?.apiKey;
-  }
-
-  /** The SDK's own client of OpenPipe, where everything goes through `fetch`. */
-  #openpipeClient() {
-    this.openpipeSdkClient ??= this.#newOpenpipeClient();
-    return this.openpipeSdkClient;
-  }
-
-  /** The SDK's own client of a declared upstream, where everything goes through `fetch`. @param {number} index @param {any} body */
-  #upstreamClient(index, body) {
-    const { name, baseUrl, query, headers, asked } = /** @type {ClientOptions['upstreams'][number]} */ (
-      this.options.upstreams[index]
-    );
-    const url = baseUrl.replaceAll('{model}', encodeURIComponent(String(body.model)));
-    const known = this.upstreamSdkClients.get(`${name} ${url}`);
-    if (known) return { client: known, name, asked };
-    const { client } = this;
-    const made = this.#newSdkClient(url, 'none');
-    made._options.defaultHeaders = headers;
-    made._options.defaultQuery = Object.fromEntries(query);
-    // The key is one of the headers, or comes from a function with each request.
-    made.authHeaders = async () => undefined;
-    made.validateHeaders = () => {};
-    made.getUserAgent = () => client.getUserAgent();
-    // A client for each of very many models is not kept.
-    if (this.upstreamSdkClients.size < 100) this.upstreamSdkClients.set(`${name} ${url}`, made);
-    return { client: made, name, asked };
-  }
-
-  /**
-   * What sends a request to a named upstream by the SDK's own transport; `undefined` for the client's own.
-   * @param {unknown} name
-   * @returns {Promise<{ send(options: any): any, list(options: any): any } | undefined>}
-   */
-  async homeNamed(name) {
-    if (name === 'openai') return undefined;
-    if (name === 'openpipe') return this.#homeOf(this.#openpipeClient(), []);
-    const index = this.options.upstreams.findIndex((upstream) => upstream.name === name);
-    if (index < 0) throw new TypeError('`openpipe.upstream` must be the name of a declared upstream');
-    const { client, asked } = this.#upstreamClient(index, { model: '' });
-    return this.#homeOf(client, asked ? await this.headersOf(String(name)) : []);
-  }
-
-  /** The same for a custom client of the constructor's; `undefined` where it is none of an SDK's. @param {number} number */
-  homeOfClient(number) {
-    const client = /** @type {any} */ (this.clients[number]);
-    if (typeof client?.request !== 'function' || typeof client.makeRequest !== 'function') return undefined;
-    return {
-      send: (/** @type {any} */ options) => client.request(options),
-      list: (/** @type {any} */ options) => client.makeRequest(options, null, undefined),
-    };
-  }
-
-  /** @param {any} client @param {[string, string][]} headers Of a key that a function gives. */
-  #homeOf(client, headers) {
-    const { request, makeRequest } = this.sdk.Base.prototype;
-    // A credential of the call is the client's own upstream's.
-    const over = (/** @type {any} */ options) => {
-      const given = (readHeaders(options.headers) ?? []).filter(([name]) => !native.isCredential(name));
-      return { ...options, headers: Object.fromEntries([...headers, ...given]) };
-    };
-    return {
-      send: (/** @type {any} */ options) => request.call(client, over(options)),
-      list: (/** @type {any} */ options) => makeRequest.call(client, over(options), null, undefined),
-    };
-  }
-
-  /** What the SDK tells OpenPipe beside the key, where the client's own hooks are not to be asked for it. */
-  async #openpipeHeaders() {
-    const made = this.#newOpenpipeClient();
-    // The core sets the key, and says so where it is none.
-    made.apiKey = 'none';
-    try {
-      return [...(await made.buildRequest(keyed(), { retryCount: 0 })).req.headers.entries()];
-    } catch (error) {
-      throw withoutSecret(error, this.client);
-    }
-  }
-
-  /** @param {string} baseURL @param {string | undefined} apiKey */
-  #newSdkClient(baseURL, apiKey) {
-    const { client } = this;
-    return new this.sdk.Base({
-      baseURL,
-      apiKey,
-      // What is not given, the SDK takes from the environment, where it is meant for OpenAI.
-      adminAPIKey: null,
-      webhookSecret: null,
-      organization: null,
-      project: null,
-      logger: client.logger,
-      logLevel: client.logLevel,
-      dangerouslyAllowBrowser: client._options.dangerouslyAllowBrowser,
-      ...(this.given.fetch || this.isMocked ? { fetch: client.fetch } : {}),
-      ...(this.given.fetchOptions ? { fetchOptions: client.fetchOptions } : {}),
-      ...(this.given.httpAgent ? { httpAgent: client.httpAgent ?? client._options.httpAgent } : {}),
-    });
-  }
-
-  #newOpenpipeClient() {
-    const { client } = this;
-    const made = this.#newSdkClient(this.baseUrl, this.apiKey ?? 'none');
-    made.organization = client.organization ?? null;
-    made.project = client.project ?? null;
-    // The same goes for OPENAI_CUSTOM_HEADERS. As natively, what proves who the caller is to OpenAI stays there.
-    const headers = readHeaders(client._options.defaultHeaders) ?? [];
-    made._options.defaultHeaders = headers.filter(([name]) => !native.isCredential(name));
-    made.getUserAgent = () => client.getUserAgent();
-    return made;
-  }
 }
 
 const MISSING_KEY =
@@ -557,234 +343,6 @@ function transportOf(name) {
 const PASSWORD = 'holds a user or a password, which `fetch` does not take';
 const HAS_PASSWORD = `\`baseURL\` ${PASSWORD}`;
 
-/** What the SDK is asked to build. */
-function keyed() {
-  return { method: 'post', path: '/chat/completions', body: {}, __security: { bearerAuth: true } };
-}
-
-/**
- * Whether a client has these functions still, every one of `FUNCTIONS`. Asked for each call: by their names, one by one, it
- * takes a fortieth of the time.
- * @param {any} client @param {Record<string, unknown> | undefined} seen
- */
-function hasFunctions(client, seen) {
-  return (
-    seen !== undefined &&
-    seen.prepareOptions === client.prepareOptions &&
-    seen.prepareRequest === client.prepareRequest &&
-    seen.buildRequest === client.buildRequest &&
-    seen.buildHeaders === client.buildHeaders &&
-    seen.buildBody === client.buildBody &&
-    seen.authHeaders === client.authHeaders &&
-    seen.bearerAuth === client.bearerAuth &&
-    seen.makeRequest === client.makeRequest &&
-    seen.fetchWithTimeout === client.fetchWithTimeout &&
-    seen.fetchWithAuth === client.fetchWithAuth &&
-    seen.shouldRetry === client.shouldRetry &&
-    seen.getUserAgent === client.getUserAgent &&
-    seen.defaultQuery === client.defaultQuery &&
-    seen.buildURL === client.buildURL &&
-    seen.stringifyQuery === client.stringifyQuery &&
-    seen.validateHeaders === client.validateHeaders
-  );
-}
-
-/** An option that was not given. @type {unknown[]} */
-const NO_MEMBERS = [];
-
-/**
- * The names and values in `defaultHeaders` or `defaultQuery`, which the SDK reads for each request; `undefined` where they
- * have to be read anew each time, because there is no telling whether they have changed.
- * @param {any} option @returns {unknown[] | undefined}
- */
-function membersOf(option) {
-  if (option === undefined || option === null) return NO_MEMBERS;
-  if (typeof option !== 'object') return undefined;
-  // As the SDK keeps what came from several places.
-  const isNullable = option.values instanceof Headers && option.nulls instanceof Set;
-  if (isNullable) return [...option.values].flat().concat(...option.nulls);
-  if (option instanceof Headers) return [...option].flat();
-  const prototype = Object.getPrototypeOf(option);
-  const members = Object.getOwnPropertyDescriptors(option);
-  const isPlain = prototype === Object.prototype || prototype === null;
-  if (!isPlain || Object.values(members).some((member) => member.get ?? isObject(member.value))) return undefined;
-  return Object.entries(option).flat();
-}
-
-/** Whether an option has these members still. @param {any} option @param {unknown[] | undefined} seen */
-function hasMembers(option, seen) {
-  if (option === undefined || option === null) return true;
-  if (seen === undefined) return false;
-  if (Object.getPrototypeOf(option) === Headers.prototype || typeof option.values === 'object') {
-    const now = membersOf(option);
-    return now?.length === seen.length && now.every((member, index) => member === seen[index]);
-  }
-  let index = 0;
-  for (const name of Object.keys(option)) {
-    if (seen[index] !== name || seen[index + 1] !== option[name]) return false;
-    index += 2;
-  }
-  return index === seen.length;
-}
-
-/** @param {unknown} value */
-function isObject(value) {
-  return typeof value === 'object' && value !== null;
-}
-
-/** @param {string} url */
-function hasPassword(url) {
-  if (!URL.canParse(url)) return false;
-  const { username, password } = new URL(url);
-  return username !== '' || password !== '';
-}
-
-/**
- * Where the SDK would send a request.
- * @param {any} client @param {string} path @param {unknown} [query] @param {unknown} [base] @returns {string}
- */
-function urlOf(client, path, query, base) {
-  try {
-    return client.buildURL(path, query, base);
-  } catch (error) {
-    throw withoutSecret(error, client);
-  }
-}
-
-/**
- * Where the client's own upstream is: its base URL, with the query that the SDK adds. A subclass may build URLs that have none in
- * common; then only that of chat completions is known, and other calls bring theirs along.
- * @param {string} url That of chat completions.
- */
-function placeOf(url) {
-  const base = url.replace(/\/chat\/completions(?=$|[?#])/, '');
-  return base === url ? { url } : { url, baseUrl: base };
-}
-
-/**
- * What the SDK threw, but that what it refused is not repeated: a URL may hold a password, a header a key.
- * @param {any} error @param {any} client
- */
-function withoutSecret(error, client) {
-  if (error?.code === 'ERR_INVALID_URL') return new TypeError('`baseURL` is not a valid URL');
-  if (!isHeaderRefusal(error)) return error;
-  const options = isHeaderValue(client.apiKey) ? '`defaultHeaders`, `organization` or `project`' : '`apiKey`';
-  return new TypeError(`${options} holds a character that an HTTP header cannot carry`);
-}
-
-/** As natively. */
-const MAX_REDIRECTS = 5;
-
-/**
- * What stands for the SDK's promise of a request: redirects that keep method and body are followed within the origin.
- * @param {(path: string) => any} send @param {string} path @param {() => string} urlOfFirst
- */
-function following(send, path, urlOfFirst) {
-  const first = send(path);
-  // The promise is in a box: it is not to be waited for, as that would read the answer.
-  const last = (async () => {
-    let promise = first;
-    let url;
-    for (let redirects = 0; ; redirects += 1) {
-      try {
-        await promise.responsePromise;
-        return { promise };
-      } catch (/** @type {any} */ error) {
-        if (error?.status !== 307 && error?.status !== 308) return { promise };
-        url ??= urlOfFirst();
-        /** @type {string | undefined} */
-        const next = redirects < MAX_REDIRECTS ? within(url, error.headers?.get?.('location')) : undefined;
-        if (next === undefined) return { promise };
-        url = next;
-        promise = send(next);
-      }
-    }
-  })();
-  return {
-    asResponse: () => last.then(({ promise }) => promise.asResponse()),
-    then: (/** @type {any} */ resolved, /** @type {any} */ rejected) =>
-      last.then(({ promise }) => promise).then(resolved, rejected),
-  };
-}
-
-/** Where a location leads, if that is within the origin. @param {string} url @param {unknown} location */
-function within(url, location) {
-  if (typeof location !== 'string' || !URL.canParse(location, url)) return undefined;
-  const next = new URL(location, url);
-  return next.origin === new URL(url).origin ? next.href : undefined;
-}
-
-/** What stands for a promise of the SDK's, but that it is rejected without secrets. @param {any} promise @param {any} client */
-function keepingSecrets(promise, client) {
-  return {
-    asResponse: () => promise.asResponse(),
-    then: (/** @type {any} */ resolved, /** @type {any} */ rejected) =>
-      promise.then(resolved, rejected && ((/** @type {unknown} */ error) => rejected(withoutSecret(error, client)))),
-  };
-}
-
-/** Whether HTTP has a way to write it: no control character, none beyond Latin-1. @param {unknown} value */
-function isHeaderValue(value) {
-  return typeof value !== 'string' || /^[\t\x20-\x7e\x80-\xff]*$/.test(value.trim());
-}
-
-/** Whether the client has some way to prove who it is to its own upstream. @param {any} client */
-function hasKey(client) {
-  if (client.apiKey || client.adminAPIKey || client._provider || client._workloadIdentityAuth) return true;
-  if (typeof client._options.apiKey === 'function') return !client._options.apiKey.openpipeMissing;
-  const headers = client._options.defaultHeaders;
-  return headers ? declaresKey(headers) : false;
-}
-
-/** The user sends, or expressly removes, the header that a key goes in. @param {any} headers */
-function declaresKey(headers) {
-  const pairs =
-    headers.values instanceof Headers
-      ? headers.values
-      : typeof headers[Symbol.iterator] === 'function'
-        ? headers
-        : Object.entries(headers);
-  for (const [name] of pairs) if (/^(authorization|api-key)$/i.test(String(name))) return true;
-  return false;
-}
-
-/**
- * The state of a client, also by what stands for one: a proxy around it, or an object made from it.
- * @param {any} client @returns {State}
- */
-function stateOf(client) {
-  const state = findState(client);
-  if (!state) throw new TypeError('this was called on an object that is not a client of openpipe-native');
-  return state;
-}
-
-/** @param {any} client @returns {State | undefined} */
-function findState(client) {
-  return (
-    states.get(client) ??
-    stateBehind(client) ??
-    states.get(client?.chat?.completions?._client) ??
-    states.get(Object.getPrototypeOf(client ?? {}))
-  );
-}
-
-/** By what a client carries itself; whatever stands in its place may answer to every name. @param {any} client @returns {State | undefined} */
-function stateBehind(client) {
-  const tell = client?.[stateKey];
-  const state = typeof tell === 'function' ? tell() : undefined;
-  return state instanceof State ? state : undefined;
-}
-
-/** Whether a foreign client is one of this package, or stands for one. @param {any} foreign */
-function isOurs(foreign) {
-  try {
-    return findState(foreign) !== undefined;
-  } catch {
-    // It is not to be looked at, only to be called.
-    return false;
-  }
-}
-
 /** @typedef {{ create(body: string, options: string | null): number, home(id: string): string }} NativeCompletions */
 
-module.exports = { MISSING_KEY, SDK_OPENAI, SDK_OPENPIPE, State, isSdkTransport, keepState, stateOf, urlOf };
+module.exports = { MISSING_KEY, State };

@@ -6,15 +6,18 @@
  */
 
 const { offAbort, onAbort } = require('../call/abort.js');
-const { isThenable, newPromise, passOn } = require('../call/answer.js');
-const {
-  checkOptions, hasDefaultHeader, isObject, milliseconds, readBody, readCallOptions, readHeaders, readSignal, retries,
-} = require('./arguments.js'); // prettier-ignore
+const { isThenable, newPromise, passOn } = require('../call/promise.js');
+const { SDK_OPENAI } = require('../host-client/numbers.js');
+const { readCallOptions } = require('../options/call-options.js');
+const { isObject, milliseconds, retries } = require('../options/checks.js');
+const { hasDefaultHeader, readHeaders } = require('../options/headers.js');
+const { checkOptions, readBody, readSignal } = require('./arguments.js');
 const { Call } = require('../call/call.js');
 const clock = require('../native/clock.js');
 const { callLog } = require('./logging.js');
 const { abortErrorOf, rejection } = require('../call/errors.js');
-const { SDK_OPENAI, stateOf, urlOf } = require('./state.js');
+const { urlOf } = require('./own-upstream.js');
+const { stateOf } = require('./state-of.js');
 
 /** @typedef {import('./state.js').State} State */
 
@@ -199,12 +202,12 @@ function start(state, endpoint, options, request, resolve) {
 /** What a call is started with. */
 class CallSetup {
   /** @type {State} */ #state;
-  /** @type {import('./state.js').ForeignClient[]} */ #clients;
+  /** @type {import('../options/writer.js').CustomClient[]} */ #clients;
   /** @type {any} */ #options;
 
   /**
-   * @param {State} state @param {Endpoint} endpoint @param {import('./state.js').ForeignClient[]} clients @param {any} options
-   * @param {{ signal: AbortSignal | undefined, onFallback: ((event: any) => void) | undefined, judges: import('./arguments.js').Judge[], throughSdk: boolean, log: import('./logging.js').CallLog | undefined }} call
+   * @param {State} state @param {Endpoint} endpoint @param {import('../options/writer.js').CustomClient[]} clients @param {any} options
+   * @param {{ signal: AbortSignal | undefined, onFallback: ((event: any) => void) | undefined, judges: import('../call/judge.js').Judge[], throughSdk: boolean, log: import('./logging.js').CallLog | undefined }} call
    */
   constructor(state, endpoint, clients, options, { signal, onFallback, judges, throughSdk, log }) {
     this.#state = state;
@@ -234,7 +237,7 @@ class CallSetup {
 
   /** `create` of a JavaScript client, by its number. @param {number} number @returns {(body: any, options: any) => unknown} */
   clientFunction(number) {
-    const call = this.#state.clientFunction(number, this.#clients, this.endpoint);
+    const call = this.#state.sdkTransport.clientFunction(number, this.#clients, this.endpoint);
     return withCallOptions(call, number, this.#options, this.endpoint);
   }
 
@@ -245,7 +248,7 @@ class CallSetup {
 
   /** What proves who such a client is; reading it may throw. @param {number} number @returns {unknown} */
   clientKey(number) {
-    return this.#state.clientKey(number, this.#clients);
+    return this.#state.sdkTransport.clientKey(number, this.#clients);
   }
 
   /** The headers of an upstream, where they have to be asked for. @param {string} upstream */

@@ -1,8 +1,8 @@
 'use strict';
 /** Warnings go to the SDK's logger of the client, each once. */
 
-const { LEVELS } = require('./logging.js');
-
+/** The SDK's levels of logging. @type {Record<string, number>} */
+const LEVELS = { off: 0, error: 200, warn: 300, info: 400, debug: 500 };
 const WARN = 300;
 /** So many are told apart. Only a hash of each is kept: what is warned of may come from outside, and be different each time. */
 const MAX_REMEMBERED = 1024;
@@ -52,4 +52,4 @@ function warn(client, message) {
   }
 }
 
-module.exports = { Warnings, warn };
+module.exports = { LEVELS, Warnings, warn };

@@ -1,0 +1,81 @@
+'use strict';
+/** What the core asks of this side in the course of a call: requests to custom clients, headers, and functions of `reject`. */
+
+const { HostRequest } = require('../host-client/host-request.js');
+const { SDK_OPENAI, isSdkTransport } = require('../host-client/numbers.js');
+const { keepMadeBySdk, streamErrorOf } = require('./errors.js');
+const { answerFrom, askJudge } = require('./judge.js');
+
+/** @typedef {import('../host-client/host-request.js').Question} Question */
+/** @typedef {import('../sdk/take-over.js').CallSetup} CallSetup */
+
+class HostRequests {
+  /** @param {CallSetup} setup @param {number} call */
+  constructor(setup, call) {
+    this.setup = setup;
+    this.call = call;
+    /** Those under way, by the core's number for each. @type {Map<number, HostRequest>} */
+    this.running = new Map();
+    /** What custom clients returned and threw, by ticket. @type {unknown[]} */
+    this.kept = [];
+  }
+
+  /** Sends a request to a custom client. @param {number} ask @param {Question} question @param {string} body */
+  start(ask, question, body) {
+    const { setup } = this;
+    const { client } = question;
+    const request = this.#newRequest(ask);
+    if (isSdkTransport(client)) {
+      request.streamError = (error) => streamErrorOf(setup.sdk, error);
+      request.keepError = (error) => keepMadeBySdk(setup.sdk, setup.client, error);
+    }
+    // An error of the function that gives the client's method is the client's failure like any other.
+    const create = (/** @type {any} */ given, /** @type {any} */ options) =>
+      setup.clientFunction(client)(given, options);
+    request.start(create, question, body, () => setup.clientKey(client));
+  }
+
+  /** Answers with the headers for a request that the core sends itself. @param {number} ask @param {string} upstream */
+  tellHeaders(ask, upstream) {
+    const { setup } = this;
+    this.#newRequest(ask).tellHeaders(
+      () => setup.headersOf(upstream),
+      () => (upstream === 'openai' ? setup.clientKey(SDK_OPENAI) : undefined),
+    );
+  }
+
+  /** Calls a function of `reject`. @param {number} ask @param {import('./judge.js').Judging} judging @param {string} text */
+  judge(ask, judging, text) {
+    const { setup } = this;
+    const { ticket, requestId } = judging;
+    askJudge(this.call, ask, judging, setup.judges[judging.function], () =>
+      ticket === null ? answerFrom(text, requestId, setup.endpoint.name) : /** @type {any} */ (this.kept[ticket]).value,
+    );
+  }
+
+  /** The core took so many bytes of chunks. @param {number} ask @param {number} bytes */
+  pull(ask, bytes) {
+    this.running.get(ask)?.pull(bytes);
+  }
+
+  /** The core wants no more of a request. @param {number} ask */
+  drop(ask) {
+    this.running.get(ask)?.drop();
+    this.running.delete(ask);
+  }
+
+  /** The call is over. */
+  dropAll() {
+    for (const request of this.running.values()) request.drop();
+    this.running.clear();
+  }
+
+  /** @param {number} ask */
+  #newRequest(ask) {
+    const request = new HostRequest(this.call, ask, (value) => this.kept.push(value) - 1);
+    this.running.set(ask, request);
+    return request;
+  }
+}
+
+module.exports = { HostRequests };

@@ -1,0 +1,94 @@
+'use strict';
+/** The member `openpipe` of what the caller gets: how the call went. */
+
+const { inspect } = require('node:util');
+
+const { whenReported } = require('../reports/reports.js');
+
+/**
+ * What the core tells of a call that has an answer (crates/core/src/call/events.rs).
+ * @typedef {object} Meta
+ * @property {{ status: number, headers: [string, string][], url: string } | null} head
+ * @property {'primary' | 'fallback'} servedBy
+ * @property {string} upstream
+ * @property {string} [alias]
+ * @property {string} model
+ * @property {import('../../types.js').Attempt[]} attempts
+ * @property {number} durationMs
+ * @property {any} [usage]
+ */
+
+/** Where an object keeps what makes its `openpipe`. */
+const maker = Symbol('openpipe-native.maker');
+
+/**
+ * One accessor for all objects: a new function for each would cost each of them a shape of its own, which is dearer than
+ * all else that is done for a completion.
+ * @type {PropertyDescriptor & ThisType<any>}
+ */
+const openpipeAccessor = {
+  configurable: true,
+  enumerable: false,
+  get() {
+    const made = this[maker]?.();
+    // Not where the object has been frozen or sealed since.
+    Reflect.defineProperty(this, 'openpipe', { value: made, configurable: true, enumerable: false, writable: true });
+    return made;
+  },
+  set(value) {
+    Object.defineProperty(this, 'openpipe', { value, configurable: true, enumerable: false, writable: true });
+  },
+};
+
+/**
+ * Puts `openpipe` on what the caller gets: not enumerable, so that logs and snapshots stay what the API sent; made when it
+ * is first looked at; left out where the object does not take it.
+ * @param {object} value
+ * @param {() => object} make
+ */
+function defineOpenpipe(value, make) {
+  try {
+    if (!Object.isExtensible(value)) return;
+    Object.defineProperty(value, maker, { value: make, enumerable: false, configurable: true, writable: true });
+    Object.defineProperty(value, 'openpipe', openpipeAccessor);
+  } catch {
+    // An object that does not take it is handed on as it is.
+  }
+}
+
+/**
+ * What `openpipe` says of a call; of a stream as it is at the moment of looking.
+ * @param {number} call
+ * @param {() => Meta} meta
+ * @param {unknown[]} [errors] Of a call that failed: every target's error.
+ */
+function openpipeOf(call, meta, errors) {
+  const told = {
+    get servedBy() {
+      return meta().servedBy;
+    },
+    get upstream() {
+      return meta().upstream;
+    },
+    get model() {
+      return meta().model;
+    },
+    get attempts() {
+      return meta().attempts;
+    },
+    get reportingFinished() {
+      return whenReported(call);
+    },
+    ...(errors ? { errors } : {}),
+  };
+  // One alias leads to the whole call: it does not change while a stream runs.
+  const { alias } = meta();
+  if (alias !== undefined) Object.assign(told, { alias });
+  // What is printed are values, not accessors; a promise has none.
+  const shown = () => ({ ...told, reportingFinished: undefined });
+  Object.defineProperty(told, 'toJSON', { value: shown, enumerable: false });
+  Object.defineProperty(told, inspect.custom, { value: () => ({ ...told }), enumerable: false });
+  return told;
+}
+
+module.exports = { defineOpenpipe, openpipeOf };

@@ -1,0 +1,46 @@
+'use strict';
+/** What a circuit breaker knows a custom client by. */
+
+const native = require('../native/native.js');
+const { read, wellFormed } = require('./untrusted.js');
+
+/** Numbers of clients, or functions, that show nothing to know them by. @type {WeakMap<object, string>} */
+const numbers = new WeakMap();
+let nextNumber = 0;
+
+/**
+ * What tells the upstream of a client from others, for circuit breakers: its URL and key where it has them as the SDK's
+ * clients do, else the very object. Goes to Rust, which makes a digest of it, and nowhere else.
+ * @param {any} client
+ */
+function identityOf(client) {
+  const { baseURL, apiKey } = read(() => ({ baseURL: client.baseURL, apiKey: client.apiKey })) ?? {};
+  const given = read(() => client._options.apiKey);
+  const byFunction = typeof given === 'function' && !given.openpipeMissing;
+  if (typeof baseURL !== 'string' || (typeof apiKey !== 'string' && !byFunction)) return numberOf(client);
+  const shown = [baseURL, byFunction ? numberOf(given) : apiKey, ...credentialsOf(client)];
+  // The core takes what begins with a bracket for a key that stays the same from call to call.
+  return wellFormed(`${byFunction ? 'function' : ''}${JSON.stringify(shown)}`);
+}
+
+/** What proves who a client of the SDK's is beside its key: default headers and query. @param {any} client @returns {string[]} */
+function credentialsOf(client) {
+  const { defaultHeaders, defaultQuery } = read(() => client._options) ?? {};
+  const headers =
+    read(() => [...new Headers(defaultHeaders?.values instanceof Headers ? defaultHeaders.values : defaultHeaders)]) ??
+    [];
+  const query = read(() => Object.entries(defaultQuery ?? {}).filter(([, value]) => typeof value === 'string')) ?? [];
+  return [...headers.filter(([name]) => native.isCredential(name)), ...query].flat();
+}
+
+/** @param {object} object */
+function numberOf(object) {
+  let number = numbers.get(object);
+  if (number === undefined) {
+    number = `${require('node:worker_threads').threadId}:${nextNumber++}`;
+    numbers.set(object, number);
+  }
+  return number;
+}
+
+module.exports = { identityOf };

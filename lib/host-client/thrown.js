@@ -1,0 +1,90 @@
+'use strict';
+/** What a custom client or a `fetch` threw, as the core classifies it. */
+
+const { read, wellFormed } = require('./untrusted.js');
+
+/** An error's chain of causes and of classes is followed so far. */
+const MAX_DEPTH = 8;
+/** The headers of an error that say when to try again. */
+const TELLING_HEADERS = ['retry-after', 'retry-after-ms', 'x-should-retry', 'x-request-id'];
+
+/**
+ * The marks by which the core classifies what a client threw. Whatever was thrown, reading it must not throw in turn.
+ * @param {unknown} thrown
+ */
+function describe(thrown) {
+  /** @type {{ status?: number, body?: string, codes: unknown[], names: unknown[], headers: [string, string][] }} */
+  const marks = { codes: [], names: [], headers: [] };
+  let link = /** @type {any} */ (thrown);
+  for (let depth = 0; depth < MAX_DEPTH && typeof link === 'object' && link !== null; depth += 1) {
+    const error = link;
+    read(() => {
+      if (marks.status === undefined && Number.isInteger(error.status) && error.status >= 100 && error.status < 1000) {
+        marks.status = error.status;
+        marks.headers = tellingHeaders(error);
+      }
+    });
+    // As the API sent it, for the report.
+    read(() => {
+      const told = error.error?.error ?? error.error;
+      if (marks.body === undefined && typeof told === 'object' && told !== null) {
+        marks.body = wellFormed(JSON.stringify({ error: told }));
+      }
+    });
+    // Some SDKs keep the whole body of an error as `error.error`, others the `error` in it.
+    read(() => marks.codes.push(...[error.code, error.error?.code, error.error?.error?.code]));
+    read(() => marks.names.push(...classNames(error)));
+    link = read(() => causeOf(error));
+  }
+  const message = read(() => String(/** @type {any} */ (thrown)?.message ?? thrown));
+  return {
+    ...marks,
+    codes: marks.codes.flatMap((code) => wellFormed(code) ?? []),
+    names: marks.names.flatMap((name) => wellFormed(name) ?? []),
+    message: withoutHeader(wellFormed(message) ?? ''),
+  };
+}
+
+/** @param {any} error @returns {[string, string][]} */
+function tellingHeaders(error) {
+  const get = (/** @type {string} */ name) => error.headers?.get?.(name) ?? error.headers?.[name];
+  return TELLING_HEADERS.flatMap((name) => {
+    const value = wellFormed(get(name));
+    return value === undefined ? [] : [/** @type {[string, string]} */ ([name, value])];
+  });
+}
+
+/** @param {any} error */
+function classNames(error) {
+  const names = typeof error.name === 'string' ? [error.name] : [];
+  let prototype = Object.getPrototypeOf(error);
+  for (let depth = 0; depth < MAX_DEPTH && prototype && prototype !== Object.prototype; depth += 1) {
+    const name = prototype.constructor?.name;
+    if (typeof name === 'string' && name !== 'Error') names.push(name);
+    prototype = Object.getPrototypeOf(prototype);
+  }
+  return names;
+}
+
+/** How `fetch` refuses a header; it repeats what it refuses, which may be a key. */
+const HEADER_REFUSAL = /invalid header value|ByteString|valid HTTP token/;
+
+/** Whether an error is the refusal of a header by `fetch`. @param {any} error */
+function isHeaderRefusal(error) {
+  return error?.name === 'TypeError' && HEADER_REFUSAL.test(String(error.message));
+}
+
+/** The message of what a client threw, without what must not be seen. @param {string} message */
+function withoutHeader(message) {
+  return HEADER_REFUSAL.test(message) ? 'a header holds a character that HTTP does not allow' : message;
+}
+
+/** Errors whose cause is the failure of the target before. @type {WeakSet<object>} */
+const caused = new WeakSet();
+
+/** The cause that an error has of itself: what we made its cause says nothing about it. @param {any} error */
+function causeOf(error) {
+  return caused.has(error) ? undefined : error.cause;
+}
+
+module.exports = { caused, causeOf, describe, isHeaderRefusal, withoutHeader };

@@ -1,0 +1,206 @@
+'use strict';
+/** Requests that go out through the SDK's own transport: those of a client with its own `fetch` or hooks, and of calls with options that only the SDK can honour. */
+
+const { SDK_OPENAI, SDK_OPENPIPE, SDK_UPSTREAMS } = require('../host-client/numbers.js');
+const native = require('../native/native.js');
+const { readHeaders } = require('../options/headers.js');
+const { keyed, urlOf, withoutSecret } = require('./own-upstream.js');
+const { following, keepingSecrets } = require('./sdk-promise.js');
+const { isOurs } = require('./state-of.js');
+
+/** @typedef {import('../options/writer.js').CustomClient} CustomClient */
+/** @typedef {import('../options/client-options.js').ClientOptions} ClientOptions */
+
+/** The SDK's own transport: calls the client's own upstream, OpenPipe and declared upstreams where the core does not call them itself. */
+class SdkTransport {
+  /** @param {import('./state.js').State} state */
+  constructor(state) {
+    this.state = state;
+    /** The SDK's own client of OpenPipe. @type {any} */
+    this.openpipe = undefined;
+    /** The SDK's own clients of declared upstreams, by URL. @type {Map<string, any>} */
+    this.upstreams = new Map();
+  }
+
+  /** Forgets the SDK's clients, which were made from the client as it was. */
+  clear() {
+    this.openpipe = undefined;
+    this.upstreams.clear();
+  }
+
+  /**
+   * What asks a custom client, by its number.
+   * @param {number} number
+   * @param {CustomClient[]} calls The clients of the call at hand, numbered after the constructor's.
+   * @param {import('./take-over.js').Endpoint} endpoint
+   * @returns {(body: any, options: any) => unknown}
+   */
+  clientFunction(number, calls, endpoint) {
+    if (number === SDK_OPENAI || number === SDK_OPENPIPE) {
+      const client = number === SDK_OPENAI ? this.state.client : this.#openpipeClient();
+      return (body, options) => keepingSecrets(this.#sendThroughSdk(client, endpoint, body, options), client);
+    }
+    if (number >= SDK_UPSTREAMS) {
+      return (body, options) => {
+        const { client, name, asked } = this.#upstreamClient(number - SDK_UPSTREAMS, body);
+        if (!asked) return keepingSecrets(this.#sendThroughSdk(client, endpoint, body, options), client);
+        const withKey = (/** @type {[string, string][]} */ key) => ({ ...Object.fromEntries(key), ...options.headers });
+        return this.state
+          .headersOf(name)
+          .then((key) => this.#sendThroughSdk(client, endpoint, body, { ...options, headers: withKey(key) }));
+      };
+    }
+    const custom = /** @type {any} */ (calls[number]);
+    // One of our own is asked not to log what this one logs (contract.md, section 7), where this one has a key to do so.
+    const reports = this.state.sinks ? this.state.sinks.length > 0 : this.state.apiKey !== undefined;
+    const ours = reports && isOurs(custom);
+    return (body, options) => {
+      const resource = endpoint.name === 'chat' ? custom.chat.completions : custom[endpoint.name];
+      return resource.create(ours ? { ...body, openpipe: { logRequest: false } } : body, options);
+    };
+  }
+
+  /**
+   * Sends a request by the SDK's own transport, below the take-over: what is patched above has seen the call already.
+   * @param {any} client @param {import('./take-over.js').Endpoint} endpoint @param {any} body @param {any} options
+   */
+  #sendThroughSdk(client, { name, path }, body, options) {
+    const stream = body.stream ?? false;
+    const request = { method: 'post', path, body, ...options, stream, __security: { bearerAuth: true } };
+    // openai 7 looks for `stream` in the body once more when a hook has changed it.
+    if ((this.state.sdk.major ?? 0) >= 7 && name !== 'embeddings') {
+      request.__metadata = { ...options.__metadata, streamFromBody: true };
+    }
+    const send = (/** @type {string} */ to) => {
+      // A redirect may lead elsewhere, where neither the key nor the body may go.
+      const fetchOptions = { ...options.fetchOptions, redirect: 'manual' };
+      return this.state.sdk.Base.prototype.request.call(client, { ...request, path: to, fetchOptions });
+    };
+    const place = /** @type {string | undefined} */ (options.path) ?? path;
+    return following(send, place, () => urlOf(client, place, options.query, options.defaultBaseURL));
+  }
+
+  /**
+   * What proves who a JavaScript client is: some upstreams repeat it in their errors.
+   * @param {number} number @param {CustomClient[]} calls @returns {unknown}
+   */
+  clientKey(number, calls) {
+    if (number === SDK_OPENPIPE) return this.state.apiKey;
+    if (number >= SDK_UPSTREAMS) {
+      const { headers } = this.state.options.upstreams[number - SDK_UPSTREAMS] ?? { headers: [] };
+      return headers.find(([name]) => name === 'authorization')?.[1].replace(/^\S+ /, '');
+    }
+    return /** @type {any} */ (number === SDK_OPENAI ? this.state.client : calls[number])?.apiKey;
+  }
+
+  /** The SDK's own client of OpenPipe, where everything goes through `fetch`. */
+  #openpipeClient() {
+    this.openpipe ??= this.#newOpenpipeClient();
+    return this.openpipe;
+  }
+
+  /** The SDK's own client of a declared upstream, where everything goes through `fetch`. @param {number} index @param {any} body */
+  #upstreamClient(index, body) {
+    const { name, baseUrl, query, headers, asked } = /** @type {ClientOptions['upstreams'][number]} */ (
+      this.state.options.upstreams[index]
+    );
+    const url = baseUrl.replaceAll('{model}', encodeURIComponent(String(body.model)));
+    const known = this.upstreams.get(`${name} ${url}`);
+    if (known) return { client: known, name, asked };
+    const { client } = this.state;
+    const made = this.#newSdkClient(url, 'none');
+    made._options.defaultHeaders = headers;
+    made._options.defaultQuery = Object.fromEntries(query);
+    // The key is one of the headers, or comes from a function with each request.
+    made.authHeaders = async () => undefined;
+    made.validateHeaders = () => {};
+    made.getUserAgent = () => client.getUserAgent();
+    // A client for each of very many models is not kept.
+    if (this.upstreams.size < 100) this.upstreams.set(`${name} ${url}`, made);
+    return { client: made, name, asked };
+  }
+
+  /**
+   * What sends a request to a named upstream by the SDK's own transport; `undefined` for the client's own.
+   * @param {unknown} name
+   * @returns {Promise<{ send(options: any): any, list(options: any): any } | undefined>}
+   */
+  async homeNamed(name) {
+    if (name === 'openai') return undefined;
+    if (name === 'openpipe') return this.#homeOf(this.#openpipeClient(), []);
+    const index = this.state.options.upstreams.findIndex((upstream) => upstream.name === name);
+    if (index < 0) throw new TypeError('`openpipe.upstream` must be the name of a declared upstream');
+    const { client, asked } = this.#upstreamClient(index, { model: '' });
+    return this.#homeOf(client, asked ? await this.state.headersOf(String(name)) : []);
+  }
+
+  /** The same for a custom client of the constructor's; `undefined` where it is none of an SDK's. @param {number} number */
+  homeOfClient(number) {
+    const client = /** @type {any} */ (this.state.clients[number]);
+    if (typeof client?.request !== 'function' || typeof client.makeRequest !== 'function') return undefined;
+    return {
+      send: (/** @type {any} */ options) => client.request(options),
+      list: (/** @type {any} */ options) => client.makeRequest(options, null, undefined),
+    };
+  }
+
+  /** @param {any} client @param {[string, string][]} headers Of a key that a function gives. */
+  #homeOf(client, headers) {
+    const { request, makeRequest } = this.state.sdk.Base.prototype;
+    // A credential of the call is the client's own upstream's.
+    const over = (/** @type {any} */ options) => {
+      const given = (readHeaders(options.headers) ?? []).filter(([name]) => !native.isCredential(name));
+      return { ...options, headers: Object.fromEntries([...headers, ...given]) };
+    };
+    return {
+      send: (/** @type {any} */ options) => request.call(client, over(options)),
+      list: (/** @type {any} */ options) => makeRequest.call(client, over(options), null, undefined),
+    };
+  }
+
+  /** What the SDK tells OpenPipe beside the key, where the client's own hooks are not to be asked for it. */
+  async openpipeHeaders() {
+    const made = this.#newOpenpipeClient();
+    // The core sets the key, and says so where it is none.
+    made.apiKey = 'none';
+    try {
+      return [...(await made.buildRequest(keyed(), { retryCount: 0 })).req.headers.entries()];
+    } catch (error) {
+      throw withoutSecret(error, this.state.client);
+    }
+  }
+
+  /** @param {string} baseURL @param {string | undefined} apiKey */
+  #newSdkClient(baseURL, apiKey) {
+    const { client } = this.state;
+    return new this.state.sdk.Base({
+      baseURL,
+      apiKey,
+      // What is not given, the SDK takes from the environment, where it is meant for OpenAI.
+      adminAPIKey: null,
+      webhookSecret: null,
+      organization: null,
+      project: null,
+      logger: client.logger,
+      logLevel: client.logLevel,
+      dangerouslyAllowBrowser: client._options.dangerouslyAllowBrowser,
+      ...(this.state.given.fetch || this.state.isMocked ? { fetch: client.fetch } : {}),
+      ...(this.state.given.fetchOptions ? { fetchOptions: client.fetchOptions } : {}),
+      ...(this.state.given.httpAgent ? { httpAgent: client.httpAgent ?? client._options.httpAgent } : {}),
+    });
+  }
+
+  #newOpenpipeClient() {
+    const { client } = this.state;
+    const made = this.#newSdkClient(this.state.baseUrl, this.state.apiKey ?? 'none');
+    made.organization = client.organization ?? null;
+    made.project = client.project ?? null;
+    // The same goes for OPENAI_CUSTOM_HEADERS. As natively, what proves who the caller is to OpenAI stays there.
+    const headers = readHeaders(client._options.defaultHeaders) ?? [];
+    made._options.defaultHeaders = headers.filter(([name]) => !native.isCredential(name));
+    made.getUserAgent = () => client.getUserAgent();
+    return made;
+  }
+}
+
+module.exports = { SdkTransport };
