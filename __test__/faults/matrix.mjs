@@ -6,7 +6,7 @@
 import OpenAI from 'openpipe-native';
 import { describe, expect, test, vi } from 'vitest';
 
-import { ask } from '../support/calls.mjs';
+import { ask, ENDPOINTS } from '../support/calls.mjs';
 import { connectionFaults } from './catalogue/connections.mjs';
 import { responseFaults, statusFaults } from './catalogue/responses.mjs';
 import { midStreamFaults, streamFaults } from './catalogue/streams.mjs';
@@ -14,7 +14,7 @@ import { answerTo } from './server/exchange.mjs';
 import { CLIENTS_MODEL, FALLBACK, CLIENT_KEY, newKey, PRIMARY, scene, useFaultServer, VIAS } from './upstreams.mjs'; // prettier-ignore
 import { OPENAI_KEY, OPENPIPE_KEY } from '../support/keys.mjs';
 
-/** @import { Told } from '../support/calls.mjs' */
+/** @import { Asking, Told } from '../support/calls.mjs' */
 /** @import { Expected, Fault } from './catalogue/fault.mjs' */
 /** @import { FaultServer } from './server.mjs' */
 /** @import { Via } from './upstreams.mjs' */
@@ -25,15 +25,58 @@ const PROMPTLY_MS = 15_000;
 /** One of each kind, and those that are told apart by more than their class; that every status has its kind is proved in the core. */
 const CODES = [400, 401, 402, 403, 404, 408, 409, 422, 429, 500, 503, 529];
 
-/** @param {'completion' | 'stream'} mode */
-export function testMatrix(mode) {
+/** What chat's matrix has proved of a transport is tried with a few of each kind at the other endpoints. */
+const FEW_CODES = [401, 429, 500];
+const FEW_STATUSES = ['answers with any status, and json'];
+const FEW_FAULTS = [
+  'is not there',
+  'resets after the request',
+  'never answers',
+  'closes within its body',
+  'sends garbage',
+  'redirects to nowhere (307)',
+  'answers 200 with nothing',
+  'answers 200 with an error',
+  'answers 200 with half of its JSON',
+  'answers 200 with choices that are null',
+  'sends half of its gzip',
+  'resets the stream after its headers',
+  'closes the stream after the role event',
+  'ends the stream after the role event',
+  'stalls the stream after empty deltas',
+  'ends the stream after half an event',
+  'sends nothing but comments',
+  'sends a role and [DONE]',
+  'sends an error event',
+  'sends an error beside choices',
+  'sends an event that is no JSON',
+  'resets the stream after the first content',
+  'stalls the stream after the first content',
+  'ends the stream after the last content',
+  'sends an error after some content',
+];
+
+for (const name of FEW_FAULTS) {
+  const known = [...connectionFaults, ...responseFaults, ...streamFaults, ...midStreamFaults];
+  if (!known.some((fault) => fault.name === name)) throw new Error(`no fault is named "${name}"`);
+}
+
+/**
+ * @param {'completion' | 'stream'} mode @param {NonNullable<Asking['endpoint']>} [endpoint]
+ * @param {FaultServer} [server] Default: one of its own.
+ */
+export function testMatrix(mode, endpoint = 'chat', server = useFaultServer()) {
   const stream = mode === 'stream';
+  const isTried = ({ name = '' }) => endpoint === 'chat' || FEW_FAULTS.includes(name);
   // Most of them wait.
   vi.setConfig({ maxConcurrency: 16 });
-  const server = useFaultServer();
-  const faults = [...connectionFaults, ...responseFaults, ...(stream ? [...streamFaults, ...midStreamFaults] : [])];
+  const all = [...connectionFaults, ...responseFaults, ...(stream ? [...streamFaults, ...midStreamFaults] : [])];
+  const faults = all.filter(isTried);
+  const what = endpoint === 'chat' ? mode : `${mode} of ${endpoint}`;
 
-  for (const via of VIAS) {
+  // The SDK's transport is the same for all of them.
+  const vias = ['chat', 'responses'].includes(endpoint) ? VIAS : VIAS.filter((via) => via !== 'fetch');
+  for (const via of vias) {
     const cases = faults.flatMap((fault) => {
       const expected = fault[mode];
       if (!expected || (via !== 'native' && (fault.notJs || expected.js === 'ok'))) return [];
@@ -46,15 +89,15 @@ export function testMatrix(mode) {
       return [{ fault, expected, kind }];
     });
 
-    describe.concurrent(`a ${mode} (${via}) is answered by the next target`, () => {
+    describe.concurrent(`a ${what} (${via}) is answered by the next target`, () => {
       for (const { fault, kind } of cases) {
         test(`after an upstream that ${fault.name}`, async () => {
           const key = newKey(mode);
           const openpipe = midStreamFaults.includes(fault) ? { holdUntil: /** @type {const} */ ('finish') } : undefined;
-          const { openai, asking, at } = scene(server, fault, key, { via, stream, followed: true, openpipe });
+          const { openai, asking, at } = scene(server, fault, key, { via, endpoint, stream, followed: true, openpipe });
           const told = await ask(openai, asking);
 
-          expectHealthy(told, key, stream);
+          expectHealthy(told, key, stream, endpoint);
           expect(told.info.attempts.map(({ outcome }) => outcome)).toEqual([
             ...(via === 'client' ? ['connection'] : []),
             kind,
@@ -71,11 +114,17 @@ export function testMatrix(mode) {
       }
     });
 
-    describe.concurrent(`a ${mode} (${via}) without another target ends with its error`, () => {
+    describe.concurrent(`a ${what} (${via}) without another target ends with its error`, () => {
       for (const { fault, expected, kind } of cases) {
         test(`where an upstream ${fault.name}`, async () => {
           const key = newKey(mode);
-          const { openai, asking, at } = scene(server, fault, key, { via, stream, followed: false, maxRetries: 0 });
+          const { openai, asking, at } = scene(server, fault, key, {
+            via,
+            endpoint,
+            stream,
+            followed: false,
+            maxRetries: 0,
+          });
           const told = await ask(openai, asking);
 
           expect(told.ms).toBeLessThan(PROMPTLY_MS);
@@ -90,21 +139,22 @@ export function testMatrix(mode) {
       }
     });
 
-    if (stream) testMidStream(server, via);
-    testStatuses(server, via, mode);
+    if (stream) testMidStream(server, via, midStreamFaults.filter(isTried), endpoint);
+    testStatuses(server, via, mode, endpoint);
   }
 }
 
 /**
  * What the caller has seen is not taken back, nor passed over: it is told.
- * @param {FaultServer} server @param {Via} via
+ * @param {FaultServer} server @param {Via} via @param {Fault[]} faults @param {NonNullable<Asking['endpoint']>} endpoint
  */
-function testMidStream(server, via) {
-  describe.concurrent(`a stream (${via}) that was committed is an error to its reader`, () => {
-    for (const fault of midStreamFaults.filter(({ notJs }) => via === 'native' || !notJs)) {
+function testMidStream(server, via, faults, endpoint) {
+  const what = endpoint === 'chat' ? 'stream' : `stream of ${endpoint}`;
+  describe.concurrent(`a ${what} (${via}) that was committed is an error to its reader`, () => {
+    for (const fault of faults.filter(({ notJs }) => via === 'native' || !notJs)) {
       test(`where an upstream ${fault.name}`, async () => {
         const key = newKey('committed');
-        const { openai, asking } = scene(server, fault, key, { via, stream: true, followed: true });
+        const { openai, asking } = scene(server, fault, key, { via, endpoint, stream: true, followed: true });
         const told = await ask(openai, asking);
 
         expect(told.failedIn).toBe('iterator');
@@ -119,28 +169,37 @@ function testMidStream(server, via) {
   });
 }
 
-/** @param {FaultServer} server @param {Via} via @param {'completion' | 'stream'} mode */
-function testStatuses(server, via, mode) {
+/** @param {FaultServer} server @param {Via} via @param {'completion' | 'stream'} mode @param {NonNullable<Asking['endpoint']>} endpoint */
+function testStatuses(server, via, mode, endpoint) {
   const stream = mode === 'stream';
-  for (const fault of statusFaults) {
-    test(`a ${mode} (${via}) is answered by the next target after an upstream that ${fault.name}`, async () => {
+  const isChat = endpoint === 'chat';
+  const what = isChat ? mode : `${mode} of ${endpoint}`;
+  const codes = isChat ? CODES : FEW_CODES;
+  for (const fault of statusFaults.filter(({ name }) => isChat || FEW_STATUSES.includes(name))) {
+    test(`a ${what} (${via}) is answered by the next target after an upstream that ${fault.name}`, async () => {
       const key = newKey(mode);
-      const { openai, asking, at } = scene(server, fault, key, { via, stream, followed: true });
+      const { openai, asking, at } = scene(server, fault, key, { via, endpoint, stream, followed: true });
       const outcomes = await Promise.all(
-        CODES.map(async (code) => {
+        codes.map(async (code) => {
           const told = await ask(openai, forStatus(asking, code));
-          expectHealthy(told, key, stream);
+          expectHealthy(told, key, stream, endpoint);
           return [code, told.info.attempts[at]?.outcome, told.info.attempts[at]?.status];
         }),
       );
-      expect(outcomes).toEqual(CODES.map((code) => [code, kindOf(code), code]));
+      expect(outcomes).toEqual(codes.map((code) => [code, kindOf(code), code]));
     });
 
-    test(`a ${mode} (${via}) without another target ends with the SDK's error where an upstream ${fault.name}`, async () => {
+    test(`a ${what} (${via}) without another target ends with the SDK's error where an upstream ${fault.name}`, async () => {
       const key = newKey(mode);
-      const { openai, asking, at } = scene(server, fault, key, { via, stream, followed: false, maxRetries: 0 });
+      const { openai, asking, at } = scene(server, fault, key, {
+        via,
+        endpoint,
+        stream,
+        followed: false,
+        maxRetries: 0,
+      });
       const outcomes = await Promise.all(
-        CODES.map(async (code) => {
+        codes.map(async (code) => {
           const { error } = await ask(openai, forStatus(asking, code));
           expect(error.openpipe.attempts[at]).toMatchObject({ outcome: kindOf(code), status: code, tries: 1 });
           const { message, constructor } = OpenAI.APIError.generate(code, error.error && { error: error.error }, undefined, new Headers()); // prettier-ignore
@@ -149,7 +208,7 @@ function testStatuses(server, via, mode) {
           return [code, error.status, error.constructor === constructor];
         }),
       );
-      expect(outcomes).toEqual(CODES.map((code) => [code, code, true]));
+      expect(outcomes).toEqual(codes.map((code) => [code, code, true]));
     });
   }
 }
@@ -171,13 +230,17 @@ function kindOf(code) {
   return code === 404 ? 'not_found' : 'bad_request';
 }
 
-/** The healthy answer, as a whole and once. @param {Told} told @param {string} key @param {boolean} stream */
-export function expectHealthy(told, key, stream) {
+/**
+ * The healthy answer, as a whole and once.
+ * @param {Told} told @param {string} key @param {boolean} stream @param {NonNullable<Asking['endpoint']>} [endpoint]
+ */
+export function expectHealthy(told, key, stream, endpoint = 'chat') {
+  const { opens, ends } = ENDPOINTS[endpoint];
   expect(told.error).toBeUndefined();
   expect(told.text).toBe(answerTo(key));
   if (!stream) return;
-  expect(told.chunks.filter(({ choices }) => choices[0]?.delta.role)).toHaveLength(1);
-  expect(told.chunks.filter(({ choices }) => choices[0]?.finish_reason)).toHaveLength(1);
+  expect(told.chunks.filter(opens)).toHaveLength(1);
+  expect(told.chunks.filter(ends)).toHaveLength(1);
 }
 
 /** @param {any} error @param {Expected} expected */

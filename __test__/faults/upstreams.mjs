@@ -82,16 +82,17 @@ function trusting(url) {
 /**
  * A call whose target meets a fault.
  * @param {FaultServer} server @param {Fault} fault @param {string} key
- * @param {{ via: Via, stream: boolean, followed: boolean, openpipe?: OpenPipeCallOptions, maxRetries?: number }} how
+ * @param {{ via: Via, endpoint?: Asking['endpoint'], stream: boolean, followed: boolean, openpipe?: OpenPipeCallOptions, maxRetries?: number }} how
  *   `followed`: a healthy target follows it.
  * @returns {Scene}
  */
-export function scene(server, fault, key, { via, stream, followed, openpipe, maxRetries }) {
+export function scene(server, fault, key, { via, endpoint, stream, followed, openpipe, maxRetries }) {
   const faultUrl = server.url(fault, key);
   const healthyUrl = server.urlNamed('is healthy', key);
   const refusedUrl = server.url({ name: 'is not there', at: 'nobody' }, key);
   const time = fault.timeout ?? PATIENCE_MS;
-  const after = followed ? [{ model: FALLBACK, timeout: PATIENCE_MS }] : [];
+  const vectors = endpoint === 'embeddings' ? { sameVectors: true } : {};
+  const after = followed ? [{ model: FALLBACK, timeout: PATIENCE_MS, ...vectors }] : [];
   const client = via === 'client' ? sdkClient(faultUrl, maxRetries === undefined ? {} : { maxRetries }) : undefined;
   const options = clientOptions(via === 'client' ? refusedUrl : faultUrl, healthyUrl, {
     transport: via === 'fetch' ? 'fetch' : undefined,
@@ -99,10 +100,11 @@ export function scene(server, fault, key, { via, stream, followed, openpipe, max
     ...openpipe,
   });
   const openai = new OpenAI({ ...options, ...(maxRetries === undefined ? {} : { maxRetries }) });
-  const fallback = client ? [{ model: CLIENTS_MODEL, client, timeout: time }, ...after] : after;
+  const fallback = client ? [{ model: CLIENTS_MODEL, client, timeout: time, ...vectors }, ...after] : after;
   return {
     openai,
     asking: {
+      endpoint,
       stream,
       model: PRIMARY,
       openpipe: { fallback },

@@ -11,6 +11,53 @@ import { PRIMARY } from './upstreams.mjs';
 export const MESSAGES = [{ role: 'user', content: 'Count to 10' }];
 
 /**
+ * An endpoint to a test: how it is called, and what its answers say.
+ * @typedef {object} EndpointCall
+ * @property {(openai: OpenAI) => (body: any, options: any) => PromiseLike<any>} create
+ * @property {Record<string, unknown>} body
+ * @property {(answer: any) => string} textOf
+ * @property {(chunk: any) => string} piece The text of a chunk.
+ * @property {(chunk: any) => boolean} opens A chunk that there is once in a stream.
+ * @property {(chunk: any) => boolean} ends
+ */
+
+/** Every endpoint of the engine. @type {Record<'chat' | 'completions' | 'responses' | 'embeddings', EndpointCall>} */
+export const ENDPOINTS = {
+  chat: {
+    create: (openai) => (body, options) => openai.chat.completions.create(body, options),
+    body: { messages: MESSAGES },
+    textOf: (answer) => answer.choices[0]?.message.content ?? '',
+    piece: (chunk) => chunk.choices[0]?.delta.content ?? '',
+    opens: ({ choices }) => Boolean(choices[0]?.delta.role),
+    ends: ({ choices }) => Boolean(choices[0]?.finish_reason),
+  },
+  completions: {
+    create: (openai) => (body, options) => openai.completions.create(body, options),
+    body: { prompt: 'Count to 10' },
+    textOf: (answer) => answer.choices[0]?.text,
+    piece: (chunk) => chunk.choices[0]?.text,
+    opens: ({ choices }) => choices[0]?.text === '' && !choices[0].finish_reason,
+    ends: ({ choices }) => Boolean(choices[0]?.finish_reason),
+  },
+  responses: {
+    create: (openai) => (body, options) => openai.responses.create(body, options),
+    body: { input: 'Count to 10' },
+    textOf: (answer) => answer.output_text,
+    piece: ({ type, delta }) => (type === 'response.output_text.delta' ? delta : ''),
+    opens: ({ type }) => type === 'response.created',
+    ends: ({ type }) => type === 'response.completed',
+  },
+  embeddings: {
+    create: (openai) => (body, options) => openai.embeddings.create(body, options),
+    body: { input: 'Count to 10' },
+    textOf: (answer) => String.fromCharCode(...answer.data[0].embedding),
+    piece: () => '',
+    opens: () => false,
+    ends: () => false,
+  },
+};
+
+/**
  * @typedef {object} Told
  * @property {string} text What was there to read, also before an error.
  * @property {any} error
@@ -22,6 +69,7 @@ export const MESSAGES = [{ role: 'user', content: 'Count to 10' }];
 
 /**
  * @typedef {object} Asking
+ * @property {keyof typeof ENDPOINTS} [endpoint] Default: chat.
  * @property {boolean} [stream]
  * @property {string} [model]
  * @property {OpenPipeCallOptions} [openpipe]
@@ -35,25 +83,32 @@ export const MESSAGES = [{ role: 'user', content: 'Count to 10' }];
  * @param {Asking} [asking]
  * @returns {Promise<Told>}
  */
-export async function ask(openai, { stream = false, model = PRIMARY, openpipe, body, options } = {}) {
+export async function ask(openai, { endpoint = 'chat', stream, model = PRIMARY, openpipe, body, options } = {}) {
+  const { create, body: usual, textOf: textOfAnswer, piece } = ENDPOINTS[endpoint];
   const started = performance.now();
   const since = () => performance.now() - started;
-  const request = { model, messages: MESSAGES, stream, openpipe, ...body };
+  const request = {
+    model,
+    ...usual,
+    ...(endpoint === 'embeddings' ? {} : { stream: stream ?? false }),
+    openpipe,
+    ...body,
+  };
   /** @type {any} */
   let answer;
   try {
-    answer = await openai.chat.completions.create(request, options);
+    answer = await create(openai)(request, options);
   } catch (error) {
     return { text: '', chunks: [], error, failedIn: 'create', info: infoOf(error), ms: since() };
   }
   if (!stream) {
-    const text = answer.choices[0]?.message.content ?? '';
+    const text = textOfAnswer(answer);
     return { text, chunks: [], error: undefined, failedIn: undefined, info: answer.openpipe, ms: since() };
   }
   const { chunks, error } = await readAll(answer);
   const failedIn = error === undefined ? undefined : 'iterator';
   const info = error === undefined ? answer.openpipe : infoOf(error);
-  return { text: textOf(chunks), chunks, error, failedIn, info, ms: since() };
+  return { text: chunks.map(piece).join(''), chunks, error, failedIn, info, ms: since() };
 }
 
 /** @param {unknown} error */

@@ -81,12 +81,14 @@ export function serve(socket, service, raw = socket) {
       lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]),
     );
     // METHOD /fault/key/v1/chat/completions HTTP/1.1
-    const [name = '', key = ''] = (first.split(' ')[1] ?? '').split('/').slice(1).map(decodeURIComponent);
+    const path = first.split(' ')[1] ?? '';
+    const [name = '', key = ''] = path.split('/').slice(1).map(decodeURIComponent);
     const bodyAt = headEnd + 4;
     /** @type {Entry} */
     const entry = {
       key,
       fault: name,
+      path,
       headers,
       model: '',
       stream: false,

@@ -1,6 +1,7 @@
 /** One request to the fault server, and the means to answer it, well or not: a socket and the bytes to be written to it. */
 
-import { chunk, completion, sseEvent } from '../../../demo/upstream/payload.mjs';
+import { sseEvent } from '../../../demo/upstream/payload.mjs';
+import { shapeOf } from './shapes.mjs';
 
 /** @import { Socket } from 'node:net' */
 
@@ -9,6 +10,7 @@ import { chunk, completion, sseEvent } from '../../../demo/upstream/payload.mjs'
  * @typedef {object} Entry
  * @property {string} key Of the test that asked.
  * @property {string} fault
+ * @property {string} path
  * @property {Record<string, string>} headers
  * @property {string} model
  * @property {boolean} stream
@@ -36,6 +38,7 @@ export class Exchange {
     this.socket = socket;
     this.raw = raw;
     this.entry = entry;
+    this.shape = shapeOf(entry.path);
     this.#next = next;
   }
 
@@ -148,20 +151,20 @@ export class Exchange {
   // === what good answers are made of ===
 
   completion(text = this.text) {
-    return completion(this.entry.model, text);
+    return this.shape.whole(this.entry.model, text);
   }
 
-  /** An event with a delta. @param {Record<string, unknown>} delta @param {string | null} [finishReason] */
-  event(delta, finishReason) {
-    return sseEvent(chunk(this.entry.model, delta, finishReason));
+  /** An event with a delta. @param {Record<string, any>} delta As chat has it. */
+  event(delta) {
+    return this.shape.delta(this.entry.model, delta);
   }
 
   get role() {
-    return this.event({ role: 'assistant', content: '' });
+    return this.shape.opening(this.entry.model, this.text);
   }
 
   get finish() {
-    return this.event({}, 'stop');
+    return this.shape.finish(this.entry.model, this.text);
   }
 
   /** All events of a good stream. */
