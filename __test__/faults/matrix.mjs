@@ -6,7 +6,8 @@
 import OpenAI from 'openpipe-native';
 import { describe, expect, test, vi } from 'vitest';
 
-import { ask, ENDPOINTS } from '../support/calls.mjs';
+import { ask } from '../support/calls.mjs';
+import { ENDPOINTS } from '../support/endpoints.mjs';
 import { connectionFaults } from './catalogue/connections.mjs';
 import { responseFaults, statusFaults } from './catalogue/responses.mjs';
 import { midStreamFaults, streamFaults } from './catalogue/streams.mjs';

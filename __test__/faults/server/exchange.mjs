@@ -1,7 +1,7 @@
 /** One request to the fault server, and the means to answer it, well or not: a socket and the bytes to be written to it. */
 
 import { sseEvent } from '../../../demo/upstream/payload.mjs';
-import { shapeOf } from './shapes.mjs';
+import { shapeOf } from '../../support/shapes.mjs';
 
 /** @import { Socket } from 'node:net' */
 

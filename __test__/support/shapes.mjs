@@ -1,6 +1,9 @@
-/** What good answers of each endpoint are made of, by the path of a request. */
+/** What good answers of each endpoint are made of, by the path of a request: the same request always gets the same bytes. */
 
-import { chunk, completion, sseEvent } from '../../../demo/upstream/payload.mjs';
+import { completionOf, chunkOf } from './sdk-api.mjs';
+import { sseEvent } from '../../demo/upstream/payload.mjs';
+
+/** @import { Behaviour, LoggedRequest } from '../../demo/upstream.mjs' */
 
 /**
  * @typedef {object} Shape
@@ -30,10 +33,10 @@ const named = (event) => `event: ${event.type}\n${sseEvent(event)}`;
 /** @type {Record<string, Shape>} */
 const SHAPES = {
   '/chat/completions': {
-    whole: completion,
-    opening: (model) => sseEvent(chunk(model, { role: 'assistant', content: '' })),
-    delta: (model, delta) => sseEvent(chunk(model, delta)),
-    finish: (model) => sseEvent(chunk(model, {}, 'stop')),
+    whole: (model, content) => ({ ...completionOf({ role: 'assistant', content, refusal: null }), model }),
+    opening: (model) => sseEvent({ ...chunkOf({ role: 'assistant', content: '' }), model }),
+    delta: (model, delta) => sseEvent({ ...chunkOf(delta), model }),
+    finish: (model) => sseEvent({ ...chunkOf({}, 'stop'), model }),
   },
   '/completions': {
     whole: (model, text) => textCompletion(model, text, 'stop'),
@@ -68,6 +71,33 @@ const SHAPES = {
 
 /** @param {string} path The whole path of a request. @returns {Shape} */
 export function shapeOf(path) {
-  const name = /\/v1(\/\w.*)$/.exec(path)?.[1] ?? '';
+  const name = /\/v1(\/\w[^?]*)/.exec(path)?.[1] ?? '';
   return SHAPES[name] ?? /** @type {Shape} */ (SHAPES['/chat/completions']);
+}
+
+/** All events of a good stream. @param {string} path @param {string} model @param {string} text */
+export function eventsOf(path, model, text) {
+  const shape = shapeOf(path);
+  const words = text.match(/\S+\s*/g) ?? [];
+  const deltas = words.map((content) => shape.delta(model, { content }));
+  return [shape.opening(model, text), ...deltas, shape.finish(model, text), sseEvent('[DONE]')];
+}
+
+/** The text of every good answer. */
+export const GOOD_TEXT = 'One, two, three, and so on.';
+
+/** A good answer of any endpoint. @param {LoggedRequest} request @returns {Behaviour} */
+export function goodAnswer({ path, body }) {
+  const headers = { 'content-type': 'application/json', 'x-request-id': 'req_1' };
+  if (body.stream) {
+    return { kind: 'sse', headers: { 'x-request-id': 'req_1' }, sse: eventsOf(path, body.model, GOOD_TEXT) };
+  }
+  /** @type {any} */
+  const answer = shapeOf(path).whole(body.model, GOOD_TEXT);
+  if (body.encoding_format === 'base64') {
+    for (const item of answer.data) {
+      item.embedding = Buffer.from(new Float32Array(item.embedding).buffer).toString('base64');
+    }
+  }
+  return { kind: 'status', status: 200, headers, body: { json: answer } };
 }
