@@ -40,25 +40,28 @@ function seen(value) {
 
 for (const [name, echo, stream] of echoes) {
   describe(`a key in ${name}`, () => {
-    test('of the client’s own upstream', async ({ serve }) => {
-      const upstream = await serve(echo(OPENAI_KEY));
-      const openpipe = await serve({ kind: 'status', status: 200, body: { json: {} } });
-      const openai = new OpenAI({
-        apiKey: OPENAI_KEY,
-        baseURL: upstream.url,
-        maxRetries: 0,
-        openpipe: { apiKey: OPENPIPE_KEY, baseUrl: openpipe.url },
-      });
-      const { error, info } = await ask(openai, { stream, model: 'theirs' });
-      await openai.flush();
+    test.for(/** @type {const} */ (['native', 'fetch']))(
+      'of the client’s own upstream (%s)',
+      async (transport, { serve }) => {
+        const upstream = await serve(echo(OPENAI_KEY));
+        const openpipe = await serve({ kind: 'status', status: 200, body: { json: {} } });
+        const openai = new OpenAI({
+          apiKey: OPENAI_KEY,
+          baseURL: upstream.url,
+          maxRetries: 0,
+          openpipe: { apiKey: OPENPIPE_KEY, baseUrl: openpipe.url, transport },
+        });
+        const { error, info } = await ask(openai, { stream, model: 'theirs' });
+        await openai.flush();
 
-      const { headers, ...rest } = error;
-      expect(seen([rest, error.message, error.stack, info, [...(headers ?? [])]])).not.toContain(OPENAI_KEY);
-      expect(openpipe.requests).toHaveLength(1);
-      expect(JSON.stringify(openpipe.requests[0]?.body)).not.toContain(OPENAI_KEY);
-      // What is left still says what was wrong.
-      if (name !== 'HTML' && name !== "an error's headers") expect(seen(error)).toContain('Incorrect API key');
-    });
+        const { headers, ...rest } = error;
+        expect(seen([rest, error.message, error.stack, info, [...(headers ?? [])]])).not.toContain(OPENAI_KEY);
+        expect(openpipe.requests).toHaveLength(1);
+        expect(JSON.stringify(openpipe.requests[0]?.body)).not.toContain(OPENAI_KEY);
+        // What is left still says what was wrong.
+        if (name !== 'HTML' && name !== "an error's headers") expect(seen(error)).toContain('Incorrect API key');
+      },
+    );
 
     test('of OpenPipe, when the fallback answers', async ({ stage }) => {
       /** @type {unknown[]} */

@@ -34,10 +34,7 @@ const { caused } = require('../host-client/thrown.js');
 function errorOf(sdk, client, failure, thrownBy) {
   const error = errorWithoutHint(sdk, client, failure, thrownBy);
   // What a subclass's own hook made is the user's, as is what a custom client threw.
-  const isOurs =
-    failure.surface === 'status'
-      ? client.makeStatusError === sdk.Base.prototype.makeStatusError
-      : failure.surface !== 'client';
+  const isOurs = failure.surface === 'status' ? isOfSdk(sdk, client) : failure.surface !== 'client';
   return failure.hint !== undefined && isOurs ? withHint(error, failure.hint) : error;
 }
 
@@ -72,6 +69,7 @@ function errorWithoutHint(sdk, client, failure, thrownBy) {
     }
     case 'client': {
       const thrown = thrownBy(/** @type {number} */ (failure.ticket));
+      if (madeBySdk.has(/** @type {any} */ (thrown))) return withoutKeys(thrown, failure);
       if ((typeof thrown === 'object' && thrown !== null) || typeof thrown === 'function') {
         return /** @type {Error} */ (thrown);
       }
@@ -104,6 +102,33 @@ function errorsOf(sdk, client, failures, thrownBy) {
 
 /** The SDK prints an error's body by a function that calls itself for each level of it. */
 const TOO_DEEP = 'the body of the error is nested too deep to be shown';
+
+/** The hooks that {@link takingDeep} has made. @type {WeakSet<Function>} */
+const takers = new WeakSet();
+
+/**
+ * The hook `makeStatusError` of a client, which takes a body nested too deep to be printed as well: through the SDK's own transport it
+ * is the SDK that calls it.
+ * @param {Sdk} sdk @param {(this: any, ...of: any[]) => Error} make The SDK's.
+ */
+function takingDeep(sdk, make) {
+  /** @type {(this: any, ...of: any[]) => Error} */
+  const taker = function (status, error, message, headers) {
+    try {
+      return make.call(this, status, error, message, headers);
+    } catch (thrown) {
+      if (!(thrown instanceof RangeError)) throw thrown;
+      return sdk.APIError.generate(status, undefined, TOO_DEEP, headers);
+    }
+  };
+  takers.add(taker);
+  return taker;
+}
+
+/** Whether a client makes its errors as the SDK does, and not by a hook of a subclass. @param {Sdk} sdk @param {any} client */
+function isOfSdk(sdk, { makeStatusError: hook }) {
+  return hook === sdk.Base.prototype.makeStatusError || takers.has(hook);
+}
 
 /** @param {Sdk} sdk @param {any} client @param {Failure} failure @param {Headers | undefined} headers @returns {Error} */
 function statusErrorOf(sdk, client, { head, body }, headers) {
@@ -193,8 +218,27 @@ const madeBySdk = new WeakSet();
  * @param {Sdk} sdk @param {any} client @param {unknown} error
  */
 function keepMadeBySdk(sdk, client, error) {
-  if (error instanceof sdk.OpenAIError && client.makeStatusError === sdk.Base.prototype.makeStatusError)
-    madeBySdk.add(/** @type {object} */ (error));
+  if (error instanceof sdk.OpenAIError && isOfSdk(sdk, client)) madeBySdk.add(/** @type {object} */ (error));
+}
+
+/** What the core puts in the place of a key. */
+const REDACTED = '***';
+
+/**
+ * Takes the keys out of an error that the SDK made of an answer to its own transport, as they are out of all others.
+ * @param {any} error @param {Failure} failure What the core makes of it: without keys.
+ */
+function withoutKeys(error, { message, body, head }) {
+  if (![message, body, JSON.stringify(head?.headers)].some((text) => text?.includes(REDACTED))) return error;
+  const { message: before, stack } = error;
+  error.message = message;
+  if (typeof stack === 'string') error.stack = stack.replace(before, () => message);
+  const told = parsed(body)?.error;
+  for (const [name, value] of Object.entries({ error: told, code: told?.code, param: told?.param, type: told?.type })) {
+    if (value !== undefined && error[name] !== undefined) error[name] = value;
+  }
+  if (head && error.headers instanceof Headers) error.headers = new Headers(head.headers);
+  return error;
 }
 
 /** Adds the functions that wait for the call to the stack of an error that the SDK made below it. @param {any} error */
@@ -264,4 +308,5 @@ module.exports = {
   keepMadeBySdk,
   rejection,
   streamErrorOf,
+  takingDeep,
 };

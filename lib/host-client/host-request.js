@@ -213,12 +213,15 @@ class HostRequest {
     return this.done?.passed === true && read(() => this.streamController?.signal?.aborted) !== true;
   }
 
-  /** @param {unknown} error @param {(error: unknown) => unknown} [made] What the caller gets in its place. */
+  /** @param {any} error @param {(error: unknown) => unknown} [made] What the caller gets in its place. */
   #answerError(error, made = (same) => same) {
     if (this.dropped) return;
     const given = made(error);
     this.keepError?.(given);
-    this.#answer({ error: { ...describe(error), secrets: this.#secrets(), ticket: this.keep(given) } });
+    const marks = describe(error);
+    // Of an answer to the SDK's own transport the caller gets all headers, so that all have to be redacted.
+    if (this.keepError) marks.headers = read(() => [...error.headers.entries()]) ?? marks.headers;
+    this.#answer({ error: { ...marks, secrets: this.#secrets(), ticket: this.keep(given) } });
   }
 
   /** The client's key: the core redacts it, in every spelling. */

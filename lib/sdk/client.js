@@ -3,6 +3,7 @@
 
 const { inspect } = require('node:util');
 
+const { takingDeep } = require('../call/errors.js');
 const { isThenable } = require('../call/promise.js');
 const { SDK_OPENPIPE } = require('../host-client/numbers.js');
 const { isObject, milliseconds } = require('../options/checks.js');
@@ -207,6 +208,12 @@ function defineClient(exported) {
       },
     });
   }
+  const makeStatusError = takingDeep(parts, Base.prototype.makeStatusError);
+  Object.defineProperty(OpenAI.prototype, 'makeStatusError', {
+    configurable: true,
+    writable: true,
+    value: makeStatusError,
+  });
   // Names are seen: in the user agent, in stack traces, by instrumentation.
   OpenAI.OpenAI = OpenAI;
   OpenAI.Chat = Chat;

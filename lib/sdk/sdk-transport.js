@@ -1,6 +1,7 @@
 'use strict';
 /** Requests that go out through the SDK's own transport: those of a client with its own `fetch` or hooks, and of calls with options that only the SDK can honour. */
 
+const { takingDeep } = require('../call/errors.js');
 const { SDK_OPENAI, SDK_OPENPIPE, SDK_UPSTREAMS } = require('../host-client/numbers.js');
 const native = require('../native/native.js');
 const { readHeaders } = require('../options/headers.js');
@@ -172,8 +173,8 @@ class SdkTransport {
 
   /** @param {string} baseURL @param {string | undefined} apiKey */
   #newSdkClient(baseURL, apiKey) {
-    const { client } = this.state;
-    return new this.state.sdk.Base({
+    const { client, sdk } = this.state;
+    const made = new sdk.Base({
       baseURL,
       apiKey,
       // What is not given, the SDK takes from the environment, where it is meant for OpenAI.
@@ -188,6 +189,8 @@ class SdkTransport {
       ...(this.state.given.fetchOptions ? { fetchOptions: client.fetchOptions } : {}),
       ...(this.state.given.httpAgent ? { httpAgent: client.httpAgent ?? client._options.httpAgent } : {}),
     });
+    made.makeStatusError = takingDeep(sdk, sdk.Base.prototype.makeStatusError);
+    return made;
   }
 
   #newOpenpipeClient() {
