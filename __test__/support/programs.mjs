@@ -19,11 +19,11 @@ const AT_MOST_MS = 50_000;
 /**
  * @param {string} name The file below `__test__`, without its ending.
  * @param {string[]} args
- * @param {{ flags?: string[], env?: Record<string, string>, atMost?: number, on?: (stdout: string, child: import('node:child_process').ChildProcess) => void }} [options]
- *   `on` is called each time that the child has printed something, with all that it has printed.
+ * @param {{ flags?: string[], env?: Record<string, string>, atMost?: number, on?: (stdout: string, child: import('node:child_process').ChildProcess) => void, started?: (child: import('node:child_process').ChildProcess) => void }} [options]
+ *   `on` is called each time that the child has printed something, with all that it has printed; `started` with the child.
  * @returns {Promise<Run>}
  */
-export async function runProgram(name, args, { flags = [], env = {}, atMost = AT_MOST_MS, on } = {}) {
+export async function runProgram(name, args, { flags = [], env = {}, atMost = AT_MOST_MS, on, started } = {}) {
   const file = fileURLToPath(new URL(`../${name}.mjs`, import.meta.url));
   const child = spawn(process.execPath, [...flags, file, ...args], {
     // A test runner's own settings are not for the child.
@@ -32,6 +32,7 @@ export async function runProgram(name, args, { flags = [], env = {}, atMost = AT
     timeout: atMost,
     killSignal: 'SIGKILL',
   });
+  started?.(child);
   const texts = { stdout: '', stderr: '' };
   for (const which of /** @type {const} */ (['stdout', 'stderr'])) {
     child[which].setEncoding('utf8').on('data', (text) => (texts[which] += text));
