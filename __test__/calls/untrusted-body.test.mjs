@@ -23,9 +23,29 @@ const BROUGHT = {
   idleTimeout: 1,
   holdUntil: 'finish',
   maxResponseBytes: 1,
-  breaker: true,
+  breaker: { failures: 1, openFor: 86_400_000 },
+  onFallback: 'x',
   upstream: 'openpipe',
+  reject: ['empty'],
 };
+
+/** What only the constructor and, of these, the request options may say. */
+const NEVER_BROUGHT = {
+  upstream: 'openpipe',
+  reject: ['empty'],
+  apiKey: 'opk-of-the-user',
+  baseUrl: 'http://127.0.0.1:9/v1',
+  baseURL: 'http://127.0.0.1:9/v1',
+  fallbackClient: { chat: { completions: {} } },
+  transport: 'fetch',
+  upstreams: { evil: { baseURL: 'http://127.0.0.1:9/v1', apiKey: null } },
+  aliases: { 'gpt-4o': 'evil:model' },
+  allowInBody: true,
+  reports: [{ file: '/tmp/openpipe-of-the-user.jsonl' }],
+};
+
+/** What may stand in the place of an object. */
+const ODD = { 'null': null, 'a number': 5, 'a text': 'x', 'an array': [{ cache: 'readWrite' }], 'true': true, 'nested': { openpipe: { cache: 'readWrite' } } }; // prettier-ignore
 
 /** @param {any} serve @param {any} [openpipe] */
 async function gateway(serve, openpipe) {
@@ -47,6 +67,24 @@ describe('`allowInBody: false`', () => {
       );
       expect(chats(upstream).every((/** @type {any} */ request) => request.body.openpipe === undefined)).toBe(true);
       expect(warnings).toEqual([expect.stringContaining('allowInBody')]);
+    });
+  }
+
+  for (const [name, value] of Object.entries({ ...NEVER_BROUGHT, everything: BROUGHT })) {
+    test(`lets a body change nothing by \`${name}\``, async ({ serve }) => {
+      const { openai, upstream } = await gateway(serve, { allowInBody: false });
+      const body = JSON.parse(JSON.stringify({ openpipe: name === 'everything' ? value : { [name]: value } }));
+      expect((await ask(openai, { model: 'gpt-4o', body })).error).toBeUndefined();
+      expect(chats(upstream).map(({ headers }) => headers.authorization)).toEqual(['Bearer sk-0123456789']);
+      expect(chats(upstream)[0].body.openpipe).toBeUndefined();
+    });
+  }
+
+  for (const [what, openpipe] of Object.entries(ODD)) {
+    test(`ignores an \`openpipe\` that is ${what}`, async ({ serve }) => {
+      const { openai, upstream } = await gateway(serve, { allowInBody: false });
+      expect((await ask(openai, { model: 'gpt-4o', body: { openpipe } })).error).toBeUndefined();
+      expect(chats(upstream)[0].body.openpipe).toBeUndefined();
     });
   }
 
@@ -85,6 +123,20 @@ describe('`allowInBody`', () => {
 });
 
 describe('a body', () => {
+  for (const [name, value] of Object.entries(NEVER_BROUGHT)) {
+    test(`never brings \`${name}\`, whatever is allowed`, async ({ serve }) => {
+      const { openai, upstream, warnings } = await gateway(serve);
+      const body = JSON.parse(JSON.stringify({ openpipe: { [name]: value } }));
+      const { error, info } = await ask(openai, { model: 'gpt-4o', body });
+      expect(error).toBeUndefined();
+      expect(info.attempts.map(({ upstream: asked }) => asked)).toEqual(['openai']);
+      const [request] = chats(upstream);
+      expect([request.headers.authorization, request.body.model]).toEqual(['Bearer sk-0123456789', 'gpt-4o']);
+      expect(request.body.openpipe).toBeUndefined();
+      expect(warnings.length).toBeLessThanOrEqual(1);
+    });
+  }
+
   test('whose `openpipe` is inherited has none', async ({ serve }) => {
     const { openai, upstream } = await gateway(serve);
     const given = JSON.parse('{"__proto__":{"openpipe":{"cache":"readWrite"}}}');
