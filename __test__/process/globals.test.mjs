@@ -2,6 +2,7 @@
 
 import { describe, expect } from 'vitest';
 
+import { startUpstream } from '../../demo/upstream.mjs';
 import { runProgram } from '../support/programs.mjs';
 import { test } from '../support/upstreams.mjs';
 
@@ -22,10 +23,13 @@ describe.concurrent('where timers were mocked before the package was loaded', ()
   });
 });
 
-test('another global `Promise` changes nothing', async ({ serve }) => {
-  const upstream = await serve(() => undefined);
-  const run = await runProgram('process/programs/another-promise', [`${upstream.url}/v1`]);
+describe.concurrent('another global `Promise`', () => {
+  test.each(['subclass', 'zone'])('of the kind "%s" changes nothing', async (kind) => {
+    const upstream = await startUpstream();
+    const run = await runProgram('process/programs/another-promise', [upstream.url, kind]);
+    await upstream.close();
 
-  expect(run).toMatchObject({ code: 0, stderr: '' });
-  expect(run.stdout).toMatch(/^200 .+\n.+\n$/);
+    expect(run).toMatchObject({ code: 0, stderr: '' });
+    expect(run.stdout).toMatch(/^(200 .+\n.+\n){2}$/);
+  });
 });

@@ -34,7 +34,8 @@ function following(send, path, urlOfFirst) {
   return {
     asResponse: () => last.then(({ promise }) => promise.asResponse()),
     then: (/** @type {any} */ resolved, /** @type {any} */ rejected) =>
-      last.then(({ promise }) => promise).then(resolved, rejected),
+      // Zone.js reads the state of what is an instance of its promises, and the SDK's promise has its answer in its `then` only.
+      last.then(({ promise }) => promise.then(resolved, rejected)),
   };
 }
 
