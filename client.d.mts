@@ -2,7 +2,38 @@
 
 import type { OpenPipeClient, OpenPipeConfig } from './client-types.js';
 
-export type * from './client-types.js';
+export type {
+  AnthropicCitation,
+  AnthropicContentBlock,
+  AnthropicMessage,
+  AnthropicReport,
+  ChatMessage,
+  ChatTool,
+  Dataset,
+  DatasetEntry,
+  Deleted,
+  EntriesCreated,
+  Judgement,
+  JudgementRequest,
+  List,
+  LogFilter,
+  LogMetadataUpdate,
+  LogsMatched,
+  LogTagsUpdate,
+  Model,
+  ModelMessage,
+  ModelRequest,
+  OpenPipeClient,
+  OpenPipeConfig,
+  Report,
+  Reported,
+  ResponseFormat,
+  TextPart,
+  ToolCall,
+  ToolChoice,
+  TrainingConfig,
+  UserPart,
+} from './client-types.js';
 
 /**
  * A client of OpenPipe's own API. The constructor option `openpipe` takes one in place of `{ apiKey, baseUrl }`.

@@ -19,13 +19,29 @@ const PREBUILT = [
 function loadBinding() {
   return withoutNetworkReport(() => {
     try {
-      return require('../../binding.js');
+      return checked(require('../../binding.js'));
     } catch (error) {
       const loaded = loadedBeside();
       if (loaded) return loaded;
-      throw explained(error);
+      throw isBundled() ? new Error(BUNDLED, { cause: error }) : explained(error);
     }
   });
+}
+
+const BUNDLED =
+  `${NAME} was put into a bundle, which cannot hold its native addon. Leave ${NAME}, and openai with it, outside of the bundle: ` +
+  `--external:${NAME} --external:openai (esbuild), external: ['${NAME}', 'openai'] (Rollup, Vite), externals (webpack), ` +
+  `serverExternalPackages (Next.js).`;
+
+/** What bundlers put in the place of an addon: the name of a copy of its file. @param {any} binding */
+function checked(binding) {
+  if (typeof binding?.Mailbox !== 'function') throw new Error(`in the place of the addon there is ${typeof binding}`);
+  return binding;
+}
+
+/** Whether this code was copied into a file of a bundler's. */
+function isBundled() {
+  return typeof __filename === 'undefined' || !/[\\/]lib[\\/]native[\\/]load-binding\.js$/.test(__filename);
 }
 
 /**
@@ -55,7 +71,7 @@ function loadedBeside() {
     const machine = `${process.platform}-${process.arch}-${abi}`;
     for (const specifier of [`../../${NAME}.${machine}.node`, `${NAME}-${machine}`]) {
       try {
-        return require(specifier);
+        return checked(require(specifier));
       } catch {
         // The next one, or the explanation.
       }
