@@ -3,30 +3,32 @@
 
 const { inspect } = require('node:util');
 
-const { takingDeep } = require('../call/errors.js');
-const { isThenable } = require('../call/promise.js');
 const { SDK_OPENPIPE } = require('../host-client/numbers.js');
-const { isObject, milliseconds } = require('../options/checks.js');
-const { readClientOptions } = require('../options/client-options.js');
-const { configOf } = require('../options/openpipe.js');
-const reports = require('../reports/reports.js');
-const { checkOptions, readBody } = require('./arguments.js');
-const { listHome, responseIdOf, sendHome } = require('./homes.js');
-const { MISSING_KEY, State } = require('./state.js');
-const { keepState, stateOf } = require('./state-of.js');
 const { readEnv } = require('../native/environment.js');
-const { baseOf, checkVersion, leadsTo, majorOf } = require('./sdk.js');
-const {
-  ENDPOINTS,
-  LATER,
-  endpointOf,
-  isTaken,
-  refused,
-  takeOver,
-  takeOverLater,
-  withoutOpenpipe,
-} = require('./take-over.js');
+// An `import` fails where the addon cannot be loaded, not the first client.
+require('../native/native.js');
 const { Warnings } = require('../native/warnings.js');
+const { isObject, milliseconds } = require('../options/checks.js');
+const { configOf } = require('../options/openpipe.js');
+const { baseOf, checkVersion, leadsTo, majorOf } = require('./sdk.js');
+const { keepState, stateOf } = require('./state-of.js');
+
+// Loaded by the first client, or the first call: they are most of what there is to compile, and an `import` should not pay for it.
+const errors = once(() => require('../call/errors.js'));
+const promises = once(() => require('../call/promise.js'));
+const clientOptions = once(() => require('../options/client-options.js'));
+const reports = once(() => require('../reports/reports.js'));
+const checks = once(() => require('./arguments.js'));
+const homes = once(() => require('./homes.js'));
+const states = once(() => require('./state.js'));
+const calls = once(() => require('./take-over.js'));
+
+/** @template T @param {() => T} load @returns {() => T} */
+function once(load) {
+  /** @type {T | undefined} */
+  let loaded;
+  return () => (loaded ??= load());
+}
 
 /** How `withOptions` tells the new client what its user had given to the old one. */
 const inheritance = Symbol('openpipe-native.inheritance');
@@ -85,14 +87,17 @@ function defineClient(exported) {
       const warnings = inherited?.warnings ?? new Warnings();
       const warn = (/** @type {string} */ message) => warnings.warnOnce(client, message);
       warnOfMisplaced(options, warn);
-      const read = readClientOptions(openpipe, { clients, warn });
+      const read = clientOptions().readClientOptions(openpipe, { clients, warn });
       const given = {
         maxRetries: isGiven(own.maxRetries, inherited?.given.maxRetries, inherited?.asked, 'maxRetries'),
         fetch: isGiven(own.fetch, inherited?.given.fetch, inherited?.asked, 'fetch'),
         fetchOptions: isGiven(own.fetchOptions, inherited?.given.fetchOptions, inherited?.asked, 'fetchOptions'),
         httpAgent: isGiven(own.httpAgent, inherited?.given.httpAgent, inherited?.asked, 'httpAgent'),
       };
-      keepState(client, new State(parts, client, read, clients, openpipe, given, warnings, inherited?.family));
+      keepState(
+        client,
+        new (states().State)(parts, client, read, clients, openpipe, given, warnings, inherited?.family),
+      );
       client.chat = new Chat(client);
       for (const { name, Resource } of resources) client[name] = new Resource(client);
     }
@@ -103,45 +108,46 @@ function defineClient(exported) {
      * @param {string} method @param {string} path @param {any} given
      */
     methodRequest(method, path, given) {
-      const endpoint = endpointOf(method, path);
+      const endpoint = calls().endpointOf(method, path);
       const isOurs = endpoint !== undefined && this.request === OpenAI.prototype.request;
-      if (isOurs && !isThenable(given) && isTaken(given)) return takeOver(this, endpoint, given);
+      if (isOurs && !promises().isThenable(given) && calls().isTaken(given))
+        return calls().takeOver(this, endpoint, given);
       const asked = (/** @type {any} */ options) => ({ method, path, ...options });
-      if (isOurs && isThenable(given)) {
-        const endpointFor = (/** @type {any} */ options) => (isTaken(options) ? endpoint : undefined);
-        const send = (/** @type {any} */ options) => super.request(withoutOpenpipe(this, asked(options)));
-        return takeOverLater(this, given, endpointFor, send);
+      if (isOurs && promises().isThenable(given)) {
+        const endpointFor = (/** @type {any} */ options) => (calls().isTaken(options) ? endpoint : undefined);
+        const send = (/** @type {any} */ options) => super.request(calls().withoutOpenpipe(this, asked(options)));
+        return calls().takeOverLater(this, given, endpointFor, send);
       }
       const resolved = Promise.resolve(given).then(asked);
-      const id = this.request === OpenAI.prototype.request ? responseIdOf(method, path) : undefined;
+      const id = this.request === OpenAI.prototype.request ? homes().responseIdOf(method, path) : undefined;
       if (id !== undefined)
-        return sendHome(this, id, resolved, (options) => super.request(withoutOpenpipe(this, options)));
+        return homes().sendHome(this, id, resolved, (options) => super.request(calls().withoutOpenpipe(this, options)));
       if (endpoint) return this.request(resolved);
-      const options = resolved.then((all) => withoutOpenpipe(this, all));
+      const options = resolved.then((all) => calls().withoutOpenpipe(this, all));
       passing.add(options);
       return this.request(options);
     }
 
     /** @param {any} options May be a promise. @param {number | null} [remainingRetries] */
     request(options, remainingRetries = null) {
-      const send = (/** @type {any} */ asked) => super.request(withoutOpenpipe(this, asked), remainingRetries);
+      const send = (/** @type {any} */ asked) => super.request(calls().withoutOpenpipe(this, asked), remainingRetries);
       if (passing.has(options)) return super.request(options, remainingRetries);
-      if (isThenable(options)) return takeOverLater(this, options, endpointOfRequest, send);
-      const id = responseIdOf(options?.method, options?.path);
-      if (id !== undefined) return sendHome(this, id, options, send);
+      if (promises().isThenable(options)) return calls().takeOverLater(this, options, endpointOfRequest, send);
+      const id = homes().responseIdOf(options?.method, options?.path);
+      if (id !== undefined) return homes().sendHome(this, id, options, send);
       const endpoint = endpointOfRequest(options);
-      return endpoint ? takeOver(this, endpoint, options) : send(options);
+      return endpoint ? calls().takeOver(this, endpoint, options) : send(options);
     }
 
     /** The first page of a list. @param {string} path @param {any} Page @param {any} given May be a promise. */
     getAPIList(path, Page, given) {
-      const id = responseIdOf('get', path);
+      const id = homes().responseIdOf('get', path);
       return listing(this, id, () => super.getAPIList(path, Page, given));
     }
 
     /** Further pages. @param {any} Page @param {any} given May be a promise. */
     requestAPIList(Page, given) {
-      const id = isThenable(given) ? undefined : responseIdOf(given?.method, given?.path);
+      const id = promises().isThenable(given) ? undefined : homes().responseIdOf(given?.method, given?.path);
       return listing(this, id, () => super.requestAPIList(Page, given));
     }
 
@@ -177,14 +183,14 @@ function defineClient(exported) {
      */
     async flush(options) {
       const timeout = milliseconds('options.timeout', options?.timeout);
-      return reports.flush(stateOf(this).family, timeout === 'Infinity' ? Infinity : timeout);
+      return reports().flush(stateOf(this).family, timeout === 'Infinity' ? Infinity : timeout);
     }
 
     /** Takes no more calls, delivers the reports that are queued, and lets go of everything native. */
     async close() {
       const state = stateOf(this);
       state.close();
-      await reports.flush(state.family);
+      await reports().flush(state.family);
     }
 
     /** What may be shown of a client, by `console.log` and by loggers: never a key. */
@@ -208,7 +214,7 @@ function defineClient(exported) {
       },
     });
   }
-  const makeStatusError = takingDeep(parts, Base.prototype.makeStatusError);
+  const makeStatusError = errors().takingDeep(parts, Base.prototype.makeStatusError);
   Object.defineProperty(OpenAI.prototype, 'makeStatusError', {
     configurable: true,
     writable: true,
@@ -222,8 +228,8 @@ function defineClient(exported) {
 
 /** The endpoint of a request in the SDK's form, where it is the engine's. @param {any} options */
 function endpointOfRequest(options) {
-  const endpoint = endpointOf(options?.method, options?.path);
-  return endpoint && isTaken(options) ? endpoint : undefined;
+  const endpoint = calls().endpointOf(options?.method, options?.path);
+  return endpoint && calls().isTaken(options) ? endpoint : undefined;
 }
 
 /**
@@ -235,7 +241,7 @@ function listing(client, id, list) {
   if (id === undefined || Object.hasOwn(client, 'makeRequest')) return list();
   const { makeRequest } = client;
   const send = (/** @type {any} */ options) => makeRequest.call(client, options, null, undefined);
-  client.makeRequest = (/** @type {any} */ options) => listHome(client, id, options, send);
+  client.makeRequest = (/** @type {any} */ options) => homes().listHome(client, id, options, send);
   try {
     return list();
   } finally {
@@ -249,19 +255,19 @@ function listing(client, id, list) {
  * @param {import('./sdk.js').SdkClass} Resource @param {string} path That of its endpoint.
  */
 function checkingArguments(Resource, path) {
-  const endpoint = /** @type {import('./take-over.js').Endpoint} */ (ENDPOINTS.get(path));
   const Checking = class extends Resource {
     /** @param {any} body @param {any} [options] */
     create(body, options) {
       if (isObject(body) && (options === undefined || isObject(options))) {
-        const isLater = isThenable(options) && (stateOf(this._client).sdk.major ?? 0) < 7;
-        return super.create(body, isLater ? { [LATER]: options } : options);
+        const isLater = promises().isThenable(options) && (stateOf(this._client).sdk.major ?? 0) < 7;
+        return super.create(body, isLater ? { [calls().LATER]: options } : options);
       }
       try {
-        readBody(body, endpoint);
-        if (options !== null) checkOptions(options);
+        const endpoint = /** @type {import('./take-over.js').Endpoint} */ (calls().ENDPOINTS.get(path));
+        checks().readBody(body, endpoint);
+        if (options !== null) checks().checkOptions(options);
       } catch (error) {
-        return refused(this._client, error);
+        return calls().refused(this._client, error);
       }
       return super.create(body, options ?? undefined);
     }
@@ -343,7 +349,7 @@ function missingKey(sdk) {
   const provide = async () => {
     const later = provide.client?.apiKey;
     if (typeof later === 'string' && later) return later;
-    throw new sdk.OpenAIError(MISSING_KEY);
+    throw new sdk.OpenAIError(states().MISSING_KEY);
   };
   provide.openpipeMissing = true;
   /** @type {any} */
