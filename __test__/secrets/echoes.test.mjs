@@ -98,6 +98,35 @@ for (const [name, echo, stream] of echoes) {
   });
 }
 
+describe.for(/** @type {const} */ (['native', 'fetch']))('a credential that is no `apiKey` (%s)', (transport) => {
+  const [HEADER, QUERY] = ['key-of-a-header/0=1', 'key-of-the-query/2+3'];
+  /** Repeats all that it was sent. @param {any} request @returns {Behaviour} */
+  const repeats = ({ headers, path }) => ({
+    kind: 'status',
+    status: 400,
+    headers: { 'x-sent': JSON.stringify(headers) },
+    error: { message: `bad request: ${JSON.stringify(headers)} ${path} ${decodeURIComponent(path)}` },
+  });
+
+  test.for([
+    ['the client’s own upstream', 'gpt-4o'],
+    ['a declared upstream', 'declared:m'],
+  ])('of %s', async ([, model], { serve }) => {
+    const { url } = await serve(repeats);
+    const own = { defaultHeaders: { 'x-api-key': HEADER }, defaultQuery: { key: QUERY } };
+    const declared = { baseURL: url, apiKey: null, headers: { 'x-api-key': HEADER }, query: { key: QUERY } };
+    const openpipe = { transport, upstreams: { declared } };
+    const openai = new OpenAI({ apiKey: OPENAI_KEY, baseURL: url, maxRetries: 0, ...own, openpipe });
+    const { error, info } = await ask(openai, { model });
+
+    const all = seen([error.message, error.stack, error.error, [...error.headers], info]);
+    for (const key of [OPENAI_KEY, HEADER, QUERY]) {
+      for (const form of [key, encodeURIComponent(key)]) expect(all).not.toContain(form);
+    }
+    expect(error.message).toContain('bad request');
+  });
+});
+
 test("a key that OpenPipe's own API repeats", async ({ serve }) => {
   const upstream = await serve({ kind: 'status', status: 401, error: told(OPENPIPE_KEY) });
   const openpipe = new OpenPipe({ apiKey: OPENPIPE_KEY, baseUrl: upstream.url });

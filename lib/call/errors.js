@@ -237,7 +237,10 @@ function withoutKeys(error, { message, body, head }) {
   for (const [name, value] of Object.entries({ error: told, code: told?.code, param: told?.param, type: told?.type })) {
     if (value !== undefined && error[name] !== undefined) error[name] = value;
   }
-  if (head && error.headers instanceof Headers) error.headers = new Headers(head.headers);
+  if (head && error.headers instanceof Headers) {
+    error.headers = new Headers(head.headers);
+    if (error.requestID) error.requestID = error.headers.get('x-request-id');
+  }
   return error;
 }
 

@@ -32,7 +32,7 @@ class HostRequests {
     // An error of the function that gives the client's method is the client's failure like any other.
     const create = (/** @type {any} */ given, /** @type {any} */ options) =>
       setup.clientFunction(client)(given, options);
-    request.start(create, question, body, () => setup.clientKey(client));
+    request.start(create, question, body, () => setup.clientKeys(client));
   }
 
   /** Answers with the headers for a request that the core sends itself. @param {number} ask @param {string} upstream */
@@ -40,7 +40,7 @@ class HostRequests {
     const { setup } = this;
     this.#newRequest(ask).tellHeaders(
       () => setup.headersOf(upstream),
-      () => (upstream === 'openai' ? setup.clientKey(SDK_OPENAI) : undefined),
+      () => (upstream === 'openai' ? setup.clientKeys(SDK_OPENAI) : []),
     );
   }
 

@@ -52,8 +52,8 @@ class HostRequest {
     this.response = undefined;
     /** Whether `[DONE]` passes below the stream, where its bytes can be seen. @type {{ passed: boolean } | undefined} */
     this.done = undefined;
-    /** @type {(() => unknown) | undefined} */
-    this.key = undefined;
+    /** @type {(() => unknown[]) | undefined} */
+    this.keys = undefined;
     /** Makes the SDK's error of what its stream threw, where the SDK was only the transport. @type {((error: unknown) => unknown) | undefined} */
     this.streamError = undefined;
     /** Is told of each error that the caller gets, where the SDK was only the transport. @type {((error: unknown) => void) | undefined} */
@@ -64,10 +64,10 @@ class HostRequest {
    * @param {(body: any, options: object) => unknown} create
    * @param {Question} question
    * @param {string} bodyText
-   * @param {() => unknown} key The client's: what is told of an error is told without it.
+   * @param {() => unknown[]} keys The client's: what is told of an error is told without it.
    */
-  start(create, question, bodyText, key) {
-    this.key = key;
+  start(create, question, bodyText, keys) {
+    this.keys = keys;
     /** @type {Record<string, unknown>} */
     const options = { signal: this.controller.signal, timeout: question.timeout };
     // A key whose value is `undefined` fails the checks of some SDKs, so what is not given is left out.
@@ -89,10 +89,10 @@ class HostRequest {
 
   /**
    * Rust sends the request itself, and wants to know with which headers.
-   * @param {() => Promise<[string, string][]>} tell @param {() => unknown} key As for `start`.
+   * @param {() => Promise<[string, string][]>} tell @param {() => unknown[]} keys As for `start`.
    */
-  tellHeaders(tell, key) {
-    this.key = key;
+  tellHeaders(tell, keys) {
+    this.keys = keys;
     tell().then(
       (headers) => this.#answer({ headers }),
       (error) => this.#answerError(error),
@@ -224,10 +224,10 @@ class HostRequest {
     this.#answer({ error: { ...marks, secrets: this.#secrets(), ticket: this.keep(given) } });
   }
 
-  /** The client's key: the core redacts it, in every spelling. */
+  /** The client's keys: the core redacts them, in every spelling. */
   #secrets() {
-    const key = wellFormed(read(() => this.key?.()));
-    return key === undefined ? [] : [key];
+    const keys = read(() => this.keys?.()) ?? [];
+    return keys.flatMap((key) => wellFormed(key) ?? []);
   }
 
   /** @param {unknown} answer @param {string[]} [texts] */

@@ -25,12 +25,28 @@ function identityOf(client) {
 
 /** What proves who a client of the SDK's is beside its key: default headers and query. @param {any} client @returns {string[]} */
 function credentialsOf(client) {
+  const { headers, query } = defaultsOf(client);
+  return [...headers.filter(([name]) => native.isCredential(name)), ...query].flat();
+}
+
+/** The default headers and query of a client of the SDK's. @param {any} client @returns {{ headers: [string, string][], query: [string, string][] }} */
+function defaultsOf(client) {
   const { defaultHeaders, defaultQuery } = read(() => client._options) ?? {};
   const headers =
     read(() => [...new Headers(defaultHeaders?.values instanceof Headers ? defaultHeaders.values : defaultHeaders)]) ??
     [];
   const query = read(() => Object.entries(defaultQuery ?? {}).filter(([, value]) => typeof value === 'string')) ?? [];
-  return [...headers.filter(([name]) => native.isCredential(name)), ...query].flat();
+  return { headers, query: /** @type {[string, string][]} */ (query) };
+}
+
+/**
+ * The keys among headers and the parts of a query, by their names: some upstreams repeat them in their errors.
+ * @param {{ headers: [string, string][], query: [string, string][] }} given @returns {string[]}
+ */
+function keysIn({ headers, query }) {
+  const values = [...headers, ...query].filter(([name]) => native.isCredential(name)).map(([, value]) => value);
+  // Without its scheme, too: `Bearer …`.
+  return values.flatMap((value) => [value, value.replace(/^\S+ /, '')]);
 }
 
 /** @param {object} object */
@@ -43,4 +59,4 @@ function numberOf(object) {
   return number;
 }
 
-module.exports = { identityOf };
+module.exports = { defaultsOf, identityOf, keysIn };

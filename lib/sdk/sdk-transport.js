@@ -3,6 +3,7 @@
 
 const { takingDeep } = require('../call/errors.js');
 const { SDK_OPENAI, SDK_OPENPIPE, SDK_UPSTREAMS } = require('../host-client/numbers.js');
+const { defaultsOf, keysIn } = require('../host-client/identity.js');
 const native = require('../native/native.js');
 const { readHeaders } = require('../options/headers.js');
 const { keyed, urlOf, withoutSecret } = require('./own-upstream.js');
@@ -11,6 +12,8 @@ const { isOurs } = require('./state-of.js');
 
 /** @typedef {import('../options/writer.js').CustomClient} CustomClient */
 /** @typedef {import('../options/client-options.js').ClientOptions} ClientOptions */
+
+const NOTHING = { headers: [], query: [] };
 
 /** The SDK's own transport: calls the client's own upstream, OpenPipe and declared upstreams where the core does not call them itself. */
 class SdkTransport {
@@ -82,16 +85,14 @@ class SdkTransport {
   }
 
   /**
-   * What proves who a JavaScript client is: some upstreams repeat it in their errors.
-   * @param {number} number @param {CustomClient[]} calls @returns {unknown}
+   * What proves who a custom client is, or the SDK's own: some upstreams repeat it in their errors.
+   * @param {number} number @param {CustomClient[]} calls @returns {unknown[]}
    */
-  clientKey(number, calls) {
-    if (number === SDK_OPENPIPE) return this.state.apiKey;
-    if (number >= SDK_UPSTREAMS) {
-      const { headers } = this.state.options.upstreams[number - SDK_UPSTREAMS] ?? { headers: [] };
-      return headers.find(([name]) => name === 'authorization')?.[1].replace(/^\S+ /, '');
-    }
-    return /** @type {any} */ (number === SDK_OPENAI ? this.state.client : calls[number])?.apiKey;
+  clientKeys(number, calls) {
+    if (number === SDK_OPENPIPE) return [this.state.apiKey];
+    if (number >= SDK_UPSTREAMS) return keysIn(this.state.options.upstreams[number - SDK_UPSTREAMS] ?? NOTHING);
+    const client = /** @type {any} */ (number === SDK_OPENAI ? this.state.client : calls[number]);
+    return [client?.apiKey, ...keysIn(defaultsOf(client))];
   }
 
   /** The SDK's own client of OpenPipe, where everything goes through `fetch`. */

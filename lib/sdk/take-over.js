@@ -246,9 +246,9 @@ class CallSetup {
     return { method: 'post', path: this.endpoint.path, ...this.#options };
   }
 
-  /** What proves who such a client is; reading it may throw. @param {number} number @returns {unknown} */
-  clientKey(number) {
-    return this.#state.sdkTransport.clientKey(number, this.#clients);
+  /** What proves who such a client is; reading it may throw. @param {number} number @returns {unknown[]} */
+  clientKeys(number) {
+    return this.#state.sdkTransport.clientKeys(number, this.#clients);
   }
 
   /** The headers of an upstream, where they have to be asked for. @param {string} upstream */
