@@ -37,6 +37,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
  * @property {string} model
  * @property {number} [timeout] In ms.
  * @property {Record<string, unknown>} [openpipe] Left out for a client that does not know it.
+ * @property {boolean} [isInBody] Whether `openpipe` stands in the body, as the package of that name wants it.
  */
 
 /**
@@ -119,13 +120,13 @@ async function readStream(openai, spec, result) {
 }
 
 /** @param {CallSpec} spec */
-function bodyOf({ model, openpipe }) {
-  return { model, messages: MESSAGES, ...(openpipe && { openpipe }) };
+function bodyOf({ model, openpipe, isInBody }) {
+  return { model, messages: MESSAGES, ...(openpipe && isInBody && { openpipe }) };
 }
 
 /** @param {CallSpec} spec */
-function optionsOf({ timeout }) {
-  return timeout === undefined ? {} : { timeout };
+function optionsOf({ timeout, openpipe, isInBody }) {
+  return { ...(timeout !== undefined && { timeout }), ...(openpipe && !isInBody && { openpipe }) };
 }
 
 /** @param {unknown} carrier @returns {CallInfo | undefined} */

@@ -51,6 +51,6 @@ export async function makeClient(name, { primary, fallback }) {
 export function specFor(name, situation) {
   const { stream = false, timeout } = situation;
   const own = name === 'openai' ? {} : { openpipe: openpipeOf(situation, targets.fallback.model) };
-  const spec = { stream, model: targets.primary.model, ...own };
+  const spec = { stream, model: targets.primary.model, isInBody: name === 'openpipe', ...own };
   return timeout === undefined ? spec : { ...spec, timeout };
 }

@@ -9,11 +9,12 @@ export function codeOf({ stream, timeout, openpipe = {} }) {
   const fallback = `fallback: { model: '${targets.fallback.model}' }`;
   const more = Object.entries(openpipe).map(([name, value]) => `${name}: ${literal(value)}`);
   const own = `openpipe: { ${[fallback, ...more].join(', ')} }`;
-  const body = [`model: '${targets.primary.model}'`, 'messages', ...(stream ? ['stream: true'] : []), own].join(', ');
+  const body = [`model: '${targets.primary.model}'`, 'messages', ...(stream ? ['stream: true'] : [])].join(', ');
+  const options = [...(timeout === undefined ? [] : [`timeout: ${literal(timeout)}`]), own].join(', ');
   return [
     `${stream ? 'const stream' : 'const completion'} = await openai.chat.completions.create(`,
     `  { ${body} },`,
-    ...(timeout === undefined ? [] : [`  { timeout: ${literal(timeout)} },`]),
+    `  { ${options} },`,
     ');',
     ...(stream ? ['for await (const chunk of stream) show(chunk);'] : []),
   ];

@@ -70,8 +70,8 @@ async function call() {
   let result;
   try {
     const completion = await openai.chat.completions.create(
-      { model: targets.primary.model, messages: [{ role: 'user', content: 'Hello' }], ...ownOptions() },
-      { timeout: TIMEOUT_MS },
+      { model: targets.primary.model, messages: [{ role: 'user', content: 'Hello' }], ...inBody() },
+      { timeout: TIMEOUT_MS, ...inOptions() },
     );
     const by = completion.choices[0]?.message.content?.includes('the fallback') ? 'fallback' : 'primary';
     result = { at: Date.now(), ms: performance.now() - start, by, ...attemptsOf(completion, startedAt) };
@@ -89,11 +89,15 @@ async function call() {
   ended.push(result);
 }
 
-function ownOptions() {
-  if (name === 'openai') return {};
-  const openpipe = { fallback: { model: targets.fallback.model } };
-  if (name === 'openpipe') return { openpipe };
-  return { openpipe: { ...openpipe, breaker: settings.breaker === 1 && BREAKER } };
+/** The package `openpipe` takes its options from the body. */
+function inBody() {
+  return name === 'openpipe' ? { openpipe: { fallback: { model: targets.fallback.model } } } : {};
+}
+
+function inOptions() {
+  if (name !== 'openpipe-native') return {};
+  const breaker = settings.breaker === 1 && BREAKER;
+  return { openpipe: { fallback: { model: targets.fallback.model }, breaker } };
 }
 
 /** @param {any} carrier @param {number} startedAt */
