@@ -12,8 +12,8 @@ const openai = new OpenAI({
   openpipe: {
     deadline: 30 * 1000,
     fallback: [
-      { model: 'gpt-4o', on: ['timeout', 'context_length'] }, // passed over when OpenPipe answers 503
-      { model: 'gpt-4o-mini', timeout: 10 * 1000, except: ['content_filter'] },
+      { model: 'gpt-5.5', on: ['timeout', 'context_length'] }, // passed over when the first one answers 503
+      { model: 'gpt-5.4-mini', timeout: 10 * 1000, except: ['content_filter'] },
       { model: 'mistral-large', client: provider },
     ],
     breaker: { failures: 2, openFor: 60 * 1000 },
@@ -22,7 +22,7 @@ const openai = new OpenAI({
 
 for (const city of ['Oslo', 'Lima', 'Rome']) {
   const completion = await openai.chat.completions.create({
-    model: 'openpipe:my-ft-model',
+    model: 'gpt-5.4',
     messages: [{ role: 'user', content: `In which country is ${city}?` }],
   });
   const way = completion.openpipe.attempts.map(({ model, outcome }) => `${model} ${outcome}`);

@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import express from 'express';
 import OpenAI from 'openpipe-native';
 
-const openai = new OpenAI({ openpipe: { fallback: { model: 'gpt-4o-mini' }, firstTokenTimeout: 5 * 1000 } });
+const openai = new OpenAI({ openpipe: { fallback: { model: 'gpt-5.4-mini' }, firstTokenTimeout: 5 * 1000 } });
 const app = express();
 
 app.get('/chat', async (request, response) => {
@@ -14,7 +14,7 @@ app.get('/chat', async (request, response) => {
   try {
     const stream = await openai.chat.completions.create(
       {
-        model: 'openpipe:my-ft-model',
+        model: 'gpt-5.4',
         messages: [{ role: 'user', content: String(request.query['question']) }],
         stream: true,
       },

@@ -12,7 +12,7 @@ const provider = new ProviderClient({
 const openai = new OpenAI({ openpipe: { fallbackClient: provider } });
 
 const completion = await openai.chat.completions.create(
-  { model: 'openpipe:my-ft-model', messages: [{ role: 'user', content: 'Count to 10' }], logprobs: true },
+  { model: 'gpt-5.4', messages: [{ role: 'user', content: 'Count to 10' }], logprobs: true },
   {
     openpipe: {
       // What the provider does not know is left out, and what it wants is added.

@@ -10,10 +10,10 @@ import './openpipe-telemetry.mjs';
 const exporter = new InMemorySpanExporter();
 trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }));
 
-const openai = new OpenAI({ openpipe: { fallback: { model: 'gpt-4o-mini' } } });
+const openai = new OpenAI({ openpipe: { fallback: { model: 'gpt-5.4-mini' } } });
 
 await openai.chat.completions.create({
-  model: 'openpipe:my-ft-model',
+  model: 'gpt-5.4',
   messages: [{ role: 'user', content: 'Count to 10' }],
 });
 

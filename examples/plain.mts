@@ -1,18 +1,15 @@
-// A call with a fallback: OpenPipe answers 500 here, so the second model answers.
+// A call with a fallback: the first model answers 500 here, so the second one answers.
 
 import OpenAI from 'openpipe-native';
 
-// The keys and URLs come from OPENAI_API_KEY, OPENPIPE_API_KEY, OPENAI_BASE_URL and OPENPIPE_BASE_URL.
+// The key is OPENAI_API_KEY; OPENAI_BASE_URL leads to the example's own upstream.
 const openai = new OpenAI();
 
 const completion = await openai.chat.completions.create(
-  { model: 'openpipe:my-ft-model', messages: [{ role: 'user', content: 'Count to 10' }] },
+  { model: 'gpt-5.4', messages: [{ role: 'user', content: 'Count to 10' }] },
   {
     timeout: 10 * 1000,
-    openpipe: {
-      fallback: { model: 'gpt-4o-mini', timeout: 20 * 1000 },
-      tags: { prompt_id: 'counting' },
-    },
+    openpipe: { fallback: { model: 'gpt-5.4-mini', timeout: 20 * 1000 } },
   },
 );
 

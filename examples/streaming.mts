@@ -1,12 +1,12 @@
-// A stream with a fallback: OpenPipe opens its stream here and then says nothing. The reader never sees that stream.
+// A stream with a fallback: the first model opens its stream here and then sends nothing. The reader never sees that stream.
 
 import OpenAI from 'openpipe-native';
 
 const openai = new OpenAI();
 
 const stream = await openai.chat.completions.create(
-  { model: 'openpipe:my-ft-model', messages: [{ role: 'user', content: 'Count to 10' }], stream: true },
-  { openpipe: { fallback: { model: 'gpt-4o-mini' }, firstTokenTimeout: 500 } },
+  { model: 'gpt-5.4', messages: [{ role: 'user', content: 'Count to 10' }], stream: true },
+  { openpipe: { fallback: { model: 'gpt-5.4-mini' }, firstTokenTimeout: 500 } },
 );
 
 for await (const chunk of stream) process.stdout.write(chunk.choices[0]?.delta.content ?? '');

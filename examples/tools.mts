@@ -1,17 +1,17 @@
-// The SDK's `runTools()`: each of its calls has the client's fallback. OpenPipe asks for the tool here, and then fails.
+// The SDK's `runTools()`: each of its calls has the client's fallback. the first model asks for the tool here, and then fails.
 
 import OpenAI from 'openpipe-native';
 
 const openai = new OpenAI({
   openpipe: {
-    fallback: { model: 'gpt-4o-mini' },
+    fallback: { model: 'gpt-5.4-mini' },
     onFallback: ({ from, to }) => console.log(`fallback: ${from.model} (${from.outcome}) -> ${to.model}`),
   },
 });
 
 const runner = openai.chat.completions
   .runTools({
-    model: 'openpipe:my-ft-model',
+    model: 'gpt-5.4',
     messages: [{ role: 'user', content: 'What is the weather in Oslo?' }],
     tools: [
       {

@@ -47,19 +47,20 @@ const COUNTED = '1, 2, 3, 4, 5, 6, 7, 8, 9, 10';
 
 /** @type {Record<string, (string | RegExp)[]>} */
 const printed = {
-  plain: [COUNTED, 'served by the fallback, gpt-4o-mini', '- openpipe:my-ft-model: server_error', '- gpt-4o-mini: ok'],
-  streaming: [COUNTED, 'served by the fallback, gpt-4o-mini', '- openpipe:my-ft-model: timeout', '- gpt-4o-mini: ok'],
+  plain: [COUNTED, 'served by the fallback, gpt-5.4-mini', '- gpt-5.4: server_error', '- gpt-5.4-mini: ok'],
+  streaming: [COUNTED, 'served by the fallback, gpt-5.4-mini', '- gpt-5.4: timeout', '- gpt-5.4-mini: ok'],
   tools: [
     'tool: get_weather({"city":"Oslo"})',
-    'fallback: openpipe:my-ft-model (server_error) -> gpt-4o-mini',
+    'fallback: gpt-5.4 (server_error) -> gpt-5.4-mini',
     'The tool said: Oslo: rain, 7 degrees.',
   ],
-  'fallback-client': [COUNTED, '- openpipe:my-ft-model (openpipe): server_error', '- mistral-large (client): ok'],
+  'fallback-client': [COUNTED, '- gpt-5.4 (openai): server_error', '- mistral-large (client): ok'],
   chain: [
-    'Oslo: openpipe:my-ft-model server_error -> gpt-4o-mini rate_limit -> mistral-large ok',
-    'Lima: openpipe:my-ft-model server_error -> gpt-4o-mini rate_limit -> mistral-large ok',
-    'Rome: openpipe:my-ft-model circuit_open -> gpt-4o-mini circuit_open -> mistral-large ok',
+    'Oslo: gpt-5.4 server_error -> gpt-5.4-mini rate_limit -> mistral-large ok',
+    'Lima: gpt-5.4 server_error -> gpt-5.4-mini rate_limit -> mistral-large ok',
+    'Rome: gpt-5.4 circuit_open -> gpt-5.4-mini circuit_open -> mistral-large ok',
   ],
+  'local-servers': [COUNTED, '- vllm Qwen/Qwen3-32B: server_error', '- ollama qwen3:8b: ok'],
 };
 
 for (const [name, lines] of Object.entries(printed)) {
@@ -68,15 +69,86 @@ for (const [name, lines] of Object.entries(printed)) {
   });
 }
 
+/**
+ * What an example of single vendors prints, and what each of them got.
+ * @param {string} name
+ */
+async function runAndWatch(name) {
+  const stage = await startStage(name);
+  onTestFinished(() => stage.close());
+  const { told, ended } = start(['--import', 'tsx', `examples/${name}.mts`], stage.env);
+  const [code] = await ended;
+  expect({ code, stderr: told.stderr }).toEqual({ code: 0, stderr: '' });
+  const got = (/** @type {import('../../examples/stage.mjs').Place} */ place) =>
+    stage.upstreams[place].requests.map(({ path, headers, body }) => ({ path, headers, model: body.model, body }));
+  return { lines: told.stdout.trimEnd().split('\n'), got };
+}
+
+test('the example `azure` sends a token to the v1 API, a key to the deployment', { timeout: AT_MOST_MS }, async () => {
+  const { lines, got } = await runAndWatch('azure');
+  expect(lines).toEqual([COUNTED, '- azure gpt-5.4: server_error', '- deployments my-gpt-5.4: ok']);
+  const [v1, deployment] = got('provider');
+  expect(v1).toMatchObject({
+    path: '/openai/v1/chat/completions',
+    headers: { authorization: 'Bearer no-token-of-entra' },
+  });
+  expect(v1?.headers).not.toHaveProperty('api-key');
+  expect(deployment).toMatchObject({
+    path: '/openai/deployments/my-gpt-5.4/chat/completions?api-version=2024-10-21',
+    headers: { 'api-key': 'no-key-of-azure' },
+  });
+  expect(deployment?.headers).not.toHaveProperty('authorization');
+});
+
+test('the example `wandb` asks for the artifact under the old name', { timeout: AT_MOST_MS }, async () => {
+  const { lines, got } = await runAndWatch('wandb');
+  const artifact = 'wandb-artifact:///my-team/my-project/my-ft:latest';
+  expect(lines).toEqual([`Count to 10: wandb ${artifact}`, 'Count again: openai gpt-5.4-mini']);
+  const [request] = got('provider');
+  expect(request).toMatchObject({
+    model: artifact,
+    headers: { authorization: 'Bearer no-key-of-wandb', 'openai-project': 'my-team/my-project' },
+  });
+  expect(got('openai').map(({ path, model }) => `${path} ${model}`)).toEqual(['/v1/chat/completions gpt-5.4-mini']);
+});
+
+test('the example `openrouter` sends what is OpenRouter’s to it alone', { timeout: AT_MOST_MS }, async () => {
+  const { lines, got } = await runAndWatch('openrouter');
+  expect(lines.slice(1)).toEqual(['- openai gpt-5.4: server_error', '- openrouter anthropic/claude-sonnet-4.5: ok']);
+  const [direct] = got('openai');
+  expect(direct?.headers).not.toHaveProperty('x-title');
+  expect(direct?.body).not.toHaveProperty('provider');
+  const [routed] = got('provider');
+  expect(routed?.headers).toMatchObject({ 'x-title': 'My app', authorization: 'Bearer no-key-of-openrouter' });
+  expect(routed?.body.provider).toEqual({ sort: 'throughput' });
+});
+
+test(
+  'the example `regions` asks the second region at once when the first is down',
+  { timeout: AT_MOST_MS },
+  async () => {
+    const { lines, got } = await runAndWatch('regions');
+    expect(lines).toEqual([
+      'Oslo: east server_error -> west ok',
+      'Lima: east server_error -> west ok',
+      'Rome: east circuit_open -> west ok',
+      'east: circuit open',
+      'west: circuit closed',
+    ]);
+    expect(got('provider').map(({ headers }) => headers['api-key'])).toEqual(['no-key-of-east', 'no-key-of-east']);
+    expect(new Set(got('openai').map(({ headers }) => headers['api-key']))).toEqual(new Set(['no-key-of-west']));
+  },
+);
+
 test(
   'the example `opentelemetry` prints the span of the call and those of its targets',
   { timeout: AT_MOST_MS },
   async () => {
     const lines = (await run('opentelemetry')).join('\n');
-    expect(lines).toMatch(/^chat openpipe:my-ft-model \{/);
-    expect(lines).toContain("'gen_ai.response.model': 'gpt-4o-mini'");
-    expect(lines).toMatch(/^- ask openpipe:my-ft-model \{[^}]*'error.type': 'server_error'/m);
-    expect(lines).toMatch(/^- ask gpt-4o-mini \{/m);
+    expect(lines).toMatch(/^chat gpt-5.4 \{/);
+    expect(lines).toContain("'gen_ai.response.model': 'gpt-5.4-mini'");
+    expect(lines).toMatch(/^- ask gpt-5.4 \{[^}]*'error.type': 'server_error'/m);
+    expect(lines).toMatch(/^- ask gpt-5.4-mini \{/m);
   },
 );
 
@@ -125,14 +197,15 @@ test(
     await /** @type {any} */ (answer.body).getReader().read();
     leaving.abort();
 
-    const request = await stage.upstreams.openpipe.arrival(1);
+    const request = await stage.upstreams.openai.arrival(1);
     expect(await request.closed).toBe('broken off');
     expect(await eventually(() => told.stdout.includes('the browser left'), 20_000)).toBe(true);
   },
 );
 
 test('every example is run by one of these tests', () => {
-  expect([...Object.keys(printed), 'express', 'opentelemetry'].sort()).toEqual([...exampleNames].sort());
+  const watched = ['azure', 'wandb', 'openrouter', 'regions', 'express', 'opentelemetry'];
+  expect([...Object.keys(printed), ...watched].sort()).toEqual([...exampleNames].sort());
   const files = readdirSync(`${root}examples`).filter((file) => file.endsWith('.mts') && !file.startsWith('openpipe-'));
   expect(files.map((file) => file.slice(0, -4)).sort()).toEqual([...exampleNames].sort());
 });
