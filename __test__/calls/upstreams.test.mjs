@@ -181,10 +181,36 @@ describe('where a call goes', () => {
     expect(one.totalConnections).toBe(0);
   });
 
+  test('an upstream or an alias may have the name of an option', async ({ serve }) => {
+    const upstream = await serve();
+    const key = async () => 'key-of-params';
+    const openai = new OpenAI({
+      apiKey: 'k',
+      openpipe: {
+        upstreams: {
+          params: { baseURL: upstream.url, apiKey: key },
+          fallbackClient: { baseURL: upstream.url, apiKey: null },
+        },
+        aliases: { client: 'params:a', fallbackClient: { model: 'fallbackClient:b' }, params: [{ model: 'params:c' }] },
+      },
+    });
+    for (const model of ['client', 'fallbackClient', 'params'])
+      await openai.chat.completions.create({ model, messages: MESSAGES });
+    expect(sent(upstream).map(({ headers, body }) => [body.model, headers.authorization])).toEqual([
+      ['a', 'Bearer key-of-params'],
+      ['b', undefined],
+      ['c', 'Bearer key-of-params'],
+    ]);
+  });
+
   test('a table that is malformed is refused when the client is made', () => {
     const make = (/** @type {any} */ openpipe) => () => new OpenAI({ apiKey: 'k', logLevel: 'off', openpipe });
     expect(make({ upstreams: { request: {} } })).toThrow(TypeError);
     expect(make({ upstreams: { a: { baseURL: 'nowhere' } } })).toThrow(/`openpipe\.upstreams\.a\.baseURL`/);
+    expect(make({ upstreams: { client: { baseURL: 'http://127.0.0.1:1/v1', apiKey: null } } })).toThrow(
+      /client and request are taken/,
+    );
+    expect(make({ upstreams: { a: { baseURL: 'http://127.0.0.1:1/v1', client: { chat: {} } } } })).toThrow(/a\.client/);
     expect(make({ upstreams: [] })).toThrow(
       /`openpipe\.upstreams` must be an object of upstreams by name, got an array/,
     );

@@ -121,9 +121,13 @@ class Writer {
         return undefined;
       }
     }
+    // The names in the tables are the caller's: an upstream may be named as an option is. An upstream itself has no client.
+    const isTable = path === 'openpipe.upstreams' || path === 'openpipe.aliases';
+    const hasNoClient = path.startsWith('openpipe.upstreams.');
     const members = [];
     for (const name of names) {
-      const text = this.#value(value[name], `${path}.${name}`, name, depth + 1);
+      const isClient = hasNoClient && (name === 'client' || name === 'fallbackClient');
+      const text = isClient ? 'null' : this.#value(value[name], `${path}.${name}`, isTable ? '' : name, depth + 1);
       if (text !== undefined) members.push(`${JSON.stringify(/** @type {any} */ (name).toWellFormed())}:${text}`);
     }
     return `{${members.join(',')}}`;
