@@ -48,6 +48,8 @@ function declared() {
     if (!found || !ts.isInterfaceDeclaration(found)) throw new Error(`types.d.ts has no interface ${name}`);
     for (const member of found.members) {
       if (!ts.isPropertySignature(member) || !member.type) throw new Error(`${name} has more than plain members`);
+      // A mark of the type alone, which nobody can write.
+      if (ts.isComputedPropertyName(member.name)) continue;
       const tag = ts.getJSDocTags(member).find(({ tagName }) => tagName.text === 'default');
       members.set(prefix + member.name.getText(), {
         type: withoutNames(member.type.getText()).replace(/ \| undefined$/, ''),
