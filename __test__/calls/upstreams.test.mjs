@@ -196,7 +196,7 @@ describe('where a call goes', () => {
     });
     for (const model of ['client', 'fallbackClient', 'params'])
       await openai.chat.completions.create({ model, messages: MESSAGES });
-    expect(sent(upstream).map(({ headers, body }) => [body.model, headers.authorization])).toEqual([
+    expect(sent(upstream).map((/** @type {any} */ { headers, body }) => [body.model, headers.authorization])).toEqual([
       ['a', 'Bearer key-of-params'],
       ['b', undefined],
       ['c', 'Bearer key-of-params'],
