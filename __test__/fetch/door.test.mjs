@@ -52,6 +52,7 @@ describe('a target', () => {
       const [upstream, other] = await Promise.all([serve(byModel), serve(byModel)]);
       const response = await createFetch(declaring(other, options))(...chat(upstream, { model }, { headers }));
       expect(response.openpipe?.attempts).toMatchObject([{ upstream: 'other', model: 'ok', outcome: 'ok' }]);
+      expect(response).toMatchObject({ url: `${other.url}/chat/completions`, redirected: false });
       expect(other.requests).toMatchObject([
         { body: { model: 'ok' }, headers: { authorization: `Bearer ${OTHER_KEY}` } },
       ]);

@@ -42,6 +42,14 @@ describe('a request of a model is ours', () => {
     });
   }
 
+  test('but not with a stream of anything else than bytes, which is a TypeError', async ({ serve }) => {
+    const upstream = await serve(byModel);
+    const body = new ReadableStream({ start: (controller) => controller.enqueue(5) });
+    const init = { method: 'POST', headers: JSON_TYPE, body, duplex: 'half' };
+    await expect(createFetch()(`${upstream.url}/chat/completions`, init)).rejects.toThrow(TypeError);
+    expect(upstream.requests).toHaveLength(0);
+  });
+
   test('as a Request, whose members `init` goes before', async ({ serve }) => {
     const upstream = await serve(byModel);
     const fetch = createFetch({ fetch: underlying() });
@@ -88,6 +96,15 @@ describe('a request of a model is ours', () => {
   });
 });
 
+test('what its URL says of who asks goes as it stands where it is not percent-encoded', async ({ serve }) => {
+  const upstream = await serve(byModel);
+  const url = upstream.url.replace('//', '//me:50%@');
+  const body = JSON.stringify({ model: 'ok', messages: [] });
+  const response = await createFetch()(`${url}/chat/completions`, { method: 'POST', headers: JSON_TYPE, body });
+  expect(response.status).toBe(200);
+  expect(onlyChat(upstream).headers.authorization).toBe(`Basic ${btoa('me:50%')}`);
+});
+
 describe('everything else', () => {
   const place = 'http://127.0.0.1:9/v1';
   const valid = JSON.stringify({ model: 'm', messages: [] });
@@ -103,10 +120,13 @@ describe('everything else', () => {
     ['JSON that is no object', [`${place}/chat/completions`, post('[{"model":"m"}]')]],
     ['a body without a model', [`${place}/chat/completions`, post('{"messages":[]}')]],
     ['a model that is no text', [`${place}/chat/completions`, post('{"model":1,"messages":[]}')]],
+    ['a prompt in place of a model', [`${place}/completions`, post('{"prompt":{"id":"p"}}')]],
+    ['a prompt that is a text', [`${place}/responses`, post('{"prompt":"p"}')]],
     ['a form', [`${place}/chat/completions`, post(new URLSearchParams({ model: 'm' }))]],
     ['a FormData', [`${place}/chat/completions`, post(new FormData())]],
     ['bytes that are no UTF-8', [`${place}/chat/completions`, post(new Uint8Array([123, 255, 125]))]],
     ['a body that is larger than 64 MiB', [`${place}/chat/completions`, post(`{"model":"m"${' '.repeat(1 << 26)}}`)]],
+    ['a text of more than 64 MiB in UTF-8', [`${place}/chat/completions`, post(`{"model":"${'é'.repeat(1 << 25)}"}`)]],
     ['no body', [`${place}/chat/completions`, { method: 'POST' }]],
   ];
 

@@ -21,6 +21,7 @@ describe('a response', () => {
         status: 201,
         statusText: 'Created',
         redirected: false,
+        type: 'basic',
         bodyUsed: false,
       });
       expect(response.url).toBe(`${upstream.url}/chat/completions`);

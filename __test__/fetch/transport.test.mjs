@@ -55,6 +55,19 @@ test('reports go through fetch as the calls do', async ({ serve }) => {
   expect(places).toContain(`${upstream.url}/openpipe/report`);
 });
 
+test('reports go through the option `fetch`', async ({ serve }) => {
+  const upstream = await serve(byModel);
+  const below = vi.fn((/** @type {any[]} */ ...given) => Reflect.apply(fetch, undefined, given));
+  const openpipe = { apiKey: 'opk-test', baseUrl: `${upstream.url}/openpipe`, logger: { warn() {} } };
+  const call = createFetch(/** @type {any} */ ({ transport: 'fetch', fetch: below, ...openpipe }));
+  await call(...chat(upstream, { model: 'ok' }));
+  await call.flush();
+  expect(below.mock.calls.map(([url]) => String(url).replace(upstream.url, ''))).toEqual([
+    '/chat/completions',
+    '/openpipe/report',
+  ]);
+});
+
 describe('through fetch', () => {
   const through = (/** @type {object} */ options = {}) =>
     createFetch({ transport: 'fetch', maxRetries: 0, ...options });

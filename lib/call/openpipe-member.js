@@ -8,7 +8,7 @@ const { whenReported } = require('../reports/reports.js');
 /**
  * What the core tells of a call that has an answer (crates/core/src/call/events.rs).
  * @typedef {object} Meta
- * @property {{ status: number, headers: [string, string][], url: string } | null} head
+ * @property {{ status: number, headers: [string, string][], url: string, redirected?: boolean } | null} head
  * @property {'primary' | 'fallback'} servedBy
  * @property {string} upstream
  * @property {string} [alias]

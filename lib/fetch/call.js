@@ -178,7 +178,7 @@ class FetchCall {
   #responseOf(parts, meta, openpipe) {
     const { door, url: asked } = this.setup;
     const url = meta.head?.url || asked;
-    const redirected = meta.servedBy === 'primary' && url !== asked && new URL(asked).href !== url;
+    const redirected = meta.head?.redirected ?? false;
     return responseOf({ ...parts, url, redirected, meta, marks: door.options.marks, openpipe });
   }
 

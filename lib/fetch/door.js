@@ -7,6 +7,7 @@ const { isFetchReplaced, isMock } = require('../native/replaced-fetch.js');
 const { OPENPIPE_URL } = require('../options/openpipe.js');
 const reports = require('../reports/reports.js');
 const { forCore } = require('../reports/sinks.js');
+const transports = require('../reports/transports.js');
 const { milliseconds } = require('../options/checks.js');
 const { Warnings } = require('../native/warnings.js');
 const { Repeats } = require('./repeats.js');
@@ -78,7 +79,9 @@ class Door {
       openpipeUrl: baseUrl,
       reportUrl: apiKey ? `${baseUrl}/report` : undefined,
       reports: this.sinks,
-      reportsThroughHost: this.isThroughFetch,
+      reportTransport: this.isThroughFetch
+        ? transports.numberOf(this.#family, { fetch: options.fetch, fetchOptions: undefined })
+        : undefined,
       openpipeKey: apiKey,
       openpipeMissingKey: apiKey ? undefined : MISSING_OPENPIPE_KEY,
       timeout: options.timeout,

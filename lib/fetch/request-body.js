@@ -16,7 +16,7 @@ const MAX_BYTES = 64 * 1024 * 1024;
  * @returns {ReadBody | Promise<ReadBody>}
  */
 function readBody(body, signal) {
-  if (typeof body === 'string') return untouched(body.length <= MAX_BYTES ? body : undefined);
+  if (typeof body === 'string') return untouched(isWithin(body) ? body : undefined);
   if (typeof body !== 'object' || body === null) return untouched(undefined);
   if (body instanceof ArrayBuffer || ArrayBuffer.isView(body)) return untouched(textOf(bytesOf(body)));
   if (isBlob(body))
@@ -26,6 +26,11 @@ function readBody(body, signal) {
   // A form is iterable too, and no JSON.
   const isStream = typeof (/** @type {any} */ (body).getReader) === 'function' || Symbol.asyncIterator in body;
   return isStream ? readStream(/** @type {any} */ (body), signal) : untouched(undefined);
+}
+
+/** Whether a text is no longer than a body may be. A unit of UTF-16 takes at most three bytes. @param {string} text */
+function isWithin(text) {
+  return text.length * 3 <= MAX_BYTES || Buffer.byteLength(text) <= MAX_BYTES;
 }
 
 /** @param {string | undefined} text @returns {ReadBody} */
@@ -43,6 +48,13 @@ function bytesOf(body) {
   return body instanceof ArrayBuffer
     ? new Uint8Array(body)
     : new Uint8Array(body.buffer, body.byteOffset, body.byteLength);
+}
+
+/** @param {unknown} chunk Of a stream. */
+function bytesOfChunk(chunk) {
+  if (typeof chunk === 'string') return new TextEncoder().encode(chunk);
+  if (chunk instanceof ArrayBuffer || ArrayBuffer.isView(chunk)) return bytesOf(chunk);
+  throw new TypeError(`a body's stream must give bytes, got ${typeof chunk}`);
 }
 
 /** What is no UTF-8 is no JSON. A byte order mark stays, which JSON does not know. */
@@ -80,7 +92,7 @@ async function readStream(stream, signal) {
     for (;;) {
       const { value, done } = await orAborted(Promise.resolve(chunks.next()), signal);
       if (done) break;
-      const bytes = typeof value === 'string' ? new TextEncoder().encode(value) : bytesOf(value);
+      const bytes = bytesOfChunk(value);
       read.push(bytes);
       size += bytes.byteLength;
       if (size > MAX_BYTES) return { text: undefined, again: allOf(read, chunks) };

@@ -85,12 +85,21 @@ function withoutPassword(text, headers) {
   if (!text.includes('@')) return text;
   const url = new URL(text);
   if (url.username === '' && url.password === '') return text;
-  const user = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+  const user = `${decoded(url.username)}:${decoded(url.password)}`;
   if (header(headers, 'authorization') === undefined)
     headers.push(['authorization', `Basic ${Buffer.from(user).toString('base64')}`]);
   url.username = '';
   url.password = '';
   return url.href;
+}
+
+/** @param {string} text Percent-encoded, or meant as it is. */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 module.exports = {

@@ -78,6 +78,8 @@ function dressed(response, own) {
   Object.defineProperties(response, {
     url: { value: own.url, configurable: true },
     redirected: { value: own.redirected, configurable: true },
+    // As of a response of `fetch`; one that was made says `default`.
+    type: { value: 'basic', configurable: true },
     clone: { value: () => dressed(Response.prototype.clone.call(response), own), configurable: true, writable: true },
   });
   defineOpenpipe(response, own.openpipe);

@@ -31,7 +31,7 @@ use crate::record::{Attempt, CallRecord, milliseconds};
 use crate::report::{Came, Reporter, Sink};
 use crate::stream::EventStream;
 use crate::stream::delta::Event;
-use crate::text::body::RequestBody;
+use crate::text::body::{BodyError, RequestBody};
 use crate::upstream::host::{AskedUpstream, HostUpstream};
 use crate::upstream::host_http::HostHttpUpstream;
 use crate::upstream::http::{HttpPool, HttpUpstream, Unredirected};
@@ -100,6 +100,13 @@ impl Call {
         // Off the path of the call; ends when the call has, and whatever it left behind is cancelled.
         tokio::join!(running, orphans::cancel(waiting));
     }
+}
+
+/// Whether a request that brings its own URL is one of its endpoint (contract.md, section 11): only for responses may a stored
+/// prompt stand for the model.
+fn names_model(endpoint: Endpoint, body: &RequestBody) -> bool {
+    let has_stored_prompt = || body.member("prompt").is_some_and(|prompt| prompt.starts_with('{'));
+    !body.model().is_empty() || (endpoint == Endpoint::Responses && has_stored_prompt())
 }
 
 struct Task<'a> {
@@ -172,6 +179,9 @@ impl Task<'_> {
         let body = in_place(bytes, || RequestBody::parse(body));
         give_way(bytes).await;
         let body = body?;
+        if options.request.is_some() && !names_model(options.endpoint, &body) {
+            return Err(BodyError::Model(None).into());
+        }
         let client = &self.call.client;
         let plan = in_place(bytes, || plan::plan_among(&client.config, &options, &body, client.homes));
         give_way(bytes).await;

@@ -42,6 +42,8 @@ pub struct Head {
     pub headers: HeaderMap,
     /// Where it came from, after redirects.
     pub url: String,
+    /// Whether a redirect led there.
+    pub is_redirected: bool,
 }
 
 impl Head {
@@ -60,10 +62,13 @@ impl Head {
 
 impl Serialize for Head {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(3))?;
+        let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("status", &self.status)?;
         map.serialize_entry("headers", &headers::Pairs(&self.headers))?;
         map.serialize_entry("url", &self.url)?;
+        if self.is_redirected {
+            map.serialize_entry("redirected", &true)?;
+        }
         map.end()
     }
 }

@@ -692,8 +692,6 @@ struct WireConfig {
     openpipe_missing_key: Option<String>,
     openpipe_invalid: Option<String>,
     openpipe_client: Option<u32>,
-    #[serde(default)]
-    reports_through_host: bool,
     /// The number of the host's transport that sends reports.
     report_transport: Option<u32>,
     #[serde(default)]
@@ -745,9 +743,7 @@ impl ClientConfig {
             Some(url) => Some(ReportTarget {
                 url: parse_url("openpipe.baseUrl", &url)?,
                 headers: HeaderMap::clone(&openpipe.headers),
-                host_transport: wire
-                    .report_transport
-                    .or((wire.reports_through_host || openpipe.client.is_some()).then_some(0)),
+                host_transport: wire.report_transport.or(openpipe.client.is_some().then_some(0)),
             }),
             None => None,
         };

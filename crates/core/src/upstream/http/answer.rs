@@ -25,7 +25,7 @@ pub(super) fn parts(mut response: reqwest::Response, bound: impl FnOnce(u16) -> 
     let mut headers = std::mem::take(response.headers_mut());
     let (status, url) = (response.status().as_u16(), response.url().to_string());
     let body = Body::of(response, &mut headers, bound(status));
-    (Head { status, headers, url }, body)
+    (Head { status, headers, url, is_redirected: false }, body)
 }
 
 /// The values of headers are slices of the buffer that they were read into, and their table is that of the request, which hyper

@@ -70,10 +70,11 @@ pub(super) async fn receive(
 ) -> Result<Response, Failure> {
     let (headers, url) = (Arc::clone(&sent.headers), Arc::clone(&sent.url));
     let is_good = |status| (200..300).contains(&status);
-    let (head, body) = parts(response, |status| match is_good(status) {
+    let (mut head, body) = parts(response, |status| match is_good(status) {
         true => Bound { bytes: request.max_response_bytes, is_since_output: request.stream },
         false => Bound { bytes: MAX_ERROR_BODY, is_since_output: false },
     });
+    head.is_redirected = head.url != url.as_str();
     let answered = if !is_good(head.status) {
         Err(Failure::status(head, error_body(Vec::new(), body).await))
     } else if request.stream {
