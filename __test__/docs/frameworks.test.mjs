@@ -1,42 +1,52 @@
-/** The code of docs/frameworks.md that says what it prints, run: its first model fails, and the fallback's answers. */
+/** The code of docs/frameworks.md, run: its first model fails, and the fallback's answers. `npm run test:frameworks` runs the rest. */
 
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { build } from 'vite';
 
-import { describe, expect } from 'vitest';
-
-import { root } from '../support/compiler.mjs';
 import { textOf } from '../support/markdown.mjs';
-import { saying } from '../support/sdk-api.mjs';
-import { test } from '../support/upstreams.mjs';
+import { blocksOfPage, PAGE, root, testBlock } from './frameworks-page.mjs';
 
-const PAGE = 'docs/frameworks.md';
-const blocks = [...textOf(PAGE).matchAll(/^## (.+)$|^<!-- run: (.+) -->\n\n```[jt]s\n([^]*?)^```$/gm)];
+const blocks = blocksOfPage();
 
 describe(PAGE, () => {
-  let heading = '';
-  let count = 0;
-  for (const [, title, printed, code = ''] of blocks) {
-    heading = title ?? heading;
-    if (printed === undefined) continue;
-    count += 1;
-    test(`has code that runs: ${heading}`, { timeout: 60_000 }, async ({ serve }) => {
-      const upstream = await serve((request) =>
-        request.body?.model === 'gpt-5.4'
-          ? { kind: 'status', status: 500 }
-          : saying({ role: 'assistant', content: 'It is 42.' }, 'stop')(request),
-      );
-      const env = { PATH: process.env['PATH'], OPENAI_API_KEY: 'sk-docs', OPENAI_BASE_URL: upstream.url };
-      const node = promisify(execFile);
-      // None of it has types of its own, so Node.js runs it as it is.
-      const { stdout, stderr } = await node(process.execPath, ['--input-type=module', '-e', code], { cwd: root, env });
-      expect(stdout.trim()).toBe(printed);
-      expect(stderr).toBe('');
-      expect(upstream.requests.map((request) => request.body.model)).toEqual(['gpt-5.4', 'gpt-5.4-mini']);
-    });
-  }
+  for (const block of blocks) if (!block.inFrameworks) testBlock(block, root);
 
-  test('has code that runs for each SDK', () => {
-    expect(count).toBe(4);
+  test('has code that runs for each SDK, server and wrapper', () => {
+    const headings = new Set(blocks.map(({ heading }) => heading));
+    for (const name of [
+      'AI SDK',
+      'LangChain',
+      'Agents SDK',
+      'Mastra',
+      'Express',
+      'Fastify',
+      'Hono',
+      'NestJS',
+      'Next.js',
+    ])
+      expect(headings).toContain(name);
+    expect(blocks).toHaveLength(15);
+  });
+
+  test('has a configuration of Vite by which the package is not bundled', async () => {
+    const [, code = ''] = /<!-- build with vite -->\n\n```js\nexport default ([^]*?);\n```/.exec(textOf(PAGE)) ?? [];
+    const config = new Function(`return ${code}`)();
+    const id = 'virtual:entry';
+    const entry = {
+      name: 'entry',
+      resolveId: (/** @type {string} */ name) => (name === id ? name : undefined),
+      load: (/** @type {string} */ name) => (name === id ? "export { default } from 'openpipe-native';" : undefined),
+    };
+    const built = /** @type {any} */ (
+      await build({
+        root,
+        configFile: false,
+        logLevel: 'silent',
+        plugins: [entry],
+        build: { ssr: true, write: false, rollupOptions: { input: id } },
+        ...config,
+      })
+    );
+    expect(built.output[0].imports).toEqual(['openpipe-native']);
   });
 });

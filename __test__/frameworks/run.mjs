@@ -7,7 +7,7 @@
  */
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -21,6 +21,9 @@ if (!existsSync(join(HERE, 'node_modules'))) {
   const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--engine-strict=false'];
   execFileSync('npm', args, { cwd: HERE, stdio: 'inherit', shell: process.platform === 'win32' });
 }
+// The code of the docs imports the package by its name.
+const link = join(HERE, 'node_modules', 'openpipe-native');
+if (!existsSync(link)) symlinkSync(ROOT, link, 'junction');
 const { command } = obtain(node(24));
 const [executable = '', ...flags] = command;
 const vitest = [join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run', '--config', join(HERE, 'vitest.config.mjs')];
