@@ -211,6 +211,7 @@ describe('where a call goes', () => {
       /client and request are taken/,
     );
     expect(make({ upstreams: { a: { baseURL: 'http://127.0.0.1:1/v1', client: { chat: {} } } } })).toThrow(/a\.client/);
+    expect(make({ aliases: { a: 'groq:llama' } })).toThrow(/upstreams: \{ groq: \{\} \}/);
     expect(make({ upstreams: [] })).toThrow(
       /`openpipe\.upstreams` must be an object of upstreams by name, got an array/,
     );

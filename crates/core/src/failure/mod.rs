@@ -298,18 +298,35 @@ impl Failure {
     /// it by.
     #[must_use]
     pub fn leaves_job_open(&self) -> bool {
-        let never_sent = |code: &str| {
-            matches!(code, "ECONNREFUSED" | "ENOTFOUND" | "EAI_AGAIN" | "EHOSTUNREACH" | "UND_ERR_CONNECT_TIMEOUT")
-        };
-        let was_sent = !self.code.as_deref().is_some_and(never_sent)
-            && self.system.as_ref().is_none_or(|system| !matches!(system.syscall, "connect" | "getaddrinfo"));
         let is_open = match self.kind {
             Kind::Timeout | Kind::Stream => true,
-            Kind::Connection => was_sent,
+            Kind::Connection => !self.could_not_connect(),
             Kind::InvalidResponse => self.status_code().is_none_or(|status| status < 300),
             _ => false,
         };
         is_open && self.surface != Surface::Status && self.started.is_none()
+    }
+
+    /// Whether there was no connection at any time: the name, the address or the port answers nobody. Not where one was made and
+    /// broke, which a server that is overloaded or restarted does as well.
+    #[must_use]
+    pub fn could_not_connect(&self) -> bool {
+        let says_so = |code: &str| {
+            matches!(
+                code,
+                "ECONNREFUSED"
+                    | "ENOTFOUND"
+                    | "EAI_AGAIN"
+                    | "EHOSTUNREACH"
+                    | "ENETUNREACH"
+                    | "UND_ERR_CONNECT_TIMEOUT"
+                    | "CERT_HAS_EXPIRED"
+                    | "ERR_TLS_CERT_ALTNAME_INVALID"
+            )
+        };
+        self.kind == Kind::Connection
+            && (self.code.as_deref().is_some_and(says_so)
+                || self.system.as_ref().is_some_and(|system| matches!(system.syscall, "connect" | "getaddrinfo")))
     }
 
     /// Whether it says that sealed items of the request cannot be opened there.

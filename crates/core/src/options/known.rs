@@ -27,7 +27,7 @@ pub const KNOWN: &[KnownUpstream] = &[
         base_url: "https://api.anthropic.com/v1",
         variable: "ANTHROPIC_API_KEY",
         endpoints: &[ChatCompletions],
-        page: "https://platform.claude.com/docs/en/api/openai-sdk",
+        page: "https://platform.claude.com/docs/en/cli-sdks-libraries/libraries/openai-sdk",
         read: "2026-11-27",
     },
     KnownUpstream {
@@ -99,7 +99,7 @@ pub const KNOWN: &[KnownUpstream] = &[
         base_url: "https://api.x.ai/v1",
         variable: "XAI_API_KEY",
         endpoints: &[ChatCompletions, Responses],
-        page: "https://docs.x.ai/docs/api-reference",
+        page: "https://docs.x.ai/developers/model-capabilities/text/comparison",
         read: "2026-11-27",
     },
 ];

@@ -14,6 +14,7 @@ use super::read::{ArgumentError, Section, quoted, shown};
 use super::spec::Place;
 use super::{FallbackTarget, Identity, UpstreamConfig, Urls, parse_url};
 use crate::endpoint::Endpoint;
+use crate::plan::route::{self, Route, UpstreamId};
 use crate::text::headers;
 use crate::text::json::{self, Members};
 
@@ -254,16 +255,8 @@ pub(super) const MODEL_MARK: &str = "openpipe-native.model.here";
 /// The URL for a model; `None` where its name would be a step within the path.
 #[must_use]
 pub(super) fn url_for_model(template: &Url, model: &str) -> Option<Url> {
-    let mut decoded = model.to_owned();
-    loop {
-        if matches!(decoded.as_str(), "." | "..") || decoded.is_empty() {
-            return None;
-        }
-        let again = percent_decode_str(&decoded).decode_utf8_lossy().into_owned();
-        if again == decoded {
-            break;
-        }
-        decoded = again;
+    if is_step(model) {
+        return None;
     }
     const RESERVED: &percent_encoding::AsciiSet =
         &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -271,6 +264,24 @@ pub(super) fn url_for_model(template: &Url, model: &str) -> Option<Url> {
     let mut url = template.clone();
     url.set_path(&template.path().replace(MODEL_MARK, &encoded));
     Some(url)
+}
+
+/// Whether a name is a step within a path, `.` or `..`, however often it is percent-encoded; or nothing. One that is encoded more often
+/// than anybody decodes counts as one too, so that the cost stays linear.
+fn is_step(name: &str) -> bool {
+    const MOST_DECODINGS: usize = 16;
+    let mut decoded = name.to_owned();
+    for _ in 0..MOST_DECODINGS {
+        if matches!(decoded.as_str(), "" | "." | "..") {
+            return true;
+        }
+        let again = percent_decode_str(&decoded).decode_utf8_lossy().into_owned();
+        if again == decoded {
+            return false;
+        }
+        decoded = again;
+    }
+    true
 }
 
 /// The aliases.
@@ -324,7 +335,25 @@ pub(super) fn aliases(
                 "cannot have `on` or `except` on its first target, which no failure leads to",
             ));
         }
+        for target in &alias.targets {
+            check_model(target, &shown_path, known)?;
+        }
         all.insert(name.clone(), alias);
     }
     Ok(all)
+}
+
+/// A model that names its upstream must name one that is declared, and a model of it.
+fn check_model(target: &FallbackTarget, option: &str, declared: Names<'_>) -> Read<()> {
+    if target.upstream.is_some() || target.client.is_some() {
+        return Ok(());
+    }
+    match route::by_model(&target.model, declared.0) {
+        Route::Undeclared(name) => declared.find(option.to_owned(), name).map(|_| ()),
+        Route::To(UpstreamId::Named(_), "") => {
+            let what = format!("names an upstream and no model: {}", json::ascii(&json::string(&target.model)));
+            Err(ArgumentError::other(option, what))
+        }
+        Route::To(..) => Ok(()),
+    }
 }

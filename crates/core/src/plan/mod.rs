@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::endpoint::needs::{self, Needs};
 use crate::endpoint::{self, Endpoint};
-use crate::failure::{Failure, Filter, Hint, Kind};
+use crate::failure::{Failure, Filter, Hint};
 use crate::options::read::{ArgumentError, ClientRef};
 use crate::options::{
     self, BreakerOption, CallOptions, ClientConfig, DEFAULT_TIMEOUT, FallbackTarget, HoldUntil, Identity, Limit,
@@ -174,12 +174,12 @@ pub struct Overlay {
 const TIMEOUT_HEADER: &str = "x-stainless-timeout";
 
 impl Target {
-    /// What the caller can do about a failure of this target: OpenPipe's own models are served elsewhere, since its platform has
-    /// ended (contract.md, section 8).
+    /// What the caller can do about a failure of this target (contract.md, section 8): OpenPipe's own models are served elsewhere,
+    /// since its platform has ended. Only where OpenPipe cannot be reached or says that it lacks the model: a connection that broke,
+    /// a 500 or a refused key are what they are anywhere. An alias that leads to an `openpipe:` model is no help either.
     #[must_use]
     pub fn hint(&self, failure: &Failure) -> Option<Hint> {
-        let is_unreached = failure.kind == Kind::Connection && failure.head.is_none();
-        let is_gone = is_unreached || matches!(failure.status_code(), Some(404 | 410));
+        let is_gone = failure.could_not_connect() || matches!(failure.status_code(), Some(404 | 410));
         let is_openpipes = self.kind == UpstreamKind::OpenPipe && self.model.starts_with("openpipe:");
         (is_openpipes && is_gone).then_some(Hint::PlatformHasEnded)
     }
@@ -761,8 +761,13 @@ impl Builder<'_> {
         let default_retries = if another_waits { 0 } else { DEFAULT_MAX_RETRIES };
         let first_token_timeout = target.first_token_timeout.or(self.options.first_token_timeout);
         let overlay = Overlay {
-            // As in the SDK, a server learns a timeout only where one was given, and what the caller says of the header stays so.
-            timeout: given.and(limit).map(|limit| limit.as_secs()).filter(|_| !self.keeps_timeout(kind, own)),
+            // As in the SDK, a server learns a timeout only where one was given, for the call, the target or the upstream, and what
+            // the caller says of the header stays so.
+            timeout: given
+                .or(timeout)
+                .and(limit)
+                .map(|limit| limit.as_secs())
+                .filter(|_| !self.keeps_timeout(kind, own)),
             layers: Vec::new(),
         };
         let client_retries = max_retries_given.or(another_waits.then_some(0));

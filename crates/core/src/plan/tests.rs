@@ -451,7 +451,8 @@ fn a_deployment_is_part_of_the_path_and_no_step_within_it() {
     assert_eq!(headers["api-key"], "azk");
     assert!(!headers.contains_key("authorization"));
     assert_eq!(plan.targets[0].budget.limit(), seconds(8));
-    for model in ["azure:..", "azure:.", "azure:%2e%2E", "azure:%252e%252e", "azure:.%2e"] {
+    let deep = format!("azure:%{}2e", "25".repeat(100_000)); // decoding it step by step would take minutes
+    for model in [deep.as_str(), "azure:..", "azure:.", "azure:%2e%2E", "azure:%252e%252e", "azure:.%2e"] {
         assert!(matches!(named("{}", model).unwrap().targets[0].via, Via::Unsendable), "{model}");
     }
 }
@@ -544,6 +545,9 @@ fn tables_are_checked_when_they_are_read() {
         (r#"{"aliases":{"a":""}}"#, "`openpipe.aliases.a`"),
         (r#"{"aliases":{"a":{"model":"x","on":["timeout"]}}}"#, "cannot have `on` or `except`"),
         (r#"{"aliases":{"a":{"model":"x","upstream":"nope"}}}"#, "`openpipe.aliases.a.upstream`"),
+        (r#"{"aliases":{"a":"groq:llama"}}"#, "add `upstreams: { groq: {} }`"),
+        (r#"{"aliases":{"a":[{"model":"m"},{"model":"mistral:small"}]}}"#, "add `upstreams: { mistral: {} }`"),
+        (r#"{"upstreams":{"groq":{}},"aliases":{"a":"groq:"}}"#, "names an upstream and no model"),
         (r#"{"allowInBody":["tag"]}"#, "did you mean \"tags\"?"),
     ] {
         let message = refusal(openpipe);
@@ -753,6 +757,12 @@ fn a_failure_for_an_openpipe_model_that_is_gone_has_a_hint() {
         (status(404), true),
         (status(410), true),
         (Failure::connection("refused", Some("ECONNREFUSED")), true),
+        (Failure::connection("no such name", Some("ENOTFOUND")), true),
+        (Failure::connection("no route", Some("EHOSTUNREACH")), true),
+        (Failure::connection("its certificate has expired", Some("CERT_HAS_EXPIRED")), true),
+        (Failure::connection("reset", Some("ECONNRESET")), false),
+        (Failure::connection("closed", Some("UND_ERR_SOCKET")), false),
+        (Failure::connection("no HTTP", None), false),
         (status(500), false),
         (status(401), false),
         (Failure::timeout("late"), false),
