@@ -186,6 +186,8 @@ impl CallRecord {
     /// A target has come to its end, or its stream is handed over.
     pub fn ended(&mut self, attempt: Attempt) {
         self.under_way = None;
+        // Most calls have one, and an open stream keeps it: no room for three more.
+        self.attempts.reserve_exact(1);
         self.attempts.push(attempt);
     }
 

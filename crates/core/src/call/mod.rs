@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 
 pub use control::Control;
 pub use events::{CallEvents, Form, Meta, MovedOn, NextTarget, Refusal};
+use orphans::Orphans;
 use reporting::{Reports, StreamReport};
 pub use warned::Warned;
 
@@ -76,9 +77,9 @@ impl Call {
     /// Runs the call to its end, whatever that is. `over` is called when the host has heard the last of it: what may still be
     /// done then is of use to the connection alone.
     pub async fn run(self, body: String, options: Option<String>, over: impl FnOnce()) {
-        let (orphans, waiting) = orphans::channel();
+        let orphans = Orphans::default();
         let running = async {
-            let task = Task { call: &self, started: Instant::now(), orphans };
+            let task = Task { call: &self, started: Instant::now(), orphans: &orphans };
             let work = AssertUnwindSafe(task.run(body, options)).catch_unwind();
             let stream = tokio::select! {
                 biased;
@@ -90,6 +91,7 @@ impl Call {
                 }),
             };
             over();
+            orphans.end();
             if let Some(stream) = stream {
                 tokio::select! {
                     () = self.control.cancelled() => {}
@@ -98,7 +100,7 @@ impl Call {
             }
         };
         // Off the path of the call; ends when the call has, and whatever it left behind is cancelled.
-        tokio::join!(running, orphans::cancel(waiting));
+        tokio::join!(running, orphans.cancel());
     }
 }
 
@@ -112,7 +114,7 @@ fn names_model(endpoint: Endpoint, body: &RequestBody) -> bool {
 struct Task<'a> {
     call: &'a Call,
     started: Instant,
-    orphans: orphans::Sender,
+    orphans: &'a Orphans,
 }
 
 impl Task<'_> {
@@ -133,9 +135,11 @@ impl Task<'_> {
         plan.once.iter().for_each(|once| self.warn_once(once));
         let reports = Reports::of(self.call, &plan, &body);
         let ways = Ways { call: self.call, plan: &plan };
-        let watcher = Watcher { host: &**host, reports: reports.as_ref(), ways: &ways, orphans: &self.orphans };
+        let watcher = Watcher { host: &**host, reports: reports.as_ref(), ways: &ways, orphans: self.orphans };
         let watch = engine::Watch { breakers: client.breakers, health: Some(&client.health) };
-        match engine::run(&plan, &body, &ways, &watch, &watcher, &control.record).await {
+        // In a box of its own, which goes when the answer is there: an open stream has no need of it.
+        let answer = Box::pin(engine::run(&plan, &body, &ways, &watch, &watcher, &control.record)).await;
+        match answer {
             Outcome::Completion(mut completion) => {
                 let served = plan.targets.get(control.record.lock().last);
                 self.keep(served, plan.endpoint.kept_id(&completion.text).as_deref());
@@ -344,7 +348,7 @@ struct Watcher<'a> {
     host: &'a dyn Host,
     reports: Option<&'a Reports<'a>>,
     ways: &'a Ways<'a>,
-    orphans: &'a orphans::Sender,
+    orphans: &'a Orphans,
 }
 
 impl Observer for Watcher<'_> {
@@ -368,7 +372,7 @@ impl Observer for Watcher<'_> {
     }
 
     fn orphaned(&self, target: &Target, id: &str) {
-        orphans::leave(self.orphans, self.ways, target, id);
+        self.orphans.leave(self.ways, target, id);
     }
 
     fn ended(&self, target: &Target, attempt: &Attempt, result: Result<&Completion, &Failure>) {
