@@ -177,7 +177,7 @@ impl Events {
             });
             // Without its text an event of a kind that ends in `.delta` has no content.
             members.get("delta").filter(|delta| delta.get().starts_with('"'))?;
-            Some(Candidate { slots: slots.collect(), finishes: false, has_content: |_| false })
+            Some(Candidate { slots: slots.collect(), finishes: false, may_have_more: false, has_content: |_| false })
         })
     }
 }

@@ -71,7 +71,9 @@ pub struct Candidate<'a> {
     pub slots: Vec<Slot<'a>>,
     /// It gives a finish reason.
     pub finishes: bool,
-    /// Whether an event has content: asked of this one with its texts blank.
+    /// Something beside its texts may be content.
+    pub may_have_more: bool,
+    /// Whether an event has content: asked of this one with its texts blank, where that is not known.
     pub has_content: fn(&str) -> bool,
 }
 
@@ -230,14 +232,8 @@ impl Template {
             return None;
         }
         blanks.sort_by_key(|blank| blank.at.start);
-        let (mut blank, mut from) = (String::with_capacity(data.len()), 0);
-        for Blank { at, is_number, .. } in &blanks {
-            blank.push_str(data.get(from..at.start)?);
-            blank.push_str(if *is_number { "0" } else { "\"\"" });
-            from = at.end;
-        }
-        blank.push_str(data.get(from..)?);
-        let content = (candidate.has_content)(&blank);
+        let is_known = !candidate.may_have_more && candidate.slots.len() <= MAX_TEXTS;
+        let content = !is_known && (candidate.has_content)(&blanked(data, &blanks)?);
         Some(Self { data: data.into(), blanks, content, finishes: candidate.finishes })
     }
 
@@ -258,6 +254,18 @@ impl Template {
         }
         (rest == self.data.get(from..)?).then_some(Alike { texts, content, finishes: self.finishes })
     }
+}
+
+/// An event's data with its blanks empty.
+fn blanked(data: &str, blanks: &[Blank]) -> Option<String> {
+    let (mut blank, mut from) = (String::with_capacity(data.len()), 0);
+    for Blank { at, is_number, .. } in blanks {
+        blank.push_str(data.get(from..at.start)?);
+        blank.push_str(if *is_number { "0" } else { "\"\"" });
+        from = at.end;
+    }
+    blank.push_str(data.get(from..)?);
+    Some(blank)
 }
 
 /// Where a part of a text is in it.

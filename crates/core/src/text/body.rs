@@ -126,13 +126,17 @@ impl RequestBody {
             if json::is_quoted(key, "model") {
                 return model.as_deref();
             }
+            if by_name.is_empty() {
+                return None;
+            }
             by_name.get(&*json::name_of(key)).map(|value| value.get())
         };
         let rewritten = |key: &str| {
             edit.rewritten.iter().find(|(name, _)| json::is_quoted(key, name)).map(|(_, text)| text.as_str())
         };
 
-        let lacks_model = model.is_some() && self.value_of("model").is_none();
+        // It was read from the member, if there is one.
+        let lacks_model = model.is_some() && self.model.is_empty();
         let mut keys = self.members.iter().map(|member| self.key(member));
         if params.is_empty()
             && edit.rewritten.is_empty()

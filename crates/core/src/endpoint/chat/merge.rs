@@ -192,10 +192,14 @@ fn take_usage(completion: &mut Object, of_choice: Option<String>) {
 
 /// Rule 2: the message is made of the deltas, unless none of them held anything and a chunk had a message of its own.
 fn delta_to_message(choice: &mut Object) {
-    let Some(delta) = choice.get("\"delta\"").map(written) else { return };
-    let holds = serde_json::from_str::<Members<'_>>(&delta).is_ok_and(|delta| members::held_by(&delta).content);
+    let Some(delta) = choice.get("\"delta\"") else { return };
+    let is_object = matches!(delta, Node::Object(_)) || matches!(delta, Node::Raw(text) if text.starts_with('{'));
+    let holds = has_text(delta) || {
+        let delta = written(delta);
+        serde_json::from_str::<Members<'_>>(&delta).is_ok_and(|delta| members::held_by(&delta).content)
+    };
     let has_message = matches!(choice.get("\"message\""), Some(Node::Raw(text)) if text.starts_with('{'));
-    if !holds && (has_message || !delta.starts_with('{')) {
+    if !holds && (has_message || !is_object) {
         choice.remove("\"delta\"");
         return;
     }
@@ -209,6 +213,11 @@ fn delta_to_message(choice: &mut Object) {
             message.prepend("\"role\"", Node::Text("assistant".into()));
         }
     }
+}
+
+/// Whether a delta has a text of content: most do, and need not be written and read for it.
+fn has_text(delta: &Node) -> bool {
+    matches!(delta, Node::Object(delta) if delta.get("\"content\"").is_some_and(|content| !content.text().is_empty()))
 }
 
 /// Tool calls are numbered while they are streamed, and only then.

@@ -133,6 +133,7 @@ impl<'a> Chunk<'a> {
             let of_choice = choices.iter().find_map(|choice| choice.0.usage);
             signs.usage = of_choice.or_else(|| x_groq.get_non_null("usage")).map(|usage| usage.get().to_owned());
         }
+        signs.choices.reserve_exact(choices.len().min(MAX_CHOICES));
         for (Strict(choice), place) in choices.into_iter().take(MAX_CHOICES).zip(0..) {
             let Holds { content, calls } = choice.holds();
             signs.content |= content;

@@ -1,7 +1,7 @@
 //! What the events of a stream with choices have said so far: content, finish reasons, usage (contract.md, section 5).
 
 use super::arguments::Calls;
-use super::members::{self, ARGUMENTS, MEMBERS, PADDING, TEXT};
+use super::members::{self, ARGUMENTS, MEMBERS, PADDING, Role, TEXT};
 use super::signs::{MAX_CHOICES, Signs, signs};
 use crate::endpoint::{self, Life, Verdict};
 use crate::failure::Failure;
@@ -169,6 +169,7 @@ fn candidate(data: &str, finishes: bool) -> Option<Candidate<'_>> {
     let chunk: Members<'_> = serde_json::from_str(data).ok()?;
     let choice = only(chunk.get("choices")?.get())?;
     let mut slots = Vec::with_capacity(4);
+    let may_have_more;
     match choice.get_non_null("delta") {
         Some(delta) => {
             let delta: Members<'_> = serde_json::from_str(delta.get()).ok()?;
@@ -176,6 +177,15 @@ fn candidate(data: &str, finishes: bool) -> Option<Candidate<'_>> {
                 let (Some(place), Some(text)) = (member.slot, delta.get(member.name)) else { continue };
                 slots.push(Slot { place, text, is_content: true });
             }
+            may_have_more = delta.iter().any(|(name, value)| {
+                let is_slot = || slots.iter().any(|slot: &Slot<'_>| std::ptr::eq(slot.text, value));
+                match value.get().as_bytes() {
+                    [b'"', b'"'] => false,
+                    [b'"', ..] => !is_slot() && members::role_of(name.get()) != Role::Mark,
+                    [b'{' | b'[', ..] => true,
+                    _ => false,
+                }
+            });
             let arguments = delta.get("tool_calls").and_then(|raw| only(raw.get())).and_then(|call| {
                 serde_json::from_str::<Members<'_>>(call.get("function")?.get()).ok()?.get("arguments")
             });
@@ -183,11 +193,17 @@ fn candidate(data: &str, finishes: bool) -> Option<Candidate<'_>> {
         }
         None => {
             let is_content = choice.get_non_null("message").is_none();
+            may_have_more = true;
             slots.extend(choice.get("text").map(|text| Slot { place: TEXT, text, is_content }));
         }
     }
     slots.extend(chunk.get(PADDING.0).map(|text| Slot { place: PADDING.1, text, is_content: false }));
-    Some(Candidate { slots, finishes, has_content: |blank| signs(blank).is_ok_and(|signs| signs.content) })
+    Some(Candidate {
+        slots,
+        finishes,
+        may_have_more,
+        has_content: |blank| signs(blank).is_ok_and(|signs| signs.content),
+    })
 }
 
 /// The only element of an array of objects.

@@ -87,7 +87,7 @@ impl Object {
         let place = self.members.len();
         self.members.push((quoted, node));
         if place == SEARCHED {
-            self.places = self.members.iter().enumerate().map(|(place, (name, _))| (name.clone(), place)).collect();
+            self.note_places();
         } else if let Some((name, _)) = self.members.last().filter(|_| place > SEARCHED) {
             self.places.insert(name.clone(), place);
         }
@@ -118,8 +118,15 @@ impl Object {
     pub(super) fn remove(&mut self, quoted: &str) -> Option<Node> {
         let place = self.place(quoted)?;
         let (_, node) = self.members.remove(place);
-        self.places = self.members.iter().enumerate().map(|(place, (name, _))| (name.clone(), place)).collect();
+        self.note_places();
         Some(node)
+    }
+
+    /// Makes the table anew, where it is used.
+    fn note_places(&mut self) {
+        if self.members.len() > SEARCHED {
+            self.places = self.members.iter().enumerate().map(|(place, (name, _))| (name.clone(), place)).collect();
+        }
     }
 
     /// Sets a member, where it stands or first of all.
@@ -135,7 +142,7 @@ impl Object {
     /// Puts a member before all others.
     pub(super) fn prepend(&mut self, quoted: &str, node: Node) {
         self.members.insert(0, (quoted.to_owned(), node));
-        self.places = self.members.iter().enumerate().map(|(place, (name, _))| (name.clone(), place)).collect();
+        self.note_places();
     }
 
     /// Gives a member another name, in its place.
@@ -144,8 +151,7 @@ impl Object {
             && let Some((name, _)) = self.members.get_mut(place)
         {
             to.clone_into(name);
-            self.places.remove(from);
-            self.places.insert(to.to_owned(), place);
+            self.note_places();
         }
     }
 
