@@ -6,3 +6,4 @@ pub mod health;
 pub mod homes;
 mod lru;
 pub mod reject;
+mod schema;

@@ -10,14 +10,13 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::schema::{Schema, Verdict};
 use crate::endpoint::{Endpoint, Format, Gist};
 
 /// So many schemas are kept compiled; the one used longest ago goes.
 const MAX_SCHEMAS: usize = 64;
 /// A longer schema is not judged by.
 const MAX_SCHEMA_BYTES: usize = 1024 * 1024;
-/// Backtracking of a schema's patterns ends here: a pattern and a text can be made to take for ever.
-const MAX_BACKTRACKING: usize = 100_000;
 /// An answer that is not judged within this time stands.
 const JUDGE_TIME: Duration = Duration::from_secs(2);
 
@@ -172,7 +171,12 @@ impl Rule {
             Self::Schema => {
                 let Some(Format::Schema(schema)) = format else { return Err("the request has no JSON schema".into()) };
                 let schema = compiled(schema)?;
-                gists.iter().filter(|gist| is_judged_as_json(gist)).find_map(|gist| schema.misfit(&gist.text))
+                for gist in gists.iter().filter(|gist| is_judged_as_json(gist)) {
+                    if let Some(misfit) = schema.misfit(&gist.text)? {
+                        return Ok(Some(misfit));
+                    }
+                }
+                None
             }
         })
     }
@@ -195,37 +199,32 @@ fn is_json(text: &str) -> bool {
     serde_json::from_str::<&RawValue>(text).is_ok()
 }
 
-/// A schema, ready to judge by.
-struct Schema(jsonschema::Validator);
-
 impl Schema {
     fn of(text: &str) -> Result<Self, String> {
         if text.len() > MAX_SCHEMA_BYTES {
             return Err("the schema is too large".into());
         }
         let schema = serde_json::from_str(text).map_err(|error| format!("the schema cannot be read ({error})"))?;
-        let patterns = jsonschema::PatternOptions::fancy_regex().backtrack_limit(MAX_BACKTRACKING);
-        jsonschema::options()
-            .offline()
-            .with_draft(jsonschema::Draft::Draft202012)
-            .should_validate_formats(false)
-            .with_pattern_options(patterns)
-            .build(&schema)
-            .map(Self)
-            .map_err(|error| format!("the schema is none ({})", short(&error.to_string())))
+        Self::new(&schema).map_err(|why| format!("the schema is none ({})", short(&why)))
     }
 
     /// Why a text does not fit.
-    fn misfit(&self, text: &str) -> Option<String> {
+    ///
+    /// # Errors
+    /// Why that cannot be said.
+    fn misfit(&self, text: &str) -> Result<Option<String>, String> {
         if !is_json(text) {
-            return Some("the answer does not fit its schema: it is no JSON".into());
+            return Ok(Some("the answer does not fit its schema: it is no JSON".into()));
         }
         // What only `JSON.parse` takes, such as half a surrogate pair or very deep nesting, is not judged.
-        let value = serde_json::from_str(text).ok()?;
-        let error = self.0.validate(&value).err()?;
-        let place = error.instance_path().to_string();
-        let place = if place.is_empty() { "its top".to_owned() } else { short(&place) };
-        Some(format!("the answer does not fit its schema, at {place}"))
+        let Ok(value) = serde_json::from_str(text) else { return Ok(None) };
+        let place = match self.judge(&value) {
+            Verdict::Fits => return Ok(None),
+            Verdict::Unknown => return Err("it takes too long to say whether the answer fits the schema".into()),
+            Verdict::Misfit(place) if place.is_empty() => "its top".to_owned(),
+            Verdict::Misfit(place) => short(&place),
+        };
+        Ok(Some(format!("the answer does not fit its schema, at {place}")))
     }
 }
 

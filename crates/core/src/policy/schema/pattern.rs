@@ -1,0 +1,131 @@
+//! Patterns: regular expressions of ECMA-262, as `pattern` and `patternProperties` have them.
+
+use fancy_regex::{Regex, RegexBuilder};
+
+/// Backtracking ends here: a pattern and a text can be made to take for ever.
+const MAX_BACKTRACKING: usize = 100_000;
+/// A pattern that takes more memory is none, in bytes.
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// A pattern, ready to be looked for.
+#[derive(Debug)]
+pub(super) struct Pattern(Regex);
+
+impl Pattern {
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub(super) fn new(pattern: &str) -> Result<Self, String> {
+        let regex = RegexBuilder::new(&translated(pattern))
+            .backtrack_limit(MAX_BACKTRACKING)
+            .delegate_size_limit(MAX_BYTES)
+            .delegate_dfa_size_limit(MAX_BYTES)
+            .build();
+        regex.map(Self).map_err(|error| format!("a pattern cannot be read: {error}"))
+    }
+
+    /// Whether a text has it; `None` where that takes too long to say.
+    pub(super) fn is_in(&self, text: &str) -> Option<bool> {
+        self.0.is_match(text).ok()
+    }
+}
+
+/// A pattern of ECMA-262 in the words of the crate: other classes, other escapes, and nothing between brackets that is more than
+/// a character.
+fn translated(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len() + 16);
+    let mut characters = pattern.chars().peekable();
+    let mut in_class = false;
+    while let Some(character) = characters.next() {
+        match (character, in_class) {
+            ('\\', _) => escape(&mut characters, in_class, &mut out),
+            ('[', false) => {
+                in_class = true;
+                let negated = characters.next_if_eq(&'^').is_some();
+                // `[]` is nothing, and `[^]` is anything.
+                if characters.next_if_eq(&']').is_some() {
+                    in_class = false;
+                    out.push_str(if negated { r"(?s:.)" } else { r"(?!)" });
+                } else {
+                    out.push_str(if negated { "[^" } else { "[" });
+                }
+            }
+            (']', true) => {
+                in_class = false;
+                out.push(']');
+            }
+            ('[' | '&' | '~', true) => {
+                out.push('\\');
+                out.push(character);
+            }
+            ('-', true) if characters.peek() == Some(&'-') => out.push_str(r"\-"),
+            ('.', false) => out.push_str(r"[^\n\r\u2028\u2029]"),
+            _ => out.push(character),
+        }
+    }
+    out
+}
+
+/// What stands for spaces there.
+const SPACES: &str = r"\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff";
+
+fn escape(characters: &mut std::iter::Peekable<std::str::Chars<'_>>, in_class: bool, out: &mut String) {
+    let Some(escaped) = characters.next() else { return out.push('\\') };
+    let class = match escaped {
+        'd' | 'D' => Some("0-9"),
+        'w' | 'W' => Some("0-9A-Za-z_"),
+        's' | 'S' => Some(SPACES),
+        _ => None,
+    };
+    if let Some(class) = class {
+        match (escaped.is_uppercase(), in_class) {
+            (true, _) => out.extend(["[^", class, "]"]),
+            (false, true) => out.push_str(class),
+            (false, false) => out.extend(["[", class, "]"]),
+        }
+        return;
+    }
+    match escaped {
+        'u' if characters.peek() != Some(&'{') => {
+            let first = hexadecimal(characters, 4);
+            let is_pair = matches!(first, Some(0xd800..0xdc00)) && {
+                let mut ahead = characters.clone();
+                ahead.next() == Some('\\') && ahead.next() == Some('u')
+            };
+            let code = if is_pair {
+                characters.nth(1);
+                let second = hexadecimal(characters, 4).unwrap_or(0xdc00);
+                first.map(|first| 0x1_0000 + ((first - 0xd800) << 10) + (second.wrapping_sub(0xdc00) & 0x3ff))
+            } else {
+                first
+            };
+            // Half a pair stands in no text.
+            out.push_str(&format!(
+                "\\x{{{:x}}}",
+                code.filter(|code| char::from_u32(*code).is_some()).unwrap_or(0xfffd)
+            ));
+        }
+        'u' => out.push_str(r"\x"),
+        'c' => {
+            let letter = characters.next().unwrap_or('@');
+            out.push_str(&format!("\\x{{{:x}}}", u32::from(letter) % 32));
+        }
+        '0' => out.push_str(r"\x00"),
+        'b' if in_class => out.push_str(r"\x08"),
+        'B' | 'b' | 'f' | 'k' | 'n' | 'P' | 'p' | 'r' | 't' | 'v' | 'x' | '1'..='9' => out.extend(['\\', escaped]),
+        // Any other letter is itself, and these mark words there.
+        '<' | '>' => out.push(escaped),
+        _ if escaped.is_alphanumeric() => out.push(escaped),
+        _ => out.extend(['\\', escaped]),
+    }
+}
+
+/// The number that so many hexadecimal digits are; they are passed over.
+fn hexadecimal(characters: &mut std::iter::Peekable<std::str::Chars<'_>>, digits: usize) -> Option<u32> {
+    let mut number = 0;
+    for _ in 0..digits {
+        number = number * 16 + characters.next_if(char::is_ascii_hexdigit)?.to_digit(16)?;
+    }
+    Some(number)
+}
