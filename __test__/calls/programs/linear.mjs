@@ -64,7 +64,7 @@ for (const [kind, bodyOf] of Object.entries(BODIES)) {
     const text = JSON.stringify(bodyOf(size));
     const all = [];
     // Of the small ones the first also costs their compilation.
-    for (let n = 0; n < (size > 50_000 ? 1 : 3); n += 1) all.push(await cost(JSON.parse(text)));
+    for (let n = 0; n < (size > 5_000 ? 1 : 3); n += 1) all.push(await cost(JSON.parse(text)));
     costs[kind].push(Math.min(...all));
   }
 }
