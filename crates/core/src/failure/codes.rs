@@ -9,7 +9,7 @@ use super::Kind;
 use crate::text::json::{self, Members};
 
 /// Codes and types by which an API says that money or quota is used up. Lower case.
-const QUOTA_CODES: [&str; 24] = [
+const QUOTA_CODES: [&str; 25] = [
     "insufficient_quota",             // OpenAI, Azure, DeepInfra
     "billing_hard_limit_reached",     // OpenAI
     "billing_not_active",             // OpenAI
@@ -31,13 +31,14 @@ const QUOTA_CODES: [&str; 24] = [
     "accountoverdueerror",            // Volcengine, BytePlus
     "operationdenied.serviceoverdue", // Volcengine, BytePlus
     "setlimitexceeded",               // Volcengine, BytePlus: the limit that was set for the model
+    "billing_insufficient_balance",   // Baidu's AI search
     "not_enough_balance",             // Novita, PPIO
-    "token_quota_reached",            // watsonx.ai
+    "token_quota_reached",            // watsonx.ai, with 403
     "3036",                           // Cloudflare: the allocation of the day is used up
 ];
 
 /// Codes of a content filter. Lower case.
-const CONTENT_FILTER_CODES: [&str; 15] = [
+const CONTENT_FILTER_CODES: [&str; 17] = [
     "content_filter",                     // OpenAI, Azure
     "content_policy_violation",           // OpenAI's images
     "responsibleaipolicyviolation",       // Azure's inner error
@@ -53,10 +54,12 @@ const CONTENT_FILTER_CODES: [&str; 15] = [
     "outputtextsensitivecontentdetected", // Volcengine, BytePlus
     "inputtextriskdetection",             // Volcengine, BytePlus
     "outputtextriskdetection",            // Volcengine, BytePlus
+    "censorship_blocked",                 // StepFun, with 451
+    "unsafe_request",                     // Baidu
 ];
 
 /// Codes and types that say that the input is too long for the model. Lower case.
-const CONTEXT_LENGTH_CODES: [&str; 9] = [
+const CONTEXT_LENGTH_CODES: [&str; 11] = [
     "context_length_exceeded",          // OpenAI, Azure, Groq, Cerebras
     "exceed_context_size_error",        // llama.cpp
     "contextwindowexceedederror",       // LiteLLM
@@ -65,44 +68,50 @@ const CONTEXT_LENGTH_CODES: [&str; 9] = [
     "1261",                             // Zhipu
     "model_max_prompt_tokens_exceeded", // GitHub Copilot
     "tokens_limit_reached",             // GitHub Models
-    "tokens_too_long",                  // Baidu
+    "tokens_too_long",                  // Baidu: cloud.baidu.com/doc/qianfan-api/s/Om9b4yj3w
+    "characters_too_long",              // Baidu: the same page
+    "token_limit_exceeded",             // Glean
 ];
 
 /// Phrases that say so where no code does: a message that has all words of a row, in any case, is of a too long input.
-const CONTEXT_LENGTH_PHRASES: [&[&str]; 37] = [
+const CONTEXT_LENGTH_PHRASES: [&[&str]; 41] = [
     &["maximum context length"],     // OpenAI, vLLM, DeepSeek, OpenRouter, Mistral, Fireworks
-    &["exceeds the context window"], // OpenAI's Responses
-    &["exceed context window"],      // llama-cpp-python
+    &["maximum context window"],     // Scaleway
+    &["exceed", "context window"],   // OpenAI's Responses, MiniMax, Cloudflare, llama-cpp-python
+    &["exceed", "context length"],   // Ollama, LiteLLM's proxy
+    &["exceed", "context limit"],    // Anthropic: input length and `max_tokens`
     &["available context size"],     // llama.cpp
+    &["configured context size"],    // DS4
     &["contextwindowexceedederror"], // LiteLLM
     &["prompt is too long"],         // Anthropic, Fireworks
-    &["exceed context limit"],       // Anthropic: input length and `max_tokens`
+    &["prompt too long"],            // Ollama
+    &["prompt exceeds max length"],  // Z.ai
+    &["tokens in request more than max tokens allowed"], // Z.ai
+    &["reduce the length of the messages"], // Groq, Cerebras
     &["input token count", "exceeds the maximum"], // Gemini
+    &["input token count", "model only supports up to"], // Vertex AI
     &["too large for model with"],   // Mistral
     &["longer than the maximum model length"], // vLLM
-    &["longer than the model's context length"], // SGLang
-    &["input length", "exceeds the maximum allowed"], // SGLang
-    &["exceeds the context length"], // Ollama
-    &["exceeded max context length"], // Ollama
+    &["is too long and exceeds limit"], // vLLM
+    &["max_model_len", "exceed"],    // vLLM
+    &["longer than the model's context length"], // SGLang, Together
+    &["input length", "exceeds the maximum allowed"], // SGLang, Poolside
     &["greater than the context length"], // LM Studio
     &["context the overflows"],      // LM Studio
-    &["input is too long"],          // Bedrock
-    &["input too long"],             // SambaNova
+    &["input is too long"],          // Bedrock: Claude
+    &["too many input tokens"],      // Bedrock: Titan
+    &["input too long"],             // Anyscale: portkey.ai/error-library/input-length-error-10000
     &["maximum prompt length"],      // xAI
     &["too many tokens: total number of tokens"], // Cohere
     &["`inputs` tokens + `max_new_tokens`"], // TGI, Together
     &["`inputs` must have less than"], // TGI
     &["range of input length should be"], // DashScope
     &["exceeded model token limit"], // Moonshot
-    &["context window exceeds limit"], // MiniMax
     &["must be less than max_seq_len"], // SiliconFlow
+    &["exceeded max_prompt_tokens"], // SiliconFlow: continuedev/continue#9971
     &["prompt token count", "exceeds the limit"], // GitHub Copilot
-    &["input token count", "model only supports up to"], // Vertex AI
-    &["too many input tokens"],      // Bedrock
-    &["maximum supported sequence length"], // SambaNova
-    &["exceeds maximum input length"], // NVIDIA NIM, TensorRT-LLM
-    &["sum of prompt length", "max_num_tokens"], // TensorRT-LLM
-    &["exceeded this model context window limit"], // Cloudflare
+    &["exceeds maximum input length"], // TensorRT-LLM, DeepInfra
+    &["sum of prompt length", "max_num_tokens"], // TensorRT-LLM, also behind OpenRouter
     &["number of input tokens", "cannot exceed"], // watsonx.ai
     &["input length", "exceeds the maximum length"], // Volcengine, BytePlus
     &["exceed max message tokens"],  // Volcengine, BytePlus
@@ -131,9 +140,8 @@ impl Said {
     pub fn of(body: &str) -> Self {
         let mut said = Self::default();
         // Gemini's compatible API sends an array of one.
-        let first = serde_json::from_str::<Vec<&RawValue>>(body).ok().and_then(|all| all.first().copied());
-        let text = first.map_or(body, RawValue::get);
-        match serde_json::from_str::<Members<'_>>(text) {
+        let text = json::first_element(body).map_or(body, |(first, _)| first.get());
+        match Members::of(text) {
             Ok(members) => said.read(&members),
             Err(_) => said.words = serde_json::from_str::<String>(text).unwrap_or_else(|_| text.trim().to_owned()),
         }
@@ -185,15 +193,17 @@ impl Said {
 
     fn says_too_long(&self) -> bool {
         let text = format!("{} {}", self.words, self.more).to_lowercase();
-        // It is the answer that may not be so long.
-        let is_output = text.contains("too large")
-            && ["max_tokens", "max_completion_tokens"].iter().any(|name| text.contains(name));
+        // It is the answer that may not be so long: `max_tokens` is too large, or what the sentence begins with.
+        let begins = text.trim_start_matches(|first: char| !first.is_ascii_alphanumeric());
+        let is_output = ["max_tokens", "max_completion_tokens", "max_new_tokens"]
+            .iter()
+            .any(|name| begins.starts_with(name) || (text.contains("too large") && text.contains(name)));
         !is_output && CONTEXT_LENGTH_PHRASES.iter().any(|row| row.iter().all(|words| text.contains(words)))
     }
 
     fn read(&mut self, members: &Members<'_>) {
         if let Some(error) = members.get_non_null("error") {
-            match serde_json::from_str::<Members<'_>>(error.get()) {
+            match Members::of(error.get()) {
                 Ok(inner) => self.read_marks(&inner),
                 Err(_) => self.say(error),
             }
@@ -202,7 +212,7 @@ impl Said {
         // MiniMax, Cloudflare's and watsonx.ai's list of errors, DeepInfra's detail.
         let nested = [members.get("base_resp"), members.get("errors").and_then(first_of), members.get("detail")];
         for inner in nested.into_iter().flatten() {
-            if let Ok(inner) = serde_json::from_str::<Members<'_>>(inner.get()) {
+            if let Ok(inner) = Members::of(inner.get()) {
                 self.read_marks(&inner);
             }
         }
@@ -227,6 +237,7 @@ impl Said {
         }
         // OpenRouter passes on what the provider behind it said.
         if let Some(raw) = inner("metadata").and_then(|metadata| json::decoded(metadata.get("raw")?)) {
+            self.codes.extend(Self::of(&raw).codes);
             self.more = raw;
         }
     }
@@ -246,7 +257,7 @@ fn words_of(value: &RawValue) -> Option<&RawValue> {
 }
 
 fn first_of(array: &RawValue) -> Option<&RawValue> {
-    serde_json::from_str::<Vec<&RawValue>>(array.get()).ok()?.first().copied()
+    json::first_element(array.get()).map(|(first, _)| first)
 }
 
 /// A text, or a number as it is written.

@@ -102,7 +102,20 @@ fn a_too_long_input_is_known_by_what_each_api_says() {
         "prompt token count of 70000 exceeds the limit of 64000",
         "Unable to submit request because the input token count is 1200000 but model only supports up to 1048576.",
         "Too many input tokens. Max input tokens: 8192, request input token count: 9000",
-        "The provided prompt is 5000 tokens long, but the maximum supported sequence length is just 4096!",
+        "You exceeded maximum context window for this model",
+        "Prompt has 256,468 tokens, but the configured context size is 256,000 tokens",
+        "Prompt exceeds max length",
+        "tokens in request more than max tokens allowed",
+        "Please reduce the length of the messages or completion.",
+        "Input prompt (35247 tokens) is too long and exceeds limit of 1000",
+        "Request exceeds max_model_len 32768",
+        "Input length 131393 exceeds the maximum allowed input length of 131040 tokens.",
+        "Requested token count exceeds the model's maximum context length of 131072 tokens.",
+        "number of input tokens (83121) have exceeded max_prompt_tokens (65536) limit.",
+        "Requested input length 39818 exceeds maximum input length 32767",
+        "The sum of prompt length (72417.0), query length (0) should not exceed max_num_tokens (69632)",
+        "Input too long: The number of tokens in the input exceeds the maximum allowed length of 4096 tokens.",
+        "Your messages exceed the model's context length of 8192 tokens",
         "Prompt length (5000) exceeds maximum input length (4096).",
         "The sum of prompt length (5000.0) and query length max_tokens (1) should not exceed max_num_tokens (4096)",
         "The estimated number of input and maximum output tokens (5000) exceeded this model context window limit (4096).",
@@ -135,6 +148,8 @@ fn too_many_tokens_asked_for_are_no_too_long_input() {
         "max_tokens is too large: 100000. This model supports at most 4096 completion tokens.",
         "'max_tokens' or 'max_completion_tokens' is too large: 9000. This model's maximum context length is 4096 tokens and your request has 10 input tokens",
         "max_tokens: 100000 > 8192, which is the maximum allowed number of output tokens",
+        "`max_tokens` (32000) exceeds the model's context window (16384)",
+        "max_completion_tokens must not exceed the maximum context length",
     ] {
         assert_eq!(kind(400, &format!(r#"{{"error":{{"message":{}}}}}"#, json::string(message))), Kind::BadRequest);
     }
@@ -242,8 +257,30 @@ fn errors_of_further_providers_have_their_kinds() {
         // watsonx.ai
         (
             403,
-            r#"{"errors":[{"code":"token_quota_reached","message":"x"}],"trace":"t","status_code":403}"#,
+            r#"{"errors":[{"code":"token_quota_reached","message":"Request of 1 token(s) from quota was rejected","more_info":"https://cloud.ibm.com/apidocs/watsonx-ai#text-chat"}],"trace":"t","status_code":403}"#,
             Kind::Quota,
+        ),
+        (
+            400,
+            r#"{"errors":[{"code":"invalid_input_argument","message":"Invalid input argument for Model 'meta-llama/llama-2-70b-chat': the number of input tokens 4098 cannot exceed the total tokens limit 4096 for this model"}],"trace":"t","status_code":400}"#,
+            Kind::ContextLength,
+        ),
+        // StepFun, itself and behind OpenRouter
+        (
+            451,
+            r#"{"error":{"message":"The content you provided or machine outputted is blocked.","type":"censorship_blocked"}}"#,
+            Kind::ContentFilter,
+        ),
+        (
+            451,
+            r#"{"error":{"message":"Provider returned error","code":451,"metadata":{"raw":"{\"error\":{\"message\":\"The content you provided or machine outputted is blocked.\",\"type\":\"censorship_blocked\"}}","provider_name":"StepFun"}}}"#,
+            Kind::ContentFilter,
+        ),
+        // SambaNova
+        (
+            400,
+            r#"{"error":{"message":"x","type":"invalid_request_error","param":null,"code":"context_length_exceeded"},"request_id":"2a"}"#,
+            Kind::ContextLength,
         ),
         // Cloudflare
         (
@@ -261,6 +298,16 @@ fn errors_of_further_providers_have_their_kinds() {
             400,
             r#"{"error":{"code":"tokens_too_long","message":"Prompt tokens too long","type":"invalid_request_error"}}"#,
             Kind::ContextLength,
+        ),
+        (
+            400,
+            r#"{"error":{"code":"image_url_unsafe","message":"the content of image_url.url is not safe","type":"unsafe_request"}}"#,
+            Kind::ContentFilter,
+        ),
+        (
+            429,
+            r#"{"code":"BILLING_INSUFFICIENT_BALANCE","message":"Your account has insufficient balance"}"#,
+            Kind::Quota,
         ),
         // DeepInfra
         (429, r#"{"detail":{"error":"Model busy, retry later"}}"#, Kind::RateLimit),
