@@ -34,18 +34,14 @@ fn is_code_of_failure(code: &RawValue) -> bool {
 /// The one element of an array of one: Gemini's compatible API and Vertex AI send their errors so.
 #[must_use]
 pub(super) fn only_element(text: &str) -> Option<&str> {
-    match serde_json::from_str::<Vec<&RawValue>>(text).ok()?.as_slice() {
-        [only] => Some(only.get()),
-        _ => None,
-    }
+    json::first_element(text).filter(|(_, count)| *count == 1).map(|(only, _)| only.get())
 }
 
 /// The body of a response that was to be something else, where it carries an error.
 #[must_use]
 pub(super) fn error_in(text: &str) -> bool {
     let text = only_element(text).unwrap_or(text);
-    serde_json::from_str::<Members<'_>>(text)
-        .is_ok_and(|members| is_error(members.get("error"), false, false) || is_marked(&members))
+    Members::of(text).is_ok_and(|members| is_error(members.get("error"), false, false) || is_marked(&members))
 }
 
 /// An error as the body of a failure: an object whose `error` it is.

@@ -134,7 +134,7 @@ impl Endpoint {
     pub fn kept_id(self, answer: &str) -> Option<String> {
         match self {
             Self::Responses => {
-                let members: Members<'_> = serde_json::from_str(answer).ok()?;
+                let members = Members::of(answer).ok()?;
                 json::decoded(members.get("id")?)
             }
             Self::ChatCompletions | Self::Completions | Self::Embeddings => None,
@@ -199,7 +199,7 @@ fn object(text: &str) -> Result<Members<'_>, Refusal> {
     if text.trim_ascii().is_empty() {
         return Err(Refusal::because("the response is empty"));
     }
-    serde_json::from_str(text).map_err(|_| {
+    Members::of(text).map_err(|_| {
         if carried::error_in(text) {
             return Refusal::error(text.to_owned());
         }

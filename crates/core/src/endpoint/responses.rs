@@ -70,7 +70,7 @@ impl Tracker for Events {
         if is_done(data) {
             return Verdict::End(self.clean_end());
         }
-        match serde_json::from_str::<Members<'_>>(data) {
+        match Members::of(data) {
             Ok(members) => self.take(data, &members),
             Err(error) => Verdict::no_object(&error, data),
         }
@@ -116,7 +116,7 @@ impl Events {
         if is_error {
             return failed("the stream carried an error", data.to_owned());
         }
-        let response = members.get("response").and_then(|raw| serde_json::from_str::<Members<'_>>(raw.get()).ok());
+        let response = members.get("response").and_then(|raw| Members::of(raw.get()).ok());
         let usage = response.as_ref().and_then(|response| response.get_non_null("usage"));
         self.usage = usage.map(|usage| usage.get().to_owned()).or_else(|| self.usage.take());
         if self.id.is_none() {
@@ -225,7 +225,7 @@ impl Merge for LastResponse {
         if matches!(event.news, News::Texts(_)) {
             return;
         }
-        let members = serde_json::from_str::<Members<'_>>(&event.data).ok();
+        let members = Members::of(&event.data).ok();
         if let Some(response) = members.and_then(|members| members.get_non_null("response")) {
             let text = self.0.get_or_insert_default();
             response.get().clone_into(text);

@@ -6,35 +6,66 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+/// An object with more members than these is read again for each question: a list of its members may take ten times its text.
+const LISTED: usize = 1024;
+
 /// The members of a JSON object, in order, as raw text. Reading it validates the whole text.
-#[derive(Debug, Default)]
-pub struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);
+#[derive(Debug)]
+pub struct Members<'a>(Kept<'a>);
+
+#[derive(Debug)]
+enum Kept<'a> {
+    List(Vec<(&'a RawValue, &'a RawValue)>),
+    /// The text of a valid object.
+    Text(&'a str),
+}
+
+impl Default for Members<'_> {
+    fn default() -> Self {
+        Self(Kept::List(Vec::new()))
+    }
+}
 
 impl<'a> Members<'a> {
+    /// Reads an object of any size: one with very many members takes no more memory than one with few.
+    ///
+    /// # Errors
+    /// The text is no JSON object.
+    pub fn of(text: &'a str) -> Result<Self, serde_json::Error> {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let list = deserializer.deserialize_map(MembersVisitor { at_most: LISTED })?;
+        deserializer.end()?;
+        Ok(Self(list.map_or(Kept::Text(text), Kept::List)))
+    }
+
     /// The members in their order; names with their quotes.
     pub fn iter(&self) -> impl Iterator<Item = (&'a RawValue, &'a RawValue)> + '_ {
-        self.0.iter().copied()
+        let (list, text) = match &self.0 {
+            Kept::List(list) => (list.as_slice(), ""),
+            Kept::Text(text) => (&[][..], *text),
+        };
+        list.iter().copied().chain(Scan { text, at: 0 }.filter_map(|(name, value)| Some((raw(name)?, raw(value)?))))
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        matches!(&self.0, Kept::List(list) if list.is_empty())
     }
 
     /// The value of a member, the last one of that name as in JavaScript.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&'a RawValue> {
-        self.0.iter().rev().find(|(key, _)| is_quoted(key.get(), name)).map(|(_, value)| *value)
+        self.last(|key| is_quoted(key, name))
     }
 
     /// Like [`Members::get`], by the name as it stands in a text, with its quotes.
     #[must_use]
     pub fn get_quoted(&self, quoted: &str) -> Option<&'a RawValue> {
-        self.0.iter().rev().find(|(key, _)| same_name(key.get(), quoted)).map(|(_, value)| *value)
+        self.last(|key| same_name(key, quoted))
     }
 
     /// The value of a member that is there and not `null`.
@@ -42,28 +73,140 @@ impl<'a> Members<'a> {
     pub fn get_non_null(&self, name: &str) -> Option<&'a RawValue> {
         self.get(name).filter(|value| value.get() != "null")
     }
+
+    fn last(&self, is_it: impl Fn(&str) -> bool) -> Option<&'a RawValue> {
+        match &self.0 {
+            Kept::List(list) => list.iter().rev().find(|(key, _)| is_it(key.get())).map(|(_, value)| *value),
+            Kept::Text(text) => {
+                let members = Scan { text, at: 0 };
+                members.filter(|(key, _)| is_it(key)).last().and_then(|(_, value)| raw(value))
+            }
+        }
+    }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct MembersVisitor;
-        impl<'de> Visitor<'de> for MembersVisitor {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::with_capacity(map.size_hint().unwrap_or(12));
-                while let Some(member) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(MembersVisitor)
+        let list = deserializer.deserialize_map(MembersVisitor { at_most: usize::MAX })?;
+        Ok(Self(Kept::List(list.unwrap_or_default())))
     }
+}
+
+/// Lists the members of an object; `None` where there are too many.
+struct MembersVisitor {
+    at_most: usize,
+}
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Option<Vec<(&'de RawValue, &'de RawValue)>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::with_capacity(map.size_hint().unwrap_or(12));
+        while let Some(member) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
+            if members.len() == self.at_most {
+                while map.next_entry::<&'de RawValue, &'de RawValue>()?.is_some() {}
+                return Ok(None);
+            }
+            members.push(member);
+        }
+        Ok(Some(members))
+    }
+}
+
+/// The members of a valid object, found in its text.
+struct Scan<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Iterator for Scan<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let name = scalar_at(self.text, self.skip(b"{,")?);
+        if !name.starts_with('"') {
+            return None;
+        }
+        self.at += name.len();
+        let value = value_at(self.text, self.skip(b":")?);
+        self.at += value.len();
+        Some((name, value))
+    }
+}
+
+impl Scan<'_> {
+    /// Passes over blanks and these, to where something else stands.
+    fn skip(&mut self, over: &[u8]) -> Option<usize> {
+        let rest = self.text.as_bytes().get(self.at..)?;
+        self.at += rest.iter().position(|byte| !b" \t\r\n".contains(byte) && !over.contains(byte))?;
+        Some(self.at)
+    }
+}
+
+/// The value that begins here, of a valid text.
+fn value_at(text: &str, from: usize) -> &str {
+    let (mut at, mut depth) = (from, 0_usize);
+    while let Some(byte) = text.as_bytes().get(at) {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => at += scalar_at(text, at).len() - 1,
+            _ if depth == 0 => return scalar_at(text, at),
+            _ => {}
+        }
+        at += 1;
+        if depth == 0 {
+            break;
+        }
+    }
+    text.get(from..at).unwrap_or_default()
+}
+
+fn raw(text: &str) -> Option<&RawValue> {
+    serde_json::from_str(text).ok()
+}
+
+/// Shows each element of an array, in order. No list of them is made: it would take many times what their text takes. Tells whether
+/// the value is an array.
+pub fn each_element<'a>(array: &'a str, visit: impl FnMut(&'a RawValue)) -> bool {
+    struct ElementsVisitor<F>(F);
+    impl<'de, F: FnMut(&'de RawValue)> Visitor<'de> for ElementsVisitor<F> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a JSON array")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(mut self, mut array: A) -> Result<(), A::Error> {
+            while let Some(element) = array.next_element()? {
+                (self.0)(element);
+            }
+            Ok(())
+        }
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(array);
+    deserializer.deserialize_seq(ElementsVisitor(visit)).is_ok() && deserializer.end().is_ok()
+}
+
+/// Whether a valid value is an array with something in it.
+#[must_use]
+pub fn is_filled_array(value: &str) -> bool {
+    value.strip_prefix('[').is_some_and(|rest| !rest.trim_ascii_start().starts_with(']'))
+}
+
+/// The first element of an array, and how many it has; `None` where the value is no array, or an empty one.
+#[must_use]
+pub fn first_element(array: &str) -> Option<(&RawValue, usize)> {
+    let (mut first, mut count) = (None, 0);
+    let is_array = each_element(array, |element| {
+        first.get_or_insert(element);
+        count += 1;
+    });
+    first.filter(|_| is_array).map(|first| (first, count))
 }
 
 /// Whether `quoted`, a JSON string with its quotes, spells `name`.
@@ -240,6 +383,41 @@ mod tests {
         assert_eq!(members.get("a").unwrap().get(), "2");
         assert_eq!(members.get("ab").unwrap().get(), "3");
         assert_eq!(members.get_quoted(r#""a\u0062""#).unwrap().get(), "3");
+    }
+
+    #[test]
+    fn of_an_object_with_very_many_members_each_is_found() {
+        let odd = r#""a\"{[":{"x":[1,{"y":"}]"}]} ,"\u0062" : "\\" , "c":[],"c":null,"d":-1.5e3,"e":"","f":{}"#;
+        let many: String = (0..3 * LISTED).map(|number| format!(r#","n{number}":{number}"#)).collect();
+        let text = format!(" {{ {odd}{many} , \"last\":true\n}} ");
+        let members = Members::of(&text).unwrap();
+        assert!(matches!(members.0, Kept::Text(_)));
+        let listed: Members<'_> = serde_json::from_str(&text).unwrap();
+        let texts = |members: &Members<'_>| {
+            members.iter().map(|(name, value)| (name.get().to_owned(), value.get().to_owned())).collect::<Vec<_>>()
+        };
+        assert_eq!(texts(&members), texts(&listed));
+        for name in ["a\"{[", "b", "c", "d", "e", "f", "n0", "n3071", "last", "none"] {
+            assert_eq!(members.get(name).map(RawValue::get), listed.get(name).map(RawValue::get), "{name}");
+        }
+        assert!(Members::of(&format!("{text}x")).is_err() && Members::of(&text[..text.len() - 3]).is_err());
+        assert!(!members.is_empty() && Members::of("{}").unwrap().is_empty());
+    }
+
+    #[test]
+    fn each_element_of_an_array_is_shown() {
+        let elements = |text| {
+            let mut elements = Vec::new();
+            each_element(text, |element| elements.push(element.get())).then_some(elements)
+        };
+        assert_eq!(elements(r#"[1, {"a":[2]},"]" ,null]"#), Some(vec!["1", r#"{"a":[2]}"#, "\"]\"", "null"]));
+        assert_eq!(elements("[]"), Some(vec![]));
+        for text in ["{}", "[1", "[1]x", "1", ""] {
+            assert_eq!(elements(text), None, "{text}");
+        }
+        assert_eq!(first_element("[7,8]").map(|(first, count)| (first.get(), count)), Some(("7", 2)));
+        assert!(first_element("[]").is_none() && first_element("[7").is_none());
+        assert!(is_filled_array("[ 7]") && !is_filled_array("[ ]") && !is_filled_array("7"));
     }
 
     #[test]

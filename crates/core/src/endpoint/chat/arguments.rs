@@ -4,7 +4,7 @@
 use serde_json::value::RawValue;
 
 use super::members::Key;
-use crate::text::json::Members;
+use crate::text::json::{self, Members};
 
 /// So many calls of a choice are watched; no API gives more, and each piece is looked up among them.
 const MAX_CALLS: usize = 256;
@@ -32,12 +32,12 @@ struct Text {
 impl Calls {
     /// Takes the pieces of a delta. Returns the place of the call, where it had one piece of one.
     pub(super) fn take(&mut self, delta: &Members<'_>) -> Option<usize> {
-        let pieces = delta.get("tool_calls").and_then(|raw| serde_json::from_str::<Vec<Members<'_>>>(raw.get()).ok());
         let mut last = None;
-        for piece in pieces.iter().flatten() {
-            let arguments = member(piece, "function").and_then(|function| function.get("arguments"));
-            last = self.piece(&Key::of_call(piece), arguments);
-        }
+        json::each_element(delta.get("tool_calls").map_or("", RawValue::get), |piece| {
+            let Ok(piece) = Members::of(piece.get()) else { return };
+            let arguments = member(&piece, "function").and_then(|function| function.get("arguments"));
+            last = self.piece(&Key::of_call(&piece), arguments);
+        });
         if let Some(function) = member(delta, "function_call") {
             last = self.piece(&Key { kind: "function_call", ..Key::default() }, function.get("arguments"));
         }

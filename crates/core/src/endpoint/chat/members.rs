@@ -1,6 +1,9 @@
 //! The members of a delta that are known by name: the one table for the commit, for delta encoding and for the merge of a report
 //! (contract.md, sections 5 and 7). A member that is not in it is content where it holds a text.
 
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::stream::delta::Place;
@@ -92,26 +95,57 @@ pub struct Holds {
     pub calls: bool,
 }
 
-/// What a delta holds.
-#[must_use]
-pub fn held_by(delta: &Members<'_>) -> Holds {
-    let mut holds = Holds::default();
-    for (name, value) in delta.iter() {
-        match value.get().as_bytes() {
+impl Holds {
+    /// What a member of a delta adds.
+    fn note(&mut self, name: &str, value: &str) {
+        match value.as_bytes() {
             [b'"', b'"'] => {}
-            [b'"', ..] => holds.content |= role_of(name.get()) != Role::Mark,
-            [b'{' | b'[', ..] => match role_of(name.get()) {
+            [b'"', ..] => self.content |= role_of(name) != Role::Mark,
+            [b'{' | b'[', ..] => match role_of(name) {
                 Role::Mark => {}
                 Role::Calls => {
-                    holds.calls = true;
-                    holds.content |= holds_text(value.get(), |name| is_name(name) || role_of(name) != Role::Mark);
+                    self.calls = true;
+                    self.content |= holds_text(value, |name| is_name(name) || role_of(name) != Role::Mark);
                 }
-                Role::Text | Role::Details => holds.content |= is_content(value.get()),
+                Role::Text | Role::Details => self.content |= is_content(value),
             },
             _ => {}
         }
     }
-    holds
+}
+
+/// Reads what a delta holds, member by member: no list of them is made, however many there are.
+impl<'de> Deserialize<'de> for Holds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct DeltaVisitor;
+        impl<'de> Visitor<'de> for DeltaVisitor {
+            type Value = Holds;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object or a text")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Holds, A::Error> {
+                let mut holds = Holds::default();
+                while let Some((name, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
+                    holds.note(name.get(), value.get());
+                }
+                Ok(holds)
+            }
+
+            /// A delta that is nothing but its text.
+            fn visit_str<E>(self, text: &str) -> Result<Holds, E> {
+                Ok(Holds { content: !text.is_empty(), calls: false })
+            }
+        }
+        deserializer.deserialize_any(DeltaVisitor)
+    }
+}
+
+/// What a delta holds, given as JSON text; nothing where that is neither object nor text.
+#[must_use]
+pub fn held_by(delta: &str) -> Holds {
+    serde_json::from_str(delta).unwrap_or_default()
 }
 
 /// Whether a value has a text that is no mark.

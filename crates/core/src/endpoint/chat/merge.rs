@@ -18,8 +18,8 @@ const MAX_DEPTH: usize = 12;
 const MAX_SEARCHED: usize = 256;
 /// What is kept of a stream, in bytes. A report much larger than this would be refused anyway.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
-/// What a member or element takes beside its text.
-const NODE_COST: usize = 64;
+/// What a member or element takes beside its text, in a list that grows.
+const NODE_COST: usize = 192;
 
 /// What a choice of a chunk has its text in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +103,13 @@ impl Merge {
     /// Nothing yet.
     #[must_use]
     pub fn new(shape: Shape) -> Self {
-        Self { shape, completion: Object::default(), room: MAX_BYTES, is_cut: false, ways: None }
+        Self::within(shape, MAX_BYTES)
+    }
+
+    /// The same, of which no more than so many bytes are kept.
+    #[must_use]
+    pub fn within(shape: Shape, bytes: usize) -> Self {
+        Self { shape, completion: Object::default(), room: bytes, is_cut: false, ways: None }
     }
 
     /// Adds a chunk, given as JSON text. What is no object adds nothing.
@@ -116,7 +122,7 @@ impl Merge {
         let is_cut = !self.has_room(chunk.len());
         let (room, steps, strings) = (self.room, Vec::new(), Vec::new());
         let mut trace = Trace { room, is_cut, is_asked_for, steps, strings, grew: is_cut };
-        if let Some(members) = serde_json::from_str::<Members<'_>>(chunk).ok().filter(|_| !is_cut) {
+        if let Some(members) = Members::of(chunk).ok().filter(|_| !is_cut) {
             // A ping adds nothing.
             if members.get("choices").is_some() || members.get_non_null("usage").is_some() {
                 add_chunk(&mut self.completion, &members, self.shape, &mut trace);
@@ -152,12 +158,13 @@ impl Merge {
                     if self.shape == Shape::Delta {
                         delta_to_message(choice);
                     }
-                    usage = usage.or_else(|| choice.get("\"usage\"").filter(|usage| !usage.is_null()).map(written));
+                    usage =
+                        usage.or_else(|| choice.get("\"usage\"").filter(|usage| !usage.is_null()).map(Node::written));
                 }
             }
         }
         take_usage(completion, usage);
-        let mut out = String::with_capacity((MAX_BYTES - self.room).min(64 * 1024));
+        let mut out = String::with_capacity(completion.written_len());
         completion.write(&mut out);
         Some(out)
     }
@@ -168,7 +175,7 @@ fn take_usage(completion: &mut Object, of_choice: Option<String>) {
     if completion.get("\"usage\"").is_some_and(|usage| !usage.is_null()) {
         return;
     }
-    let groq = completion.get("\"x_groq\"").map(written);
+    let groq = completion.get("\"x_groq\"").map(Node::written);
     let groq = groq.as_deref().and_then(|text| serde_json::from_str::<Members<'_>>(text).ok());
     let of_groq = groq.as_ref().and_then(|groq| groq.get_non_null("usage")).map(|usage| usage.get().to_owned());
     let Some(usage) = of_choice.clone().or_else(|| of_groq.clone()) else { return };
@@ -194,10 +201,7 @@ fn take_usage(completion: &mut Object, of_choice: Option<String>) {
 fn delta_to_message(choice: &mut Object) {
     let Some(delta) = choice.get("\"delta\"") else { return };
     let is_object = matches!(delta, Node::Object(_)) || matches!(delta, Node::Raw(text) if text.starts_with('{'));
-    let holds = has_text(delta) || {
-        let delta = written(delta);
-        serde_json::from_str::<Members<'_>>(&delta).is_ok_and(|delta| members::held_by(&delta).content)
-    };
+    let holds = is_object && (has_text(delta) || members::held_by(&delta.written()).content);
     let has_message = matches!(choice.get("\"message\""), Some(Node::Raw(text)) if text.starts_with('{'));
     if !holds && (has_message || !is_object) {
         choice.remove("\"delta\"");
@@ -313,34 +317,39 @@ fn add_chunk(completion: &mut Object, chunk: &Members<'_>, shape: Shape, trace: 
     each_member(completion, chunk, trace, |name, node, value, trace| {
         if name != "\"choices\"" {
             snapshot(node, value.get(), trace);
-        } else if let Ok(choices) = serde_json::from_str::<Vec<Members<'_>>>(value.get()) {
-            // What is no list of choices is nothing that a completion has.
-            add_choices(as_array(node), &choices, shape, trace);
+        } else if json::is_filled_array(value.get()) {
+            let mut places = 0..;
+            json::each_element(value.get(), |choice| {
+                // What is no object is nothing that a completion has.
+                if let (Some(place), Ok(choice)) = (places.next(), Members::of(choice.get())) {
+                    add_choice(as_array(node), &choice, place, shape, trace);
+                }
+            });
+        } else if value.get().starts_with('[') {
+            as_array(node);
         }
     });
 }
 
-fn add_choices(known: &mut Vec<Element>, choices: &[Members<'_>], shape: Shape, trace: &mut Trace) {
-    for (choice, place) in choices.iter().zip(0..) {
-        let index = members::index_of(choice).unwrap_or(place);
-        let at = known.iter().take(MAX_SEARCHED).position(|element| element.index == Some(index));
-        let Some(at) = at.or_else(|| push(known, Some(index), Node::Object(Object::default()), trace)) else { return };
-        let Some(Node::Object(object)) = known.get_mut(at).map(|element| &mut element.node) else { continue };
-        trace.enter(at);
-        each_member(object, choice, trace, |name, node, value, trace| match (name, value.get().as_bytes()) {
-            ("\"delta\"", [b'{', ..]) | ("\"logprobs\"", [b'{', ..]) => {
-                if let Ok(members) = serde_json::from_str::<Members<'_>>(value.get()) {
-                    let is_delta = name == "\"delta\"";
-                    add_delta(as_object(node), &members, is_delta, 0, trace);
-                }
+fn add_choice(known: &mut Vec<Element>, choice: &Members<'_>, place: u64, shape: Shape, trace: &mut Trace) {
+    let index = members::index_of(choice).unwrap_or(place);
+    let at = known.iter().take(MAX_SEARCHED).position(|element| element.index == Some(index));
+    let Some(at) = at.or_else(|| push(known, Some(index), Node::Object(Object::default()), trace)) else { return };
+    let Some(Node::Object(object)) = known.get_mut(at).map(|element| &mut element.node) else { return };
+    trace.enter(at);
+    each_member(object, choice, trace, |name, node, value, trace| match (name, value.get().as_bytes()) {
+        ("\"delta\"", [b'{', ..]) | ("\"logprobs\"", [b'{', ..]) => {
+            if let Ok(members) = Members::of(value.get()) {
+                let is_delta = name == "\"delta\"";
+                add_delta(as_object(node), &members, is_delta, 0, trace);
             }
-            ("\"text\"", [b'"', ..]) if shape == Shape::Text => piece(node, value.get(), true, trace),
-            ("\"finish_reason\"", _) if !Finish::of(Some(value)).is_some() => {}
-            (_, [b'[', ..]) => append_raw(node, value, trace),
-            _ => snapshot(node, value.get(), trace),
-        });
-        trace.leave();
-    }
+        }
+        ("\"text\"", [b'"', ..]) if shape == Shape::Text => piece(node, value.get(), true, trace),
+        ("\"finish_reason\"", _) if !Finish::of(Some(value)).is_some() => {}
+        (_, [b'[', ..]) => append_raw(node, value, trace),
+        _ => snapshot(node, value.get(), trace),
+    });
+    trace.leave();
 }
 
 /// Rule 1: the last value that holds something counts. Nothing takes back what is there by being empty (rule 3).
@@ -376,7 +385,7 @@ fn add_delta(object: &mut Object, delta: &Members<'_>, has_pieces: bool, depth: 
             // Rule 5.
             Some(b'"') => piece(node, text, has_pieces && members::role_of(name) != Role::Mark, trace),
             Some(b'{') if depth < MAX_DEPTH => {
-                if let Ok(members) = serde_json::from_str::<Members<'_>>(text)
+                if let Ok(members) = Members::of(text)
                     && (!members.is_empty() || node.is_null())
                 {
                     add_delta(as_object(node), &members, has_pieces, depth + 1, trace);
@@ -423,8 +432,7 @@ fn take_text(node: &mut Node, text: &str, joins: bool) {
 
 /// Adds an array of a delta to what is there: calls and details by what they are known by, anything else as parts.
 fn append(name: &str, node: &mut Node, text: &str, depth: usize, trace: &mut Trace) {
-    let Ok(elements) = serde_json::from_str::<Vec<&RawValue>>(text) else { return };
-    if elements.is_empty() && !node.is_null() {
+    if !json::is_filled_array(text) && !node.is_null() {
         return;
     }
     let role = members::role_of(name);
@@ -432,27 +440,26 @@ fn append(name: &str, node: &mut Node, text: &str, depth: usize, trace: &mut Tra
         let part = (!before.is_empty()).then(|| format!(r#"{{"type":"text","text":"{before}"}}"#));
         *node = Node::Array(Vec::new());
         trace.grew = true;
-        if let Some(part) = part.as_deref().and_then(|part| serde_json::from_str::<Members<'_>>(part).ok()) {
+        if let Some(part) = part.as_deref().and_then(|part| Members::of(part).ok()) {
             append_part(as_array(node), &part, depth, trace);
         }
     }
     let array = as_array(node);
-    for element in elements {
-        let Ok(members) = serde_json::from_str::<Members<'_>>(element.get()) else {
-            append_run(array, element.get(), trace);
-            continue;
-        };
-        match role {
-            Role::Calls => add_keyed(array, &members, Key::of_call(&members), Element::call_key, depth, trace),
-            Role::Details => add_keyed(array, &members, Key::of_detail(&members), Element::detail_key, depth, trace),
-            Role::Text | Role::Mark => match members::index_of(&members) {
-                Some(_) => {
-                    let key = Key { is_named: false, id: "", ..Key::of_detail(&members) };
-                    add_keyed(array, &members, key, Element::part_key, depth, trace);
-                }
-                None => append_part(array, &members, depth, trace),
-            },
-        }
+    json::each_element(text, |element| append_element(array, role, element, depth, trace));
+}
+
+fn append_element(array: &mut Vec<Element>, role: Role, element: &RawValue, depth: usize, trace: &mut Trace) {
+    let Ok(members) = Members::of(element.get()) else { return append_run(array, element.get(), trace) };
+    match role {
+        Role::Calls => add_keyed(array, &members, Key::of_call(&members), Element::call_key, depth, trace),
+        Role::Details => add_keyed(array, &members, Key::of_detail(&members), Element::detail_key, depth, trace),
+        Role::Text | Role::Mark => match members::index_of(&members) {
+            Some(_) => {
+                let key = Key { is_named: false, id: "", ..Key::of_detail(&members) };
+                add_keyed(array, &members, key, Element::part_key, depth, trace);
+            }
+            None => append_part(array, &members, depth, trace),
+        },
     }
 }
 
@@ -522,7 +529,7 @@ fn is_bare_text(part: &Object) -> bool {
     part.iter().any(|(name, _)| is_text_member(name))
         && part.iter().all(|(name, node)| match name.as_str() {
             "\"type\"" => !node.text().is_empty(),
-            name => is_text_member(name) || !holds(&written(node)),
+            name => is_text_member(name) || !holds(&node.written()),
         })
 }
 
@@ -582,12 +589,6 @@ fn as_array(node: &mut Node) -> &mut Vec<Element> {
     }
     let Node::Array(array) = node else { unreachable!("it was just made one") };
     array
-}
-
-fn written(node: &Node) -> String {
-    let mut out = String::new();
-    node.write(&mut out);
-    out
 }
 
 #[cfg(test)]

@@ -429,6 +429,9 @@ proptest! {
         plain in any::<bool>(),
         reasoning in prop::option::of(".{1,10}"),
         details in prop::collection::vec((0..2_usize, ".{1,8}"), 0..3),
+        calls in prop::collection::vec(("[a-z]{1,4}", ".{0,10}"), 0..3),
+        numbering in 0..4_usize,
+        snapshots in any::<bool>(),
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
     ) {
         let of = |delta: Value| json!({"id": "c", "created": 1, "citations": ["https://a.example"], "usage": {"total_tokens": 1},
@@ -469,6 +472,32 @@ proptest! {
         let is_text = (plain || content.is_empty()) && content.iter().all(|(kind, _)| *kind == 0);
         let whole = if is_text { json!(content.first().map_or("", |(_, text)| text)) } else { content.iter().map(|(kind, text)| part(*kind, text)).collect() };
         message.insert("content".into(), whole);
+        for (number, (name, arguments)) in calls.iter().enumerate() {
+            // Each call has its index, all have one (some gateways), none has one, or none has one and all pieces have the id.
+            let piece = |mut piece: Value| {
+                match numbering {
+                    0 => piece["index"] = json!(number),
+                    1 => piece["index"] = json!(0),
+                    2 => {}
+                    _ => piece["id"] = json!(format!("call_{number}")),
+                }
+                of(json!({"tool_calls": [piece]}))
+            };
+            let function = |arguments: &str| json!({"name": name, "arguments": arguments});
+            let id = format!("call_{number}");
+            chunks.push(piece(json!({"id": id, "type": "function", "function": function("")})));
+            chunks.extend(pieces(arguments, &cuts).iter().map(|text| piece(json!({"function": {"arguments": text}}))));
+            let whole = message.entry("tool_calls").or_insert_with(|| json!([]));
+            whole.as_array_mut().unwrap().push(json!({"id": id, "type": "function", "function": function(arguments)}));
+        }
+        if snapshots {
+            // Perplexity: what there is so far, beside what is new.
+            for chunk in &mut chunks {
+                chunk["choices"][0]["message"] = json!({"role": "assistant", "content": "so far", "annotations": []});
+            }
+        }
+        let holds = !(message.len() == 2 && message["content"] == json!(""));
+        prop_assume!(holds || !snapshots);
         chunks.push(json!({"id": "", "created": 0, "usage": {"total_tokens": 9}, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}));
         let expected = json!({"id": "c", "created": 1, "citations": ["https://a.example"], "usage": {"total_tokens": 9},
             "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]});

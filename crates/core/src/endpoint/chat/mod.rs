@@ -11,7 +11,7 @@ mod tree;
 use serde_json::value::RawValue;
 
 use super::{Accepted, Refusal, carried};
-use crate::text::json::Members;
+use crate::text::json::{self, Members};
 use finish::Finish;
 
 pub use signs::{MAX_CHOICES, Signs, signs};
@@ -32,40 +32,50 @@ pub(super) fn refuse(
     is_choice: impl Fn(&Members<'_>) -> bool,
 ) -> Result<Option<String>, Refusal> {
     let members = super::object(text)?;
-    let choices = members.get("choices").and_then(|raw| serde_json::from_str::<Vec<&RawValue>>(raw.get()).ok());
-    let choices = choices.unwrap_or_default();
-    if carried::is_error(members.get("error"), !choices.is_empty(), false)
-        || (choices.is_empty() && carried::is_marked(&members))
+    let choices = members.get("choices").filter(|raw| json::is_filled_array(raw.get()));
+    if carried::is_error(members.get("error"), choices.is_some(), false)
+        || (choices.is_none() && carried::is_marked(&members))
     {
         return Err(Refusal::error(text.to_owned()));
     }
-    let x_groq = members.get("x_groq").and_then(|raw| serde_json::from_str::<Members<'_>>(raw.get()).ok());
+    let x_groq = members.get("x_groq").and_then(|raw| Members::of(raw.get()).ok());
     if let Some(error) =
         x_groq.as_ref().and_then(|x_groq| x_groq.get("error")).filter(|raw| carried::is_error(Some(raw), true, true))
     {
         return Err(Refusal::error(carried::body_of(error)));
     }
-    if choices.is_empty() {
+    let Some(choices) = choices else {
         return Err(Refusal::saying(&format!("the response is no {what}: it has no choices"), text));
-    }
-    let mut usage = members.get_non_null("usage");
-    for choice in choices {
-        let Ok(choice) = serde_json::from_str::<Members<'_>>(choice.get()) else {
-            return Err(Refusal::because(format!("the response is no {what}: a choice is no object")));
-        };
-        if let Some(error) = choice.get("error").filter(|raw| carried::is_error(Some(raw), true, true)) {
-            return Err(Refusal::error(carried::body_of(error)));
+    };
+    let mut usage = Ok(members.get_non_null("usage"));
+    json::each_element(choices.get(), |choice| {
+        if let Ok(known) = usage {
+            usage = refuse_choice(choice, what, &is_choice).map(|of_choice| known.or(of_choice));
         }
-        if let Finish::Failed(reason) = Finish::of(choice.get("finish_reason")) {
-            return Err(Refusal::because(format!("the response ended with the finish reason {reason:?}")));
-        }
-        if !is_choice(&choice) {
-            return Err(Refusal::because(format!("the response is no {what}: a choice has nothing in it")));
-        }
-        usage = usage.or_else(|| choice.get_non_null("usage"));
-    }
+    });
     let of_groq = || x_groq.as_ref()?.get_non_null("usage");
-    Ok(usage.or_else(of_groq).map(|usage| usage.get().to_owned()))
+    Ok(usage?.or_else(of_groq).map(|usage| usage.get().to_owned()))
+}
+
+/// Judges a choice of an answer. Gives the usage that it tells.
+fn refuse_choice<'a>(
+    choice: &'a RawValue,
+    what: &str,
+    is_choice: impl Fn(&Members<'_>) -> bool,
+) -> Result<Option<&'a RawValue>, Refusal> {
+    let Ok(choice) = Members::of(choice.get()) else {
+        return Err(Refusal::because(format!("the response is no {what}: a choice is no object")));
+    };
+    if let Some(error) = choice.get("error").filter(|raw| carried::is_error(Some(raw), true, true)) {
+        return Err(Refusal::error(carried::body_of(error)));
+    }
+    if let Finish::Failed(reason) = Finish::of(choice.get("finish_reason")) {
+        return Err(Refusal::because(format!("the response ended with the finish reason {reason:?}")));
+    }
+    if !is_choice(&choice) {
+        return Err(Refusal::because(format!("the response is no {what}: a choice has nothing in it")));
+    }
+    Ok(choice.get_non_null("usage"))
 }
 
 fn is_object(value: Option<&RawValue>) -> bool {

@@ -5,13 +5,13 @@ use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::finish::Finish;
 use super::members::{self, Holds};
 use crate::endpoint::carried;
-use crate::text::json::Members;
+use crate::text::json::{self, Members};
 
 /// More choices than these are not told of one event: those who watch a stream look each up among all, and no API gives so many.
 pub const MAX_CHOICES: usize = 1024;
@@ -44,7 +44,7 @@ impl Signs {
 #[derive(Deserialize)]
 struct Chunk<'a> {
     #[serde(borrow)]
-    choices: Option<Vec<Strict<Choice<'a>>>>,
+    choices: Option<Choices<'a>>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -53,11 +53,22 @@ struct Chunk<'a> {
     x_groq: Option<&'a RawValue>,
 }
 
+/// What the choices of an event say, taken together as each is read: no list of them is made, however many there are.
+#[derive(Default)]
+struct Choices<'a> {
+    count: usize,
+    holds: Holds,
+    /// As in [`Signs::choices`].
+    told: Vec<(u64, bool)>,
+    failed_finish: Option<String>,
+    error: Option<&'a RawValue>,
+    usage: Option<&'a RawValue>,
+}
+
 #[derive(Deserialize)]
 struct Choice<'a> {
     index: Option<u64>,
-    #[serde(borrow)]
-    delta: Option<Members<'a>>,
+    delta: Option<Holds>,
     #[serde(borrow)]
     finish_reason: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -91,6 +102,28 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Strict<T> {
     }
 }
 
+impl<'de: 'a, 'a> Deserialize<'de> for Choices<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ChoicesVisitor;
+        impl<'de> Visitor<'de> for ChoicesVisitor {
+            type Value = Choices<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+                let mut choices = Choices::default();
+                while let Some(Strict(choice)) = array.next_element::<Strict<Choice<'de>>>()? {
+                    choices.add(choice);
+                }
+                Ok(choices)
+            }
+        }
+        deserializer.deserialize_seq(ChoicesVisitor)
+    }
+}
+
 /// Reads the signs of an event's data.
 ///
 /// # Errors
@@ -100,54 +133,74 @@ pub fn signs(data: &str) -> Result<Signs, serde_json::Error> {
         return Ok(chunk.signs(data));
     }
     // The shape is unusual (a name twice, an index that is no number, …) or the data is no JSON: read it member by member.
-    let members: Members<'_> = serde_json::from_str(data)?;
+    let members = Members::of(data)?;
     Ok(Chunk::of(&members).signs(data))
 }
 
 impl<'a> Chunk<'a> {
     fn of(members: &Members<'a>) -> Self {
-        let choices = members.get("choices").and_then(|raw| serde_json::from_str::<Vec<Members<'a>>>(raw.get()).ok());
+        let choices = members.get("choices").and_then(|raw| Choices::of(raw.get()));
         let [error, usage, x_groq] = ["error", "usage", "x_groq"].map(|name| members.get_non_null(name));
-        Self {
-            choices: choices.map(|choices| choices.iter().map(|choice| Strict(Choice::of(choice))).collect()),
-            error,
-            usage,
-            x_groq,
-        }
+        Self { choices, error, usage, x_groq }
     }
 
     fn signs(self, data: &str) -> Signs {
         let is_something = self.choices.is_some() || self.usage.is_some();
         let choices = self.choices.unwrap_or_default();
-        let x_groq =
-            self.x_groq.and_then(|raw| serde_json::from_str::<Members<'_>>(raw.get()).ok()).unwrap_or_default();
-        let mut signs = Signs { usage: self.usage.map(|usage| usage.get().to_owned()), ..Signs::default() };
-        if carried::is_error(self.error, !choices.is_empty(), is_something) {
-            signs.error = Some(data.to_owned());
+        let x_groq = self.x_groq.and_then(|raw| Members::of(raw.get()).ok()).unwrap_or_default();
+        let has_choices = choices.count > 0;
+        let error = if carried::is_error(self.error, has_choices, is_something) {
+            Some(data.to_owned())
         } else if carried::is_error(x_groq.get("error"), true, true) {
-            signs.error = x_groq.get("error").map(carried::body_of);
-        } else if choices.is_empty() && serde_json::from_str(data).is_ok_and(|members| carried::is_marked(&members)) {
-            signs.error = Some(data.to_owned());
+            x_groq.get("error").map(carried::body_of)
+        } else if !has_choices && Members::of(data).is_ok_and(|members| carried::is_marked(&members)) {
+            Some(data.to_owned())
+        } else {
+            choices.error.map(carried::body_of)
+        };
+        let usage = self.usage.or(choices.usage).or_else(|| x_groq.get_non_null("usage"));
+        Signs {
+            content: choices.holds.content,
+            calls: choices.holds.calls,
+            choices: choices.told,
+            failed_finish: choices.failed_finish,
+            error,
+            usage: usage.map(|usage| usage.get().to_owned()),
         }
-        if signs.usage.is_none() {
-            let of_choice = choices.iter().find_map(|choice| choice.0.usage);
-            signs.usage = of_choice.or_else(|| x_groq.get_non_null("usage")).map(|usage| usage.get().to_owned());
+    }
+}
+
+impl<'a> Choices<'a> {
+    /// Reads each choice member by member; `None` where one is no object.
+    fn of(array: &'a str) -> Option<Self> {
+        let (mut choices, mut are_objects) = (Self::default(), true);
+        let is_array = json::each_element(array, |choice| match Members::of(choice.get()) {
+            Ok(members) => choices.add(Choice::of(&members)),
+            Err(_) => are_objects = false,
+        });
+        (is_array && are_objects).then_some(choices)
+    }
+
+    fn add(&mut self, choice: Choice<'a>) {
+        let place = self.count;
+        self.count += 1;
+        self.usage = self.usage.or(choice.usage);
+        if place >= MAX_CHOICES {
+            return;
         }
-        signs.choices.reserve_exact(choices.len().min(MAX_CHOICES));
-        for (Strict(choice), place) in choices.into_iter().take(MAX_CHOICES).zip(0..) {
-            let Holds { content, calls } = choice.holds();
-            signs.content |= content;
-            signs.calls |= calls;
-            let finish = Finish::of(choice.finish_reason);
-            signs.choices.push((choice.index.unwrap_or(place), finish.is_some()));
-            if let Finish::Failed(reason) = finish {
-                signs.failed_finish.get_or_insert(reason);
-            }
-            if signs.error.is_none() && carried::is_error(choice.error, true, true) {
-                signs.error = choice.error.map(carried::body_of);
-            }
+        let Holds { content, calls } = choice.holds();
+        self.holds.content |= content;
+        self.holds.calls |= calls;
+        let finish = Finish::of(choice.finish_reason);
+        if place == 0 {
+            // Of most events it is the only one.
+            self.told.reserve_exact(1);
         }
-        signs
+        self.told.push((choice.index.unwrap_or(place as u64), finish.is_some()));
+        if let Finish::Failed(reason) = finish {
+            self.failed_finish.get_or_insert(reason);
+        }
+        self.error = self.error.or(choice.error.filter(|error| carried::is_error(Some(error), true, true)));
     }
 }
 
@@ -168,10 +221,9 @@ impl<'a> Choice<'a> {
 
     /// What its delta holds, or what a provider sends instead of one.
     fn holds(&self) -> Holds {
-        match (&self.delta, self.message, self.text) {
-            (Some(delta), ..) => members::held_by(delta),
-            (None, Some(message), _) => serde_json::from_str::<Members<'_>>(message.get())
-                .map_or_else(|_| Holds::default(), |message| members::held_by(&message)),
+        match (self.delta, self.message, self.text) {
+            (Some(delta), ..) => delta,
+            (None, Some(message), _) => members::held_by(message.get()),
             (None, None, Some(text)) => Holds { content: members::is_content(text.get()), calls: false },
             (None, None, None) => Holds::default(),
         }
@@ -189,6 +241,7 @@ mod tests {
     #[test]
     fn a_role_and_empty_deltas_are_no_content() {
         for delta in [
+            r#""""#,
             r#"{}"#,
             r#"{"role":"assistant"}"#,
             r#"{"role":"assistant","content":""}"#,
@@ -221,6 +274,7 @@ mod tests {
             r#"{"images":[{"type":"image_url","image_url":{"url":"data:,"}}]}"#,
             r#"{"function_call":{"name":"f"}}"#,
             r#"{"content":"","content":"twice"}"#,
+            r#""a text in the place of an object""#,
         ] {
             assert!(content(delta), "{delta}");
         }

@@ -6,7 +6,7 @@ use super::signs::{MAX_CHOICES, Signs, signs};
 use crate::endpoint::{self, Life, Verdict};
 use crate::failure::Failure;
 use crate::stream::delta::{Alike, Candidate, News, Slot, Templates};
-use crate::text::json::Members;
+use crate::text::json::{self, Members};
 use crate::upstream::SseEvent;
 
 /// Tracks a stream of `/chat/completions` or `/completions`.
@@ -132,15 +132,16 @@ impl Tracker {
 
     /// Takes the pieces of calls; tells the places of choice and call of the last.
     fn take_calls(&mut self, data: &str) -> Option<(usize, usize)> {
-        let chunk: Members<'_> = serde_json::from_str(data).ok()?;
-        let choices: Vec<Members<'_>> = serde_json::from_str(chunk.get("choices")?.get()).ok()?;
-        let mut last = None;
-        for (choice, place) in choices.iter().take(MAX_CHOICES).zip(0..) {
-            let delta = choice.get("delta").and_then(|raw| serde_json::from_str::<Members<'_>>(raw.get()).ok());
-            if let (Some(delta), Some((at, known))) = (delta, self.choice(members::index_of(choice).unwrap_or(place))) {
+        let chunk = Members::of(data).ok()?;
+        let (mut last, mut places) = (None, 0..MAX_CHOICES as u64);
+        json::each_element(chunk.get("choices")?.get(), |choice| {
+            let (Some(place), Ok(choice)) = (places.next(), Members::of(choice.get())) else { return };
+            let delta = choice.get("delta").and_then(|raw| Members::of(raw.get()).ok());
+            if let (Some(delta), Some((at, known))) = (delta, self.choice(members::index_of(&choice).unwrap_or(place)))
+            {
                 last = known.calls.take(&delta).map(|call| (at, call));
             }
-        }
+        });
         last
     }
 
@@ -208,6 +209,6 @@ fn candidate(data: &str, finishes: bool) -> Option<Candidate<'_>> {
 
 /// The only element of an array of objects.
 fn only(array: &str) -> Option<Members<'_>> {
-    let [only] = <[_; 1]>::try_from(serde_json::from_str::<Vec<Members<'_>>>(array).ok()?).ok()?;
-    Some(only)
+    let (only, count) = json::first_element(array)?;
+    if count == 1 { Members::of(only.get()).ok() } else { None }
 }

@@ -50,6 +50,25 @@ impl Node {
         if let Self::Text(text) = self { text } else { "" }
     }
 
+    /// The bytes that [`Node::write`] adds.
+    pub(super) fn written_len(&self) -> usize {
+        match self {
+            Self::Raw(text) => text.len(),
+            Self::Text(inner) => inner.len() + 2,
+            Self::Object(object) => object.written_len(),
+            Self::Array(elements) => {
+                1 + elements.iter().map(|element| element.node.written_len() + 1).sum::<usize>().max(1)
+            }
+        }
+    }
+
+    /// Itself as JSON text, in no more memory than that takes.
+    pub(super) fn written(&self) -> String {
+        let mut out = String::with_capacity(self.written_len());
+        self.write(&mut out);
+        out
+    }
+
     pub(super) fn write(&self, out: &mut String) {
         match self {
             Self::Raw(text) => out.push_str(text),
@@ -74,6 +93,11 @@ impl Node {
 }
 
 impl Object {
+    /// The bytes that [`Object::write`] adds.
+    pub(super) fn written_len(&self) -> usize {
+        1 + self.members.iter().map(|(name, node)| name.len() + node.written_len() + 2).sum::<usize>().max(1)
+    }
+
     /// Where a member stands; its name has quotes, and is written without needless escapes.
     pub(super) fn place(&self, quoted: &str) -> Option<usize> {
         if self.members.len() > SEARCHED {
