@@ -47,8 +47,8 @@ impl Mailbox {
     ) -> Result<Self> {
         let settings: TransportSettings =
             serde_json::from_str(&settings).map_err(|error| Error::new(Status::InvalidArg, error.to_string()))?;
-        let runtime =
-            Runtime::shared().map_err(|error| Error::from_reason(format!("no threads could be started: {error}")))?;
+        let runtime = Runtime::shared()
+            .map_err(|error| Error::from_reason(format!("the runtime could not be started: {error}")))?;
         let post = Arc::new(Post::default());
         let taken = Arc::downgrade(&post);
         let wake = deliver
@@ -76,6 +76,13 @@ impl Mailbox {
             serde_json::from_str(&settings).map_err(|error| Error::new(Status::InvalidArg, error.to_string()))?;
         self.pool.set(self.runtime.pool(settings));
         Ok(())
+    }
+
+    /// Lets calls and reports go on for a moment on this thread, where no other is to be had. Returns whether it has to be
+    /// called again: `false` where they have threads of their own, as they should.
+    #[napi(catch_unwind)]
+    pub fn turn(&self) -> bool {
+        self.runtime.turn()
     }
 
     /// Stops a call: its request is dropped, its connection closed, and no message of it comes any more. Returns how far it

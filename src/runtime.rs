@@ -4,12 +4,17 @@
 //! a reload, and a pool's connections belong to the runtime that made them.
 
 use std::collections::HashMap;
+use std::panic::catch_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
+use openpipe_core::in_place::has_thread;
 use openpipe_core::policy::breaker::Breakers;
 use openpipe_core::policy::homes::Homes;
 use openpipe_core::upstream::http::{HttpPool, TransportSettings};
 use tokio::runtime::{Builder, Handle};
+use tokio_util::sync::CancellationToken;
 
 /// One JavaScript thread cannot keep two of these busy; more are for workers.
 const MAX_THREADS: usize = 8;
@@ -32,9 +37,16 @@ pub(crate) fn homes() -> &'static Homes {
 
 static SHARED: Mutex<Weak<Runtime>> = Mutex::new(Weak::new());
 
+/// How long a turn on JavaScript's thread takes.
+const TURN: Duration = Duration::from_millis(1);
+
 /// The runtime, kept alive by the mailboxes; tasks hold no more than its [`Handle`].
 pub(crate) struct Runtime {
-    tokio: Option<tokio::runtime::Runtime>,
+    tokio: Option<Arc<tokio::runtime::Runtime>>,
+    /// There was no thread to be had: its tasks run in [`Runtime::turn`].
+    is_threadless: AtomicBool,
+    /// Ends the thread that a threadless runtime has got since.
+    end: CancellationToken,
     pools: Mutex<HashMap<TransportSettings, Arc<HttpPool>>>,
 }
 
@@ -48,10 +60,43 @@ impl Runtime {
         // JavaScript has the other half of the cores. More threads than cores would take turns, and wake each other for it: a
         // call alone took a quarter more of CPU time on two cores with two of them.
         let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get() / 2).clamp(1, MAX_THREADS);
-        let tokio = Builder::new_multi_thread().worker_threads(threads).thread_name("openpipe").enable_all().build()?;
-        let runtime = Arc::new(Self { tokio: Some(tokio), pools: Mutex::new(HashMap::new()) });
+        // Where no thread is to be had (`RLIMIT_NPROC`, the limit of a container), tokio panics.
+        let with_threads =
+            || Builder::new_multi_thread().worker_threads(threads).thread_name("openpipe").enable_all().build();
+        let tokio = if has_thread() { catch_unwind(with_threads).ok().transpose()? } else { None };
+        let is_threadless = tokio.is_none();
+        let tokio = tokio.map_or_else(|| Builder::new_current_thread().enable_all().build(), Ok)?;
+        let runtime = Arc::new(Self {
+            tokio: Some(Arc::new(tokio)),
+            is_threadless: AtomicBool::new(is_threadless),
+            end: CancellationToken::new(),
+            pools: Mutex::default(),
+        });
         *shared = Arc::downgrade(&runtime);
         Ok(runtime)
+    }
+
+    /// Whether its tasks run in [`Runtime::turn`] only.
+    pub(crate) fn is_threadless(&self) -> bool {
+        self.is_threadless.load(Ordering::Acquire)
+    }
+
+    /// Lets the tasks of a threadless runtime run for a moment, here. As soon as a thread is to be had it runs them instead.
+    /// Returns whether another turn is needed.
+    pub(crate) fn turn(&self) -> bool {
+        let Some(tokio) = self.tokio.as_ref().filter(|_| self.is_threadless()) else { return false };
+        let (theirs, end) = (Arc::clone(tokio), self.end.clone());
+        let run = move || {
+            theirs.block_on(end.cancelled());
+            shut_down(theirs);
+        };
+        let thread = std::thread::Builder::new().name("openpipe".into()).spawn(run);
+        if thread.is_err() {
+            // The timer belongs to the runtime, so it is made within it.
+            tokio.block_on(async { tokio::time::sleep(TURN).await });
+        }
+        self.is_threadless.store(thread.is_err(), Ordering::Release);
+        thread.is_err()
     }
 
     /// Where tasks are spawned.
@@ -88,9 +133,17 @@ impl PoolSlot {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        // Not awaited: the thread that lets go may be JavaScript's, and a name look-up can take half a minute.
+        self.end.cancel();
         if let Some(tokio) = self.tokio.take() {
-            tokio.shutdown_background();
+            shut_down(tokio);
         }
+    }
+}
+
+/// Whoever has it last shuts it down. Not awaited: the thread that lets go may be JavaScript's, and a name look-up can take half a
+/// minute.
+fn shut_down(tokio: Arc<tokio::runtime::Runtime>) {
+    if let Some(tokio) = Arc::into_inner(tokio) {
+        tokio.shutdown_background();
     }
 }

@@ -72,10 +72,21 @@ function failCall(receiver, error) {
 
 /** @returns {InstanceType<typeof binding.Mailbox>} */
 function openMailbox() {
-  mailbox ??= context.runInAsyncScope(
-    () => new binding.Mailbox(deliver, JSON.stringify(transportSettings(process.env))),
-  );
+  if (mailbox === undefined) {
+    mailbox = context.runInAsyncScope(
+      () => new binding.Mailbox(deliver, JSON.stringify(transportSettings(process.env))),
+    );
+    turn();
+  }
   return mailbox;
+}
+
+/** Where no thread is to be had for the calls (`RLIMIT_NPROC`), they take turns with JavaScript on this one. */
+const TURN_EVERY_MS = 5;
+
+/** Lets the calls go on where they have no thread, until they have one. Does not hold the process: the calls do. */
+function turn() {
+  if (mailbox?.turn()) clock.after(TURN_EVERY_MS, turn);
 }
 
 /** Adopts the settings of the environment as they stand now: they may change at any time. */

@@ -10,7 +10,26 @@ pub fn in_place<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
     // Another kind of runtime, as in tests, has nobody to take over.
     let can_move_on =
         || Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
-    if bytes >= LARGE_BYTES && can_move_on() { tokio::task::block_in_place(work) } else { work() }
+    if bytes >= LARGE_BYTES && can_move_on() && has_thread() { tokio::task::block_in_place(work) } else { work() }
+}
+
+/// Whether another thread is to be had (`RLIMIT_NPROC`), and one to spare: the system counts a thread for a moment after its end.
+/// tokio gives away all that a thread has to do before it starts the other, and panics where it cannot: nobody would run the other
+/// calls any more.
+#[must_use]
+pub fn has_thread() -> bool {
+    let thread = || std::thread::Builder::new().stack_size(64 * 1024);
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let first = thread().spawn(move || {
+        // It ends with an error: nothing is sent.
+        let _ = held.recv();
+    });
+    let second = thread().spawn(|| {});
+    drop(hold);
+    let are_there = first.is_ok() && second.is_ok();
+    // Neither panics.
+    [first, second].into_iter().flatten().for_each(|thread| drop(thread.join()));
+    are_there
 }
 
 /// To be awaited after [`in_place`], before anything else is. The runtime may have been shut down by whoever took over, and

@@ -11,8 +11,8 @@ use openpipe_core::failure::{Failure, Kind};
 use openpipe_core::stream::EventStream;
 use planning::planned;
 use script::{
-    A, Act, DONE, Outcome, ROLE, Reply, STOP, Trail, World, answers, answers_with, failing, fails, ms, run_engine,
-    silent, status, streams, streams_well,
+    A, Act, DONE, Outcome, ROLE, Reply, STOP, Trail, World, answers, answers_with, failing, fails, ms, panics,
+    run_engine, silent, status, streams, streams_well,
 };
 use tokio::time::{Instant, sleep, timeout};
 
@@ -120,6 +120,17 @@ async fn every_failure_of_the_primary_is_answered_by_the_fallback() {
         assert_eq!((kinds(&trail), trail.last), (vec![kind], 1));
         assert_eq!(world.moves(), [("a".to_owned(), kind.name(), "b".to_owned())]);
         assert!(took < if kind == Kind::Timeout { 1_020 } else { 30 }, "{kind:?}: the fallback runs at once, {took}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_a_failure_of_its_target() {
+    let broken = streams(0, [(0, Act::Event(ROLE)), (0, Act::Panic)]);
+    for (stream, reply) in [(false, panics(0)), (true, panics(0)), (true, broken)] {
+        let world = World::new([("a", vec![reply]), ("b", vec![good(stream)])]);
+        let outcome = timed(&world, r#"{"openpipe":{"fallback":[{"model":"b"}]}}"#, stream).await.0;
+        assert_eq!(world.live(), usize::from(stream), "what it broke is let go");
+        assert_eq!(shape(&answered(outcome)), [("a", "connection", 1), ("b", "ok", 1)]);
     }
 }
 

@@ -59,6 +59,7 @@ enum Comes {
     Failure(Failure),
     Stream(VecDeque<(u64, Act)>),
     Nothing,
+    Panic,
 }
 
 /// What a stream does at a millisecond after its headers; after the last act it is silent.
@@ -66,6 +67,7 @@ enum Comes {
 pub(crate) enum Act {
     Event(&'static str),
     Break,
+    Panic,
 }
 
 /// A chat completion.
@@ -76,6 +78,11 @@ pub(crate) fn answers(after: u64) -> Reply {
 /// A chat completion with this text.
 pub(crate) fn answers_with(after: u64, text: &'static str) -> Reply {
     Reply { after, comes: Comes::Text(text) }
+}
+
+/// Something inside is broken: it panics instead of an answer.
+pub(crate) fn panics(after: u64) -> Reply {
+    Reply { after, comes: Comes::Panic }
 }
 
 pub(crate) fn fails(after: u64, failure: Failure) -> Reply {
@@ -241,6 +248,7 @@ impl Upstream for Scripted {
                     usage: None,
                     ticket: None,
                 })),
+                Comes::Panic => std::panic::resume_unwind(Box::new("something inside is broken")),
                 Comes::Stream(acts) => {
                     let source = Box::new(Script { began: Instant::now(), acts, _open: open });
                     Ok(Response::Stream { head, source, ticket: None })
@@ -262,6 +270,7 @@ impl EventSource for Script {
             let Some((at, _)) = self.acts.front() else { return std::future::pending().await };
             sleep_until(self.began + ms(*at)).await;
             match self.acts.pop_front() {
+                Some((_, Act::Panic)) => std::panic::resume_unwind(Box::new("decoding is broken")),
                 Some((_, Act::Event(data))) => Ok(Some(vec![SseEvent { data: data.into(), is_error: false }])),
                 _ => Err(Failure::broken_stream("the stream broke off", Some("ECONNRESET".into()))),
             }
