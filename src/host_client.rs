@@ -31,6 +31,7 @@ impl HostClient for NodeCall {
             let mut conversation = Conversation::new(self.call, &self.handle, &self.post);
             let question = Question {
                 client: request.client,
+                cancels: request.cancels,
                 stream: request.stream,
                 headers: request.headers,
                 max_retries: request.max_retries,

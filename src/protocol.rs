@@ -64,6 +64,9 @@ pub(crate) enum Message<'a> {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Question<'a> {
     pub(crate) client: u32,
+    /// The response that it is to cancel; else it is to answer the body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cancels: Option<&'a str>,
     pub(crate) stream: bool,
     pub(crate) headers: &'a HeaderList,
     #[serde(skip_serializing_if = "Option::is_none")]

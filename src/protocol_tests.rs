@@ -27,7 +27,8 @@ fn javascript_has_a_row_for_every_message_with_as_many_texts() {
         duration_ms: 1.0,
         usage: None,
     };
-    let question = Question { client: 0, stream: false, headers: &Vec::new(), max_retries: None, timeout: 1 };
+    let question =
+        Question { client: 0, cancels: None, stream: false, headers: &Vec::new(), max_retries: None, timeout: 1 };
     let judging = Judging { function: 0, ticket: None, request_id: None, upstream: "openai", model: "m" };
     let headers = http::HeaderMap::new();
     let envelope = Envelope { url: "http://a/", headers: Pairs(&headers), transport: 0 };

@@ -262,4 +262,26 @@ describe('beyond the call', () => {
     await openai.responses.create({ model: 'a', input: 'hi' }, /** @type {any} */ ({ openpipe: { reject } }));
     expect(seen).toEqual(['seen']);
   });
+
+  test('a custom client\'s response and vectors are judged as the caller gets them', async ({ serve }) => {
+    const output = [{ type: 'message', role: 'assistant', content: [{ type: 'output_text', text: 'seen' }] }];
+    const kept = { object: 'response', status: 'completed', output };
+    const base64 = Buffer.from(new Float32Array([0.5, -1]).buffer).toString('base64');
+    const vectors = (/** @type {any} */ embedding) => ({ data: [{ index: 0, embedding }] });
+    const client = { responses: { create: async () => kept }, embeddings: { create: async () => vectors([0.5, -1]) } };
+    const upstream = await serve(answering(vectors(base64)));
+    /** @type {any} */
+    const options = { apiKey: 'sk-0', baseURL: upstream.url, openpipe: { apiKey: '', aliases: { mine: { model: 'a', client } } } };
+    const openai = /** @type {any} */ (new OpenAI(options));
+    /** @type {any[]} */
+    const seen = [];
+    const openpipe = { reject: (/** @type {any} */ { output_text: text, data }) => void seen.push(text ?? data[0].embedding) };
+    await openai.responses.create({ model: 'mine', input: 'hi' }, { openpipe });
+    for (const model of ['mine', 'b']) {
+      await openai.embeddings.create({ model, input: 'hi' }, { openpipe });
+      await openai.embeddings.create({ model, input: 'hi', encoding_format: 'base64' }, { openpipe });
+    }
+    expect(seen).toEqual(['seen', [0.5, -1], base64, [0.5, -1], base64]);
+    expect(kept).not.toHaveProperty('output_text');
+  }); // prettier-ignore
 });

@@ -178,6 +178,44 @@ for (const { title, sdk, Ours } of versions) {
       });
     });
 
+    test('a response of a custom client lives there, whatever client it is', async ({ serve }) => {
+      /** @type {any[][]} */
+      const asked = [];
+      const noting =
+        (/** @type {string} */ name, /** @type {any} */ value) =>
+        async (/** @type {any[]} */ ...args) => {
+          asked.push([name, ...args.map((arg) => arg?.include ?? (typeof arg === 'string' ? arg : 'options'))]);
+          return value;
+        };
+      const kept = responseOf();
+      const items = { object: 'list', data: [{ id: 'item' }], has_more: false };
+      const methods = {
+        ...{ create: noting('create', kept), retrieve: noting('retrieve', kept), cancel: noting('cancel', kept) },
+        ...{ delete: noting('delete', undefined), inputItems: { list: noting('list', items) } },
+      };
+      const fallback = { model: 'm2', client: { responses: methods } };
+      const { openai, primary } = await between(serve, FAILING, issuing, { fallback });
+      const { id } = await openai.responses.create(RESPONSE);
+
+      expect((await openai.responses.retrieve(id, { include: ['x'] })).output_text).toBe('Ten.');
+      expect(kept).not.toHaveProperty('output_text');
+      await openai.responses.cancel(id);
+      const listed = [];
+      for await (const item of openai.responses.inputItems.list(id)) listed.push(item.id);
+      await openai.responses.delete(id);
+      expect(listed).toEqual(['item']);
+      expect(asked.map(([name, given, more]) => [name, given, more])).toEqual([
+        ['create', 'options', 'options'],
+        ['retrieve', id, ['x']],
+        ['cancel', id, 'options'],
+        ['list', id, 'options'],
+        ['delete', id, 'options'],
+      ]);
+      Object.assign(methods, { retrieve: undefined });
+      expect(await rejection(openai.responses.retrieve(id))).toBeInstanceOf(sdk.OpenAIError);
+      expect(paths(primary)).toEqual(['POST /v1/responses']);
+    });
+
     describe('a background job', () => {
       const JOB = { ...RESPONSE, background: true };
       const SHARED = { fallback: { model: 'm2' } };
@@ -213,6 +251,52 @@ for (const { title, sdk, Ours } of versions) {
         expect(stream.openpipe).toMatchObject({ servedBy: 'fallback', model: 'm2' });
         await expect.poll(() => paths(primary)).toEqual(expect.arrayContaining([`POST /v1/responses/${id}/cancel`]));
         expect(primary.requests).toHaveLength(3);
+      });
+
+      for (const [how, end] of /** @type {[string, any][]} */ ([
+        ['', { fallback: { model: 'm2' } }],
+        [', also when no other target is left', { fallback: null, reject: 'length' }],
+      ])) {
+        test(`is cancelled through a custom client and through \`fetch\`${how}`, async ({ serve }) => {
+          const { id } = responseOf();
+          const begun = { type: 'response.created', response: { id, status: 'queued', output: [] } };
+          const done = { type: 'response.completed', response: responseOf() };
+          /** @param {any} request */
+          const breaking = ({ path, body }) =>
+            path.endsWith('/cancel') ? answering(responseOf()) : sending(body.model === 'm' ? [begun] : [done]);
+          /** @type {string[]} */
+          const cancelled = [];
+          const create = async (/** @type {any} */ body) =>
+            (async function* () {
+              yield body.model === 'm' ? begun : done;
+            })();
+          const cancel = async (/** @type {string} */ given) => cancelled.push(given);
+          const client = { responses: { create, cancel } };
+          const both = await between(serve, breaking, issuing, {
+            aliases: { mine: [{ model: 'm', client }, ...(end.fallback ? [{ model: 'm2', client }] : [])] },
+            transport: 'fetch',
+          });
+          for (const model of ['mine', 'm']) {
+            const options = { openpipe: model === 'm' ? end : { reject: end.reject } };
+            const stream = await both.openai.responses.create({ ...JOB, model, stream: true }, options).catch(() => []);
+            for await (const _ of stream);
+          }
+          await expect.poll(() => paths(both.primary)).toContain(`POST /v1/responses/${id}/cancel`);
+          expect(cancelled).toEqual([id]);
+        });
+      }
+
+      test('is not judged by `reject` before it has ended, since refusing it would start it again', async ({
+        serve,
+      }) => {
+        const { openai, primary } = await between(
+          serve,
+          () => answering(responseOf({ status: 'queued', output: [] })),
+          issuing,
+          { ...SHARED, reject: ['empty', () => true] },
+        );
+        expect((await openai.responses.create(JOB)).openpipe.attempts).toMatchObject([{ outcome: 'ok' }]);
+        expect(paths(primary)).toEqual(['POST /v1/responses']);
       });
     });
   });

@@ -125,7 +125,7 @@ class CustomAnswer extends Answer {
     this.request = request;
     this.meta = readOnce(meta);
     // The SDK writes into what it dresses.
-    this.given = this.isCustom ? value : copyOf(value, setup.request.body?.encoding_format === 'base64');
+    this.given = this.isCustom ? value : copyOf(value, setup.packsVectors);
   }
 
   get isCustom() {
@@ -205,4 +205,4 @@ function copyOf(value, asBase64) {
   return copy;
 }
 
-module.exports = { Answer, CompletionAnswer, CustomAnswer, StreamAnswer };
+module.exports = { Answer, CompletionAnswer, CustomAnswer, StreamAnswer, copyOf };

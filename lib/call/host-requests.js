@@ -4,7 +4,7 @@
 const { HostRequest } = require('../host-client/host-request.js');
 const { SDK_OPENAI, isSdkTransport } = require('../host-client/numbers.js');
 const { keepMadeBySdk, streamErrorOf } = require('./errors.js');
-const { answerFrom, askJudge } = require('./judge.js');
+const { answerFrom, answerOfClient, askJudge } = require('./judge.js');
 
 /** @typedef {import('../host-client/host-request.js').Question} Question */
 /** @typedef {import('../sdk/take-over.js').CallSetup} CallSetup */
@@ -30,8 +30,10 @@ class HostRequests {
       request.keepError = (error) => keepMadeBySdk(setup.sdk, setup.client, error);
     }
     // An error of the function that gives the client's method is the client's failure like any other.
-    const create = (/** @type {any} */ given, /** @type {any} */ options) =>
-      setup.clientFunction(client)(given, options);
+    const create = (/** @type {any} */ given, /** @type {any} */ options) => {
+      const asked = question.cancels === undefined ? setup.clientFunction(client) : setup.cancelFunction(client);
+      return asked(given, options);
+    };
     request.start(create, question, body, () => setup.clientKeys(client));
   }
 
@@ -49,7 +51,9 @@ class HostRequests {
     const { setup } = this;
     const { ticket, requestId } = judging;
     askJudge(this.call, ask, judging, setup.judges[judging.function], () =>
-      ticket === null ? answerFrom(text, requestId, setup.endpoint.name) : /** @type {any} */ (this.kept[ticket]).value,
+      ticket === null
+        ? answerFrom(text, requestId, setup)
+        : answerOfClient(/** @type {any} */ (this.kept[ticket]).value, setup),
     );
   }
 

@@ -2,9 +2,11 @@
 /** The caller's functions in `reject`: they are asked about an answer, and the core is told what they say (contract.md, section 10). */
 
 const native = require('../native/native.js');
+const { copyOf } = require('./answer.js');
 const { messageOf } = require('./observers.js');
 
 /** @typedef {(answer: any, from: { upstream: string, model: string }) => unknown} Judge */
+/** @typedef {Pick<import('../sdk/take-over.js').CallSetup, 'endpoint' | 'packsVectors' | 'unpacksVectors'>} CallSetup */
 
 /**
  * What the core asks beside the answer (src/protocol.rs, `Judging`).
@@ -46,13 +48,34 @@ function judgedOf(said) {
 
 /**
  * An answer in one piece as the caller would get it.
- * @param {string} text @param {string | null} requestId @param {string} endpoint
+ * @param {string} text @param {string | null} requestId @param {CallSetup} setup
  */
-function answerFrom(text, requestId, endpoint) {
+function answerFrom(text, requestId, setup) {
   const answer = JSON.parse(text);
   Object.defineProperty(answer, '_request_id', { value: requestId, enumerable: false });
-  if (endpoint === 'responses') answer.output_text = outputText(answer.output);
+  return dressed(answer, setup);
+}
+
+/**
+ * The same of a custom client's object: in chat the very object, else a copy, because it is written into.
+ * @param {any} value @param {CallSetup} setup
+ */
+function answerOfClient(value, setup) {
+  return setup.endpoint.name === 'chat' ? value : dressed(copyOf(value, setup.packsVectors), setup);
+}
+
+/** What the SDK adds to an answer of an endpoint. @param {any} answer @param {CallSetup} setup */
+function dressed(answer, setup) {
+  if (setup.endpoint.name === 'responses') answer.output_text = outputText(answer.output);
+  if (setup.unpacksVectors) answer.data.forEach(unpack);
   return answer;
+}
+
+/** As the SDK has it. @param {any} item */
+function unpack(item) {
+  if (typeof item.embedding !== 'string') return;
+  const bytes = Uint8Array.from(Buffer.from(item.embedding, 'base64'));
+  item.embedding = Array.from(new Float32Array(bytes.buffer));
 }
 
 /** As the SDK has it. @param {unknown} output */
@@ -62,4 +85,4 @@ function outputText(output) {
   return parts.flatMap((part) => (part?.type === 'output_text' ? [part.text] : [])).join('');
 }
 
-module.exports = { answerFrom, askJudge };
+module.exports = { answerFrom, answerOfClient, askJudge };

@@ -259,7 +259,7 @@ function withFinishReasons(chunk) {
 
 /**
  * The events as they came over the wire, for a `Response` that is read by hand: those of Responses have names, and no `[DONE]`.
- * @param {EventReader<any>} reader @param {string} endpoint
+ * @param {Pick<EventReader<any>, 'next' | 'close' | 'left'>} reader @param {string} endpoint
  */
 function wireBody(reader, endpoint) {
   const isNamed = endpoint === 'responses';

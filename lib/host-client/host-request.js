@@ -15,6 +15,7 @@ const { jsonOf, read, wellFormed } = require('./untrusted.js');
  * What Rust says of a request.
  * @typedef {object} Question
  * @property {number} client
+ * @property {string} [cancels] The id of a response that is to be cancelled; else the body is to be answered.
  * @property {boolean} stream
  * @property {[string, string | null][]} headers
  * @property {number} [maxRetries]
@@ -61,7 +62,7 @@ class HostRequest {
   }
 
   /**
-   * @param {(body: any, options: object) => unknown} create
+   * @param {(given: any, options: object) => unknown} create Is given the body, or the id of the response that is to be cancelled.
    * @param {Question} question
    * @param {string} bodyText
    * @param {() => unknown[]} keys The client's: what is told of an error is told without it.
@@ -75,7 +76,7 @@ class HostRequest {
     if (question.headers.length > 0) options.headers = headersOf(question.headers);
     let returned;
     try {
-      returned = create(JSON.parse(bodyText), options);
+      returned = create(question.cancels ?? JSON.parse(bodyText), options);
     } catch (error) {
       this.#answerError(error);
       return;

@@ -259,8 +259,11 @@ function checkingArguments(Resource, path) {
     /** @param {any} body @param {any} [options] */
     create(body, options) {
       if (isObject(body) && (options === undefined || isObject(options))) {
-        const isLater = promises().isThenable(options) && (stateOf(this._client).sdk.major ?? 0) < 7;
-        return super.create(body, isLater ? { [calls().LATER]: options } : options);
+        const { isThenable } = promises();
+        const isLater = isThenable(options) && (stateOf(this._client).sdk.major ?? 0) < 7;
+        const given = isLater ? { [calls().LATER]: options } : options;
+        const isUnpacked = path === '/embeddings' && !body.encoding_format && !isThenable(given);
+        return super.create(body, isUnpacked ? { ...given, [calls().UNPACKED]: true } : given);
       }
       try {
         const endpoint = /** @type {import('./take-over.js').Endpoint} */ (calls().ENDPOINTS.get(path));

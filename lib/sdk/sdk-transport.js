@@ -2,10 +2,11 @@
 /** Requests that go out through the SDK's own transport: those of a client with its own `fetch` or hooks, and of calls with options that only the SDK can honour. */
 
 const { takingDeep } = require('../call/errors.js');
-const { SDK_OPENAI, SDK_OPENPIPE, SDK_UPSTREAMS } = require('../host-client/numbers.js');
+const { SDK_OPENAI, SDK_OPENPIPE, SDK_UPSTREAMS, isSdkTransport } = require('../host-client/numbers.js');
 const { defaultsOf, keysIn } = require('../host-client/identity.js');
 const native = require('../native/native.js');
 const { readHeaders } = require('../options/headers.js');
+const { askedOfClient } = require('./client-home.js');
 const { keyed, urlOf, withoutSecret } = require('./own-upstream.js');
 const { following, keepingSecrets } = require('./sdk-promise.js');
 const { isOurs } = require('./state-of.js');
@@ -61,6 +62,20 @@ class SdkTransport {
     return (body, options) => {
       const resource = endpoint.name === 'chat' ? custom.chat.completions : custom[endpoint.name];
       return resource.create(ours ? { ...body, openpipe: { logRequest: false } } : body, options);
+    };
+  }
+
+  /**
+   * What cancels a response on a custom client, by its number.
+   * @param {number} number @param {CustomClient[]} calls As for `clientFunction`.
+   * @returns {(id: string, options: any) => unknown}
+   */
+  cancelFunction(number, calls) {
+    if (!isSdkTransport(number))
+      return (id, options) => /** @type {any} */ (calls[number]).responses.cancel(id, options);
+    return (id, options) => {
+      const path = `/responses/${encodeURIComponent(id)}/cancel`;
+      return this.clientFunction(number, calls, { name: 'responses', path, result: 'a response' })({}, options);
     };
   }
 
@@ -136,27 +151,26 @@ class SdkTransport {
     return this.#homeOf(client, asked ? await this.state.headersOf(String(name)) : []);
   }
 
-  /** The same for a custom client of the constructor's; `undefined` where it is none of an SDK's. @param {number} number */
+  /** The same for a custom client of the constructor's. @param {number} number */
   homeOfClient(number) {
     const client = /** @type {any} */ (this.state.clients[number]);
-    if (typeof client?.request !== 'function' || typeof client.makeRequest !== 'function') return undefined;
+    const { sdk } = this.state;
+    if (typeof client?.request !== 'function' || typeof client.makeRequest !== 'function') {
+      const list = (/** @type {any} */ options) => askedOfClient(sdk, client, withHeaders(options, []));
+      return { send: (/** @type {any} */ options) => new sdk.APIPromise(this.state.client, list(options)), list };
+    }
     return {
-      send: (/** @type {any} */ options) => client.request(options),
-      list: (/** @type {any} */ options) => client.makeRequest(options, null, undefined),
+      send: (/** @type {any} */ options) => client.request(withHeaders(options, [])),
+      list: (/** @type {any} */ options) => client.makeRequest(withHeaders(options, []), null, undefined),
     };
   }
 
   /** @param {any} client @param {[string, string][]} headers Of a key that a function gives. */
   #homeOf(client, headers) {
     const { request, makeRequest } = this.state.sdk.Base.prototype;
-    // A credential of the call is the client's own upstream's.
-    const over = (/** @type {any} */ options) => {
-      const given = (readHeaders(options.headers) ?? []).filter(([name]) => !native.isCredential(name));
-      return { ...options, headers: Object.fromEntries([...headers, ...given]) };
-    };
     return {
-      send: (/** @type {any} */ options) => request.call(client, over(options)),
-      list: (/** @type {any} */ options) => makeRequest.call(client, over(options), null, undefined),
+      send: (/** @type {any} */ options) => request.call(client, withHeaders(options, headers)),
+      list: (/** @type {any} */ options) => makeRequest.call(client, withHeaders(options, headers), null, undefined),
     };
   }
 
@@ -205,6 +219,15 @@ class SdkTransport {
     made.getUserAgent = () => client.getUserAgent();
     return made;
   }
+}
+
+/**
+ * The options of a request with these headers, under the caller's; a credential of the call is the client's own upstream's.
+ * @param {any} options @param {[string, string][]} headers
+ */
+function withHeaders(options, headers) {
+  const given = (readHeaders(options.headers) ?? []).filter(([name]) => !native.isCredential(name));
+  return { ...options, headers: Object.fromEntries([...headers, ...given]) };
 }
 
 module.exports = { SdkTransport };

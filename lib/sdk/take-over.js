@@ -120,6 +120,11 @@ function started(state, endpoint, options) {
  */
 const LATER = Symbol('openpipe-native.later');
 
+/**
+ * The member of a request's options that says of embeddings that the SDK asks for base64 and gives its caller numbers.
+ */
+const UNPACKED = Symbol('openpipe-native.unpacked');
+
 /** @param {State} state @param {Endpoint} endpoint @param {any} options @param {any} given @param {{ text: string, openpipe: unknown }} request */
 function startedLater(state, endpoint, options, given, request) {
   if (given !== undefined && given !== null) checkOptions(given);
@@ -241,9 +246,24 @@ class CallSetup {
     return withCallOptions(call, number, this.#options, this.endpoint);
   }
 
+  /** `cancel` of a custom client, by its number. @param {number} number @returns {(id: string, options: any) => unknown} */
+  cancelFunction(number) {
+    return this.#state.sdkTransport.cancelFunction(number, this.#clients);
+  }
+
   /** The options of the request, as the SDK has them beside a response. */
   get request() {
     return { method: 'post', path: this.endpoint.path, ...this.#options };
+  }
+
+  /** Vectors are asked for as base64: what comes as numbers is packed, because the SDK would make empty vectors of it. */
+  get packsVectors() {
+    return this.#options.body?.encoding_format === 'base64';
+  }
+
+  /** The SDK gives the caller numbers all the same. */
+  get unpacksVectors() {
+    return this.#options[UNPACKED] === true;
   }
 
   /** What proves who such a client is; reading it may throw. @param {number} number @returns {unknown[]} */
@@ -342,6 +362,7 @@ module.exports = {
   CallSetup,
   ENDPOINTS,
   LATER,
+  UNPACKED,
   endpointOf,
   isTaken,
   refused,

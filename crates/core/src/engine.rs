@@ -135,6 +135,8 @@ pub async fn run(
         before = Some(failure.cause());
         if let Some(id) = failure.started.as_deref().filter(|_| target.is_background) {
             observer.orphaned(target, id);
+            // The cancellation is on its way before the host hears of the call's end, after which it may call no client.
+            tokio::task::yield_now().await;
         }
         // A job is never started twice unseen.
         let is_over = deadline.is_over() || (target.is_background && failure.leaves_job_open());
@@ -335,6 +337,7 @@ impl Call<'_> {
                 retries: *tries,
                 time: if whole.bound() == Bound::Deadline { whole.left() } else { whole.limit() },
                 max_response_bytes: self.plan.max_response_bytes,
+                cancels: None,
             };
             *tries += 1;
             self.record.lock().tried();

@@ -87,6 +87,8 @@ pub struct HostRequest<'a> {
     pub client: u32,
     /// The body's text.
     pub body: Bytes,
+    /// The client is to cancel this response, and the body is empty; `None` where it is to give an answer.
+    pub cancels: Option<&'a str>,
     /// The caller asked for a stream.
     pub stream: bool,
     /// The caller's own headers.

@@ -58,6 +58,7 @@ async fn send(upstream: &HttpUpstream, stream: bool, max_response_bytes: u64) ->
         retries: 0,
         time: None,
         max_response_bytes,
+        cancels: None,
     };
     soon(upstream.send(request)).await
 }
@@ -206,6 +207,7 @@ async fn the_retry_count_is_told_where_the_sdk_tells_it() {
             retries,
             time: None,
             max_response_bytes: MAX_RESPONSE_BYTES,
+            cancels: None,
         };
         soon(upstream.send(request)).await.map(|_| ()).unwrap();
     }
@@ -1273,6 +1275,7 @@ async fn a_handshake_that_is_never_answered_ends() {
         retries: 0,
         time: None,
         max_response_bytes: MAX_RESPONSE_BYTES,
+        cancels: None,
     };
     let sent = tokio::time::timeout(Duration::from_secs(20), upstream.send(request)).await.expect("a limit");
     is_connection(&sent.map(|_| ()).unwrap_err(), Some("UND_ERR_CONNECT_TIMEOUT"));

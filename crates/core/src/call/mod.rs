@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt;
+use futures_util::future::join;
 
 pub use control::Control;
 pub use events::{CallEvents, Form, Meta, MovedOn, NextTarget, Refusal};
@@ -99,8 +100,9 @@ impl Call {
                 }
             }
         };
-        // Off the path of the call; ends when the call has, and whatever it left behind is cancelled.
-        tokio::join!(running, orphans.cancel());
+        // Off the path of the call; ends when the call has, and whatever it left behind is cancelled. Polled in this order, so
+        // that a cancellation begins when the engine yields after it has left a job.
+        join(running, orphans.cancel()).await;
     }
 }
 

@@ -17,6 +17,7 @@ const TIME: Duration = Duration::from_secs(10);
 
 /// A job, and the target that has it. At most one a target.
 struct Orphan {
+    id: Box<str>,
     target: Target,
     upstream: Arc<dyn Upstream>,
 }
@@ -40,7 +41,7 @@ impl Orphans {
     /// Leaves a job to be cancelled.
     pub(super) fn leave(&self, ways: &dyn Upstreams, target: &Target, id: &str) {
         let Some(via) = via(&target.via, id) else { return };
-        self.lock().jobs.push(Orphan { target: target.clone(), upstream: ways.upstream(&via) });
+        self.lock().jobs.push(Orphan { id: id.into(), target: target.clone(), upstream: ways.upstream(&via) });
         self.news.notify_one();
     }
 
@@ -77,7 +78,7 @@ impl Orphans {
 
 impl Orphan {
     async fn cancel(self) {
-        let Self { target, upstream } = self;
+        let Self { id, target, upstream } = self;
         let request = Request {
             endpoint: Endpoint::Responses,
             target: &target,
@@ -86,13 +87,14 @@ impl Orphan {
             retries: 0,
             time: Some(TIME),
             max_response_bytes: crate::options::MAX_RESPONSE_BYTES,
+            cancels: Some(&id),
         };
         // Whatever the answer, nothing can be done about it.
         let _ = tokio::time::timeout(TIME, upstream.send(request)).await;
     }
 }
 
-/// The way to cancel a job. A client of the host has none.
+/// The way to cancel a job. A client of the host is given its id.
 fn via(via: &Via, id: &str) -> Option<Via> {
     let of = |url: &Url| {
         let mut url = url.clone();
@@ -102,7 +104,8 @@ fn via(via: &Via, id: &str) -> Option<Via> {
     let mut via = via.clone();
     match &mut via {
         Via::Http { url, .. } | Via::Asked { url, .. } => *url = of(url)?,
-        Via::Client { .. } | Via::Unsendable => return None,
+        Via::Client { .. } => {}
+        Via::Unsendable => return None,
     }
     Some(via)
 }

@@ -129,6 +129,15 @@ impl Endpoint {
         }
     }
 
+    /// Whether an answer is not there yet: that of a job in the background, which its upstream has just started.
+    #[must_use]
+    pub fn is_under_way(self, answer: &str) -> bool {
+        match self {
+            Self::Responses => responses::is_under_way(answer),
+            Self::ChatCompletions | Self::Completions | Self::Embeddings => false,
+        }
+    }
+
     /// The id of an answer that its upstream keeps, by which later calls refer to it.
     #[must_use]
     pub fn kept_id(self, answer: &str) -> Option<String> {

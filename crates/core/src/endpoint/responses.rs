@@ -37,6 +37,13 @@ pub(super) fn accept(text: String) -> Result<Accepted, Refusal> {
     Ok(Accepted { text, usage })
 }
 
+/// Whether a response is that of a job in the background which has not ended.
+pub(super) fn is_under_way(text: &str) -> bool {
+    let members: Result<Members<'_>, _> = serde_json::from_str(text);
+    let status = members.ok().and_then(|members| json::decoded(members.get("status")?));
+    status.is_some_and(|status| matches!(status.as_str(), "queued" | "in_progress"))
+}
+
 /// The kind of an error by its code, where it names no status.
 fn kind_in(body: &str) -> Option<Kind> {
     Said::of(body).kind_of_code()

@@ -58,6 +58,12 @@ impl Call<'_> {
             return None;
         }
         let judged = answer.judged().await?;
+        // It has no text yet, and refusing it would start the job once more.
+        if target.is_background && self.plan.endpoint.is_under_way(&judged.text) {
+            self.observer
+                .warning("`reject` does nothing for a job in the background: its answer is not there when it starts");
+            return None;
+        }
         let time = time.unwrap_or(DEFAULT_TIMEOUT);
         let rejection = match timeout(time, self.rejection(target, &judged)).await {
             Ok(rejection) => rejection?,

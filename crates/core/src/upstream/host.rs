@@ -32,10 +32,11 @@ pub struct HostUpstream {
 impl Upstream for HostUpstream {
     fn send<'a>(&'a self, request: Request<'a>) -> BoxFuture<'a, Result<Response, Failure>> {
         Box::pin(async move {
-            let Request { endpoint, body, stream, time, .. } = request;
+            let Request { endpoint, body, stream, time, cancels, .. } = request;
             let asked = HostRequest {
                 client: self.client,
                 body: body.clone(),
+                cancels,
                 stream,
                 headers: &self.headers,
                 max_retries: self.max_retries,

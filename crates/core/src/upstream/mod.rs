@@ -42,6 +42,8 @@ pub struct Request<'a> {
     pub time: Option<Duration>,
     /// The bound on the response's decompressed size, in bytes.
     pub max_response_bytes: u64,
+    /// The response that it cancels, which its URL names as well; `None` where it asks for an answer.
+    pub cancels: Option<&'a str>,
 }
 
 /// Somebody who can be asked for a completion.
