@@ -12,7 +12,9 @@ if (!make) throw new Error(`there is no peer ${name}`);
 /** @type {Situation} */
 const situation = JSON.parse(json);
 const { atOnce = 1, bytes = 400, delayMs = 0, events: eventsEach = 200, paceMs = 0, isBlocked = false } = situation;
-const peer = make(url, { completion: `completion-${bytes}-${delayMs}`, stream: `stream-${eventsEach}-${paceMs}` });
+const isTyped = situation.isTyped ?? false;
+const stream = `${isTyped ? 'typed' : 'stream'}-${eventsEach}-${paceMs}`;
+const peer = make(url, { completion: `completion-${bytes}-${delayMs}`, stream, isTyped });
 const time = Number(seconds) * 1000;
 // The floor holds no process by itself.
 setInterval(() => {}, 60_000);

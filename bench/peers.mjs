@@ -18,6 +18,7 @@ const MESSAGES = [
 ];
 const BODY = { model: 'gpt-4-turbo', messages: MESSAGES, temperature: 0 };
 const STREAM_BODY = { ...BODY, stream: true };
+const TYPED_BODY = { model: 'gpt-4-turbo', input: MESSAGES, temperature: 0, stream: true };
 const FINE_TUNED = {
   ...BODY,
   model: 'openpipe:ft',
@@ -27,7 +28,10 @@ const FINE_TUNED = {
 /** How long a silent primary is waited for, in milliseconds. */
 export const SILENCE = 300;
 
-/** The paths of the upstream that answer with a completion and with a stream. @typedef {{ completion: string, stream: string }} Paths */
+/**
+ * The paths of the upstream that answer with a completion and with a stream; `isTyped`: one of Responses.
+ * @typedef {{ completion: string, stream: string, isTyped: boolean }} Paths
+ */
 
 /** @param {any} OpenAI @param {string} url @param {Paths} paths @param {{ openpipe?: boolean, reports?: boolean, fetch?: any }} [options] @returns {Peer} */
 function sdkPeer(OpenAI, url, paths, { openpipe = true, reports = false, fetch } = {}) {
@@ -40,10 +44,7 @@ function sdkPeer(OpenAI, url, paths, { openpipe = true, reports = false, fetch }
     });
   // Reports are another matter: nobody reports here who is not asked to.
   const quiet = openpipe && !reports ? { openpipe: { logRequest: false } } : {};
-  const [body, streamBody] = [
-    { ...BODY, ...quiet },
-    { ...STREAM_BODY, ...quiet },
-  ];
+  const [body, streamBody, typedBody] = [BODY, STREAM_BODY, TYPED_BODY].map((each) => ({ ...each, ...quiet }));
   // What takes reports answers them well.
   const completions = client(paths.completion, reports ? 'completion-10' : '500');
   const silent = client(paths.completion, 'silence');
@@ -52,7 +53,8 @@ function sdkPeer(OpenAI, url, paths, { openpipe = true, reports = false, fetch }
   return {
     complete: () => completions.chat.completions.create(body),
     async stream(onEvent) {
-      for await (const _ of await streams.chat.completions.create(streamBody)) onEvent();
+      const stream = paths.isTyped ? streams.responses.create(typedBody) : streams.chat.completions.create(streamBody);
+      for await (const _ of await stream) onEvent();
     },
     async open() {
       const stream = await open.chat.completions.create(streamBody);

@@ -9,6 +9,7 @@
  * @property {number} [bytes] The size of a completion's content.
  * @property {number} [delayMs] Until a completion comes.
  * @property {number} [events] Of a stream.
+ * @property {boolean} [isTyped] The stream is one of Responses, whose events are typed.
  * @property {number} [paceMs] Between two events of a stream; 0 is full speed.
  * @property {boolean} [isBlocked] The JavaScript thread is busy when the primary's time is up.
  * @property {boolean} [growth] One point of a curve: measured once, and not with `--quick`.
@@ -65,6 +66,11 @@ export const SITUATIONS = [
     peers: [OURS, ...CLIENTS, ...DOORS, 'openpipe-native, reporting'],
   },
   streams(1, 0, 'streams at full speed, one at a time'),
+  {
+    ...streams(16, 0, 'typed events of Responses at full speed, 16 at a time'),
+    isTyped: true,
+    peers: [OURS, 'openai 7', 'openai 7, createFetch'],
+  },
   { name: 'primary answers 500', work: 'failOver', peers: [OURS, 'openpipe 1.0.0', 'undici'] },
   { name: 'primary is silent', work: 'lateness', peers: [OURS, 'openpipe 1.0.0'] },
   { name: 'primary is silent, JavaScript is busy', work: 'lateness', isBlocked: true, peers: [OURS, 'openpipe 1.0.0'] },

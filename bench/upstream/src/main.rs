@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `/completion-BYTES-DELAY/…` | a chat completion whose content has so many bytes, after so many milliseconds |
 //! | `/stream-EVENTS-PACE/…` | a stream of so many events, one each `PACE` milliseconds (0: at full speed) |
+//! | `/typed-EVENTS-PACE/…` | the same of a response, whose events are typed |
 //! | `/500/…` | 500 with an error in the API's form |
 //! | `/silence/…` | nothing, ever |
 //! | `/arrivals` | when the last requests came: `[[path, Unix milliseconds], …]`; the list starts anew |
@@ -85,6 +86,7 @@ async fn answer(
             json(StatusCode::OK, made_once(&COMPLETIONS, first, || Bytes::from(completion(first))))
         }
         "stream" => event_stream(made_once(&STREAMS, first, || events(first).into()), second),
+        "typed" => event_stream(made_once(&TYPED, first, || typed_events(first).into()), second),
         "silence" => std::future::pending().await,
         _ => json(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -122,6 +124,7 @@ fn typed(response: &mut Response<BoxBody<Bytes, Infallible>>, media_type: &'stat
 type Made<T> = LazyLock<Mutex<HashMap<usize, T>>>;
 static COMPLETIONS: Made<Bytes> = LazyLock::new(Mutex::default);
 static STREAMS: Made<Arc<[Bytes]>> = LazyLock::new(Mutex::default);
+static TYPED: Made<Arc<[Bytes]>> = LazyLock::new(Mutex::default);
 
 fn made_once<T: Clone>(made: &Made<T>, size: usize, make: impl FnOnce() -> T) -> T {
     made.lock().unwrap_or_else(PoisonError::into_inner).entry(size).or_insert_with(make).clone()
@@ -154,6 +157,32 @@ fn events(count: usize) -> Vec<Bytes> {
         ))
     };
     (0..count).map(event).chain([Bytes::from_static(b"data: [DONE]\n\n")]).collect()
+}
+
+/// The events of a streamed response, as OpenAI numbers and pads them.
+fn typed_events(count: usize) -> Vec<Bytes> {
+    let response = |status: &str, output: &str| {
+        format!(
+            r#"{{"id":"resp_0123456789","object":"response","created_at":1760000000,"status":"{status}","error":null,"incomplete_details":null,"model":"gpt-4-turbo","output":[{output}],"usage":null}}"#
+        )
+    };
+    let event = |index: usize| {
+        let (kind, rest) = match index {
+            0 => ("response.created", format!("\"response\":{}", response("in_progress", ""))),
+            last if last + 1 >= count => {
+                let message = r#"{"id":"msg_0123456789","type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","text":"word","annotations":[]}]}"#;
+                ("response.completed", format!("\"response\":{}", response("completed", message)))
+            }
+            _ => (
+                "response.output_text.delta",
+                format!(
+                    r#""item_id":"msg_0123456789","output_index":0,"content_index":0,"delta":" word{index}","logprobs":[],"obfuscation":"{index:012}""#
+                ),
+            ),
+        };
+        Bytes::from(format!("event: {kind}\ndata: {{\"type\":\"{kind}\",\"sequence_number\":{index},{rest}}}\n\n"))
+    };
+    (0..count).map(event).collect()
 }
 
 fn event_stream(events: Arc<[Bytes]>, pace: usize) -> Response<BoxBody<Bytes, Infallible>> {
