@@ -206,7 +206,7 @@ impl Task<'_> {
         let reports = reports.filter(|_| !stream.is_reported());
         let mut is_kept = false;
         let mut report = StreamReport::new(plan, &control.record, reports, target);
-        let named = plan.endpoint == Endpoint::Responses;
+        let named = plan.endpoint.names_events();
         let form = if plan.wire_events { Form::Wire { named } } else { Form::Chunks };
         let failure = loop {
             control.window.until_open().await;

@@ -150,6 +150,43 @@ impl Endpoint {
         }
     }
 
+    /// Whether the constructor's `fallback` is for it. That is meant for conversations: another model's embeddings, or completions,
+    /// are something else.
+    #[must_use]
+    pub const fn takes_default_fallback(self) -> bool {
+        matches!(self, Self::ChatCompletions | Self::Responses)
+    }
+
+    /// Whether an answer means nothing beside those of another model, so that no target may change it unseen.
+    #[must_use]
+    pub const fn binds_model(self) -> bool {
+        matches!(self, Self::Embeddings)
+    }
+
+    /// Whether upstreams keep its answers, and later calls refer to them by their ids.
+    #[must_use]
+    pub const fn keeps_answers(self) -> bool {
+        matches!(self, Self::Responses)
+    }
+
+    /// Whether OpenAI refuses its `metadata` without `store: true`.
+    #[must_use]
+    pub const fn refuses_unstored_metadata(self) -> bool {
+        matches!(self, Self::ChatCompletions)
+    }
+
+    /// Whether its answers have texts: what rules judge by their names, and OpenPipe takes reports of.
+    #[must_use]
+    pub const fn has_text(self) -> bool {
+        !matches!(self, Self::Embeddings)
+    }
+
+    /// Whether the events of its streams have names, as `event: response.created`.
+    #[must_use]
+    pub const fn names_events(self) -> bool {
+        matches!(self, Self::Responses)
+    }
+
     /// The endpoint with exactly this path.
     #[must_use]
     pub fn of_path(path: &str) -> Option<Self> {

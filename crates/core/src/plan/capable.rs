@@ -215,7 +215,7 @@ pub(super) fn sorted<'a>(
     warnings: &mut Vec<String>,
 ) -> Result<Sorted<'a>, PlanError> {
     let (client, endpoint) = (routes.client, routes.call.endpoint);
-    let keeps = endpoint == Endpoint::Responses;
+    let keeps = endpoint.keeps_answers();
     let is_stateful = keeps || !needs.all.is_empty();
     let mut targets: Vec<(bool, Destination<'a>)> = Vec::with_capacity(destinations.len());
     targets.extend(destinations.into_iter().enumerate().map(|(index, destination)| (index == 0, destination)));

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::Destination;
 use super::route::OPENPIPE_PREFIXES;
-use crate::endpoint::Endpoint;
 use crate::options::read::in_quotes;
 use crate::options::{CallOptions, ClientConfig, Limit, OpenPipeOptions};
 
@@ -85,7 +84,7 @@ pub(super) fn warn_of_idle_client(
     warnings: &mut Vec<String>,
 ) {
     // The default is not for the other endpoints, and `null` switches it off.
-    let takes_default = matches!(call.endpoint, Endpoint::ChatCompletions | Endpoint::Responses);
+    let takes_default = call.endpoint.takes_default_fallback();
     let has_fallback = own.fallback.is_some() || client.defaults.fallback.as_ref().is_some_and(|all| !all.is_empty());
     if client.fallback_client.is_some() && takes_default && !has_fallback {
         warnings.push(

@@ -393,13 +393,13 @@ pub fn plan_among(
     let own = options::read_call(client, call, &mut warnings)?;
     let routes = Routes { client, call };
     let (targets, alias) = routes.targets(&own, body.model(), &mut warnings)?;
-    if call.endpoint == Endpoint::Embeddings {
+    if call.endpoint.binds_model() {
         check_vectors(&targets)?;
     }
-    if call.endpoint == Endpoint::Responses {
+    if call.endpoint.keeps_answers() {
         capable::check_conversations(&targets)?;
     }
-    let needs = if targets.len() > 1 || call.endpoint == Endpoint::Responses {
+    let needs = if targets.len() > 1 || call.endpoint.keeps_answers() {
         needs::of(call.endpoint, body)
     } else {
         Needs::default()
@@ -546,8 +546,7 @@ impl<'a> Routes<'a> {
                     self.add(&target.model, self.of_alias(target.clone()), warnings, &mut all)?;
                 }
             }
-            // The default is meant for conversations: another model's embeddings, or completions, are something else.
-            (None, None) if !matches!(self.call.endpoint, Endpoint::ChatCompletions | Endpoint::Responses) => {}
+            (None, None) if !self.call.endpoint.takes_default_fallback() => {}
             (None, None) => {
                 self.fallbacks(client.defaults.fallback.as_deref().unwrap_or_default(), warnings, &mut all)?;
                 all.iter_mut().skip(1).for_each(|destination| destination.is_default = true);
@@ -816,7 +815,7 @@ impl Builder<'_> {
                 model: (model != body_model).then(|| model.clone()),
                 params: target.params,
                 omit: target.omit,
-                drop_unstored_metadata: call.endpoint == Endpoint::ChatCompletions
+                drop_unstored_metadata: call.endpoint.refuses_unstored_metadata()
                     && matches!(kind, UpstreamKind::Own | UpstreamKind::HostClient),
             },
             omitted,

@@ -132,8 +132,10 @@ pub async fn judge(rules: Arc<Rules>, endpoint: Endpoint, answer: String, reques
 /// The same on this thread.
 #[must_use]
 pub fn judge_now(rules: &[Rule], endpoint: Endpoint, answer: &str, request: &[u8]) -> Judgement {
-    if endpoint == Endpoint::Embeddings {
-        let warning = |rule: &Rule| format!("`reject: \"{}\"` does nothing: embeddings have no text", rule.name());
+    if !endpoint.has_text() {
+        let warning = |rule: &Rule| {
+            format!("`reject: \"{}\"` does nothing: the answers of {} have no text", rule.name(), endpoint.path())
+        };
         return Judgement { rejection: None, warnings: rules.iter().map(warning).collect() };
     }
     let gists = endpoint.gists(answer);

@@ -60,7 +60,7 @@ impl Sink {
     pub fn takes(&self, kind: UpstreamKind, endpoint: Endpoint) -> bool {
         match self.to {
             Destination::File(_) => true,
-            Destination::Endpoint(_) => kind != UpstreamKind::OpenPipe && endpoint != Endpoint::Embeddings,
+            Destination::Endpoint(_) => kind != UpstreamKind::OpenPipe && endpoint.has_text(),
         }
     }
 }
