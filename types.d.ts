@@ -104,6 +104,18 @@ export interface FallbackClient {
   };
 }
 
+/** The `create` of a custom client's `responses`, `embeddings` or `completions`. */
+export interface ClientMethods {
+  create(body: any, options?: FallbackRequestOptions): PromiseLike<unknown>;
+}
+
+/**
+ * Any object with at least one of the four methods: `chat.completions.create` ({@link FallbackClient}), `responses.create`,
+ * `embeddings.create` or `completions.create`. For a call of an endpoint that it lacks its target is skipped.
+ */
+export type CustomClient =
+  FallbackClient | { responses: ClientMethods } | { embeddings: ClientMethods } | { completions: ClientMethods };
+
 /** A server that speaks OpenAI's API, as `openpipe.upstreams` declares it. A known name (`groq`, `mistral`, …) needs no member. */
 export interface Upstream {
   /** Where it is, without a query. `{model}` in the path is the model. Needed unless the name is known. */
@@ -198,7 +210,7 @@ export interface FallbackTarget<Names extends string = string, Aliases extends s
    *
    * @default the constructor's `openpipe.fallbackClient`, else the upstream that `model` names
    */
-  client?: FallbackClient | undefined;
+  client?: CustomClient | undefined;
   /**
    * The upstream that serves this target, by its name: the model is then taken as it is. `"openai"` is the client's own,
    * `"openpipe"` OpenPipe.
@@ -458,10 +470,10 @@ export interface OpenPipeOptions<
   /**
    * The client that serves every fallback target without a `client` of its own.
    *
-   * @throws TypeError (the constructor) when it has no `chat.completions.create`
+   * @throws TypeError (the constructor) when it has none of the four methods
    * @default none: the target's model says where it goes
    */
-  fallbackClient?: FallbackClient | undefined;
+  fallbackClient?: CustomClient | undefined;
   /**
    * Who sends the requests: `"native"` code, or the SDK with JavaScript's `fetch`, for tests that mock `fetch` (msw,
    * nock) and for agents that only see JavaScript. The fallback policy is the same.

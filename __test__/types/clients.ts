@@ -1,7 +1,7 @@
 // Whatever has `chat.completions.create` is a fallback client, of whatever package, version and module format,
 // without a cast.
 import Sdk, { AzureOpenAI } from 'openai';
-import OpenAI, { type FallbackClient } from 'openpipe-native';
+import OpenAI, { type CustomClient, type FallbackClient } from 'openpipe-native';
 import Sdk5, { AzureOpenAI as AzureOpenAI5 } from 'openai5';
 import Sdk7, { AzureOpenAI as AzureOpenAI7 } from 'openai7';
 
@@ -63,3 +63,14 @@ export class Mine extends OpenAI {
   protected override async prepareOptions() {}
 }
 export const sdksClass: typeof Sdk = OpenAI;
+
+// One of the four methods is enough.
+export const ofOneEndpoint: CustomClient[] = [
+  { responses: new OpenAI().responses },
+  { embeddings: { create: async () => ({ data: [] }) } },
+  { completions: { create: async () => ({ choices: [] }) } },
+  new OpenAI(),
+];
+new OpenAI({ openpipe: { fallbackClient: { embeddings: new OpenAI().embeddings } } });
+// @ts-expect-error none of them is too little
+new OpenAI({ openpipe: { fallbackClient: { models: {} } } });
