@@ -38,6 +38,11 @@ impl DnsError {
         let is_temporary = ["Temporary failure", "Try again", "temporarily"].iter().any(|words| reason.contains(words));
         if is_temporary { "EAI_AGAIN" } else { "ENOTFOUND" }
     }
+
+    /// libuv's number for it, which is the same on every system.
+    pub(super) fn errno(&self) -> i32 {
+        if self.code() == "EAI_AGAIN" { -3001 } else { -3008 }
+    }
 }
 
 impl fmt::Display for DnsError {

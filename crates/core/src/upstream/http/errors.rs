@@ -5,6 +5,7 @@ use std::io;
 
 use super::pool::CONNECT_TIME;
 use super::race::Route;
+use super::tls::Untrusted;
 use crate::failure::{Bound, Failure, Head, SystemError};
 use crate::upstream::decoding::{Broken, Refusal};
 use crate::upstream::dns::DnsError;
@@ -18,7 +19,11 @@ const CONNECT_TIMEOUT: &str = "UND_ERR_CONNECT_TIMEOUT";
 pub(super) fn failure(error: &reqwest::Error, route: &Route) -> Failure {
     if let Some(error) = find::<DnsError>(error) {
         let message = format!("getaddrinfo {} {}", error.code(), route.host);
-        let system = SystemError { hostname: Some(route.host.clone()), ..SystemError::of(error.code(), "getaddrinfo") };
+        let system = SystemError {
+            errno: Some(error.errno()),
+            hostname: Some(route.host.clone()),
+            ..SystemError::of(error.code(), "getaddrinfo")
+        };
         return system.failure(message);
     }
     if error.is_connect() && error.is_timeout() {
@@ -30,7 +35,7 @@ pub(super) fn failure(error: &reqwest::Error, route: &Route) -> Failure {
     if let Some(tls) = find::<rustls::Error>(error) {
         return with_peer(SystemError::of(tls_code(tls), "connect"), route).failure(tls_message(tls));
     }
-    let Some(code) = code(error) else { return Failure::connection(words(error, route), None) };
+    let Some(code) = code(error) else { return Failure::connection(words(error, route), parse_code(error)) };
     let errno = chain(error).filter_map(|link| link.downcast_ref::<io::Error>()).find_map(io::Error::raw_os_error);
     let syscall = if error.is_connect() && !is_of_open_connection(&code) { "connect" } else { "read" };
     let system = SystemError { errno: errno.map(|errno| -errno), ..SystemError::of(&code, syscall) };
@@ -63,6 +68,12 @@ fn words(error: &reqwest::Error, route: &Route) -> String {
         return format!("{reason}: the server may speak TLS on this port; is the URL to begin with `https:`?");
     }
     reason
+}
+
+/// What Node's parser and `fetch` call a response that is no HTTP.
+fn parse_code(error: &reqwest::Error) -> Option<&'static str> {
+    let error = find::<hyper::Error>(error).filter(|error| error.is_parse())?;
+    Some(if error.is_parse_too_large() { "UND_ERR_HEADERS_OVERFLOW" } else { "HPE_INVALID_CONSTANT" })
 }
 
 /// A failure within a body: the connection's, or that of a content encoding which lies or gives out too much.
@@ -177,7 +188,11 @@ fn errno_name(errno: i32) -> Option<&'static str> {
 }
 
 fn tls_code(error: &rustls::Error) -> &'static str {
+    use rustls::AlertDescription as Alert;
     use rustls::CertificateError as Cert;
+    if let Some(untrusted) = Untrusted::of(error) {
+        return untrusted.code();
+    }
     match error {
         rustls::Error::InvalidCertificate(Cert::Expired | Cert::ExpiredContext { .. }) => "CERT_HAS_EXPIRED",
         rustls::Error::InvalidCertificate(Cert::NotValidYet | Cert::NotValidYetContext { .. }) => "CERT_NOT_YET_VALID",
@@ -185,6 +200,9 @@ fn tls_code(error: &rustls::Error) -> &'static str {
             "ERR_TLS_CERT_ALTNAME_INVALID"
         }
         rustls::Error::InvalidCertificate(_) => "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+        rustls::Error::InvalidMessage(_) => "ERR_SSL_WRONG_VERSION_NUMBER",
+        rustls::Error::AlertReceived(Alert::HandshakeFailure) => "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE",
+        rustls::Error::AlertReceived(Alert::ProtocolVersion) => "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION",
         _ => "EPROTO",
     }
 }
@@ -192,11 +210,11 @@ fn tls_code(error: &rustls::Error) -> &'static str {
 fn tls_message(error: &rustls::Error) -> String {
     use rustls::CertificateError as Cert;
     use rustls::Error as Tls;
+    if let Some(untrusted) = Untrusted::of(error) {
+        return format!("{untrusted} (`NODE_EXTRA_CA_CERTS` names a file of further authorities to trust)");
+    }
     let hint = match error {
         Tls::InvalidMessage(_) => "the server may speak no TLS on this port; is the URL to begin with `http:`?",
-        Tls::InvalidCertificate(Cert::UnknownIssuer) => {
-            "nobody who is trusted has signed it; `NODE_EXTRA_CA_CERTS` names a file of further authorities"
-        }
         // Any client refuses these.
         Tls::InvalidCertificate(
             Cert::Expired

@@ -1,5 +1,6 @@
 //! TLS as the rest of the process has it: which certificates are trusted.
 
+use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -8,8 +9,11 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+};
 use rustls_platform_verifier::Verifier;
+use webpki::EndEntityCert;
 
 use super::settings::TransportSettings;
 
@@ -87,7 +91,9 @@ impl ServerCertVerifier for Trusted {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let verified = self.chains.verify_server_cert(certificate, intermediates, name, ocsp, now);
-        verified.or_else(|refusal| self.trusted_itself(refusal, certificate, name))
+        verified
+            .or_else(|refusal| self.trusted_itself(refusal, certificate, name))
+            .map_err(|refusal| Untrusted::named(refusal, certificate, intermediates))
     }
 
     fn verify_tls12_signature(
@@ -111,6 +117,69 @@ impl ServerCertVerifier for Trusted {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.chains.supported_verify_schemes()
     }
+}
+
+/// Why no trusted authority stands behind a certificate, by the words and names of OpenSSL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Untrusted {
+    SelfSigned,
+    SelfSignedInChain,
+    UnknownIssuer,
+    UnknownIssuerOfLeaf,
+}
+
+impl Untrusted {
+    pub(super) fn of(error: &Error) -> Option<Self> {
+        let Error::InvalidCertificate(CertificateError::Other(other)) = error else { return None };
+        other.0.downcast_ref().copied()
+    }
+
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Self::SelfSigned => "DEPTH_ZERO_SELF_SIGNED_CERT",
+            Self::SelfSignedInChain => "SELF_SIGNED_CERT_IN_CHAIN",
+            Self::UnknownIssuer => "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+            Self::UnknownIssuerOfLeaf => "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+        }
+    }
+
+    /// A refusal with the reason by which OpenSSL would refuse these certificates; any other refusal as it is.
+    fn named(refusal: Error, certificate: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> Error {
+        let is_own = is_self_signed(certificate);
+        let reason = match refusal {
+            Error::InvalidCertificate(CertificateError::UnknownIssuer) if !is_own => {
+                if intermediates.iter().any(is_self_signed) {
+                    Self::SelfSignedInChain
+                } else if intermediates.is_empty() {
+                    Self::UnknownIssuerOfLeaf
+                } else {
+                    Self::UnknownIssuer
+                }
+            }
+            Error::InvalidCertificate(CertificateError::UnknownIssuer) => Self::SelfSigned,
+            Error::InvalidCertificate(CertificateError::Other(_)) if is_own => Self::SelfSigned,
+            _ => return refusal,
+        };
+        Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(reason))))
+    }
+}
+
+impl fmt::Display for Untrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SelfSigned => "self-signed certificate",
+            Self::SelfSignedInChain => "self-signed certificate in certificate chain",
+            Self::UnknownIssuer => "unable to get local issuer certificate",
+            Self::UnknownIssuerOfLeaf => "unable to verify the first certificate",
+        })
+    }
+}
+
+impl std::error::Error for Untrusted {}
+
+/// Whether a certificate names itself as its issuer.
+fn is_self_signed(certificate: &CertificateDer<'_>) -> bool {
+    EndEntityCert::try_from(certificate).is_ok_and(|parsed| parsed.issuer() == parsed.subject())
 }
 
 /// `NODE_TLS_REJECT_UNAUTHORIZED=0`: whoever has the key of the certificate that was sent will do.
