@@ -172,11 +172,28 @@ for (const { title, sdk, Ours } of versions) {
         expect(error.stack).toContain('iteratesTheStream');
       });
 
+      test('the failure before it stands behind a connection error’s own cause', async ({ serve }) => {
+        const upstream = await serve({ kind: 'status', status: 418 });
+        const upstreams = { dead: { baseURL: 'http://127.0.0.1:9/v1', apiKey: null } };
+        const options = { apiKey: OPENAI_KEY, baseURL: upstream.url, maxRetries: 0 };
+        const openai = new Ours({ ...options, openpipe: { transport, upstreams, logRequest: false } });
+        const targets = [{ model: 'dead:m' }, { model: 'dead:m' }];
+        const call = openai.chat.completions.create(
+          { ...REQUEST, model: 'gpt-4o' },
+          { openpipe: { fallback: targets } },
+        );
+        const causes = [];
+        for (let each = await rejection(call); each; each = each.cause) causes.push(each);
+        expect(causes.filter((each) => each instanceof sdk.APIConnectionError)).toHaveLength(2);
+        expect(causes.at(-1)).toMatchObject({ status: 418 });
+      });
+
       test('the errors of all targets do', async ({ fallingBack }) => {
         const { options } = await fallingBack({ fallback: { kind: 'status', status: 418 } });
         const openai = new Ours({ ...options, openpipe: { ...options.openpipe, transport } });
         const error = await rejection(callerOfTheSdk(() => openai.chat.completions.create(REQUEST)));
         expect(error.openpipe.errors).toHaveLength(2);
+        expect(inspect(error)).toContain(error.openpipe.errors[0].message);
         for (const { stack } of error.openpipe.errors) expect(stack).toContain('callerOfTheSdk');
       });
     });

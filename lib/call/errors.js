@@ -247,6 +247,7 @@ function withoutKeys(error, { message, body, head }) {
 /** Adds the functions that wait for the call to the stack of an error that the SDK made below it. @param {any} error */
 function addCallers(error) {
   if (!madeBySdk.delete(error)) return;
+  fetched.add(error);
   /** @type {{ stack?: unknown }} */
   const here = {};
   Error.captureStackTrace(here, addCallers);
@@ -277,6 +278,12 @@ function parsed(text) {
 /** Errors with a low-level cause that was made here. @type {WeakSet<object>} */
 const ours = new WeakSet();
 
+/** Errors that the SDK made of what `fetch` threw, with that as their cause. @type {WeakSet<object>} */
+const fetched = new WeakSet();
+
+/** So many causes of one error are looked at. */
+const MAX_CAUSES = 8;
+
 /**
  * The failure before an error as the last of its causes; not where a custom client's error has a cause of its own.
  * @param {any} error @param {Error | undefined} before
@@ -284,9 +291,8 @@ const ours = new WeakSet();
 function addCause(error, before) {
   try {
     if (before === undefined || before === error) return;
-    let last = error;
-    while (ours.has(last)) last = last.cause;
-    if (last === before || !Object.isExtensible(last)) return;
+    const last = lastOf(error);
+    if (last === before || !Object.isExtensible(last) || leadsTo(before, last)) return;
     if ('cause' in last && !caused.has(last)) return;
     Object.defineProperty(last, 'cause', { value: before, writable: true, configurable: true, enumerable: false });
     if (last !== error) Object.defineProperty(last, inspect.custom, { value: shownWithCause, configurable: true });
@@ -294,6 +300,26 @@ function addCause(error, before) {
   } catch {
     // Whatever was thrown, it is the caller's error as it is.
   }
+}
+
+/** The last of an error's causes that is known to be of this call. @param {any} error */
+function lastOf(error) {
+  let last = error;
+  if (fetched.has(error)) {
+    for (let depth = 0; depth < MAX_CAUSES && last.cause instanceof Error && !caused.has(last); depth += 1)
+      last = last.cause;
+  } else while (ours.has(last)) last = last.cause;
+  return last;
+}
+
+/** Whether an error is among the causes of another: a `fetch` may fail with one object again and again. @param {any} error @param {unknown} cause */
+function leadsTo(error, cause) {
+  let each = error;
+  for (let depth = 0; depth < MAX_CAUSES * MAX_CAUSES && each instanceof Error; depth += 1) {
+    if (each === cause) return true;
+    each = /** @type {any} */ (each.cause);
+  }
+  return false;
 }
 
 /**

@@ -497,7 +497,7 @@ async fn a_head_is_read_as_leniently_as_fetch_reads_it() {
 #[tokio::test]
 async fn what_is_no_http_is_a_connection_failure() {
     for garbage in ["SSH-2.0-OpenSSH_9.6\r\n", "{\"choices\":[]}\r\n\r\n", "HTTP/1.1 banana\r\n\r\n", "\0\0\0\0\0\0"] {
-        is_connection(&answered(garbage).await.unwrap_err(), Some("HPE_INVALID_CONSTANT"));
+        is_connection(&answered(garbage).await.unwrap_err(), None);
     }
 }
 

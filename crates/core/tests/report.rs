@@ -1003,10 +1003,17 @@ fn a_failure_is_reported_with_its_error_object() {
 
 #[test]
 fn a_failure_without_an_error_object_is_reported_with_what_it_was() {
-    for body in ["", "<html>", "{}", "[]", r#"{"error":null}"#, r#"{"message":"m"}"#] {
+    for (body, words) in [
+        ("", ""),
+        ("<html>", ": <html>"),
+        ("{}", ""),
+        ("[]", ": []"),
+        (r#"{"error":null}"#, ""),
+        (r#"{"message":"m"}"#, ": m"),
+    ] {
         assert_eq!(
             said(Some(500), &Came::Failure(&answered(500, body), None)),
-            json!({"statusCode": 500, "errorMessage": "the upstream answered 500"}),
+            json!({"statusCode": 500, "errorMessage": format!("the upstream answered 500{words}")}),
             "{body}"
         );
     }
@@ -1020,7 +1027,7 @@ fn an_error_that_is_no_object_is_reported_as_it_is() {
         let failure = answered(500, &json!({ "error": error }).to_string());
         assert_eq!(
             said(Some(500), &Came::Failure(&failure, None)),
-            json!({"respPayload": error, "statusCode": 500, "errorMessage": "the upstream answered 500"})
+            json!({"respPayload": error, "statusCode": 500, "errorMessage": failure.message})
         );
     }
 }

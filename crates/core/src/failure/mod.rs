@@ -226,11 +226,13 @@ impl Failure {
         Self::new(Kind::BadRequest, Surface::Protocol, message)
     }
 
-    /// A response with a status that is no success.
+    /// A response with a status that is no success. The upstream's own words are added to the message.
     #[must_use]
     pub fn status(head: Head, body: String) -> Self {
-        let kind = Said::of(&body).kind(head.status);
-        let message = format!("the upstream answered {}", head.status);
+        let said = Said::of(&body);
+        let kind = said.kind(head.status);
+        let colon = if said.words.is_empty() { "" } else { ": " };
+        let message = format!("the upstream answered {}{colon}{}", head.status, said.words);
         Self { head: Some(Box::new(head)), body: Some(body), ..Self::new(kind, Surface::Status, message) }
     }
 
@@ -429,6 +431,13 @@ mod tests {
         assert_eq!(failure.message, "the stream carried an error: slow down");
         let failure = Failure::carried(Kind::Stream, "the stream carried an error", r#"{"error":{"code":"x"}}"#.into());
         assert_eq!((failure.kind, failure.cause().status), (Kind::Stream, None));
+    }
+
+    #[test]
+    fn a_status_has_the_words_of_the_upstream() {
+        let failure = answered(503, r#"{"error":{"message":"overloaded","code":"busy"}}"#);
+        assert_eq!(failure.message, "the upstream answered 503: overloaded");
+        assert_eq!(answered(503, "").message, "the upstream answered 503");
     }
 
     #[test]

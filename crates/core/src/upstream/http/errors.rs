@@ -35,7 +35,7 @@ pub(super) fn failure(error: &reqwest::Error, route: &Route) -> Failure {
     if let Some(tls) = find::<rustls::Error>(error) {
         return with_peer(SystemError::of(tls_code(tls), "connect"), route).failure(tls_message(tls));
     }
-    let Some(code) = code(error) else { return Failure::connection(words(error, route), parse_code(error)) };
+    let Some(code) = code(error) else { return Failure::connection(words(error, route), None) };
     let errno = chain(error).filter_map(|link| link.downcast_ref::<io::Error>()).find_map(io::Error::raw_os_error);
     let syscall = if error.is_connect() && !is_of_open_connection(&code) { "connect" } else { "read" };
     let system = SystemError { errno: errno.map(|errno| -errno), ..SystemError::of(&code, syscall) };
@@ -68,12 +68,6 @@ fn words(error: &reqwest::Error, route: &Route) -> String {
         return format!("{reason}: the server may speak TLS on this port; is the URL to begin with `https:`?");
     }
     reason
-}
-
-/// What Node's parser and `fetch` call a response that is no HTTP.
-fn parse_code(error: &reqwest::Error) -> Option<&'static str> {
-    let error = find::<hyper::Error>(error).filter(|error| error.is_parse())?;
-    Some(if error.is_parse_too_large() { "UND_ERR_HEADERS_OVERFLOW" } else { "HPE_INVALID_CONSTANT" })
 }
 
 /// A failure within a body: the connection's, or that of a content encoding which lies or gives out too much.
