@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use openpipe_core::call::{CallEvents, Form, Meta, MovedOn, Refusal};
+use openpipe_core::events::delta::Event;
 use openpipe_core::failure::Failure;
-use openpipe_core::stream::delta::Event;
 use openpipe_core::upstream::{BoxFuture, Completion};
 
 use crate::handle::Handle;

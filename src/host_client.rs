@@ -22,7 +22,7 @@ use crate::protocol::{Answer, Envelope, Judged, Judging, Message, Question};
 /// JavaScript is told that chunks were taken when they come to so many bytes. It reads ahead by twice as many
 /// (lib/host-client/chunks.js).
 const TAKEN_BYTES: usize = 32 * 1024;
-/// As [`openpipe_core::stream::delta::Event::kept_bytes`]: what keeping a chunk takes beside its text.
+/// As [`openpipe_core::events::delta::Event::kept_bytes`]: what keeping a chunk takes beside its text.
 const CHUNK_COST: usize = 160;
 
 impl HostClient for NodeCall {

@@ -14,7 +14,7 @@ use napi::bindgen_prelude::{Null, ToNapiValue};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Result, Status, sys};
 use openpipe_core::call::{Form, Refusal};
-use openpipe_core::stream::delta::Event;
+use openpipe_core::events::delta::Event;
 use openpipe_core::upstream::BoxFuture;
 use tokio::sync::Notify;
 

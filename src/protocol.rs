@@ -7,9 +7,9 @@
 use std::fmt::Write as _;
 
 use openpipe_core::call::{Form, Meta, MovedOn, Refusal};
+use openpipe_core::events::delta::Event;
 use openpipe_core::failure::{ClientError, Failure, Head};
 use openpipe_core::report::Counts;
-use openpipe_core::stream::delta::Event;
 use openpipe_core::text::headers::{HeaderList, Pairs};
 use serde::{Deserialize, Serialize};
 

@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use openpipe_core::endpoint::chat;
 use openpipe_core::endpoint::Merge as _;
 use openpipe_core::endpoint::chat::merge::{Merge, Shape};
-use openpipe_core::stream::delta::{Event, News, Templates};
+use openpipe_core::events::delta::{Event, News, Templates};
 use serde_json::Value;
 use serde_json::value::RawValue;
 

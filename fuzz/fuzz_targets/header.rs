@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use openpipe_core::text::secrets;
 use openpipe_core::text::headers::{self, HeaderList};
 use openpipe_core::text::json;
-use openpipe_core::plan::tags_with_sdk;
+use openpipe_core::options::tags_with_sdk;
 use serde_json::{Map, Value};
 
 fn fits_and_reads_back(text: &str) {

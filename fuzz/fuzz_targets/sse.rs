@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use openpipe_core::stream::sse::{Decoder, SseEvent, TooLarge};
+use openpipe_core::events::sse::{Decoder, SseEvent, TooLarge};
 
 /// The standard, as literally as it can be written: the whole stream at once, line by line.
 fn reference(stream: &[u8]) -> Vec<SseEvent> {

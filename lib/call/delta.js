@@ -1,6 +1,6 @@
 'use strict';
 /**
- * The chunks of a stream, made of what Rust tells of its events (crates/core/src/stream/delta.rs): most are like one before but
+ * The chunks of a stream, made of what Rust tells of its events (crates/core/src/events/delta.rs): most are like one before but
  * for a text, and only that crosses the boundary and is parsed.
  */
 

@@ -98,7 +98,8 @@ pub async fn run(
     let mut refused = None;
     while let Some((index, target)) = next.and_then(|index| Some((index, plan.targets.get(index)?))) {
         let gate = plan.gate(target, watch.breakers);
-        let in_flight = watch.health.map(|health| health.enter(target, plan.endpoint, gate.as_ref()));
+        let in_flight =
+            watch.health.map(|health| health.enter(&target.upstream, &target.model, plan.endpoint, gate.as_ref()));
         let permit = match plan.admission(target, index, gate, before) {
             Admitted::Go(permit) => permit,
             Admitted::PassedOver { attempt, to, cause } => {

@@ -1,5 +1,5 @@
-//! What a language around the core implements: four traits. A [`Host`] is made for each call; what it gets is a
-//! [`crate::call::Call`] to run and a [`crate::call::Control`] to reach it by.
+//! What a language around the core implements, for its part in requests: [`HostClient`], [`HeaderSource`] and [`ReportSender`].
+//! With `CallEvents`, which receives the events of a call, these are the four traits of a host.
 
 use std::time::Duration;
 
@@ -7,19 +7,18 @@ use bytes::Bytes;
 use http::HeaderMap;
 use reqwest::Url;
 
-pub use crate::call::CallEvents;
+use crate::boxed::BoxFuture;
 use crate::failure::ClientError;
 pub use crate::report::Delivery as ReportSender;
 use crate::text::headers::HeaderList;
-use crate::upstream::BoxFuture;
 
-/// The host's side of one call.
-pub trait Host: CallEvents + HostClient + HeaderSource {}
+/// What upstreams need of a host.
+pub trait HostSide: HostClient + HeaderSource {}
 
-impl<T: CallEvents + HostClient + HeaderSource> Host for T {}
+impl<T: HostClient + HeaderSource> HostSide for T {}
 
-/// Calls what lives in the host: clients, a caller's own or the SDK's, and the caller's functions. What such a client returns or throws stays there under a
-/// number, its ticket; the core gets as much as it needs to decide.
+/// Calls what lives in the host: clients and functions of the caller's. What a client returns or throws stays there under a
+/// number, its ticket; the core gets the summary that it needs to decide.
 ///
 /// Time is kept by the core: a client that never settles, or ignores its signal, is dropped like a silent socket. Dropping
 /// the future, or the chunks, must stop the client.

@@ -8,10 +8,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod boxed;
 pub mod call;
 pub mod deadline;
 pub mod endpoint;
 pub mod engine;
+pub mod events;
 pub mod failure;
 pub mod host;
 pub mod in_place;

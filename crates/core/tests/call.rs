@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use openpipe_core::call::{Call, CallEvents, Client, Control, Form, Meta, MovedOn, Refusal, Warned};
+use openpipe_core::events::delta::Event;
 use openpipe_core::failure::{ClientError, Failure, Head};
 use openpipe_core::host::{HeaderSource, HostAnswer, HostChunks, HostClient, HostFailure, HostRequest};
 use openpipe_core::options::ClientConfig;
@@ -17,7 +18,6 @@ use openpipe_core::policy::breaker::Breakers;
 use openpipe_core::policy::health::Health;
 use openpipe_core::policy::homes::Homes;
 use openpipe_core::report::{Delivery, Limits, Listener, Reporter, Sink};
-use openpipe_core::stream::delta::Event;
 use openpipe_core::text::headers::HeaderList;
 use openpipe_core::upstream::http::{HttpPool, TransportSettings};
 use openpipe_core::upstream::{BoxFuture, Completion};
@@ -228,7 +228,7 @@ impl Running {
             warned: Warned::default(),
             reporter: reporter.clone(),
         };
-        let call_host: Arc<dyn openpipe_core::host::Host> = Arc::<Host>::clone(&host);
+        let call_host: Arc<dyn openpipe_core::call::Host> = Arc::<Host>::clone(&host);
         let pool = Arc::new(HttpPool::new(TransportSettings::default()));
         let running =
             Call { number: 1, client: Arc::new(client), pool, host: call_host, control: Arc::clone(&control) };

@@ -3,8 +3,8 @@
 use openpipe_core::endpoint::Endpoint;
 use openpipe_core::endpoint::chat;
 use openpipe_core::endpoint::chat::merge::{Merge, Shape};
-use openpipe_core::stream::delta::{Event, News, Templates};
-use openpipe_core::stream::sse::{Decoder, SseEvent};
+use openpipe_core::events::delta::{Event, News, Templates};
+use openpipe_core::events::sse::{Decoder, SseEvent};
 use openpipe_core::text::json;
 use serde_json::{Value, json};
 

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
+use crate::events::delta::Event;
 use crate::failure::{Failure, Head};
+use crate::host::HostSide;
 use crate::record::Attempt;
-use crate::stream::delta::Event;
 use crate::upstream::{BoxFuture, Completion};
 
 /// Why a call did not begin: what the host makes of it is another class of error for each.
@@ -68,7 +69,7 @@ pub struct NextTarget<'a> {
 /// How events cross to the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// As what is new in each ([`crate::stream::delta`]), to be made chunks of.
+    /// As what is new in each ([`crate::events::delta`]), to be made chunks of.
     Chunks,
     /// As the text of server-sent events, to be passed on.
     Wire {
@@ -77,7 +78,12 @@ pub enum Form {
     },
 }
 
-/// A host that a call belongs to. Every method returns at once, and must not fail: what the host's own code throws is the
+/// The host's side of one call.
+pub trait Host: CallEvents + HostSide {}
+
+impl<T: CallEvents + HostSide> Host for T {}
+
+/// Receives what happens in a call. Every method returns at once, and must not fail: what the host's own code throws is the
 /// host's to see to.
 pub trait CallEvents: Send + Sync {
     /// The call did not begin. Nothing follows.

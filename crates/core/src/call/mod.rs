@@ -14,15 +14,16 @@ use futures_util::FutureExt;
 use futures_util::future::join;
 
 pub use control::Control;
-pub use events::{CallEvents, Form, Meta, MovedOn, NextTarget, Refusal};
+pub use events::{CallEvents, Form, Host, Meta, MovedOn, NextTarget, Refusal};
 use orphans::Orphans;
 use reporting::{Reports, StreamReport};
 pub use warned::Warned;
 
 use crate::endpoint::Endpoint;
 use crate::engine::{self, Observer, Outcome};
+use crate::events::delta::Event;
 use crate::failure::{Failure, Head};
-use crate::host::{Host, HostFailure, JudgeRequest};
+use crate::host::{HostFailure, JudgeRequest};
 use crate::in_place::{give_way, in_place};
 use crate::options::{CallOptions, ClientConfig};
 use crate::plan::{self, Plan, PlanError, Target, Via};
@@ -32,7 +33,6 @@ use crate::policy::homes::Homes;
 use crate::record::{Attempt, CallRecord, milliseconds};
 use crate::report::{Came, Reporter, Sink};
 use crate::stream::EventStream;
-use crate::stream::delta::Event;
 use crate::text::body::{BodyError, RequestBody};
 use crate::upstream::host::{AskedUpstream, HostUpstream};
 use crate::upstream::host_http::HostHttpUpstream;
@@ -319,7 +319,7 @@ impl Ways<'_> {
         let Call { pool, host, .. } = self.call;
         match via {
             Via::Http { url, headers } if self.plan.through_host => Arc::new(HostHttpUpstream {
-                host: Arc::clone(host),
+                host: Arc::<dyn Host>::clone(host),
                 url: Arc::clone(url),
                 headers: Arc::clone(headers),
             }),
@@ -328,7 +328,7 @@ impl Ways<'_> {
             }
             Via::Unsendable => Arc::new(Unsendable),
             Via::Asked { upstream, url, base, overlay, .. } => Arc::new(AskedUpstream {
-                host: Arc::clone(host),
+                host: Arc::<dyn Host>::clone(host),
                 pool: (!self.plan.through_host).then(|| Arc::clone(pool)),
                 upstream: Arc::clone(upstream),
                 base: Arc::clone(base),
@@ -336,7 +336,7 @@ impl Ways<'_> {
                 overlay: overlay.clone(),
             }),
             Via::Client { client, headers, max_retries, .. } => Arc::new(HostUpstream {
-                host: Arc::clone(host),
+                host: Arc::<dyn Host>::clone(host),
                 client: *client,
                 headers: headers.clone(),
                 max_retries: *max_retries,

@@ -5,16 +5,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use bytes::Bytes;
 
 use crate::endpoint::{Endpoint, Merge};
+use crate::events::delta::Event;
 use crate::failure::Failure;
-use crate::host::Host;
-use crate::plan::{self, Plan, Target};
+use crate::options::tags_with_sdk;
+use crate::plan::{Plan, Target};
 use crate::record::{Attempt, Recorder, unix_ms};
 use crate::report::{self, Came, Destination, Place, Report, Reporter, Sink};
-use crate::stream::delta::Event;
 use crate::text::body::RequestBody;
 use crate::text::json;
 
-use super::Call;
+use super::{Call, Host};
 
 /// Reports what a call comes to.
 pub(super) struct Reports<'a> {
@@ -51,7 +51,7 @@ impl<'a> Reports<'a> {
             watching,
             reporter: &client.reporter,
             body,
-            tags: plan::tags_with_sdk(Some(&plan.tags)),
+            tags: tags_with_sdk(Some(&plan.tags)),
             call_id: report::new_call_id(),
             attempt: AtomicU32::new(1),
             _scope: scope,

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::failure::Kind;
 use crate::options::read::in_quotes;
-use crate::plan::route::UpstreamKind;
+use crate::options::upstream_id::UpstreamKind;
 use crate::plan::{Once, Plan, Target};
 use crate::record::CallRecord;
 

@@ -24,8 +24,8 @@ pub(super) fn merge() -> Box<dyn Merge> {
 mod tests {
     use super::*;
     use crate::endpoint::{Life, Verdict};
-    use crate::stream::delta::{Event, News};
-    use crate::upstream::SseEvent;
+    use crate::events::delta::{Event, News};
+    use crate::events::sse::SseEvent;
 
     #[test]
     fn an_answer_is_an_object_whose_choices_have_texts() {

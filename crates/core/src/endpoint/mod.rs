@@ -14,13 +14,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::events::delta::{Event, News};
+use crate::events::sse::SseEvent;
 use crate::failure::codes::Said;
 use crate::failure::{Failure, Head, Kind};
-use crate::stream::delta::{Event, News};
-use crate::stream::sse::SseEvent;
 use crate::text::json::{self, Members};
 
 pub use gist::{Format, Gist};
+
+/// The default for the decompressed size of a response, 64 MiB; [`Endpoint::max_response_bytes`] has the others.
+pub const MAX_RESPONSE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// An endpoint of the API that calls go through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -94,8 +97,8 @@ impl Endpoint {
     #[must_use]
     pub const fn max_response_bytes(self) -> u64 {
         match self {
-            Self::ChatCompletions | Self::Completions | Self::Responses => crate::options::MAX_RESPONSE_BYTES,
-            Self::Embeddings => 4 * crate::options::MAX_RESPONSE_BYTES,
+            Self::ChatCompletions | Self::Completions | Self::Responses => MAX_RESPONSE_BYTES,
+            Self::Embeddings => 4 * MAX_RESPONSE_BYTES,
         }
     }
 

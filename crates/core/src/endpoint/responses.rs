@@ -1,11 +1,11 @@
 //! `/responses`: a response object, and streams of typed events (contract.md, section 9).
 
 use super::{Accepted, Life, Merge, Refusal, Tracker, Verdict, carried, is_done};
+use crate::events::delta::{Candidate, Event, News, Place, Slot, Templates};
+use crate::events::sse::SseEvent;
 use crate::failure::codes::Said;
 use crate::failure::{Failure, Kind};
-use crate::stream::delta::{Candidate, Event, News, Place, Slot, Templates};
 use crate::text::json::{self, Members};
-use crate::upstream::SseEvent;
 
 /// The texts that vary in the events of a text that is written: OpenAI numbers and pads each.
 const SLOTS: [(&str, Place, bool); 3] = [

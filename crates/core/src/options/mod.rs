@@ -2,8 +2,10 @@
 
 pub mod known;
 mod openpipe;
+pub use openpipe::tags_with_sdk;
 pub mod read;
 pub mod spec;
+pub mod upstream_id;
 pub mod upstreams;
 
 use std::collections::HashMap;
@@ -17,18 +19,17 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::endpoint::Endpoint;
+pub use crate::endpoint::MAX_RESPONSE_BYTES;
 use crate::failure::{Filter, Trigger};
-use crate::plan::route::{UpstreamId, UpstreamKind};
 use crate::policy::breaker::BreakerPolicy;
 use crate::policy::reject::Rules;
 use crate::text::headers::{self, HeaderList};
 use crate::text::secrets;
 use read::{ArgumentError, Aside, ClientRef, Section};
 use spec::Place;
+use upstream_id::{UpstreamId, UpstreamKind};
 use upstreams::{Alias, Takes};
 
-/// The default for the decompressed size of a response, 64 MiB; [`Endpoint::max_response_bytes`] has the others.
-pub const MAX_RESPONSE_BYTES: u64 = 64 * 1024 * 1024;
 /// The default time of a target, ten minutes, as in the SDK.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 

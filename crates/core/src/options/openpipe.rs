@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::read::{ArgumentError, Aside, Section, quoted, shown};
 use super::spec::{self, Place};
 use super::{BreakerOption, FallbackTarget, OpenPipeOptions};
 use crate::options::known;
-use crate::plan::route::UpstreamId;
-use crate::plan::tags_with_sdk;
+use crate::options::upstream_id::UpstreamId;
 use crate::text::headers;
 use crate::text::json;
 
@@ -234,4 +234,13 @@ pub(super) fn header_list(section: &Section<'_>, name: &str) -> Read<headers::He
         }
     };
     members.iter().map(each).collect()
+}
+
+/// The caller's tags and those that say which SDK it was, as JSON.
+#[must_use]
+pub fn tags_with_sdk(tags: Option<&Map<String, Value>>) -> String {
+    let mut all = tags.cloned().unwrap_or_default();
+    all.insert("$sdk".into(), "openpipe-native".into());
+    all.insert("$sdk.version".into(), env!("CARGO_PKG_VERSION").into());
+    Value::Object(all).to_string()
 }

@@ -18,9 +18,10 @@ use crate::endpoint::needs::{self, Needs};
 use crate::endpoint::{self, Endpoint};
 use crate::failure::{Failure, Filter, Hint};
 use crate::options::read::{ArgumentError, ClientRef};
+use crate::options::upstream_id::{UpstreamId, UpstreamKind};
 use crate::options::{
     self, BreakerOption, CallOptions, ClientConfig, DEFAULT_TIMEOUT, FallbackTarget, HoldUntil, Identity, Limit,
-    MAX_TARGETS, OpenPipeOptions, RequestUpstream, UpstreamConfig, parse_url,
+    MAX_TARGETS, OpenPipeOptions, RequestUpstream, UpstreamConfig, parse_url, tags_with_sdk,
 };
 use crate::policy::backoff::RetryPolicy;
 use crate::policy::breaker::{BreakerPolicy, Narrowed, Subject};
@@ -33,7 +34,7 @@ use crate::text::secrets;
 use capable::Capable;
 pub use capable::{Because, Unsupported};
 pub use doubts::Once;
-use route::{Route, UpstreamId, UpstreamKind};
+use route::Route;
 
 /// The default of `openpipe.idleTimeout`.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -949,15 +950,6 @@ fn openpipe_headers(options: &OpenPipeOptions) -> Vec<(&'static str, String)> {
         headers.push(("op-criteria", json::ascii(criteria.get())));
     }
     headers
-}
-
-/// The caller's tags and those that say which SDK it was, as JSON.
-#[must_use]
-pub fn tags_with_sdk(tags: Option<&Map<String, Value>>) -> String {
-    let mut all = tags.cloned().unwrap_or_default();
-    all.insert("$sdk".into(), "openpipe-native".into());
-    all.insert("$sdk.version".into(), env!("CARGO_PKG_VERSION").into());
-    Value::Object(all).to_string()
 }
 
 impl From<ArgumentError> for PlanError {

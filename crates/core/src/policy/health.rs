@@ -12,7 +12,6 @@ use tokio::time::Instant;
 
 use crate::endpoint::Endpoint;
 use crate::failure::{Failure, Kind};
-use crate::plan::Target;
 use crate::policy::breaker::{Breakers, Gate, Watch};
 use crate::policy::lru::Lru;
 
@@ -91,15 +90,15 @@ impl Default for Health {
 
 impl Health {
     /// A request to a target starts. It is under way until what is returned is dropped.
-    pub fn enter(&self, target: &Target, endpoint: Endpoint, gate: Option<&Gate>) -> InFlight {
-        let named = (&target.upstream, endpoint, target.model.as_str());
+    pub fn enter(&self, upstream: &Arc<str>, model: &str, endpoint: Endpoint, gate: Option<&Gate>) -> InFlight {
+        let named = (upstream, endpoint, model);
         let key = (self.hashers.0.hash_one(named), self.hashers.1.hash_one(named));
         let row = {
             let mut rows = lock(&self.rows);
             match rows.get(key).map(|row| Arc::clone(row)) {
                 Some(row) => row,
                 None => {
-                    let row = Arc::new(Row::new(target, endpoint));
+                    let row = Arc::new(Row::new(upstream, model, endpoint));
                     rows.insert(key, Arc::clone(&row));
                     row
                 }
@@ -124,9 +123,9 @@ impl Health {
 }
 
 impl Row {
-    fn new(target: &Target, endpoint: Endpoint) -> Self {
+    fn new(upstream: &Arc<str>, model: &str, endpoint: Endpoint) -> Self {
         let known = Known { in_flight: 0, times: Vec::new(), next_time: 0, last_failure: None, circuits: None };
-        Self { upstream: Arc::clone(&target.upstream), endpoint, model: target.model.clone(), known: Mutex::new(known) }
+        Self { upstream: Arc::clone(upstream), endpoint, model: model.to_owned(), known: Mutex::new(known) }
     }
 
     fn read(&self, breakers: &Breakers, now: SystemTime) -> UpstreamState {

@@ -24,9 +24,9 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use super::encoding::{ReportEndpoint, encoded};
 use super::file::ReportFile;
 use super::sinks::Destination;
+use crate::boxed::BoxFuture;
 use crate::failure::{Failure, Head};
 use crate::policy::backoff::{Failed, RetryPolicy, default_pause};
-use crate::upstream::BoxFuture;
 
 /// The bounds of a reporter.
 #[derive(Debug, Clone, Copy)]

@@ -6,7 +6,7 @@ use super::encoding::ReportEndpoint;
 use super::file::ReportFile;
 use crate::endpoint::Endpoint;
 use crate::options::ClientConfig;
-use crate::plan::route::UpstreamKind;
+use crate::options::upstream_id::UpstreamKind;
 
 /// A place that reports go to.
 #[derive(Debug, Clone)]

@@ -2,9 +2,6 @@
 //! ended well (contract.md, section 5). The same for native upstreams and for custom clients. What an event means is asked of the
 //! endpoint's tracker.
 
-pub mod delta;
-pub mod sse;
-
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -12,13 +9,13 @@ use tokio::time::Instant;
 
 use crate::deadline::{Deadline, Times};
 use crate::endpoint::{Endpoint, Life, Tracker, Verdict};
+use crate::events::delta::Event;
 use crate::failure::{Bound, Failure, Head};
 use crate::in_place::{give_way, in_place};
 use crate::options::HoldUntil;
 use crate::policy::breaker::Permit;
 use crate::policy::health::InFlight;
 use crate::stopped::{self, Grace};
-use crate::stream::delta::Event;
 use crate::upstream::{EventSource, SseEvent};
 
 /// Before the first content at most so many events are held back …

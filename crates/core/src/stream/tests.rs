@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::time::{sleep, sleep_until, timeout};
 
 use super::*;
+use crate::events::delta::News;
 use crate::failure::{Kind, Surface};
-use crate::stream::delta::News;
 use crate::upstream::BoxFuture;
 
 /// What a scripted upstream does next.

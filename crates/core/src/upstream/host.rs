@@ -11,7 +11,7 @@ use super::http::{HttpPool, HttpUpstream};
 use super::{BoxFuture, Completion, EventSource, Request, Response, SseEvent, Upstream};
 use crate::endpoint::Endpoint;
 use crate::failure::{Failure, Head, Kind, host_errors};
-use crate::host::{Host, HostAnswer, HostChunks, HostFailure, HostRequest};
+use crate::host::{HostAnswer, HostChunks, HostFailure, HostRequest, HostSide};
 use crate::in_place::{give_way, in_place};
 use crate::plan::Overlay;
 use crate::text::headers::{self, HeaderList};
@@ -20,7 +20,7 @@ use crate::text::secrets::Secrets;
 /// One client of the host, for one call.
 pub struct HostUpstream {
     /// The call's host.
-    pub host: Arc<dyn Host>,
+    pub host: Arc<dyn HostSide>,
     /// The client's number there.
     pub client: u32,
     /// The caller's own headers.
@@ -132,7 +132,7 @@ impl EventSource for HostEvents {
 /// An upstream over HTTP from here, where a function of the caller's gives the key: the host asks it at each try, as the SDK does, and only the target that needs the key waits for it.
 pub struct AskedUpstream {
     /// The call's host.
-    pub host: Arc<dyn Host>,
+    pub host: Arc<dyn HostSide>,
     /// Its connections; `None` where requests go through the host's own HTTP client.
     pub pool: Option<Arc<HttpPool>>,
     /// The upstream's name.

@@ -14,14 +14,14 @@ use reqwest::{ResponseBuilderExt, Url};
 use super::http::{Sent, is_followed, of_try, receive};
 use super::{BoxFuture, Request, Response, Upstream};
 use crate::failure::{Failure, Surface};
-use crate::host::{Host, HostChunks, HostFailure, HttpAnswer, HttpRequest};
+use crate::host::{HostChunks, HostFailure, HostSide, HttpAnswer, HttpRequest};
 use crate::text::headers;
 use crate::text::secrets::Secrets;
 
 /// One upstream that is reached by the host's own HTTP client.
 pub struct HostHttpUpstream {
     /// The call's host.
-    pub host: Arc<dyn Host>,
+    pub host: Arc<dyn HostSide>,
     /// Where to.
     pub url: Arc<Url>,
     /// Every header but those of a try.

@@ -8,8 +8,6 @@ pub mod host_http;
 pub mod http;
 mod proxies;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,10 +17,8 @@ use crate::endpoint::Endpoint;
 use crate::failure::{Failure, Head};
 use crate::plan::{Target, Via};
 
-pub use crate::stream::sse::SseEvent;
-
-/// A future that owns what it needs, or borrows it for `'a`.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub use crate::boxed::BoxFuture;
+pub use crate::events::sse::SseEvent;
 
 /// One try at one target.
 #[derive(Debug)]

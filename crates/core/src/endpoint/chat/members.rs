@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::stream::delta::Place;
+use crate::events::delta::Place;
 use crate::text::json::{self, Members};
 
 /// What a member of a delta is.

@@ -9,7 +9,7 @@ use super::finish::Finish;
 use super::members::{self, Key, Role};
 use super::tree::{Element, Node, Object, inner, plain_name};
 use crate::endpoint;
-use crate::stream::delta::{Event, News, Texts};
+use crate::events::delta::{Event, News, Texts};
 use crate::text::json::{self, Members};
 
 /// Deeper than this a value is taken whole: no API nests its deltas so.

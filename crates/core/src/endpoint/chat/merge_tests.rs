@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::endpoint::Merge as _;
 use crate::endpoint::chat;
-use crate::stream::delta::Templates;
+use crate::events::delta::Templates;
 
 /// The chunks as a stream has them: of each it is known what is new in it.
 fn events(chunks: &[String]) -> Vec<Event> {

@@ -4,10 +4,10 @@ use super::arguments::Calls;
 use super::members::{self, ARGUMENTS, MEMBERS, PADDING, Role, TEXT};
 use super::signs::{MAX_CHOICES, Signs, signs};
 use crate::endpoint::{self, Life, Verdict};
+use crate::events::delta::{Alike, Candidate, News, Slot, Templates};
+use crate::events::sse::SseEvent;
 use crate::failure::Failure;
-use crate::stream::delta::{Alike, Candidate, News, Slot, Templates};
 use crate::text::json::{self, Members};
-use crate::upstream::SseEvent;
 
 /// Tracks a stream of `/chat/completions` or `/completions`.
 #[derive(Debug, Default)]

@@ -6,8 +6,8 @@ use reqwest::Url;
 use reqwest::header::HeaderMap;
 
 use super::errors::stream_failure;
+use crate::events::sse::{Decoder, TooLarge};
 use crate::failure::{Bound, Failure};
-use crate::stream::sse::{Decoder, TooLarge};
 use crate::text::secrets::Secrets;
 use crate::upstream::decoding::Body;
 use crate::upstream::{BoxFuture, EventSource, SseEvent};

@@ -1,0 +1,125 @@
+/** The storeys of docs/design.md: nothing imports what stands above it, and nothing imports in a circle. */
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, normalize, relative } from 'node:path';
+
+import { expect, test } from 'vitest';
+
+import { root } from '../support/compiler.mjs';
+
+/** The rooms of the core, each above those that it may use. */
+const CORE = [
+  'text', 'stopped', 'in_place', 'boxed', 'failure', 'deadline', 'events', 'endpoint', 'policy', 'options', 'plan', 'record',
+  'report', 'host', 'upstream', 'stream', 'engine', 'call',
+]; // prettier-ignore
+
+/** The folders of lib/, likewise. The last are doors, and use none of one another. */
+const LIB = ['native', 'reports', 'host-client', 'options', 'call', 'sdk', 'fetch', 'openpipe-client'];
+const DOORS = ['sdk', 'fetch', 'openpipe-client'];
+
+/** @param {string} folder @param {string} extension */
+function filesIn(folder, extension) {
+  return readdirSync(`${root}${folder}`, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith(extension))
+    .map((path) => ({ path: `${folder}/${path}`, text: readFileSync(`${root}${folder}/${path}`, 'utf8') }));
+}
+
+/** The modules of the crate that a Rust source uses, outside of its comments and tests. @param {string} source */
+function modulesUsed(source) {
+  const code = source.replace(/^\s*\/\/.*$/gm, '').split('#[cfg(test)]\nmod tests {')[0] ?? '';
+  const single = [...code.matchAll(/\bcrate::(\w+)/g)].map(([, name = '']) => name);
+  const grouped = [...code.matchAll(/\bcrate::\{([^;]*)\};/g)].flatMap(([, group = '']) =>
+    group.replace(/::\{[^}]*\}/g, '').split(',').map((name) => name.trim().split('::')[0] ?? ''),
+  ); // prettier-ignore
+  return new Set([...single, ...grouped].filter(Boolean));
+}
+
+/** The arrows between modules: from each file, to each module that it uses. @param {string} folder */
+function arrowsOfCrate(folder) {
+  return filesIn(folder, '.rs')
+    .filter(({ path }) => !path.endsWith('tests.rs') && !path.endsWith('/lib.rs'))
+    .flatMap(({ path, text }) => {
+      const from = relative(folder, path).split('/')[0]?.replace('.rs', '') ?? '';
+      return [...modulesUsed(text)].filter((to) => to !== from).map((to) => ({ path, from, to }));
+    });
+}
+
+/** The arrows between files of lib/. */
+function arrowsOfLib() {
+  return filesIn('lib', '.js')
+    .filter(({ path }) => !path.startsWith('lib/testing/'))
+    .flatMap(({ path, text }) =>
+      [...text.matchAll(/require\('(\.[^']+)'\)/g)].map(([, to = '']) => ({
+        from: path,
+        to: normalize(`${dirname(path)}/${to}`),
+      })),
+    )
+    .filter(({ to }) => to.startsWith('lib/'));
+}
+
+/** A circle among arrows, as the places that it leads through. @param {{ from: string, to: string }[]} arrows */
+function circleIn(arrows) {
+  /** @type {Map<string, string[]>} */
+  const next = new Map();
+  for (const { from, to } of arrows) next.set(from, [...(next.get(from) ?? []), to]);
+  const done = new Set();
+  /** @param {string} place @param {string[]} way @returns {string[] | undefined} */
+  const follow = (place, way) => {
+    if (way.includes(place)) return [...way.slice(way.indexOf(place)), place];
+    if (done.has(place)) return undefined;
+    done.add(place);
+    for (const to of next.get(place) ?? []) {
+      const circle = follow(to, [...way, place]);
+      if (circle) return circle;
+    }
+    return undefined;
+  };
+  for (const place of next.keys()) {
+    const circle = follow(place, []);
+    if (circle) return circle;
+  }
+  return undefined;
+}
+
+test('each room of the core uses only those below it', () => {
+  const arrows = arrowsOfCrate('crates/core/src');
+  expect(arrows.length).toBeGreaterThan(100);
+  const up = arrows.filter(({ from, to }) => CORE.indexOf(to) >= CORE.indexOf(from) || !CORE.includes(to));
+  expect(up).toEqual([]);
+});
+
+test('the files of the binding use one another in no circle', () => {
+  const arrows = arrowsOfCrate('src');
+  expect(arrows.length).toBeGreaterThan(10);
+  expect(circleIn(arrows)).toBeUndefined();
+});
+
+test('the core knows nothing of the binding', () => {
+  const manifest = readFileSync(`${root}crates/core/Cargo.toml`, 'utf8');
+  expect(manifest).not.toMatch(/napi/);
+  for (const { path, text } of filesIn('crates/core/src', '.rs')) expect(text, path).not.toMatch(/\bnapi\b/);
+});
+
+test('each folder of lib uses only those below it, and no door another', () => {
+  const folderOf = (/** @type {string} */ path) => path.split('/')[1] ?? '';
+  const arrows = arrowsOfLib().filter(({ from, to }) => folderOf(from) !== folderOf(to));
+  expect(arrows.length).toBeGreaterThan(50);
+  const wrong = arrows.filter(({ from, to }) => {
+    const [above, below] = [LIB.indexOf(folderOf(from)), LIB.indexOf(folderOf(to))];
+    return below < 0 || above <= below || DOORS.includes(folderOf(to));
+  });
+  expect(wrong).toEqual([]);
+});
+
+test('the files of lib require one another in no circle', () => {
+  expect(circleIn(arrowsOfLib())).toBeUndefined();
+});
+
+test('a circle is found', () => {
+  const arrows = [
+    { from: 'a', to: 'b' },
+    { from: 'b', to: 'c' },
+    { from: 'c', to: 'b' },
+  ];
+  expect(circleIn(arrows)).toEqual(['b', 'c', 'b']);
+});

@@ -1,0 +1,41 @@
+//! What upstreams there are.
+
+/// The kind of upstream that a target is. What people see is its name, as in `attempt.upstream`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UpstreamKind {
+    /// OpenPipe's own API.
+    OpenPipe,
+    /// The client's own base URL.
+    Own,
+    /// A declared upstream.
+    Named,
+    /// A custom client that the user passed in.
+    HostClient,
+    /// The URL and headers of the request that a `fetch` was called with.
+    Request,
+}
+
+impl UpstreamKind {
+    /// The name of an upstream that has none of its own.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OpenPipe => "openpipe",
+            Self::Own => "openai",
+            Self::Named => "upstream",
+            Self::HostClient => "client",
+            Self::Request => "request",
+        }
+    }
+}
+
+/// An upstream that a client has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamId {
+    /// The client's own.
+    Own,
+    /// OpenPipe.
+    OpenPipe,
+    /// A declared one, by its number.
+    Named(usize),
+}
