@@ -96,10 +96,10 @@ impl Completions {
         json(&Home { upstream: config.home_of(homes, &id), client: config.client_home_of(homes, &id) })
     }
 
-    /// Starts a call, and returns its number at once: what becomes of it comes through the mailbox.
+    /// Starts a call, and returns its number at once; its messages arrive through the mailbox.
     ///
     /// `body` is the request as JSON text, and goes out as it is but for what a target changes in it. `options` is the
-    /// JSON that lib/sdk/arguments.js writes, or `null`.
+    /// JSON that lib/options/writer.js writes, or `null`.
     #[napi(catch_unwind)]
     pub fn create(&self, body: String, options: Option<String>) -> u32 {
         let Shared { client, pool, post, tokio } = &*self.shared;

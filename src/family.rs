@@ -15,7 +15,7 @@ use crate::runtime;
 pub struct ClientFamily {
     /// How their targets have done.
     health: Arc<Health>,
-    /// What became of their reports.
+    /// The outcomes of their reports.
     reports: Arc<Group>,
 }
 

@@ -1,7 +1,7 @@
 //! [`HostClient`] and [`HeaderSource`] for Node.js: `openpipe.fallbackClient`, a target's `client`, the SDK's own transport,
 //! and the functions that give a key.
 //!
-//! The call itself is made in JavaScript (lib/host-client/host-client.js), where what it returns or throws stays.
+//! The call itself is made in JavaScript (lib/host-client/host-request.js), where what it returns or throws stays.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -173,7 +173,7 @@ impl Conversation {
         self.answers.recv().await.ok_or_else(gone)
     }
 
-    /// An answer that is none to what was asked: most likely what the client threw.
+    /// An answer of another kind than the request asked for: most likely what the client threw.
     pub(crate) fn unexpected(&mut self, answer: Answer) -> HostFailure {
         match answer {
             Answer::Error(error) => {

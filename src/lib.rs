@@ -33,7 +33,7 @@ pub fn option_table() -> String {
     json(&openpipe_core::options::spec::OPTIONS)
 }
 
-/// Checks the constructor's `openpipe`, which lib/sdk/arguments.js has written. Returns JSON: `{ error }`, or
+/// Checks the constructor's `openpipe`, which lib/options/writer.js has written. Returns JSON: `{ error }`, or
 /// `{ warnings, allowedInBody, upstreams, … }`.
 #[napi(catch_unwind)]
 #[must_use]

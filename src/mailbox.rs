@@ -94,7 +94,7 @@ impl Mailbox {
         handle.control.aborted().map(|aborted| json(&aborted))
     }
 
-    /// The reader of a stream has taken so many bytes, so that as many may come.
+    /// The reader consumed this many bytes of a stream, which opens the window by as many.
     #[napi]
     pub fn consumed(&self, call: u32, bytes: u32) {
         if let Some(handle) = self.post.call(call) {
@@ -102,7 +102,7 @@ impl Mailbox {
         }
     }
 
-    /// Asks to be told by a `reported` when the reports of a call are settled.
+    /// Asks for a message `reported` when the reports of a call are settled.
     #[napi]
     pub fn watch_reports(&self, call: u32) {
         if let Some(handle) = self.runtime.handle() {

@@ -34,7 +34,7 @@ pub(crate) type Wake = ThreadsafeFunction<
 
 /// Events wait so long after a wake-up for others to come along.
 const EVENTS_TOGETHER: Duration = Duration::from_millis(1);
-/// A delivery that has reached so many bytes takes no further message.
+/// A delivery takes no further message once it has reached this many bytes.
 const DELIVERY_BYTES: usize = 8 * 1024 * 1024;
 /// The events of all streams that wait for JavaScript to arrive, in bytes. More wait in their tasks.
 const WAITING_EVENT_BYTES: usize = 64 * 1024 * 1024;
@@ -148,7 +148,7 @@ impl Post {
         self.wake(&mut state);
     }
 
-    /// Reserves room for so many bytes of events, for [`Post::send_events`].
+    /// Reserves room for this many bytes of events, for [`Post::send_events`].
     pub(crate) fn reserve(&self, bytes: usize) -> std::result::Result<(), BoxFuture<'_, ()>> {
         let taken = self.room.notified();
         let mut state = self.lock();
@@ -159,7 +159,7 @@ impl Post {
         Ok(())
     }
 
-    /// Sends events of a stream, which count as so many bytes.
+    /// Sends events of a stream, which count as `bytes` in the window.
     pub(crate) fn send_events(self: &Arc<Self>, call: u32, form: Form, bytes: usize, events: &[Event]) {
         let mut state = self.lock();
         if !state.calls.contains_key(&call) {
@@ -301,7 +301,7 @@ impl State {
         }
     }
 
-    /// The segment that a message of so many bytes goes into.
+    /// The segment that a message of this size goes into.
     fn segment_for(&mut self, bytes: usize) -> &mut Segment {
         let is_full = self.segments.back().is_none_or(|last| {
             let size = last.messages.len() + last.text_bytes;

@@ -27,7 +27,7 @@ pub(crate) enum Message<'a> {
     Stream { ticket: Option<u32>, meta: &'a Meta<'a> },
     /// Events of a stream.
     Events { form: Form, bytes: usize, events: &'a [Event] },
-    /// So many chunks that JavaScript has kept.
+    /// The next `count` chunks that JavaScript has kept.
     Kept { bytes: usize, count: usize },
     /// The stream has ended well.
     End(&'a Meta<'a>),
@@ -39,7 +39,7 @@ pub(crate) enum Message<'a> {
     Fetch { ask: u32, to: &'a Envelope<'a>, body: String },
     /// The headers of an upstream are needed, whose key a function gives.
     Headers { ask: u32, upstream: &'a str },
-    /// So many bytes of a client's chunks were taken: as many may come.
+    /// This many bytes of a client's chunks were consumed, which opens the window by as many.
     Pull { ask: u32, bytes: usize },
     /// A function of `reject` is asked about an answer: its text, or the ticket of a custom client's own object.
     Judge { ask: u32, question: &'a Judging<'a>, answer: String },
@@ -55,7 +55,7 @@ pub(crate) enum Message<'a> {
     Redact { ask: u32, function: u32, report: String },
     /// A report, for the diagnostics channel.
     Report { report: String },
-    /// What became of a request of OpenPipe's API.
+    /// The outcome of a request of OpenPipe's API.
     Response { request: u32, head: Option<&'a Head>, failure: Option<&'a Failure>, body: String },
 }
 
@@ -116,7 +116,7 @@ pub(crate) enum Answer {
         ticket: u32,
         #[serde(default)]
         request_id: Option<String>,
-        /// The client's key: what is said of the value is said without it.
+        /// The client's key, which is redacted in messages about the value.
         #[serde(default)]
         secrets: Vec<String>,
         #[serde(skip)]

@@ -1,7 +1,8 @@
 'use strict';
 /**
- * Whether `[DONE]` passes in the body that an SDK's stream is read from. Its iterator ends alike for that and for a body
- * that merely ends, so the bytes are looked at on their way to it: nothing is read ahead, held up or copied.
+ * Sees `[DONE]` pass in the response body below an SDK's stream. Hunyuan, GitHub Copilot and OpenRouter (for images) end streams by
+ * `[DONE]` alone, without a finish reason, and the SDK's iterator ends alike for that and for a body that was cut. The bytes are
+ * read on their way to the SDK: nothing is read ahead, delayed or copied.
  */
 
 /** One character less than a whole line with its break: so much of the bytes before may belong to one that was cut. */

@@ -28,7 +28,7 @@ use crate::upstream::{BoxFuture, Completion, Request, Response, Upstreams};
 pub enum Outcome {
     /// With a completion.
     Completion(Completion),
-    /// With a stream, handed over: what becomes of it is its reader's to see.
+    /// With a stream, which is handed over: its reader sees how it ends.
     Stream(Box<EventStream>),
     /// Every target failed, or none took the failure. The last failure is the answer.
     Failed,

@@ -5,7 +5,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 /// From here on a text takes a millisecond or more to be read.
 pub const LARGE_BYTES: usize = 1024 * 1024;
 
-/// Does some work on so many bytes. Where they are many, another thread meanwhile takes over what else this one has to do.
+/// Works on this many bytes. Where they are many, another thread takes over the other tasks of this one meanwhile.
 pub fn in_place<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
     // Another kind of runtime, as in tests, has nobody to take over.
     let can_move_on =
@@ -32,7 +32,7 @@ pub fn has_thread() -> bool {
     are_there
 }
 
-/// To be awaited after [`in_place`], before anything else is. The runtime may have been shut down by whoever took over, and
+/// Must be the first `.await` after [`in_place`]: while this thread was blocked the runtime may have been shut down, and
 /// its timers panic then; a task that gives way is not run again, but let go of. So is a call that was cancelled meanwhile.
 pub async fn give_way(bytes: usize) {
     if bytes >= LARGE_BYTES {

@@ -245,7 +245,7 @@ impl CallRecord {
     }
 }
 
-/// The record of a call that is running, shared with whoever may abort it.
+/// The record of a call that is running, shared with the code that may abort it.
 #[derive(Debug, Default)]
 pub struct Recorder(Mutex<CallRecord>);
 

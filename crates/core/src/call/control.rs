@@ -42,7 +42,7 @@ impl Control {
         self.record.lock().aborted()
     }
 
-    /// The reader of the stream has taken events of so many bytes: as many may come.
+    /// The reader consumed events of this many bytes, which opens the window by as many.
     pub fn consumed(&self, bytes: usize) {
         self.window.give(bytes);
     }

@@ -8,7 +8,7 @@ use crate::host::HostSide;
 use crate::record::Attempt;
 use crate::upstream::{BoxFuture, Completion};
 
-/// Why a call did not begin: what the host makes of it is another class of error for each.
+/// Why a call did not begin. The host has a class of error for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
@@ -102,7 +102,7 @@ pub trait CallEvents: Send + Sync {
     /// custom client's stream.
     fn stream(&self, ticket: Option<u32>, meta: &Meta<'_>);
 
-    /// Reserves room for so many bytes of events, which [`CallEvents::events`] fills at once.
+    /// Reserves room for this many bytes of events, which [`CallEvents::events`] fills at once.
     ///
     /// # Errors
     /// Where too many events of other streams are on their way: what to wait for before trying again.
@@ -111,10 +111,10 @@ pub trait CallEvents: Send + Sync {
         Ok(())
     }
 
-    /// Events of the stream, which count as so many bytes until the host says that they were consumed.
+    /// Events of the stream, which count as `bytes` in the window until the host says that they were consumed.
     fn events(&self, form: Form, bytes: usize, events: &[Event]);
 
-    /// So many events of a custom client's stream, whose chunks the host has kept.
+    /// The next `count` events of a custom client's stream, whose chunks the host has kept.
     fn kept_events(&self, bytes: usize, count: usize);
 
     /// The stream has ended well. Nothing follows.

@@ -9,7 +9,7 @@ use crate::options::upstream_id::UpstreamKind;
 use crate::plan::{Once, Plan, Target};
 use crate::record::CallRecord;
 
-/// So many warnings a client: names come from outside, and must fill neither memory nor a log.
+/// At most this many warnings a client: names come from outside, and must fill neither memory nor a log.
 const MOST: usize = 64;
 /// A key that is longer is cut, in characters.
 const LONGEST_KEY: usize = 160;

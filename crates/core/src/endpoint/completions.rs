@@ -3,7 +3,7 @@
 use super::chat::{self, merge};
 use super::{Accepted, Merge, Refusal, Tracker};
 
-/// Takes a completion, or says why it is none: an object whose choices each have a text.
+/// Accepts a completion, or says why it is not a good one: an object whose choices each have a text.
 pub(super) fn accept(text: String) -> Result<Accepted, Refusal> {
     let is_text =
         |choice: &crate::text::json::Members<'_>| choice.get("text").is_some_and(|text| text.get().starts_with('"'));

@@ -39,8 +39,8 @@ fn inputs(input: &RawValue) -> Option<usize> {
     }
 }
 
-/// Takes an answer to this request, or says why it is none. Numbers are packed where the request asked for base64 and the server
-/// took no notice: the SDKs that ask for it read what they get as base64, and would make empty vectors of numbers without a word.
+/// Accepts an answer to this request, or says why it is not a good one. Numbers are packed where the request asked for base64 and the server
+/// took no notice: the clients that ask for it read what they get as base64, and would make empty vectors of numbers without a word.
 pub(super) fn accept(text: String, request: &[u8]) -> Result<Accepted, Refusal> {
     let asked = Asked::of(request);
     let members = super::object(&text)?;

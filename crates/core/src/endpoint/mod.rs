@@ -69,7 +69,7 @@ impl Endpoint {
         }
     }
 
-    /// Takes a response's text as an answer, or says why it is none. `request` is the body that was sent.
+    /// Accepts a response's text as an answer, or says why it is not a good one. `request` is the body that was sent.
     ///
     /// # Errors
     /// Why it is no answer.

@@ -16,10 +16,10 @@ const SLOTS: [(&str, Place, bool); 3] = [
 /// Calls that the caller's machine runs, or whose arguments are streamed: no silence is to be expected of them.
 pub(super) const CALLERS_CALLS: [&str; 6] =
     ["function_call", "custom_tool_call", "local_shell_call", "shell_call", "apply_patch_call", "computer_call"];
-/// So many items are watched at once; no response has more under way.
+/// At most this many items are watched at once; no response has more under way.
 const MAX_ITEMS: usize = 256;
 
-/// Takes a response, or says why it is none: an array `output`, a status that is no failure, no error.
+/// Accepts a response, or says why it is not a good one: an array `output`, a status that is no failure, no error.
 pub(super) fn accept(text: String) -> Result<Accepted, Refusal> {
     let members = super::object(&text)?;
     let has_output = members.get("output").is_some_and(|output| output.get().starts_with('['));

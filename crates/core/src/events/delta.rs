@@ -1,14 +1,14 @@
-//! Most events of a stream are alike: the same text, but for a word. Such ones are told by what is new in them.
+//! Delta encoding: most events of a stream equal one before but for a few texts, so only these texts are sent to the host.
 //!
 //! An event may become the template of those that follow: its text, and where in it the texts stand that vary (the
-//! content, a piece of arguments, padding). A later event that is the same text around other such texts is told by these
+//! content, a piece of arguments, padding). A later event that is the same text around other such texts is sent as these
 //! alone: nothing else of it is read again, here or in the host. What does not match crosses whole.
 //!
-//! What is told of an event, as JSON (a text may also be a number, where an API numbers its events):
+//! The encoding of an event, as JSON (a text may also be a number, where an API numbers its events):
 //!
 //! | event | told as |
 //! | --- | --- |
-//! | one that is told as it is | the object |
+//! | an event that is sent whole | the object |
 //! | one that is the template of what follows | `[object, [path, …]]`: the ways to the texts that vary |
 //! | one like the last template | its text, or the array of its texts in the order of the paths |
 
@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 
 /// A larger event is no template: it is kept as long as its stream, and what is nested in it is copied for each event.
 const MAX_TEMPLATE_BYTES: usize = 2048;
-/// After so many templates in a row that no event was like, no more are made: these events have nothing in common.
+/// After this many templates in a row that matched no later event, no more are made: the events have nothing in common.
 const MAX_IN_VAIN: u32 = 4;
 /// More texts than these do not vary in any API.
 const MAX_TEXTS: usize = 4;
@@ -129,7 +129,7 @@ impl Event {
         self.data.len() + KEEPING_BYTES
     }
 
-    /// Appends what is told of it, as JSON.
+    /// Appends its encoding, as JSON.
     pub fn tell(&self, out: &mut String) {
         match &self.news {
             News::All => out.push_str(&self.data),

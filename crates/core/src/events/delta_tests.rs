@@ -32,7 +32,7 @@ impl Teller {
     }
 }
 
-/// Makes the events of what is told, as JavaScript does.
+/// Decodes the encoded events, as the host does.
 #[derive(Default)]
 struct Reader {
     chunk: Value,
@@ -240,7 +240,7 @@ proptest! {
                 prop_assert!(serde_json::from_str::<Members<'_>>(event).is_err());
                 continue;
             }
-            // Not every text that JavaScript can hold can be held by a `Value`.
+            // A `Value` cannot hold every text that a host can: no lone surrogate.
             if let Ok(expected) = serde_json::from_str::<Value>(event) {
                 let read = reader.read(&told);
                 prop_assert_eq!(&read, &expected);

@@ -118,7 +118,7 @@ const CONTEXT_LENGTH_PHRASES: [&[&str]; 41] = [
     &["prompt tokens too long"],     // Baidu
 ];
 
-/// More of an upstream's words than so many characters are not put into a message; the body has them all.
+/// A message quotes at most this many characters of an upstream's text; the body has all of it.
 const MAX_WORDS: usize = 1000;
 
 /// What an error says, in whichever of the shapes that providers send.

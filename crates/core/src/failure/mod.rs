@@ -17,7 +17,7 @@ pub use refused::Refused;
 pub use host_errors::ClientError;
 pub use kinds::Kind;
 
-/// Which of the SDK's error classes a failure is to the caller (contract.md, section 1).
+/// Which class of error a failure is to the caller (contract.md, section 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Surface {
@@ -88,13 +88,13 @@ pub enum Bound {
     Deadline,
 }
 
-/// A failure of the system's network, as Node.js describes one: the members of its errors.
+/// A failure of the system's network: the members by which hosts describe one (`code`, `errno`, `syscall`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SystemError {
     /// `ECONNREFUSED`.
     pub code: String,
-    /// The system's number, below 0 as in Node.js.
+    /// The system's error number, negated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub errno: Option<i32>,
     /// `connect`, `getaddrinfo`, `read`.
@@ -140,7 +140,7 @@ pub struct Failure {
     /// The body of that response, or the error that an event carried, as text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// The low-level reason as Node.js names it, such as `ECONNREFUSED`.
+    /// The name of the low-level reason, such as `ECONNREFUSED`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// The system's own account of it, where the connection failed.

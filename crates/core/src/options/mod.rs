@@ -30,7 +30,7 @@ use spec::Place;
 use upstream_id::{UpstreamId, UpstreamKind};
 use upstreams::{Alias, Takes};
 
-/// The default time of a target, ten minutes, as in the SDK.
+/// The default time of a target, ten minutes, as OpenAI's own clients have it.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// A time limit: a number of milliseconds, or `Infinity`: none at all.
@@ -407,7 +407,7 @@ impl<'de> Deserialize<'de> for RequestUpstream {
 /// One sink of `openpipe.reports`.
 #[derive(Debug, Clone, Deserialize)]
 pub struct SinkOption {
-    /// The absolute path of a file; OpenPipe where there is none.
+    /// The absolute path of a file; without one, reports go to OpenPipe.
     pub file: Option<String>,
     /// The number of the host's function that redacts reports.
     pub redact: Option<u32>,
@@ -420,7 +420,7 @@ pub struct ReportTarget {
     pub url: Url,
     /// Every header, the key among them.
     pub headers: HeaderMap,
-    /// The number of the host's transport that sends them; HTTP from here where there is none.
+    /// The number of the host's transport that sends them; without one, the core sends them over HTTP.
     pub host_transport: Option<u32>,
 }
 
@@ -433,9 +433,9 @@ pub struct UpstreamConfig {
     pub urls: Urls,
     /// Every header but those of a call, the key among them.
     pub headers: Arc<HeaderMap>,
-    /// Headers of its own, laid over those of the SDK and its key.
+    /// Its own headers, which replace those of the host's client and the key.
     pub own_headers: HeaderList,
-    /// Says how to give the key, where there is none.
+    /// Says how to give the key, where it is missing.
     pub missing_key: Option<String>,
     /// Says why it cannot be called as it is configured: a malformed argument.
     pub invalid: Option<String>,
@@ -718,7 +718,7 @@ impl ClientConfig {
             Some(openai) => upstream("baseURL", openai)?,
             None => UpstreamConfig::unset(),
         };
-        // The SDK's own headers go along to OpenPipe; a header that may hold a credential for someone else does not.
+        // Headers that the host's client sets itself are sent to OpenPipe too; a header that may hold another service's credential is not.
         let mut headers: HeaderMap = openai
             .headers
             .iter()

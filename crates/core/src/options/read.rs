@@ -17,7 +17,7 @@ use crate::failure::Trigger;
 use crate::policy::reject::{Rule, Rules};
 use crate::text::json::{self, Members};
 
-/// A malformed argument: a `TypeError` to the caller.
+/// A malformed argument.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArgumentError {
     /// The option, by its path.
@@ -78,7 +78,7 @@ pub struct Aside {
 const MAX_SHOWN: usize = 16;
 /// A name that is longer is cut, and not compared with others.
 const MAX_NAME: usize = 64;
-/// So many unknown members of one object are warned of.
+/// At most this many unknown members of one object get a warning.
 const MAX_WARNED: usize = 8;
 
 /// What a JSON value is, for a message.

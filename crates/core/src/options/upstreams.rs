@@ -99,7 +99,7 @@ pub fn read(section: &Section<'_>, host: &Host<'_>) -> Read<Vec<UpstreamConfig>>
 /// What reading an upstream needs of the host.
 #[derive(Debug, Clone, Copy)]
 pub struct Host<'a> {
-    /// What the SDK itself sets, for every upstream.
+    /// Headers that the host's client sets itself, for every upstream.
     pub headers: &'a HeaderMap,
     /// The environment variables of known upstreams that are set.
     pub variables: &'a HashMap<String, String>,
@@ -152,8 +152,8 @@ fn one(name: &str, section: &Section<'_>, host: &Host<'_>) -> Read<UpstreamConfi
     let mut all = HeaderMap::new();
     all.insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
     all.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let sdks = host.headers.iter().filter(|(name, _)| is_sdks(name.as_str()));
-    sdks.for_each(|(name, value)| drop(all.insert(name, value.clone())));
+    let own = host.headers.iter().filter(|(name, _)| is_clients_own(name.as_str()));
+    own.for_each(|(name, value)| drop(all.insert(name, value.clone())));
     let mut missing_key = None;
     match &key {
         Key::Text(key) => {
@@ -203,8 +203,8 @@ fn missing(name: &str) -> String {
     format!("there is no key for the upstream {name}: set {how}")
 }
 
-/// Whether a header is what the SDK itself sets.
-fn is_sdks(name: &str) -> bool {
+/// Whether a header is one that the host's client sets itself.
+fn is_clients_own(name: &str) -> bool {
     matches!(name, "user-agent" | "accept" | "content-type") || name.starts_with("x-stainless-")
 }
 
@@ -322,7 +322,7 @@ pub(super) fn aliases(
                 got,
             ));
         };
-        // What is only warned of elsewhere is refused in a table, which nobody's input reaches.
+        // Elsewhere an unknown member is a warning. This table comes from no user's input, so here it is an error.
         if let Some(unknown) = warnings.get(count) {
             return Err(ArgumentError::other(shown_path, format!("has a member that is not known: {unknown}")));
         }

@@ -38,7 +38,7 @@ use route::Route;
 
 /// The default of `openpipe.idleTimeout`.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// The SDK's default of `maxRetries`.
+/// The default of `maxRetries`, as in OpenAI's clients.
 const DEFAULT_MAX_RETRIES: u32 = 2;
 
 /// How a call is going to run.
@@ -171,7 +171,7 @@ pub struct Overlay {
     layers: Vec<headers::HeaderList>,
 }
 
-/// Where the SDK tells a server how long it waits, in whole seconds.
+/// The header that tells a server how long its client waits, in whole seconds.
 const TIMEOUT_HEADER: &str = "x-stainless-timeout";
 
 impl Target {
@@ -207,7 +207,7 @@ impl Overlay {
 pub enum Budget {
     /// For everything: connecting, retries, pauses, headers and body. Where there is a fallback.
     Total(Option<Duration>),
-    /// For each try, as in the SDK. Where there is none.
+    /// A time for each try, where there is no fallback.
     PerTry(Option<Duration>),
 }
 
@@ -362,7 +362,7 @@ enum Issued {
 /// Why there is no plan. Nothing was sent.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PlanError {
-    /// A malformed argument: a `TypeError`.
+    /// A malformed argument.
     Argument(String),
     /// The body is no request of the endpoint.
     Body(String),
@@ -761,8 +761,8 @@ impl Builder<'_> {
         let default_retries = if another_waits { 0 } else { DEFAULT_MAX_RETRIES };
         let first_token_timeout = target.first_token_timeout.or(self.options.first_token_timeout);
         let overlay = Overlay {
-            // As in the SDK, a server learns a timeout only where one was given, for the call, the target or the upstream, and what
-            // the caller says of the header stays so.
+            // A server learns a timeout only where one was given, for the call, the target or the upstream, and the caller's own value
+            // of the header is kept.
             timeout: given
                 .or(timeout)
                 .and(limit)
@@ -783,7 +783,7 @@ impl Builder<'_> {
             via,
             budget: if self.count > 1 { Budget::Total(limit) } else { Budget::PerTry(limit) },
             retry: RetryPolicy {
-                // A user's own client retries by itself; the SDK as a transport leaves it to the engine.
+                // A custom client retries by itself; where the host's client is only the transport, the engine retries.
                 max_retries: if kind == UpstreamKind::HostClient {
                     0
                 } else {
@@ -834,7 +834,7 @@ impl Builder<'_> {
         }
     }
 
-    /// The time of a target where nothing was said of it. A primary leaves half of a caller's patience to those after it.
+    /// The time of a target that has no timeout of its own. A primary leaves half of the call's time to its fallbacks.
     fn default_time(&self, index: usize) -> Duration {
         let half = patience(self.client, self.call).map(|patience| patience / 2);
         half.filter(|_| index == 0 && self.count > 1).unwrap_or(DEFAULT_TIMEOUT)
@@ -939,7 +939,7 @@ impl Builder<'_> {
     }
 }
 
-/// What OpenPipe is told of a call: `op-log-request`, `op-cache`, `op-tags`, `op-criteria`, in ASCII.
+/// The headers by which OpenPipe logs a call: `op-log-request`, `op-cache`, `op-tags`, `op-criteria`, in ASCII.
 fn openpipe_headers(options: &OpenPipeOptions) -> Vec<(&'static str, String)> {
     let log = options.log_request.unwrap_or(true).to_string();
     let mut headers = vec![("op-log-request", log), ("op-tags", json::ascii(&tags_with_sdk(options.tags.as_ref())))];

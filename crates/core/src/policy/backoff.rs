@@ -1,6 +1,6 @@
 //! Whether a failed try is repeated on the same target, and after which pause. Pure.
 //!
-//! Defaults are the SDK's (`shouldRetry`, `retryRequest`, `calculateDefaultRetryTimeoutMillis` of openai-node): connection
+//! Defaults are those of openai-node (`shouldRetry`, `retryRequest`, `calculateDefaultRetryTimeoutMillis`): connection
 //! errors, 408, 409, 429, 5xx and what `x-should-retry` says; 0.5 s doubling to 8 s, less up to a quarter of jitter;
 //! `Retry-After-Ms` and `Retry-After`, where that is no more than a minute (as in openai 5 and 7; 6 waits for however long it is
 //! told). The bounds are contract.md's, section 4.
@@ -68,7 +68,7 @@ impl RetryPolicy {
         if matches!(failure.kind, Kind::Quota | Kind::Rejected) {
             return false;
         }
-        // As in the SDK, only a response that is a failure says so, not one that stalled or broke after its good status.
+        // Only a response with a failing status sets the pause, not one that stalled or broke off after a good status.
         let refusal = failure.head.as_deref().filter(|head| !(200..300).contains(&head.status));
         match refusal.and_then(|head| head.header("x-should-retry")) {
             Some("true") => return true,
@@ -85,7 +85,7 @@ impl RetryPolicy {
     }
 }
 
-/// The pause after so many tries, where nothing asks for another: 0.5 s doubling to 8 s, less up to a quarter.
+/// The pause after this number of tries, where the response asks for no other: 0.5 s doubling to 8 s, less up to a quarter.
 #[must_use]
 pub fn default_pause(tries: u32, random: f64) -> Duration {
     let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1)));

@@ -15,9 +15,9 @@ use crate::failure::{Failure, Kind};
 use crate::policy::breaker::{Breakers, Gate, Watch};
 use crate::policy::lru::Lru;
 
-/// So many rows are kept.
+/// The table keeps at most this many rows.
 const MAX_ROWS: usize = 1000;
-/// The median is that of so many of the last first contents.
+/// The median is taken over this many of the latest times to first content.
 const TIMES: usize = 64;
 
 /// The table of one client and of those that were made from it.

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::lru::Lru;
 
-/// So many ids are known; the one that was used longest ago goes.
+/// At most this many ids are kept; the least recently used one is dropped.
 const MOST: usize = 10_000;
 
 /// An upstream, by what it is: its name and where it is, or the custom client.

@@ -37,7 +37,7 @@ pub enum Rule {
     ContentFilter,
     /// A refusal that is marked as one.
     Refusal,
-    /// The request asks for JSON, and this is none.
+    /// The request asks for JSON, and the answer is not JSON.
     InvalidJson,
     /// It does not fit the request's own JSON schema.
     Schema,
@@ -103,7 +103,7 @@ pub struct Rejection {
     pub message: String,
 }
 
-/// What came of judging an answer.
+/// The verdict on an answer.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Judgement {
     /// It is refused.

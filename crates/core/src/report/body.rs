@@ -66,7 +66,7 @@ pub fn line(
         place.attempt,
         place.endpoint
     );
-    // Between the tokens of JSON a line break is white space; within them there is none.
+    // A line break in JSON text can only be white space between tokens.
     line.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
     line.extend_from_slice(more.as_bytes());
     Bytes::from(line)

@@ -17,7 +17,7 @@ pub struct ReportEndpoint {
     pub url: Url,
     /// Every header, the key among them.
     pub headers: HeaderMap,
-    /// The number of the host's transport that sends to it; HTTP from here where there is none.
+    /// The number of the host's transport that sends to it; without one, the core sends over HTTP.
     pub host_transport: Option<u32>,
     /// It has said that it takes compressed bodies (`Accept-Encoding` in a response, RFC 9110, section 12.5.3).
     takes_gzip: AtomicBool,
@@ -27,7 +27,7 @@ impl ReportEndpoint {
     /// An endpoint of which nothing is known yet.
     #[must_use]
     pub fn new(url: Url, mut headers: HeaderMap, host_transport: Option<u32>) -> Self {
-        // Where the client's own upstream is called through the SDK, the core knows none of the SDK's headers.
+        // Where the host calls the client's own upstream itself, the core does not know the headers of that request.
         headers.entry(http::header::CONTENT_TYPE).or_insert(http::HeaderValue::from_static("application/json"));
         Self { url, headers, host_transport, takes_gzip: AtomicBool::new(false) }
     }

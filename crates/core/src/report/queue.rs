@@ -111,7 +111,7 @@ pub trait Delivery: Send + Sync {
     ) -> BoxFuture<'a, Result<Head, Failure>>;
 }
 
-/// Who is told of what becomes of reports.
+/// Receives the outcome of each report.
 pub trait Listener: Send + Sync {
     /// Every report of a call is delivered or given up, or was waited for long enough.
     fn reported(&self, call: u32);
@@ -119,7 +119,7 @@ pub trait Listener: Send + Sync {
     fn warning(&self, message: &str);
 }
 
-/// What became of the reports so far.
+/// The outcomes of the reports so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Delivered.
@@ -145,7 +145,7 @@ impl Group {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What became of its reports since the last time it was asked; what is pending stays so.
+    /// The outcomes of the group's reports since the last call; pending reports stay pending.
     pub fn take_counts(&self) -> Counts {
         let mut counts = self.lock();
         let taken = *counts;
@@ -249,7 +249,7 @@ struct Owed {
 }
 
 impl Reporter {
-    /// A reporter, and the task that delivers what it queues: to be run by whoever owns the reporter, until dropped.
+    /// A reporter, and the task that delivers what it queues: to be run by the reporter's owner, until dropped.
     pub fn new(
         limits: Limits,
         delivery: Arc<dyn Delivery>,
@@ -274,7 +274,7 @@ impl Reporter {
         Scope { reporter: self.clone(), call }
     }
 
-    /// A running call is going to be stopped, and may report what came of it when it is: until then it is pending, so that
+    /// A running call is going to be stopped, and may queue a report when it is: until then it is pending, so that
     /// who flushes at once does not miss it.
     pub fn leave(&self, call: u32) {
         let mut state = self.shared.lock();
@@ -346,13 +346,13 @@ impl Reporter {
         }
     }
 
-    /// What became of the reports so far.
+    /// The outcomes of the reports so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.shared.lock().counts
     }
 
-    /// Waits until nothing of the group is pending, or for so long. Returns what became of its reports since the last time.
+    /// Waits until no report of the group is pending, or until the time is up. Returns the outcomes since the last call.
     pub async fn flush_within(&self, time: Duration) -> Counts {
         // Whatever is pending then is still delivered if it can be.
         let _ = timeout(time, self.flushed()).await;
@@ -370,7 +370,7 @@ impl Reporter {
         }
     }
 
-    /// Waits until nothing of any group is pending. Returns what became of all reports so far.
+    /// Waits until no report of any group is pending. Returns the outcomes of all reports so far.
     pub async fn flush(&self) -> Counts {
         let _flushing = Flushing::of(&self.shared);
         loop {
@@ -427,7 +427,7 @@ impl Drop for Scope {
     }
 }
 
-/// What became of a report.
+/// The outcome of a report.
 #[derive(Clone, Copy)]
 enum Outcome {
     Delivered,
@@ -545,7 +545,7 @@ impl Shared {
             let sent = delivery.deliver(&endpoint.url, headers, body, endpoint.host_transport);
             let head = match timeout(self.limits.try_time, sent).await {
                 Ok(Ok(head)) => Ok(head),
-                // The status says it all; what became of the rest of the answer changes nothing.
+                // The status alone decides; the rest of the answer is not read.
                 Ok(Err(Failure { head: Some(head), .. })) => Ok(*head),
                 Ok(Err(failure)) => Err(failure),
                 // Another try may find the endpoint awake again, so this counts as a broken connection.

@@ -18,9 +18,9 @@ use crate::policy::health::InFlight;
 use crate::stopped::{self, Grace};
 use crate::upstream::{EventSource, SseEvent};
 
-/// Before the first content at most so many events are held back …
+/// Before the first content at most this many events are held back …
 const HELD_EVENTS: usize = 64;
-/// … or so many bytes.
+/// … or this many bytes.
 const HELD_BYTES: u64 = 256 * 1024;
 /// How long a stream that may be refused is read on after its last finish reason, for the usage that may follow.
 const USAGE_TIME: Duration = Duration::from_secs(1);
@@ -85,7 +85,7 @@ impl EventStream {
         }
     }
 
-    /// Reports what becomes of it to the circuit of its upstream, and to those who watch upstreams.
+    /// Reports its outcome to the circuit of its upstream, and to the table of upstreams' health.
     pub fn watch(&mut self, permit: Option<Permit>, in_flight: Option<InFlight>) {
         (self.permit, self.in_flight) = (permit, in_flight);
         if self.first_content_at.is_some() {

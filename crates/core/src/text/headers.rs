@@ -10,7 +10,7 @@ use super::secrets;
 /// Headers as a host hands them over; `None` removes one. Of one name the first replaces, the others append.
 pub type HeaderList = Vec<(String, Option<String>)>;
 
-/// Lays a list over a request's headers, as the SDK lays per-call headers over its own. What is the transport's own affair
+/// Applies a call's headers over the request's own, by the rules of OpenAI's clients. What is the transport's own affair
 /// is left out ([`is_transports`]).
 ///
 /// # Errors

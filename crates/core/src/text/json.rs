@@ -1,6 +1,6 @@
 //! Reading JSON without building a tree: members by their raw text.
 //!
-//! JavaScript's `JSON.parse` is the reference for what is accepted: duplicate names (the last one counts), lone
+//! ECMAScript's `JSON.parse` is the reference for what is accepted: duplicate names (the last one counts), lone
 //! surrogates, numbers out of range and any depth are all valid, so nothing here decodes what it does not need.
 
 use std::borrow::Cow;
@@ -56,7 +56,7 @@ impl<'a> Members<'a> {
         matches!(&self.0, Kept::List(list) if list.is_empty())
     }
 
-    /// The value of a member, the last one of that name as in JavaScript.
+    /// The value of a member: of several of that name, the last one counts.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&'a RawValue> {
         self.last(|key| is_quoted(key, name))
@@ -370,7 +370,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_javascript_accepts_is_read() {
+    fn what_json_parse_accepts_is_read() {
         let deep = format!(r#"{{"d":{}1{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
         for text in [r#"{"a":1e400,"b":-0}"#, r#"{"\ud800":"\udfff"}"#, r#"{"a":1,"a":2}"#, deep.as_str()] {
             assert!(serde_json::from_str::<Members<'_>>(text).is_ok());

@@ -123,7 +123,7 @@ fn holds(name: &str, parts: &[&str]) -> bool {
         .any(|at| parts.iter().any(|part| name[at] == part.as_bytes()[0] && name[at..].starts_with(part.as_bytes())))
 }
 
-/// The credentials of a request, to be found in what is said of its failure: some upstreams repeat the key that they refuse.
+/// The credentials of a request, which are redacted in its failures: some upstreams repeat the key that they refuse.
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
     /// In their normal form: unescaped, in small letters.
@@ -361,7 +361,7 @@ fn json_escape(text: &str) -> Option<(String, usize)> {
     char::from_u32(u32::from(first)).map(|character| (character.to_string(), 6))
 }
 
-/// One character's bytes, in UTF-8 or, where that is none, in Latin-1.
+/// The bytes of one character, in UTF-8 or, where they are not UTF-8, in Latin-1.
 fn percent_escape(text: &str) -> Option<(String, usize)> {
     let byte = |index: usize| {
         let digits = text.get(3 * index..3 * index + 3)?.strip_prefix('%')?;

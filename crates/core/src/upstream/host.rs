@@ -129,7 +129,7 @@ impl EventSource for HostEvents {
     }
 }
 
-/// An upstream over HTTP from here, where a function of the caller's gives the key: the host asks it at each try, as the SDK does, and only the target that needs the key waits for it.
+/// An upstream over HTTP from here, where a function of the caller's gives the key: the host asks it at each try, and only the target that needs the key waits for it.
 pub struct AskedUpstream {
     /// The call's host.
     pub host: Arc<dyn HostSide>,

@@ -1,4 +1,4 @@
-//! HTTP by the host's own client (in Node.js: `fetch`), for what only that client can honour: a dispatcher, an agent, a mock.
+//! HTTP through the host's own client, for what only that client can honour: a dispatcher, an agent, a mock.
 //! What it receives is read and judged like a response of our own.
 
 use std::pin::Pin;
@@ -88,7 +88,7 @@ enum State {
     Over,
 }
 
-/// Shared between threads by its type only: whoever polls it owns it, and the lock is never taken.
+/// The mutex only makes the type `Sync`: the task that polls the stream owns it, and no lock is ever taken.
 struct Body(Mutex<State>);
 
 impl http_body::Body for Body {

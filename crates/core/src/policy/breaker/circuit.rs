@@ -1,4 +1,4 @@
-//! One circuit: a state machine that is asked before each request and hears what became of it.
+//! One circuit: a state machine that admits or refuses each request, and learns its outcome.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -20,7 +20,7 @@ pub(super) type Random = fn() -> f64;
 /// When a circuit opens, and for how long.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rule {
-    /// It opens with so many failures within the window …
+    /// It opens at this number of failures within the window …
     pub(super) failures: u32,
     /// … if they are at least this share of all outcomes in it.
     pub(super) failure_rate: f64,
@@ -109,7 +109,7 @@ impl Circuit {
             }
             State::HalfOpen { probe, cause: _ } => {
                 *probe = Some(now);
-                // What becomes of a probe before it says nothing any more.
+                // The outcome of an earlier probe counts no more.
                 inner.epoch += 1;
                 return Admitted::Go(self.ticket(inner.epoch, true));
             }
@@ -208,7 +208,7 @@ impl Ticket {
             State::Open { .. } | State::HalfOpen { .. } => {
                 inner.change(State::Closed(Box::new(Window::new(circuit.rule.window))));
                 inner.open_for = circuit.rule.open_for;
-                // What becomes of this request later counts in the closed circuit.
+                // The later outcome of this request counts in the closed circuit.
                 self.epoch = inner.epoch;
             }
         }

@@ -36,16 +36,16 @@ use crate::failure::{Bound, Cause, Failure, Kind, Refused};
 use crate::policy::lru::Lru;
 use circuit::{Admitted, Circuit, Random, Rule, Ticket};
 
-/// So many circuits are kept.
+/// At most this many circuits are kept.
 const MAX_CIRCUITS: usize = 10_000;
-/// Each time a circuit is looked for, so many of those used longest ago are forgotten where they are at rest.
+/// Each look-up drops at most this many of the least recently used circuits, where they are closed and count no failure.
 const FORGOTTEN_AT_ONCE: usize = 2;
 
 /// When a circuit opens, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct BreakerPolicy {
-    /// It opens with so many failures within the window; default 5, at least 1 …
+    /// It opens at this number of failures within the window; default 5, at least 1 …
     pub failures: u32,
     /// … if they are at least this share of all outcomes in it; default 0.5, more than 0 and at most 1.
     pub failure_rate: f64,

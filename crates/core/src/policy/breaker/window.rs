@@ -1,13 +1,13 @@
-//! The outcomes of the last while, counted in parts of it that are forgotten one by one.
+//! A sliding window of outcomes, counted in buckets that expire one by one.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The window is kept in so many parts, each forgotten as a whole.
+/// The number of buckets; each expires as a whole.
 const PARTS: usize = 10;
 
-/// The outcomes of the last while, counted in parts of it.
+/// A sliding window of outcomes, counted in buckets.
 #[derive(Debug)]
 pub(super) struct Window {
     began: Instant,

@@ -13,7 +13,7 @@ pub use stack::{Bound, Coding, PIECE, Refusal, Stack, Step};
 pub(super) const ACCEPTED: &str = "zstd,gzip,deflate,br";
 /// Two of them are some server's, and then its balancer's. A body of more is taken as it came, which is no answer.
 const MAX_CODINGS: usize = 2;
-/// After so many bytes of work others have their turn: well below a millisecond.
+/// The decoder yields to other tasks after this many bytes of work, which is well below a millisecond.
 const TURN: u64 = 64 * 1024;
 
 /// A body that is read piece by piece.

@@ -1,6 +1,6 @@
 //! The content decoders of a body, one on top of the other, without any I/O.
 //!
-//! One step calls one decoder once, with at most [`PIECE`] bytes in and [`PIECE`] bytes out, so whoever drives the stack can give
+//! One step calls one decoder once, with at most [`PIECE`] bytes in and [`PIECE`] bytes out, so the caller of the stack can give
 //! way between any two steps. What a step may not do is grow: every layer's output is bounded, as are parts without output.
 
 use std::fmt;

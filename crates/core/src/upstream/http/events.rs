@@ -12,7 +12,7 @@ use crate::text::secrets::Secrets;
 use crate::upstream::decoding::Body;
 use crate::upstream::{BoxFuture, EventSource, SseEvent};
 
-/// What was sent: its credentials are kept out of what is said of the stream.
+/// The request's headers: their credentials are redacted in every failure of the stream.
 #[derive(Debug)]
 pub(in crate::upstream) struct Sent {
     pub(in crate::upstream) headers: Arc<HeaderMap>,
@@ -25,7 +25,7 @@ pub(super) struct HttpEvents {
     pub(super) decoder: Decoder,
     pub(super) sent: Sent,
     pub(super) max_bytes: u64,
-    /// It was said to be an event stream, or something has come.
+    /// The content type is that of an event stream, or a first event has arrived.
     pub(super) is_something: bool,
     /// Events that were there before anybody asked.
     pub(super) ready: Vec<SseEvent>,
@@ -44,7 +44,7 @@ impl EventSource for HttpEvents {
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<SseEvent>>, Failure>> {
         Box::pin(async move {
             let mut events = std::mem::take(&mut self.ready);
-            // What came before the end is told first.
+            // Events that arrived before the end are returned first.
             while events.is_empty() {
                 match self.end {
                     Some(Ok(())) => return Ok(None),

@@ -1,6 +1,6 @@
 //! The native upstream: HTTP/1.1 over reqwest and rustls.
 //!
-//! HTTP/1.1 as the SDK's own transport: over one HTTP/2 connection, calls beyond the server's stream limit would queue,
+//! HTTP/1.1, as OpenAI's clients use it: over one HTTP/2 connection, calls beyond the server's stream limit would queue,
 //! and the queue would eat their time. One pool of connections serves the whole process for the same settings, because
 //! people make a client per request.
 
@@ -29,7 +29,7 @@ pub use pool::HttpPool;
 pub(super) use race::Route;
 pub use settings::TransportSettings;
 
-/// Where the SDK says which try a request is.
+/// The header that tells which try a request is.
 const RETRY_COUNT: &str = "x-stainless-retry-count";
 
 /// One HTTP upstream: a URL and headers, over a shared pool.

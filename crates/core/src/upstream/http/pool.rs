@@ -104,7 +104,7 @@ impl HttpPool {
 
     /// Gets ready for the first request, which would otherwise wait for the certificates.
     pub async fn warm(&self) {
-        // What is wrong is told to whoever sends a request.
+        // The error is returned to each request that is sent.
         let _ = self.clients().await;
     }
 

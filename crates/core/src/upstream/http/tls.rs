@@ -35,7 +35,7 @@ pub(super) fn config(settings: &TransportSettings) -> Result<ClientConfig, Strin
     Ok(config)
 }
 
-/// The file's certificates. Node.js warns of one that it cannot read or make sense of, and goes on without it.
+/// The file's certificates. One that cannot be read or parsed is left out, with a warning.
 fn extra_roots(settings: &TransportSettings) -> Vec<CertificateDer<'static>> {
     let pem = settings.extra_ca_certs.as_ref().and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
     CertificateDer::pem_slice_iter(&pem)
@@ -182,7 +182,7 @@ fn is_self_signed(certificate: &CertificateDer<'_>) -> bool {
     EndEntityCert::try_from(certificate).is_ok_and(|parsed| parsed.issuer() == parsed.subject())
 }
 
-/// `NODE_TLS_REJECT_UNAUTHORIZED=0`: whoever has the key of the certificate that was sent will do.
+/// `NODE_TLS_REJECT_UNAUTHORIZED=0`: accepts any certificate whose private key the server has.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 
