@@ -4,6 +4,7 @@ pub mod known;
 mod openpipe;
 pub use openpipe::tags_with_sdk;
 pub mod read;
+pub mod route;
 pub mod spec;
 pub mod upstream_id;
 pub mod upstreams;

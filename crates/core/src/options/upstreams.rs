@@ -11,10 +11,11 @@ use reqwest::Url;
 use super::known::known;
 use super::openpipe::{Names, header_list, target, targets};
 use super::read::{ArgumentError, Section, quoted, shown};
+use super::route::{self, Route};
 use super::spec::Place;
+use super::upstream_id::UpstreamId;
 use super::{FallbackTarget, Identity, UpstreamConfig, Urls, parse_url};
 use crate::endpoint::Endpoint;
-use crate::plan::route::{self, Route, UpstreamId};
 use crate::text::headers;
 use crate::text::json::{self, Members};
 

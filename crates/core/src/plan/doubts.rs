@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Destination;
-use super::route::OPENPIPE_PREFIXES;
 use crate::options::read::in_quotes;
+use crate::options::route::OPENPIPE_PREFIXES;
 use crate::options::{CallOptions, ClientConfig, Limit, OpenPipeOptions};
 
 /// A timeout of a client or an upstream below this was probably meant in seconds, in milliseconds …

@@ -3,7 +3,6 @@
 
 mod capable;
 mod doubts;
-pub mod route;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +17,7 @@ use crate::endpoint::needs::{self, Needs};
 use crate::endpoint::{self, Endpoint};
 use crate::failure::{Failure, Filter, Hint};
 use crate::options::read::{ArgumentError, ClientRef};
+use crate::options::route::{self, Route};
 use crate::options::upstream_id::{UpstreamId, UpstreamKind};
 use crate::options::{
     self, BreakerOption, CallOptions, ClientConfig, DEFAULT_TIMEOUT, FallbackTarget, HoldUntil, Identity, Limit,
@@ -34,7 +34,6 @@ use crate::text::secrets;
 use capable::Capable;
 pub use capable::{Because, Unsupported};
 pub use doubts::Once;
-use route::Route;
 
 /// The default of `openpipe.idleTimeout`.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::upstream_id::UpstreamId;
 use crate::options::known;
-use crate::options::upstream_id::UpstreamId;
 
 /// Where a model leads.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub enum Route<'a> {
 }
 
 /// Models with these prefixes are OpenPipe's to serve.
-pub(super) const OPENPIPE_PREFIXES: [&str; 4] = ["openpipe", "openai", "anthropic", "gemini"];
+pub(crate) const OPENPIPE_PREFIXES: [&str; 4] = ["openpipe", "openai", "anthropic", "gemini"];
 
 /// The upstream that has a model of this name, where no alias stands for it.
 #[must_use]
