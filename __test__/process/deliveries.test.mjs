@@ -12,6 +12,7 @@ const require = createRequire(import.meta.url);
 const { messagesOf } = require('../../lib/native/messages.js');
 const { TEXTS } = require('../../lib/native/protocol.js');
 const { Call } = require('../../lib/call/call.js');
+const { FetchCall } = require('../../lib/fetch/call.js');
 const reports = require('../../lib/reports/reports.js');
 
 describe('the messages of a delivery', () => {
@@ -31,14 +32,9 @@ describe('the messages of a delivery', () => {
 });
 
 test('each message is handled by its name', () => {
-  // `createFetch` alone handles `wire`; `reported` resolves a call's `reportingFinished`.
-  const handled = new Set([
-    ...Object.keys(Call.handlers),
-    ...Object.keys(reports.handlers),
-    'wire',
-    'fetch',
-    'reported',
-  ]);
+  // `reported` resolves a call's `reportingFinished`, before any handler.
+  const tables = [Call.handlers, FetchCall.handlers, reports.handlers];
+  const handled = new Set([...tables.flatMap((table) => Object.keys(table)), 'reported']);
   expect([...handled].sort()).toEqual(Object.keys(TEXTS).sort());
 });
 

@@ -1,5 +1,5 @@
 'use strict';
-/** One call between its start and its end: what Rust says of it, and what becomes of that for the caller. */
+/** One call of the SDK's class: turns the core's messages about it into the SDK's values and errors. */
 
 const { AsyncResource } = require('node:async_hooks');
 
@@ -100,7 +100,7 @@ class Call {
   }
 
   /**
-   * What becomes of each message (src/protocol.rs).
+   * The handler of each message (src/protocol.rs), by its name.
    * @type {Record<string, (call: Call, message: any[], text: string, more: string) => void>}
    */
   static handlers = {
@@ -250,7 +250,7 @@ class Call {
 
   // === the end ===
 
-  /** Nothing more comes of this call. */
+  /** The call is over: no message for it follows. */
   #done() {
     native.unregister(this.id);
     this.#release();

@@ -57,7 +57,7 @@ class HostRequests {
     );
   }
 
-  /** The core took so many bytes of chunks. @param {number} ask @param {number} bytes */
+  /** The core consumed this many bytes of chunks. @param {number} ask @param {number} bytes */
   pull(ask, bytes) {
     this.running.get(ask)?.pull(bytes);
   }

@@ -1,5 +1,5 @@
 'use strict';
-/** The caller's functions in `reject`: they are asked about an answer, and the core is told what they say (contract.md, section 10). */
+/** Calls the caller's functions in `reject` with an answer, and passes their verdict to the core (contract.md, section 10). */
 
 const native = require('../native/native.js');
 const { copyOf } = require('./answer.js');
@@ -18,7 +18,7 @@ const { messageOf } = require('./observers.js');
  * @property {string} model
  */
 
-/** A reason is cut to so many characters. */
+/** The longest reason, in characters. */
 const MAX_REASON = 1000;
 
 /**

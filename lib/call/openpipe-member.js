@@ -6,7 +6,7 @@ const { inspect } = require('node:util');
 const { whenReported } = require('../reports/reports.js');
 
 /**
- * What the core tells of a call that has an answer (crates/core/src/call/events.rs).
+ * How a call with an answer went, as the core reports it (crates/core/src/call/events.rs).
  * @typedef {object} Meta
  * @property {{ status: number, headers: [string, string][], url: string, redirected?: boolean } | null} head
  * @property {'primary' | 'fallback'} servedBy

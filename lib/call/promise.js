@@ -28,7 +28,7 @@ function parseAnswer(client, props) {
   return parse ? parse(client, props) : props.parsed();
 }
 
-/** The very promise, also for whoever has a proxy around it. */
+/** The promise itself, which is found through a proxy around it too. */
 const itself = Symbol('openpipe-native.itself');
 
 /**

@@ -27,7 +27,7 @@ function responseOf(head, body, type) {
   const status = head?.status || 200;
   const headers = headersOf(head);
   if (!headers.has('content-type')) headers.set('content-type', type);
-  // What was said of the body as it came over the wire does not hold for one that was decoded or written anew.
+  // Headers about the bytes on the wire are wrong for a body that was decoded or rewritten.
   headers.delete('content-encoding');
   headers.delete('transfer-encoding');
   const isOfLength = typeof body === 'string' && headers.get('content-length') === String(Buffer.byteLength(body));

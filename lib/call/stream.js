@@ -66,7 +66,7 @@ class EventReader {
     this.isOver = false;
     /** The reader left before the end. */
     this.left = false;
-    /** Once the reader left: whoever reads waits for it. @type {Promise<void> | undefined} */
+    /** Once the reader has left: settles when the upstream is closed. @type {Promise<void> | undefined} */
     this.closing = undefined;
     /** Makes the error that the stream ended with. @type {(() => unknown) | undefined} */
     this.newError = undefined;

@@ -1,5 +1,5 @@
 'use strict';
-/** One call between its request and its `Response`: what Rust says of it, and what becomes of that for the caller. */
+/** One call of `createFetch`: turns the core's messages about it into a `Response` or an error. */
 
 const { AsyncResource } = require('node:async_hooks');
 
@@ -84,7 +84,7 @@ class FetchCall {
   }
 
   /**
-   * What happens at each message (src/protocol.rs).
+   * The handler of each message (src/protocol.rs), by its name.
    * @type {Record<string, (call: FetchCall, message: any[], text: string, more: string) => void>}
    */
   static handlers = {
@@ -281,7 +281,7 @@ class FetchCall {
     if (observers.isCallWatched()) this.#inScope(() => observers.publishCall(meta, usage()));
   }
 
-  /** Nothing more comes of this call. */
+  /** The call is over: no message for it follows. */
   #done() {
     native.unregister(this.id);
     this.#release();

@@ -60,12 +60,12 @@ class Exchange {
     this.pump.read();
   }
 
-  /** Rust has taken so many bytes. @param {number} bytes */
+  /** The core consumed this many bytes. @param {number} bytes */
   pull(bytes) {
     this.pump?.took(bytes);
   }
 
-  /** Rust has turned away: the request is aborted, and whatever comes of it is dropped. */
+  /** Aborts the request, which the core no longer wants, and ignores its outcome. */
   drop() {
     if (this.isDropped) return;
     this.isDropped = true;
@@ -80,7 +80,7 @@ class Exchange {
 
   /** @param {unknown} error */
   #fail(error) {
-    // Whatever a `fetch` throws, no response came of it.
+    // Whatever `fetch` throws, there is no response.
     const { codes, message } = describe(error);
     this.#answer({ error: { codes, names: ['FetchError'], message: innermost(error) ?? message, ticket: 0 } });
   }

@@ -12,7 +12,7 @@ const { header } = require('./request.js');
 
 /** How long a failure is kept, in milliseconds. */
 const KEPT = 2000;
-/** At most so many are kept, and of so many characters in all. */
+/** The largest number of failures that are kept, and of their characters in all. */
 const MAX_FAILURES = 64;
 const MAX_CHARACTERS = 4 * 1024 * 1024;
 

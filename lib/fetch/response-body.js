@@ -38,7 +38,7 @@ class EventSource {
     this.onLeave = onLeave;
     /** What came and was not read. @type {{ text: string, bytes: number }[]} */
     this.texts = [];
-    /** The reader took so many bytes that the window does not know of. */
+    /** Bytes that were read, but not yet given back to the core's window. */
     this.owed = 0;
     /** @type {(() => void) | undefined} */
     this.pulled = undefined;
@@ -98,7 +98,7 @@ class EventSource {
   }
 
   /**
-   * An error takes with it what is still in the queues of a pipeline: whoever reads gets a turn to see what came before.
+   * An error discards what is still queued in a pipeline of streams, so the reader first gets a turn to read what arrived before.
    * @param {unknown} error @returns {Promise<void>}
    */
   #failSoon(error) {

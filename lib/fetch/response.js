@@ -1,5 +1,5 @@
 'use strict';
-/** The `Response` of a call: the serving upstream's, with what became of the call beside it. */
+/** The `Response` of a call: the serving upstream's, and how the call went. */
 
 const { STATUS_CODES } = require('node:http');
 
@@ -8,9 +8,9 @@ const native = require('../native/native.js');
 
 /** @typedef {import('../call/openpipe-member.js').Meta} Meta */
 
-/** What was said of the bytes on the wire does not hold for a body that was decoded or written anew. */
+/** Headers about the bytes on the wire, which are wrong for a body that was decoded or rewritten. */
 const WIRE_HEADERS = ['content-encoding', 'content-length', 'transfer-encoding'];
-/** What says in the headers what became of the call. */
+/** Headers of ours that say how the call went. */
 const OWN_HEADERS = ['x-openpipe-served-by', 'x-openpipe-model', 'x-openpipe-attempts'];
 /** Whether the runtime is Node.js, whose `fetch` is written in JavaScript. */
 const READS_BY_STREAM = !process.versions['bun'] && !process.versions['deno'];
@@ -32,7 +32,7 @@ const ignore = () => {};
  * @property {string} url Where it came from.
  * @property {boolean} redirected
  * @property {Meta} meta
- * @property {boolean} marks Whether headers say what became of the call.
+ * @property {boolean} marks Whether headers say how the call went.
  * @property {() => object} openpipe
  */
 
@@ -71,7 +71,7 @@ function readAtOnce(response, text) {
 }
 
 /**
- * A response that says where it came from and what became of its call, and whose clones do so too.
+ * A response with its URL and with `openpipe`, which its clones have too.
  * @param {Response} response @param {{ url: string, redirected: boolean, openpipe: () => object }} own
  */
 function dressed(response, own) {

@@ -37,7 +37,7 @@ class ChunkPump {
     this.isSending = false;
   }
 
-  /** Rust has taken so many bytes. @param {number} bytes */
+  /** The core consumed this many bytes. @param {number} bytes */
   took(bytes) {
     this.ahead -= bytes;
     this.read();

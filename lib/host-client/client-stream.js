@@ -58,7 +58,7 @@ function controllerOf(stream) {
  * @returns {Promise<void>} Settles when it is closed. Never rejects.
  */
 function closeStream(stream, iterator, controller) {
-  // A stream that is not left open costs nothing to leave: errors of its end are nobody's any more.
+  // Errors while a stream is being closed are ignored.
   quietly(() => controller?.abort?.());
   if (iterator) return quietly(() => iterator.return?.());
   return quietly(() =>

@@ -65,7 +65,7 @@ class HostRequest {
    * @param {(given: any, options: object) => unknown} create Is given the body, or the id of the response that is to be cancelled.
    * @param {Question} question
    * @param {string} bodyText
-   * @param {() => unknown[]} keys The client's: what is told of an error is told without it.
+   * @param {() => unknown[]} keys The client's keys, which are redacted in its errors.
    */
   start(create, question, bodyText, keys) {
     this.keys = keys;
@@ -100,13 +100,13 @@ class HostRequest {
     );
   }
 
-  /** Rust has taken so many bytes of chunks. @param {number} bytes */
+  /** The core consumed this many bytes of chunks. @param {number} bytes */
   pull(bytes) {
     this.pump?.took(bytes);
   }
 
   /**
-   * Rust has turned away: the client is told to stop, and whatever comes of it is dropped.
+   * Aborts the request, which the core no longer wants, and ignores its outcome.
    * @returns {Promise<void> | undefined} Settles when the stream's iterator has returned. Never rejects.
    */
   drop() {

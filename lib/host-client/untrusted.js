@@ -11,7 +11,7 @@ function read(get) {
 }
 
 /**
- * A text as Rust can read it: half a surrogate pair is none to it. `undefined` where the value is no text.
+ * A string without lone surrogates, which Rust cannot read; `undefined` where the value is not a string.
  * @param {unknown} value
  */
 function wellFormed(value) {
@@ -20,7 +20,7 @@ function wellFormed(value) {
 
 /**
  * A value as JSON; `null` where JSON does not know such a thing. What cannot be written, because it is circular or holds a
- * BigInt, is told as a text that is no JSON: Rust refuses it as such.
+ * BigInt, is passed as a text that is not JSON, which the core refuses.
  * @param {unknown} value
  */
 function jsonOf(value) {

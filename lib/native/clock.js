@@ -51,7 +51,7 @@ function soon(run) {
 }
 
 /**
- * Runs it once, after so many milliseconds. Does not hold the process.
+ * Runs a function once, after a delay. Does not keep the process alive.
  * @param {number} milliseconds @param {() => void} run @returns {() => void} Takes it back.
  */
 function after(milliseconds, run) {

@@ -29,7 +29,7 @@ const receivers = new Numbered();
 
 /** @type {InstanceType<typeof binding.Mailbox> | undefined} */
 let mailbox;
-/** Deliveries run in the context that the mailbox was opened in: not in that of whoever happens to make the first call. */
+/** Deliveries run in the async context that the mailbox was opened in, not in that of the first call. */
 const context = new AsyncResource('OPENPIPE_MAILBOX');
 
 /**
@@ -169,7 +169,7 @@ function pendingReports() {
 }
 
 /**
- * Delivers the reports of a family, or of all; a `flushed` with this number says what became of them.
+ * Delivers the reports of a family, or of all; a `flushed` with this number brings their outcomes.
  * @param {Family | undefined} family @param {number} flush @param {number} milliseconds
  */
 function flush(family, flush, milliseconds) {

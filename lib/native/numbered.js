@@ -1,6 +1,6 @@
 'use strict';
 
-/** So many numbers in a row share a page. */
+/** The number of consecutive numbers on a page. */
 const PAGE = 256;
 
 /**

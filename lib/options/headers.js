@@ -9,7 +9,7 @@ function hasDefaultHeader(client, name) {
   if (typeof headers !== 'object' || headers === null) return false;
   if (headers.values instanceof Headers && headers.nulls instanceof Set)
     return headers.values.has(name) || headers.nulls.has(name);
-  // A getter gives a value to whoever sends it, so only the names are read.
+  // A getter may give another value each time, so only the names are read.
   const names =
     typeof headers[Symbol.iterator] === 'function' ? [...headers].map(([own]) => own) : Object.keys(headers);
   return names.some((own) => String(own).toLowerCase() === name);

@@ -9,7 +9,7 @@ const { isObject, refuse } = require('./checks.js');
 const SINK_MEMBERS = ['openpipe', 'file', 'redact'];
 
 /**
- * Where reports go; `undefined` where nothing was said.
+ * Where reports go; `undefined` where the option is not set.
  * @param {unknown} value @param {{ warn: (message: string) => void }} reading
  */
 function sinks(value, reading) {

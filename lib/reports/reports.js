@@ -18,7 +18,7 @@ const JUST_NOW = 1000;
 const FLUSH_TIME = 10_000;
 /** What an unsigned number of 32 bits holds. */
 const LONGEST_FLUSH = 0xffff_ffff;
-/** A report is redirected so many times at most, within its origin. */
+/** The largest number of redirects that a report follows, within its origin. */
 const MAX_REDIRECTS = 5;
 
 /** @typedef {{ delivered: number, dropped: number, pending: number }} Counts */
@@ -45,7 +45,7 @@ const receiver = {
   },
 };
 
-/** What becomes of each message (src/protocol.rs). @type {Record<string, (message: any[], text: string) => void>} */
+/** The handler of each message (src/protocol.rs), by its name. @type {Record<string, (message: any[], text: string) => void>} */
 const handlers = {
   flushed: ([, , flush, { delivered, dropped, pending }]) => take(flushes, flush)?.({ delivered, dropped, pending }),
   response: ([, , request, head, failure], text) => take(requests, request)?.({ head, failure, text }),
@@ -216,7 +216,7 @@ function whenReported(call) {
  * Delivers what a client and those made from it have queued, or what all have.
  * @param {import('../native/native.js').Family | undefined} family
  * @param {number} [milliseconds] How long it waits; what is pending then is still delivered if it can be.
- * @returns {Promise<Counts>} What became of the reports since the family's last flush; of all reports so far.
+ * @returns {Promise<Counts>} The outcomes of the reports since the family's last flush; without a family, of all reports so far.
  */
 function flush(family, milliseconds = FLUSH_TIME) {
   isEnding = false;

@@ -1,10 +1,10 @@
 'use strict';
 /**
- * What a client's logger is told of our calls, in the form in which the SDK tells of its own (`logger`, `logLevel`,
+ * Logs our calls to the client's logger, in the form in which the SDK logs its own (`logger`, `logLevel`,
  * `OPENAI_LOG`): a line for each target, under an id of its own. Nothing is made where the level is off. What goes through
  * the SDK's transport, the SDK tells of itself.
  *
- * The core tells of a target when it is done, so its retries are a number in its one line.
+ * The core reports a target when it is done, so its retries are a number in its one line.
  */
 
 const clock = require('../native/clock.js');
@@ -22,7 +22,7 @@ const { LEVELS } = require('../native/warnings.js');
  * @property {(service: string) => boolean} toldBySdk Whether it is called through the SDK's transport.
  * @property {boolean} cached The client asks for OpenPipe's cache by default.
  * @property {() => string[]} secrets As they are by now: a function may have given another key.
- * @property {boolean} showsBodies Up to openai 6 bodies are told, in 7 their length.
+ * @property {boolean} showsBodies openai 5 and 6 log bodies, 7 logs their length.
  */
 
 const INFO = 400;
@@ -32,7 +32,7 @@ const DEBUG = 500;
 const SECRET_QUERY =
   /^(x?(apikey|key|accesstoken|refreshtoken|sessiontoken|sessionid|idtoken|authtoken|authorization|token|password|clientsecret|signingsecret|sig|signature|amzsecuritytoken|amzsignature|amzcredential|googsignature|googcredential))$/i;
 
-/** Failures that the SDK tries again: what is left of them is told as the last try. */
+/** Kinds of failure after which the SDK retries; the log shows them as its last try does. */
 const RETRYABLE = new Set(['timeout', 'connection', 'rate_limit', 'server_error']);
 
 /** @param {any} client */
@@ -137,7 +137,7 @@ class CallLog {
   /** @param {string} service @param {any} body */
   #sending(service, body) {
     const { request } = this;
-    // What goes through the SDK, or to a client, is told by it.
+    // The SDK, or the custom client, logs its own requests.
     if (!request || service === 'client' || this.places.toldBySdk(service)) return;
     const { headers, query, body: _, openpipe, __security, __metadata, ...options } = request.options;
     this.#debug(`[${this.id}] sending request`, {
@@ -159,7 +159,7 @@ class CallLog {
   /** @param {string} service @param {any} given */
   #headersOf(service, given) {
     const headers = new Headers(this.places.headers(service).filter(([name]) => !native.isCredential(name)));
-    // Every upstream has a key of its own, which is nobody's business.
+    // Every upstream has a key of its own, which must not be logged.
     headers.set('authorization', '***');
     if (typeof given.timeout === 'number') headers.set('x-stainless-timeout', String(Math.trunc(given.timeout / 1000)));
     /** @type {[string, string | null][]} */

@@ -177,7 +177,7 @@ class SdkTransport {
   /** What the SDK tells OpenPipe beside the key, where the client's own hooks are not to be asked for it. */
   async openpipeHeaders() {
     const made = this.#newOpenpipeClient();
-    // The core sets the key, and says so where it is none.
+    // The core sets the key, and reports a missing one.
     made.apiKey = 'none';
     try {
       return [...(await made.buildRequest(keyed(), { retryCount: 0 })).req.headers.entries()];

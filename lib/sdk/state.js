@@ -164,7 +164,7 @@ class State {
     const options = client._options;
     if (
       seen !== undefined &&
-      // What a function gave last is nobody's but its asker's.
+      // The SDK writes the key that a function gave last into the client: not a change by the user.
       (this.asksForKey || seen.apiKey === client.apiKey) &&
       seen.baseURL === client.baseURL &&
       seen.timeout === client.timeout &&

@@ -40,7 +40,7 @@ const ENDPOINTS = new Map(
 const NONE = Object.freeze({});
 
 /**
- * The endpoint that a request goes to; `undefined` where it is none of the engine's.
+ * The engine's endpoint that a request goes to; `undefined` for other requests.
  * @param {string} method @param {unknown} path @returns {Endpoint | undefined}
  */
 function endpointOf(method, path) {
@@ -137,7 +137,7 @@ function hasOpenpipe(options) {
 }
 
 /**
- * A request that does not go through the engine, without `openpipe`, which would have no effect on it and is nobody's business.
+ * A request that does not go through the engine, without `openpipe`, which has no effect on it and must not be sent.
  * @param {any} client @param {any} options
  */
 function withoutOpenpipe(client, options) {
@@ -226,7 +226,7 @@ class CallSetup {
     this.onFallback = onFallback;
     /** The functions of `reject`, by their numbers. */
     this.judges = judges;
-    /** What the client's logger is told; `undefined` where it wants nothing. */
+    /** Writes to the client's logger; `undefined` where its level is off. */
     this.log = log;
     /** When the call was started, as the SDK says it of its own requests. */
     this.startTime = clock.unixTime();
@@ -240,7 +240,7 @@ class CallSetup {
       state.options.upstreams.length > 0;
   }
 
-  /** `create` of a JavaScript client, by its number. @param {number} number @returns {(body: any, options: any) => unknown} */
+  /** `create` of a custom client, by its number. @param {number} number @returns {(body: any, options: any) => unknown} */
   clientFunction(number) {
     const call = this.#state.sdkTransport.clientFunction(number, this.#clients, this.endpoint);
     return withCallOptions(call, number, this.#options, this.endpoint);
@@ -339,7 +339,7 @@ function ownHeaders(client, options) {
   // As in the SDK, the caller's default headers go over it.
   if (client.idempotencyHeader && !hasDefaultHeader(client, client.idempotencyHeader.toLowerCase()))
     headers.push([client.idempotencyHeader, options.idempotencyKey ?? client.defaultIdempotencyKey()]);
-  // openai 7 tells of `parse()` and the like in this way; 5 and 6 pass a header.
+  // openai 7 names helpers such as `parse()` in this member; 5 and 6 pass a header.
   const helper = options.__metadata?.helperMethod;
   if (typeof helper === 'string') headers.push(['x-stainless-helper-method', helper]);
   return headers;
