@@ -1,6 +1,7 @@
 /** docs/options.md says what types.d.ts says, no less and no more; and its errors are those that one gets. */
 
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 
 import OpenAI from 'openpipe-native';
 import ts from 'typescript';
@@ -88,6 +89,41 @@ for (const [name, member] of declared()) {
     expect(told?.type).toBe(member.type);
     expect(plain(told?.default)).toBe(plain(member.default));
     expect(told?.isRequired).toBe(!member.isOptional);
+  });
+}
+
+/** A type with the alias that it may be replaced by what that stands for. @param {string} type */
+function spelledOut(type) {
+  const types = readFileSync(`${root}types.d.ts`, 'utf8');
+  return new RegExp(`type ${type} =([^;]*);`).exec(types)?.[1] ?? type;
+}
+
+/** @typedef {{ name: string, places: string[], kind: string | { choice?: string[] } }} OptionSpec */
+
+/** The core's own description of the options (crates/core/src/options/spec.rs). @type {OptionSpec[]} */
+const specs = JSON.parse(createRequire(import.meta.url)('../../binding.js').optionTable());
+
+/** The interfaces of types.d.ts for the places where an option may stand, as the documents name their members. */
+const PLACES = /** @type {const} */ ({ client: '', target: 'fallback.', breaker: 'breaker.' });
+
+for (const [place, prefix] of Object.entries(PLACES)) {
+  test(`types.d.ts has the options of the core's description, no more and no less: ${place}`, () => {
+    const described = specs.filter(({ places }) => places.includes(place)).map(({ name }) => prefix + name);
+    const inTypes = [...declared().keys()].filter((name) =>
+      prefix === '' ? !name.includes('.') : name.startsWith(prefix),
+    );
+    expect(described.sort()).toEqual(inTypes.sort());
+  });
+}
+
+for (const { name, kind } of specs) {
+  const choices = typeof kind === 'object' ? kind.choice : undefined;
+  if (!choices) continue;
+  test(`types.d.ts has the values of \`${name}\` that the core's description has`, () => {
+    const inType = [...spelledOut(declared().get(name)?.type ?? '').matchAll(/["'](\w+)["']/g)].map(
+      ([, value]) => value,
+    );
+    expect(inType.sort()).toEqual([...choices].sort());
   });
 }
 
