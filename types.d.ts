@@ -212,6 +212,13 @@ export interface FallbackTarget<Names extends string = string, Aliases extends s
    */
   client?: CustomClient | undefined;
   /**
+   * What this target's `client` is called in `attempts` and logs: letters, digits, `-` and `_`, and not the name of
+   * an upstream.
+   *
+   * @default "client"
+   */
+  name?: string | undefined;
+  /**
    * The upstream that serves this target, by its name: the model is then taken as it is. `"openai"` is the client's own,
    * `"openpipe"` OpenPipe.
    *
