@@ -637,7 +637,8 @@ describe('`withOptions()`', () => {
   });
 
   test('keeps the native transport', async ({ stage }) => {
-    const { openai } = await stage();
+    // Under a test runner a replaced `fetch` is used unless this is set.
+    const { openai } = await stage({ openpipe: { transport: 'native' } });
     const fetch = vi.spyOn(globalThis, 'fetch');
     try {
       expect((await ask(openai.withOptions({}), { model: 'gpt-4o' })).error).toBeUndefined();
