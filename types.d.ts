@@ -106,6 +106,7 @@ export interface FallbackClient {
 
 /** The `create` of a custom client's `responses`, `embeddings` or `completions`. */
 export interface ClientMethods {
+  /** Asks for one answer: the body as its target gets it, and the options of a request. */
   create(body: any, options?: FallbackRequestOptions): PromiseLike<unknown>;
 }
 

@@ -15,6 +15,7 @@ const OPTIONS = ['OpenPipeOptions', 'OpenPipeCallOptions', 'OpenPipeBodyOptions'
 const RESULTS = [
   'Attempt',
   'CallEvent',
+  'ClientMethods',
   'FallbackClient',
   'FallbackEvent',
   'FallbackRequest',
