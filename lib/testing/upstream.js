@@ -121,17 +121,26 @@ async function startUpstream(options = {}) {
 }
 
 /**
- * A port of this machine that nobody listens on: connections to it are refused.
+ * A port of this machine that nobody listens on: connections to it are refused. It is below the ports that systems give to who asks
+ * for any (from 32768 on Linux, 49152 on macOS and Windows): one of those could soon be another server's.
  *
  * @param {string} [host]
  * @returns {Promise<number>}
  */
 async function closedPort(host = '127.0.0.1') {
-  const server = createTcpServer();
-  const port = await listen(server, 0, host);
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 22_000);
+    const server = createTcpServer();
+    try {
+      await listen(server, port, host);
+    } catch (error) {
+      if (/** @type {NodeJS.ErrnoException} */ (error).code === 'EADDRINUSE') continue;
+      throw error;
+    }
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
 
 /**
