@@ -73,7 +73,7 @@ function llamaindex(name, Llm) {
     async stream(call) {
       let text = '';
       for await (const { delta, raw } of await llm(call).chat({ messages: MESSAGES, stream: true })) {
-        // Over Responses it gives the last piece again with each event that is none.
+        // Over Responses it repeats the last piece for each event without text.
         if (raw?.choices || raw?.type === 'response.output_text.delta') text += delta;
       }
       return text;

@@ -25,7 +25,7 @@ const ANSWERS = {
   sse: { begin: chunk('who'), rest: `${chunk('le')}${chunk('', 'stop')}data: [DONE]\n\n` },
 };
 
-/** An upstream that answers half, and the rest when it is told to. */
+/** An upstream that sends the first half of an answer, and the second half when the test asks for it. */
 async function halting(/** @type {number} */ expected) {
   /** @type {(() => void)[]} */
   const rests = [];

@@ -38,7 +38,7 @@ function adopt(clientStream, open, controller) {
     if (!isSdkStream(stream)) return undefined;
     // Its own iterator is open by now.
     stream.iterator = open;
-    // openai 7 puts an iterator of its own on each stream, others have theirs in a subclass: they have seen the chunks. What an
+    // openai 7 sets an own iterator on each stream, other SDKs define one in a subclass: those have read the chunks already. What an
     // instrumentation puts in the place of `iterator` later is asked, as in the SDK.
     Object.defineProperty(stream, Symbol.asyncIterator, { value: iterated, writable: true, configurable: true });
     // An SDK's iterator aborts its own controller when it fails, before it says so; the reader's is the caller's alone.

@@ -139,7 +139,7 @@ impl Task<'_> {
         let ways = Ways { call: self.call, plan: &plan };
         let watcher = Watcher { host: &**host, reports: reports.as_ref(), ways: &ways, orphans: self.orphans };
         let watch = engine::Watch { breakers: client.breakers, health: Some(&client.health) };
-        // In a box of its own, which goes when the answer is there: an open stream has no need of it.
+        // Boxed apart, so that its memory is freed when the answer has arrived: an open stream no longer needs it.
         let answer = Box::pin(engine::run(&plan, &body, &ways, &watch, &watcher, &control.record)).await;
         match answer {
             Outcome::Completion(mut completion) => {

@@ -16,7 +16,7 @@ pub enum UpstreamKind {
 }
 
 impl UpstreamKind {
-    /// The name of an upstream that has none of its own.
+    /// The name that attempts and logs give to an upstream that was declared without one.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -7,17 +7,17 @@ use serde_json::{Map, Value};
 
 use super::{Bound, Keyword, Schema, Sized, Type, Verdict, number};
 
-/// So many schemas are applied to parts of a value; what takes more is not judged.
+/// The most (schema, part of the value) pairs that one judgement looks at; past it the verdict is `Unknown`.
 const MAX_STEPS: u32 = 1_000_000;
-/// So deep they may lead into one another.
+/// The most schemas nested in one another, references included: it bounds the stack, also where a schema refers to itself.
 const MAX_DEPTH: u32 = 400;
 
 /// Why judging ends before the end.
 enum Stop {
     /// The value does not fit.
     Misfit,
-    /// It takes too long to say, or never ends.
-    Given,
+    /// A bound was reached before the verdict.
+    Undecided,
 }
 
 type Checked = Result<(), Stop>;
@@ -45,14 +45,14 @@ impl<'v> Seen<'v> {
 
 pub(super) struct Check<'s, 'v> {
     schema: &'s Schema,
-    /// Somebody asks what was looked at.
-    asks: bool,
+    /// The schema has an `unevaluated…` keyword, so the parts that were looked at are recorded.
+    records: bool,
     way: Vec<Step<'v>>,
-    /// Where the value did not fit first, outside of what may fit otherwise.
+    /// The first misfit that decides: none inside `anyOf`, `oneOf`, `not` or `if`, where another branch may fit.
     place: Option<String>,
-    /// In so many keywords that may go on after a misfit.
+    /// How many keywords around this one go on after a misfit (`anyOf`, `oneOf`, `not`, `if`).
     tries: u32,
-    /// The resources that led here.
+    /// The resources (parts with an `$id`) entered on the way here, for `$dynamicRef`.
     scope: Vec<usize>,
     steps: u32,
     depth: u32,
@@ -61,16 +61,16 @@ pub(super) struct Check<'s, 'v> {
 impl<'s, 'v> Check<'s, 'v> {
     pub(super) fn new(schema: &'s Schema) -> Self {
         let keywords = || schema.nodes.iter().flat_map(|node| &node.keywords);
-        let asks = keywords()
+        let records = keywords()
             .any(|keyword| matches!(keyword, Keyword::UnevaluatedItems(_) | Keyword::UnevaluatedProperties(_)));
-        Self { schema, asks, way: Vec::new(), place: None, tries: 0, scope: Vec::new(), steps: 0, depth: 0 }
+        Self { schema, records, way: Vec::new(), place: None, tries: 0, scope: Vec::new(), steps: 0, depth: 0 }
     }
 
     pub(super) fn judge(mut self, value: &'v Value) -> Verdict {
         match self.node(self.schema.root, value, &mut Seen::default()) {
             Ok(()) => Verdict::Fits,
             Err(Stop::Misfit) => Verdict::Misfit(self.place.unwrap_or_default()),
-            Err(Stop::Given) => Verdict::Unknown,
+            Err(Stop::Undecided) => Verdict::Unknown,
         }
     }
 
@@ -80,7 +80,7 @@ impl<'s, 'v> Check<'s, 'v> {
         let Some(node) = schema.nodes.get(node) else { return Ok(()) };
         self.steps += 1;
         if self.steps > MAX_STEPS || self.depth == MAX_DEPTH {
-            return Err(Stop::Given);
+            return Err(Stop::Undecided);
         }
         self.depth += 1;
         let enters = self.scope.last() != Some(&node.resource);
@@ -108,7 +108,7 @@ impl<'s, 'v> Check<'s, 'v> {
         match checked {
             Ok(()) => Ok(true),
             Err(Stop::Misfit) => Ok(false),
-            Err(Stop::Given) => Err(Stop::Given),
+            Err(Stop::Undecided) => Err(Stop::Undecided),
         }
     }
 
@@ -158,7 +158,7 @@ impl<'s, 'v> Check<'s, 'v> {
             }
             Keyword::Pattern(pattern) => {
                 let Value::String(text) = value else { return Ok(()) };
-                let is_in = pattern.is_in(text).ok_or(Stop::Given)?;
+                let is_in = pattern.is_in(text).ok_or(Stop::Undecided)?;
                 self.must(is_in)
             }
             Keyword::Ref(node) => self.node(*node, value, seen),
@@ -169,7 +169,7 @@ impl<'s, 'v> Check<'s, 'v> {
             }
             Keyword::AllOf(nodes) => nodes.iter().try_for_each(|node| self.node(*node, value, seen)),
             Keyword::AnyOf(nodes) => {
-                let fitting = self.fitting(nodes, if self.asks { usize::MAX } else { 1 }, value, seen)?;
+                let fitting = self.fitting(nodes, if self.records { usize::MAX } else { 1 }, value, seen)?;
                 self.must(fitting > 0)
             }
             Keyword::OneOf(nodes) => {
@@ -278,7 +278,7 @@ impl<'s, 'v> Check<'s, 'v> {
                 }
                 for (pattern, node) in patterns {
                     self.steps += 1;
-                    if pattern.is_in(name).ok_or(Stop::Given)? {
+                    if pattern.is_in(name).ok_or(Stop::Undecided)? {
                         is_known = true;
                         self.part(*node, step, value)?;
                     }
@@ -287,7 +287,7 @@ impl<'s, 'v> Check<'s, 'v> {
                     is_known = true;
                     self.part(node, step, value)?;
                 }
-                if is_known && self.asks {
+                if is_known && self.records {
                     seen.names.insert(name);
                 }
                 Ok(())
@@ -300,7 +300,7 @@ impl<'s, 'v> Check<'s, 'v> {
         }
     }
 
-    /// A member's name is a text of its own: it is no part of the value.
+    /// Judges a member's name. It is not a part of the value, so it has no place in it.
     fn name(&mut self, node: usize, name: &str) -> Checked {
         let name = Value::from(name);
         let mut check = Check { tries: 1, steps: self.steps, depth: self.depth, ..Check::new(self.schema) };
@@ -308,13 +308,13 @@ impl<'s, 'v> Check<'s, 'v> {
         let checked = check.node(node, &name, &mut Seen::default());
         self.steps = check.steps;
         match checked {
-            Err(Stop::Given) => Err(Stop::Given),
+            Err(Stop::Undecided) => Err(Stop::Undecided),
             checked => self.must(checked.is_ok()),
         }
     }
 
     fn look_at_item(&self, index: usize, seen: &mut Seen<'v>) {
-        if self.asks {
+        if self.records {
             seen.items.insert(index);
         }
     }

@@ -35,7 +35,7 @@ type Object = Map<String, Value>;
 /// Makes a keyword of the schemas in its list.
 type Make = fn(Vec<usize>) -> Keyword;
 
-/// A part with an `$id` of its own; the first is the whole.
+/// A part that has an `$id`; the first one is the whole schema.
 struct Resource<'a> {
     base: Url,
     root: &'a Value,

@@ -27,21 +27,21 @@ pub(super) struct Schema {
     dynamic: HashMap<(usize, String), usize>,
 }
 
-/// What a value comes to.
+/// The verdict on a value.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It fits.
     Fits,
     /// It does not, at this place (a JSON pointer).
     Misfit(String),
-    /// It takes too long to say.
+    /// A bound of steps or depth was reached first.
     Unknown,
 }
 
 /// A schema or a part of it.
 #[derive(Debug)]
 struct Node {
-    /// The part with an `$id` of its own that it belongs to.
+    /// The number of the nearest part around it that has an `$id`.
     resource: usize,
     keywords: Vec<Keyword>,
 }
@@ -91,7 +91,7 @@ enum Keyword {
         otherwise: Option<usize>,
     },
     Ref(usize),
-    /// Where the reference leads by itself, and the anchor that an outer part may have, too.
+    /// The static target, and the anchor by which an outer resource may replace it.
     DynamicRef(usize, String),
     UnevaluatedItems(usize),
     UnevaluatedProperties(usize),
@@ -128,7 +128,7 @@ impl Schema {
     /// Compiles a schema.
     ///
     /// # Errors
-    /// Why it is none, or what it refers to that it does not hold.
+    /// What makes it no valid schema, or a reference to something outside of it.
     pub(super) fn new(schema: &Value) -> Result<Self, String> {
         Compiler::new(schema)?.compile()
     }

@@ -4,7 +4,7 @@ use fancy_regex::{Regex, RegexBuilder};
 
 /// Backtracking ends here: a pattern and a text can be made to take for ever.
 const MAX_BACKTRACKING: usize = 100_000;
-/// A pattern that takes more memory is none, in bytes.
+/// The most memory that a compiled pattern may take, in bytes; a larger one is refused.
 const MAX_BYTES: usize = 1024 * 1024;
 
 /// A pattern, ready to be looked for.
@@ -15,7 +15,7 @@ impl Pattern {
     /// Compiles a pattern.
     ///
     /// # Errors
-    /// Why it is none.
+    /// What makes it no valid pattern.
     pub(super) fn new(pattern: &str) -> Result<Self, String> {
         let regex = RegexBuilder::new(&translated(pattern))
             .backtrack_limit(MAX_BACKTRACKING)
