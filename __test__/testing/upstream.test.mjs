@@ -63,6 +63,11 @@ describe('the mock upstream', () => {
     expect(error.cause.code).toBe('ECONNREFUSED');
   });
 
+  test('leaves a port that the system gives to no other server', async () => {
+    const ports = await Promise.all(Array.from({ length: 50 }, () => closedPort()));
+    expect(Math.max(...ports)).toBeLessThan(32_768);
+  });
+
   test('is the same by `require`', () => {
     const required = createRequire(import.meta.url)('openpipe-native/testing');
     expect(required).toMatchObject({ startUpstream: expect.any(Function), closedPort: expect.any(Function) });
