@@ -52,6 +52,17 @@ async function textOf(stream) {
   return text;
 }
 
+/** Asks for a chat completion by a `fetch`. @param {typeof globalThis.fetch} fetch @returns {(body: object, more?: object) => Promise<any>} */
+const posting =
+  (fetch) =>
+  (body, more = {}) =>
+    fetch(`${baseURL}/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: 'Bearer sk' },
+      body: JSON.stringify({ messages, ...body }),
+      ...more,
+    });
+
 /** @param {Promise<unknown>} promise @returns {Promise<any>} */
 const failure = (promise) =>
   promise.then(
@@ -281,13 +292,7 @@ const cases = {
 
   async createFetch() {
     const fetch = createFetch({ fallback: { model: 'good' }, timeout: TIMEOUT_MS, logLevel: 'off' });
-    const ask = (/** @type {object} */ body, /** @type {object} */ more = {}) =>
-      fetch(`${baseURL}/chat/completions`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', authorization: 'Bearer sk' },
-        body: JSON.stringify({ messages, ...body }),
-        ...more,
-      });
+    const ask = posting(fetch);
     const answered = await ask({ model: 'status-500' });
     assert(answered instanceof Response);
     assert.equal((await answered.clone().json()).choices[0].message.content, 'Hello');
@@ -344,13 +349,7 @@ const cases = {
 
   async 'createFetch, failures'() {
     const fetch = createFetch({ maxRetries: 0, timeout: TIMEOUT_MS, idleTimeout: TIMEOUT_MS, logLevel: 'off' });
-    const ask = (/** @type {object} */ body, /** @type {object} */ more = {}) =>
-      fetch(`${baseURL}/chat/completions`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', authorization: 'Bearer sk' },
-        body: JSON.stringify({ messages, ...body }),
-        ...more,
-      });
+    const ask = posting(fetch);
     const refused = await ask({ model: 'status-429' });
     assert.equal(refused.status, 429);
     assert.equal(refused.openpipe?.errors?.length, 1);
