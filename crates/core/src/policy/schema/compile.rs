@@ -13,7 +13,8 @@ use super::{Bound, Keyword, Node, Schema, Sized, Type, number};
 const NAMELESS: &str = "json-schema:///";
 
 /// Keywords whose value is a schema.
-const ONE: [&str; 11] = [
+const ONE: [&str; 12] = [
+    "additionalItems",
     "additionalProperties",
     "contains",
     "contentSchema",
@@ -26,10 +27,13 @@ const ONE: [&str; 11] = [
     "unevaluatedItems",
     "unevaluatedProperties",
 ];
-/// Keywords whose value is a list of schemas.
-const LIST: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
-/// Keywords whose value has schemas by name.
-const NAMED: [&str; 5] = ["$defs", "definitions", "dependentSchemas", "patternProperties", "properties"];
+/// Keywords whose value is a list of schemas, `items` in older drafts alone.
+const LIST: [&str; 5] = ["allOf", "anyOf", "items", "oneOf", "prefixItems"];
+/// Keywords whose value has schemas by name, `dependencies` in older drafts alone.
+const NAMED: [&str; 6] =
+    ["$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"];
+/// What `$schema` of the draft has in it whose keywords have one form only.
+const DRAFT: &str = "2020-12";
 
 type Object = Map<String, Value>;
 /// Makes a keyword of the schemas in its list.
@@ -42,6 +46,9 @@ struct Resource<'a> {
 }
 
 pub(super) struct Compiler<'a> {
+    /// Keywords in the form of older drafts count too: an array in `items` with `additionalItems`, `dependencies`, a boolean in
+    /// `exclusiveMinimum`. Libraries write drafts 4 to 7 still, and parts of such a schema are sent without its `$schema`.
+    reads_older: bool,
     resources: Vec<Resource<'a>>,
     /// The resources by their URLs.
     by_url: HashMap<String, usize>,
@@ -59,7 +66,9 @@ impl<'a> Compiler<'a> {
     /// Finds the parts that can be referred to.
     pub(super) fn new(schema: &'a Value) -> Result<Self, String> {
         let base = Url::parse(NAMELESS).map_err(|error| error.to_string())?;
+        let names_draft = schema.get("$schema").and_then(Value::as_str).is_some_and(|name| name.contains(DRAFT));
         let mut compiler = Self {
+            reads_older: !names_draft,
             resources: vec![Resource { base, root: schema }],
             by_url: HashMap::from([(NAMELESS.to_owned(), 0)]),
             places: HashMap::new(),
@@ -123,7 +132,7 @@ impl<'a> Compiler<'a> {
         }
         for (keyword, value) in object {
             match value {
-                _ if ONE.contains(&keyword.as_str()) => self.find(value, resource)?,
+                Value::Object(_) | Value::Bool(_) if ONE.contains(&keyword.as_str()) => self.find(value, resource)?,
                 Value::Array(list) if LIST.contains(&keyword.as_str()) => {
                     list.iter().try_for_each(|part| self.find(part, resource))?;
                 }
@@ -227,14 +236,19 @@ impl<'a> Compiler<'a> {
             out.push(Keyword::MultipleOf(of.clone()));
         }
         let bounds = [
-            ("minimum", Bound::Least),
-            ("exclusiveMinimum", Bound::Above),
-            ("maximum", Bound::Most),
-            ("exclusiveMaximum", Bound::Below),
+            ("minimum", Bound::Least, "exclusiveMinimum", Bound::Above),
+            ("maximum", Bound::Most, "exclusiveMaximum", Bound::Below),
         ];
-        for (keyword, bound) in bounds {
+        for (keyword, inclusive, exclusively, exclusive) in bounds {
+            let older = object.get(exclusively).filter(|_| self.reads_older).and_then(Value::as_bool);
             if let Some(number) = numeric(object, keyword)? {
+                let bound = if older == Some(true) { exclusive } else { inclusive };
                 out.push(Keyword::Bound(bound, number.clone()));
+            }
+            if older.is_none()
+                && let Some(number) = numeric(object, exclusively)?
+            {
+                out.push(Keyword::Bound(exclusive, number.clone()));
             }
         }
         let lengths = [
@@ -269,6 +283,9 @@ impl<'a> Compiler<'a> {
         if !dependent.is_empty() {
             out.push(Keyword::DependentSchemas(dependent));
         }
+        if let Some(dependencies) = object.get("dependencies").filter(|_| self.reads_older) {
+            self.dependencies(dependencies, out)?;
+        }
         let named = self.named(object, "properties")?;
         let patterns = self.named(object, "patternProperties")?;
         let rest = self.one(object, "additionalProperties")?;
@@ -283,8 +300,32 @@ impl<'a> Compiler<'a> {
         Ok(())
     }
 
+    /// What later drafts say by `dependentRequired` and `dependentSchemas`.
+    fn dependencies(&mut self, dependencies: &'a Value, out: &mut Vec<Keyword>) -> Result<(), String> {
+        let dependencies = dependencies.as_object().ok_or("`dependencies` is no object")?;
+        let (mut required, mut schemas) = (Vec::new(), Vec::new());
+        for (name, dependency) in dependencies {
+            if dependency.is_array() {
+                let names = names_of(dependency).ok_or("`dependencies` has no lists of names")?;
+                required.push((name.clone(), names));
+            } else {
+                schemas.push((name.clone(), self.number(dependency)?));
+            }
+        }
+        out.push(Keyword::DependentRequired(required));
+        out.push(Keyword::DependentSchemas(schemas));
+        Ok(())
+    }
+
     fn arrays(&mut self, object: &'a Object, out: &mut Vec<Keyword>) -> Result<(), String> {
-        let (prefix, rest) = (self.list(object, "prefixItems")?, self.one(object, "items")?);
+        let older = object.get("items").and_then(Value::as_array).filter(|_| self.reads_older);
+        let (prefix, rest) = match older {
+            Some(list) => {
+                let prefix = list.iter().map(|schema| self.number(schema)).collect::<Result<_, _>>()?;
+                (prefix, self.one(object, "additionalItems")?)
+            }
+            None => (self.list(object, "prefixItems")?, self.one(object, "items")?),
+        };
         if !prefix.is_empty() || rest.is_some() {
             out.push(Keyword::Items { prefix, rest });
         }

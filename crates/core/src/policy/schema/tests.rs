@@ -126,6 +126,37 @@ fn a_schema_refers_to_its_own_parts() {
     ]);
 }
 
+/// Libraries write draft 7 still (zod-to-json-schema its tuples), with `$schema` or without.
+#[test]
+fn keywords_of_older_drafts_count_unless_the_schema_names_the_newest() {
+    let seven = "http://json-schema.org/draft-07/schema#";
+    let newest = "https://json-schema.org/draft/2020-12/schema";
+    let part = json!({"definitions": {"n": {"type": "number"}}, "items": [{"type": "string"}, {"$ref": "#/definitions/n"}], "additionalItems": {"$ref": "#/items/0"}});
+    assert_each(&[
+        (
+            json!({"$schema": seven, "items": [{"type": "string"}, {"type": "number"}], "additionalItems": false, "minItems": 2}),
+            &[json!(["a", 1])],
+            &[json!([1, "a"]), json!(["a"]), json!(["a", 1, 2])],
+        ),
+        (part, &[json!([]), json!(["a", 1, "b"])], &[json!(["a", "b"]), json!(["a", 1, 2])]),
+        (json!({"items": []}), &[json!([1])], &[]),
+        (json!({"items": {"type": "number"}, "additionalItems": false}), &[json!([1, 2])], &[json!(["a"])]),
+        (
+            json!({"dependencies": {"a": ["b"], "c": {"required": ["d"]}, "e": false}}),
+            &[json!({"b": 1}), json!({"a": 1, "b": 1}), json!({"c": 1, "d": 1}), json!([])],
+            &[json!({"a": 1}), json!({"c": 1}), json!({"e": 1})],
+        ),
+        (json!({"$schema": newest, "dependencies": {"a": ["b"]}}), &[json!({"a": 1})], &[]),
+        (
+            json!({"minimum": 1, "exclusiveMinimum": true, "maximum": 3, "exclusiveMaximum": false}),
+            &[json!(2), json!(3)],
+            &[json!(1), json!(4)],
+        ),
+        (json!({"exclusiveMinimum": true}), &[json!(-1)], &[]),
+    ]);
+    assert!(Schema::new(&json!({"$schema": newest, "minimum": 1, "exclusiveMinimum": true})).is_err());
+}
+
 #[test]
 fn a_pattern_is_one_of_ecmascript() {
     for (pattern, good, bad) in [
@@ -172,7 +203,12 @@ fn what_is_no_schema_is_refused() {
         json!({"properties": []}),
         json!({"properties": {"a": 1}}),
         json!({"patternProperties": {"[": true}}),
-        json!({"items": [true]}),
+        json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "items": [true]}),
+        json!({"items": [1]}),
+        json!({"items": [true], "additionalItems": 1}),
+        json!({"dependencies": {"a": ["b", 1]}}),
+        json!({"dependencies": ["a"]}),
+        json!({"exclusiveMinimum": "true"}),
         json!({"allOf": []}),
         json!({"anyOf": {}}),
         json!({"not": null}),
