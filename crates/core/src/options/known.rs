@@ -109,3 +109,52 @@ pub const KNOWN: &[KnownUpstream] = &[
 pub fn known(name: &str) -> Option<&'static KnownUpstream> {
     KNOWN.iter().find(|known| known.name == name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint_name(endpoint: &Endpoint) -> &'static str {
+        match endpoint {
+            ChatCompletions => "chat",
+            Responses => "responses",
+            Embeddings => "embeddings",
+            Completions => "completions",
+        }
+    }
+
+    /// The cells of the table of known names in the documentation.
+    fn documented(page: &str) -> Vec<Vec<String>> {
+        let (_, section) = page.split_once("\n## Known names\n").unwrap();
+        let rows = section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+        rows.skip(2).map(|row| row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
+    }
+
+    #[test]
+    fn the_documentation_has_the_same_table() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/upstreams.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let rows = KNOWN.iter().map(|known| {
+            let endpoints: Vec<_> = known.endpoints.iter().map(endpoint_name).collect();
+            vec![
+                format!("[`{}`]({})", known.name, known.page),
+                format!("`{}`", known.base_url),
+                format!("`{}`", known.variable),
+                endpoints.join(", "),
+            ]
+        });
+        assert_eq!(documented(&page), rows.collect::<Vec<_>>());
+        let latest = KNOWN.iter().map(|known| known.read).max().unwrap();
+        assert!(page.contains(&format!("documented on {latest}.")), "the date on which the pages were read");
+    }
+
+    #[test]
+    fn names_are_in_order_and_base_urls_can_be_called() {
+        assert!(KNOWN.is_sorted_by_key(|known| known.name));
+        for known in KNOWN {
+            let url = reqwest::Url::parse(known.base_url).unwrap();
+            assert!(url.scheme() == "https" && !known.base_url.ends_with('/'), "{}", known.name);
+            assert!(!known.endpoints.is_empty() && known.page.starts_with("https://"), "{}", known.name);
+        }
+    }
+}
