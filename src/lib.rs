@@ -48,7 +48,7 @@ pub fn read_client_options(options: String) -> String {
 #[napi]
 #[must_use]
 pub fn is_credential(name: String) -> bool {
-    openpipe_core::text::secrets::is_credential(&name)
+    openpipe_core::text::credentials::is_credential(&name)
 }
 
 /// The version of the addon, which is that of the package.

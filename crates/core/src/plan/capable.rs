@@ -6,10 +6,12 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Destination, PlanError, Routes, To};
+use super::PlanError;
+use super::destinations::{Destination, Routes, To, config_of};
 use crate::endpoint::Endpoint;
 use crate::endpoint::needs::{CONVERSATION, Needs};
 use crate::options::read::ArgumentError;
+use crate::options::upstream_id::UpstreamKind;
 use crate::options::upstreams::Takes;
 use crate::options::{ClientConfig, FallbackTarget, Identity, UpstreamConfig};
 use crate::policy::homes::{Home, Homes};
@@ -131,7 +133,7 @@ impl<'a> Destination<'a> {
     fn config<'b>(&'b self, client: &'b ClientConfig) -> Option<&'b UpstreamConfig> {
         match &self.to {
             To::Upstream(upstream) => Some(upstream),
-            To::Client(..) | To::Request(_) => super::config_of(client, self.kind, &self.upstream),
+            To::Client(..) | To::Request(_) => config_of(client, self.kind, &self.upstream),
         }
     }
 
@@ -251,7 +253,7 @@ pub(super) fn sorted<'a>(
         let replaces_input = destination.replaces("input", None);
         let omitted = if has_state || replaces_input { Vec::new() } else { needs.issued.clone() };
         // An id that is not known is the primary's own.
-        let is_own = is_primary && matches!(destination.kind, super::UpstreamKind::Own | super::UpstreamKind::Request);
+        let is_own = is_primary && matches!(destination.kind, UpstreamKind::Own | UpstreamKind::Request);
         let home = (keeps && !is_own).then(|| destination.home(client, homes));
         sorted.capable.push(Capable { is_primary, destination, omitted, home });
     }

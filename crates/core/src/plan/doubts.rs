@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Destination;
+use super::destinations::Destination;
 use crate::options::read::in_quotes;
 use crate::options::route::OPENPIPE_PREFIXES;
 use crate::options::{CallOptions, ClientConfig, Limit, OpenPipeOptions};

@@ -1,4 +1,12 @@
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue};
+use reqwest::Url;
+
 use super::*;
+use crate::options::upstream_id::UpstreamKind;
+use crate::policy::backoff::RetryPolicy;
+use crate::policy::breaker::Narrowed;
 
 const CONFIG: &str = r#"{
     "openai": {"baseUrl": "http://openai.test/v1", "headers": [["authorization", "Bearer sk"], ["user-agent", "OpenAI/JS"]]},

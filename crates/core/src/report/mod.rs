@@ -1,13 +1,21 @@
 //! Reports of calls: what they say ([`body`]), and their way to where they go ([`queue`]; contract.md, section 7).
 
 mod body;
+mod counts;
+mod delivery;
 mod encoding;
 mod file;
+mod lanes;
+mod limits;
 mod queue;
 mod sinks;
+mod worker;
 
 pub use body::{Came, Place, body, line, new_call_id};
+pub use counts::{Counts, Group};
+pub use delivery::{Delivery, Listener, Redacted, Report};
 pub use encoding::ReportEndpoint;
 pub use file::ReportFile;
-pub use queue::{Counts, Delivery, Group, Limits, Listener, Redacted, Report, Reporter, Scope};
+pub use limits::Limits;
+pub use queue::{Reporter, Scope};
 pub use sinks::{Destination, Sink};

@@ -8,160 +8,16 @@
 //! calls come thick and fast their reports wait for the first gap, of a few milliseconds. Not for longer than two seconds, not
 //! when the queue is half full, and not while somebody flushes it.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
-use http::HeaderMap;
-use reqwest::Url;
-use serde::Serialize;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::encoding::{ReportEndpoint, encoded};
-use super::file::ReportFile;
-use super::sinks::Destination;
-use crate::boxed::BoxFuture;
-use crate::failure::{Failure, Head};
-use crate::policy::backoff::{Failed, RetryPolicy, default_pause};
-
-/// The bounds of a reporter.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Queued reports, in bytes; a report beyond drops the oldest.
-    pub queue_bytes: usize,
-    /// Reports on their way at once while none waits for long: calls come first.
-    pub concurrency: usize,
-    /// And when they do: an endpoint that takes its time needs more of them at once.
-    pub max_concurrency: usize,
-    /// How long a report may wait in the queue until there are more.
-    pub long_wait: Duration,
-    /// Reports that follow each other within so short a time wait for the end of the rush …
-    pub gap: Duration,
-    /// … for so long at most.
-    pub rush_wait: Duration,
-    /// The time of one try.
-    pub try_time: Duration,
-    /// From the first try on, how long a report is tried again.
-    pub retry_time: Duration,
-    /// From when a call is over, how long its report is waited for.
-    pub patience: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            queue_bytes: 64 * 1024 * 1024,
-            concurrency: 4,
-            max_concurrency: 64,
-            long_wait: Duration::from_millis(250),
-            gap: Duration::from_millis(3),
-            rush_wait: Duration::from_secs(2),
-            try_time: Duration::from_secs(10),
-            retry_time: Duration::from_secs(30),
-            patience: Duration::from_secs(5),
-        }
-    }
-}
-
-/// One report, on its way.
-#[derive(Debug, Clone)]
-pub struct Report {
-    /// Where it goes.
-    pub to: Destination,
-    /// The number of the host's function that gets a copy first, and says what is sent.
-    pub redact: Option<u32>,
-    /// What it says, as JSON.
-    pub body: Bytes,
-    /// The call that it is of.
-    pub call: u32,
-    /// When it was made.
-    pub queued_at: Instant,
-}
-
-/// What the caller's function made of a report.
-#[derive(Debug)]
-pub enum Redacted {
-    /// This is sent.
-    Send(Bytes),
-    /// Nothing is sent, as the function said.
-    Withheld,
-    /// Nothing is sent, because the function failed.
-    Failed,
-}
-
-/// Sends a report once.
-pub trait Delivery: Send + Sync {
-    /// Has the host's function of this number redact a copy of a report.
-    fn redact(&self, function: u32, report: Bytes) -> BoxFuture<'_, Redacted> {
-        let _ = (function, report);
-        Box::pin(async { Redacted::Failed })
-    }
-
-    /// The head of the response, whatever its status.
-    fn deliver<'a>(
-        &'a self,
-        url: &'a Url,
-        headers: HeaderMap,
-        body: Bytes,
-        host_transport: Option<u32>,
-    ) -> BoxFuture<'a, Result<Head, Failure>>;
-}
-
-/// Receives the outcome of each report.
-pub trait Listener: Send + Sync {
-    /// Every report of a call is delivered or given up, or was waited for long enough.
-    fn reported(&self, call: u32);
-    /// Reports were given up; told once a minute at most.
-    fn warning(&self, message: &str);
-}
-
-/// The outcomes of the reports so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// Delivered.
-    pub delivered: u64,
-    /// Given up: refused, tried for too long, or pushed out of a full queue.
-    pub dropped: u64,
-    /// Queued or on their way; and one for each call that is being left and may still report.
-    pub pending: u64,
-    /// Tries beyond the first.
-    pub retried: u64,
-}
-
-/// The reports of one client and of those made from it, counted apart from others'.
-#[derive(Debug, Default)]
-pub struct Group {
-    counts: Mutex<Counts>,
-    /// Nothing of it is pending any more.
-    idle: Notify,
-}
-
-impl Group {
-    fn lock(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The outcomes of the group's reports since the last call; pending reports stay pending.
-    pub fn take_counts(&self) -> Counts {
-        let mut counts = self.lock();
-        let taken = *counts;
-        *counts = Counts { pending: taken.pending, ..Counts::default() };
-        taken
-    }
-
-    fn settle(&self, settled: impl FnOnce(&mut Counts)) {
-        let mut counts = self.lock();
-        counts.pending -= 1;
-        settled(&mut counts);
-        if counts.pending == 0 {
-            self.idle.notify_waiters();
-        }
-    }
-}
+use super::counts::{Counts, Group};
+use super::delivery::{Delivery, Listener, Outcome, Report};
+use super::lanes::{Queued, State};
+use super::limits::Limits;
 
 /// The queue, for those who report.
 #[derive(Clone)]
@@ -170,82 +26,15 @@ pub struct Reporter {
     group: Arc<Group>,
 }
 
-struct Shared {
-    limits: Limits,
-    listener: Arc<dyn Listener>,
+/// The queue, as its users and its task share it.
+pub(super) struct Shared {
+    pub(super) limits: Limits,
+    pub(super) listener: Arc<dyn Listener>,
     state: Mutex<State>,
     /// Something was queued, or closed.
-    work: Notify,
+    pub(super) work: Notify,
     /// Nothing is pending any more.
     idle: Notify,
-}
-
-#[derive(Default)]
-struct State {
-    /// Where reports go that are queued or on their way. Each has a queue of its own, so that none waits for another's.
-    lanes: Vec<Lane>,
-    /// Whose turn it is.
-    turn: usize,
-    queued_bytes: usize,
-    counts: Counts,
-    /// Calls that are running or whose reports are pending, and how many of these there are.
-    calls: HashMap<u32, Owed>,
-    /// A report that comes before then is one of a rush …
-    last_gap_at: Option<Instant>,
-    /// … which is over then, if none comes.
-    rush_over_at: Option<Instant>,
-    /// How many wait for the queue to be delivered.
-    flushing: usize,
-    dropped_since_warning: u64,
-    warned_at: Option<Instant>,
-}
-
-/// A report and whose it is.
-struct Queued {
-    report: Report,
-    group: Arc<Group>,
-}
-
-/// The reports to one destination.
-struct Lane {
-    to: Destination,
-    queue: VecDeque<Queued>,
-    bytes: usize,
-    under_way: usize,
-}
-
-impl Lane {
-    fn pop(&mut self) -> Option<Queued> {
-        let queued = self.queue.pop_front()?;
-        self.bytes -= queued.report.body.len();
-        Some(queued)
-    }
-
-    /// When the next report may go; `None` where another one has to arrive first, or there is none.
-    fn ready_at(&self, limits: &Limits, rush_over_at: Instant, now: Instant) -> Option<Instant> {
-        let queued_at = self.queue.front()?.report.queued_at;
-        if self.under_way >= limits.max_concurrency {
-            return None;
-        }
-        let rush = rush_over_at.min(queued_at + limits.rush_wait);
-        if now < rush {
-            return Some(rush);
-        }
-        let has_room = self.under_way < limits.concurrency;
-        Some(if has_room { now } else { queued_at + limits.long_wait })
-    }
-}
-
-#[derive(Default)]
-struct Owed {
-    /// The call itself, while it runs, and each of its reports.
-    count: usize,
-    /// Somebody waits to be told.
-    watched: bool,
-    /// It is to end before its end, and is pending until then.
-    left: bool,
-    /// The call is over.
-    over_at: Option<Instant>,
 }
 
 impl Reporter {
@@ -427,153 +216,9 @@ impl Drop for Scope {
     }
 }
 
-/// The outcome of a report.
-#[derive(Clone, Copy)]
-enum Outcome {
-    Delivered,
-    /// It was given up, for this reason where nobody has said it yet.
-    Dropped(Option<&'static str>),
-    /// The caller's function said that nothing is to be sent.
-    Withheld,
-}
-
-/// What to do about the queue.
-enum Next {
-    /// Deliver this one.
-    Report(Queued),
-    /// Nothing, until then; or until one that is on its way has arrived.
-    WaitUntil(Instant),
-    /// Nothing, until something happens.
-    Wait,
-}
-
 impl Shared {
-    async fn run(&self, delivery: &dyn Delivery) {
-        let mut under_way = FuturesUnordered::new();
-        loop {
-            let wait = loop {
-                match self.next() {
-                    Next::Report(report) => under_way.push(self.deliver(report, delivery)),
-                    Next::WaitUntil(at) => break Some(at),
-                    Next::Wait => break None,
-                }
-            };
-            tokio::select! {
-                Some(()) = under_way.next() => {}
-                // While it waits for a moment in time, which is never far, one report more makes no difference.
-                () = self.work.notified(), if wait.is_none() => {}
-                () = sleep_until(wait.unwrap_or_else(Instant::now)), if wait.is_some() => {}
-            }
-        }
-    }
-
-    /// The next report, of one endpoint after the other, if one more may be on its way; else when to ask again.
-    fn next(&self) -> Next {
-        let mut state = self.lock();
-        let state = &mut *state;
-        state.lanes.retain(|lane| lane.under_way > 0 || !lane.queue.is_empty());
-        let now = Instant::now();
-        let presses = state.flushing > 0 || state.queued_bytes >= self.limits.queue_bytes / 2;
-        let rush_over_at = state.rush_over_at.filter(|_| !presses).unwrap_or(now);
-        let (count, turn) = (state.lanes.len(), state.turn);
-        let mut wait = None::<Instant>;
-        for index in (turn..count).chain(0..turn.min(count)) {
-            let Some(lane) = state.lanes.get_mut(index) else { continue };
-            match lane.ready_at(&self.limits, rush_over_at, now) {
-                Some(at) if at > now => wait = Some(wait.map_or(at, |wait| wait.min(at))),
-                Some(_) => {
-                    let Some(queued) = lane.pop() else { continue };
-                    lane.under_way += 1;
-                    state.queued_bytes -= queued.report.body.len();
-                    state.turn = index + 1;
-                    return Next::Report(queued);
-                }
-                None => {}
-            }
-        }
-        wait.map_or(Next::Wait, Next::WaitUntil)
-    }
-
-    async fn deliver(&self, queued: Queued, delivery: &dyn Delivery) {
-        let outcome = self.outcome(&queued.report, delivery).await;
-        if let Some(lane) = self.lock().lane(&queued.report.to) {
-            lane.under_way -= 1;
-        }
-        self.settle(&queued, outcome);
-    }
-
-    async fn outcome(&self, report: &Report, delivery: &dyn Delivery) -> Outcome {
-        let body = match report.redact {
-            None => report.body.clone(),
-            Some(function) => match delivery.redact(function, report.body.clone()).await {
-                Redacted::Send(body) => body,
-                Redacted::Withheld => return Outcome::Withheld,
-                // The host has said why.
-                Redacted::Failed => return Outcome::Dropped(None),
-            },
-        };
-        let sent = match &report.to {
-            Destination::Endpoint(endpoint) => self.post(endpoint, &body, delivery).await,
-            Destination::File(file) => self.append(file, terminated(body)).await,
-        };
-        sent.map_or_else(|why| Outcome::Dropped(Some(why)), |()| Outcome::Delivered)
-    }
-
-    /// Appends to a file. A write that fails is tried again like a request.
-    async fn append(&self, file: &ReportFile, line: Bytes) -> Result<(), &'static str> {
-        let until = Instant::now() + self.limits.retry_time;
-        for tries in 1_u32.. {
-            let Ok(written) = timeout_at(until, file.append(line.clone())).await else { break };
-            if written.is_ok() {
-                return Ok(());
-            }
-            let pause = default_pause(tries, fastrand::f64());
-            if Instant::now() + pause >= until {
-                break;
-            }
-            self.lock().counts.retried += 1;
-            sleep(pause).await;
-        }
-        Err("the file cannot be written")
-    }
-
-    async fn post(&self, endpoint: &ReportEndpoint, body: &Bytes, delivery: &dyn Delivery) -> Result<(), &'static str> {
-        let until = Instant::now() + self.limits.retry_time;
-        let policy = RetryPolicy { max_retries: u32::MAX, another_waits: false };
-        for tries in 1_u32.. {
-            let (headers, body) = encoded(endpoint, body).await;
-            let sent = delivery.deliver(&endpoint.url, headers, body, endpoint.host_transport);
-            let head = match timeout(self.limits.try_time, sent).await {
-                Ok(Ok(head)) => Ok(head),
-                // The status alone decides; the rest of the answer is not read.
-                Ok(Err(Failure { head: Some(head), .. })) => Ok(*head),
-                Ok(Err(failure)) => Err(failure),
-                // Another try may find the endpoint awake again, so this counts as a broken connection.
-                Err(_elapsed) => Err(Failure::connection("the report endpoint did not answer", None)),
-            };
-            let failure = match head {
-                Ok(head) if (200..300).contains(&head.status) => {
-                    endpoint.learn(&head);
-                    return Ok(());
-                }
-                Ok(head) if is_refusal(head.status) => return Err("the report endpoint refuses them"),
-                Ok(head) => Failure::status(head, String::new()),
-                Err(failure) => failure,
-            };
-            let (time_left, random) = (until.saturating_duration_since(Instant::now()), fastrand::f64());
-            let (now, took) = (SystemTime::now(), Duration::ZERO);
-            let failed = Failed { failure: &failure, tries, took, time_left: Some(time_left), now, random };
-            // The endpoint may ask for a longer pause, not for a shorter one.
-            let pause = policy.pause(&failed).map(|pause| pause.max(default_pause(tries, random)));
-            let Some(pause) = pause.filter(|pause| *pause < time_left) else { break };
-            self.lock().counts.retried += 1;
-            sleep(pause).await;
-        }
-        Err("the report endpoint is out of reach")
-    }
-
     /// A report is delivered or given up.
-    fn settle(&self, queued: &Queued, outcome: Outcome) {
+    pub(super) fn settle(&self, queued: &Queued, outcome: Outcome) {
         let warning = {
             let mut state = self.lock();
             state.counts.pending -= 1;
@@ -623,59 +268,7 @@ impl Shared {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl State {
-    fn lane(&mut self, to: &Destination) -> Option<&mut Lane> {
-        self.lanes.iter_mut().find(|lane| lane.to.is_same_place(to))
-    }
-
-    fn push(&mut self, queued: Queued) {
-        let bytes = queued.report.body.len();
-        self.queued_bytes += bytes;
-        if let Some(lane) = self.lane(&queued.report.to) {
-            lane.bytes += bytes;
-            lane.queue.push_back(queued);
-            return;
-        }
-        let to = queued.report.to.clone();
-        self.lanes.push(Lane { to, queue: VecDeque::from([queued]), bytes, under_way: 0 });
-    }
-
-    /// The oldest report to the endpoint with the most bytes queued.
-    fn pop_of_longest(&mut self) -> Option<Queued> {
-        let queued = self.lanes.iter_mut().max_by_key(|lane| lane.bytes)?.pop()?;
-        self.queued_bytes -= queued.report.body.len();
-        Some(queued)
-    }
-
-    fn warning(&mut self, why: &str) -> Option<String> {
-        const EVERY: Duration = Duration::from_secs(60);
-        self.dropped_since_warning += 1;
-        let now = Instant::now();
-        if self.warned_at.is_some_and(|at| now - at < EVERY) {
-            return None;
-        }
-        self.warned_at = Some(now);
-        let count = std::mem::take(&mut self.dropped_since_warning);
-        Some(format!("{count} report(s) of calls were given up: {why}"))
-    }
-}
-
-/// A line with its end, which a function that redacts does not write.
-fn terminated(line: Bytes) -> Bytes {
-    if line.ends_with(b"\n") {
-        return line;
-    }
-    let mut line = Vec::from(line);
-    line.push(b'\n');
-    Bytes::from(line)
-}
-
-/// Whether there is no use in another try: a 4xx that does not ask for one.
-fn is_refusal(status: u16) -> bool {
-    (400..500).contains(&status) && !matches!(status, 408 | 429)
 }

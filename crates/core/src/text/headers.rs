@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Serialize, Serializer};
 
-use super::secrets;
+use super::credentials;
 
 /// Headers as a host hands them over; `None` removes one. Of one name the first replaces, the others append.
 pub type HeaderList = Vec<(String, Option<String>)>;
@@ -125,7 +125,7 @@ pub fn without_transports(mut list: HeaderList) -> HeaderList {
 /// The same list without what is meant for one upstream only.
 #[must_use]
 pub fn without_credentials(list: &HeaderList) -> HeaderList {
-    list.iter().filter(|(name, _)| !secrets::is_credential(name)).cloned().collect()
+    list.iter().filter(|(name, _)| !credentials::is_credential(name)).cloned().collect()
 }
 
 #[cfg(test)]

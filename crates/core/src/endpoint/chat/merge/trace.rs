@@ -1,0 +1,79 @@
+//! Where the texts of a chunk went, so that those of the next one like it go there without being looked for.
+
+use super::super::tree::{Node, Object, inner};
+use crate::events::delta::Texts;
+
+/// What a member or element takes beside its text, in a list that grows.
+const NODE_COST: usize = 192;
+
+/// The way to a text: the places of members and elements, from the completion on.
+#[derive(Debug)]
+pub(super) struct Way {
+    pub(super) steps: Vec<usize>,
+    /// The text is joined to what is there, and does not take its place.
+    pub(super) joins: bool,
+}
+
+/// What merging one chunk does.
+#[derive(Debug)]
+pub(super) struct Trace {
+    pub(super) room: usize,
+    pub(super) is_cut: bool,
+    /// Somebody wants to know where the texts go.
+    pub(super) is_asked_for: bool,
+    /// The way to what is merged now.
+    pub(super) steps: Vec<usize>,
+    /// The strings that were merged, by the addresses of their text.
+    pub(super) strings: Vec<(*const u8, Way)>,
+    /// Something was added, or became a text. What another chunk like it does may be something else.
+    pub(super) grew: bool,
+}
+
+impl Trace {
+    pub(super) fn enter(&mut self, place: usize) {
+        if self.is_asked_for {
+            self.steps.push(place);
+        }
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.steps.pop();
+    }
+
+    pub(super) fn string(&mut self, text: &str, joins: bool) {
+        if self.is_asked_for {
+            self.strings.push((text.as_ptr(), Way { steps: self.steps.clone(), joins }));
+        }
+    }
+
+    /// Something is added, if there is room for it.
+    pub(super) fn adds(&mut self) -> bool {
+        self.grew = true;
+        self.is_cut |= self.room < NODE_COST;
+        self.room = self.room.saturating_sub(NODE_COST);
+        !self.is_cut
+    }
+
+    /// The ways of an event's texts, if merging another event like it is no more than to take its texts there.
+    pub(super) fn ways(self, texts: &Texts, data: &str) -> Option<Vec<Way>> {
+        let is_of = |text: &str, string: *const u8| inner(text).as_ptr() == string;
+        let mut strings = self.strings;
+        let joins_more =
+            strings.iter().any(|(string, way)| way.joins && !texts.of(data).any(|text| is_of(text, *string)));
+        if self.grew || joins_more {
+            return None;
+        }
+        let way = |text| Some(strings.swap_remove(strings.iter().position(|(string, _)| is_of(text, *string))?).1);
+        texts.of(data).map(way).collect()
+    }
+}
+
+/// What a way leads to.
+pub(super) fn at<'a>(object: &'a mut Object, steps: &[usize]) -> Option<&'a mut Node> {
+    let (first, rest) = steps.split_first()?;
+    rest.iter().try_fold(object.node_at(*first)?, |node, step| match node {
+        Node::Object(object) => object.node_at(*step),
+        Node::Array(array) => Some(&mut array.get_mut(*step)?.node),
+        Node::Raw(_) | Node::Text(_) => None,
+    })
+}

@@ -1,0 +1,81 @@
+//! One target of `fallback` or of an alias, as the caller wrote it.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use super::Limit;
+use super::read::ClientRef;
+use super::upstream_id::UpstreamId;
+use crate::failure::{Filter, Trigger};
+use crate::policy::reject::Rules;
+
+/// The most targets that a call may have, the primary included.
+pub const MAX_TARGETS: usize = 16;
+
+/// One target of `fallback` or `aliases`.
+#[derive(Debug, Clone, Default)]
+pub struct FallbackTarget {
+    /// Its model.
+    pub model: String,
+    /// Where it is asked; not given, its model says so.
+    pub upstream: Option<UpstreamId>,
+    /// The name that its custom client goes by.
+    pub name: Option<Arc<str>>,
+    /// Its time; not given, `options.timeout`, else its upstream's, else the client's.
+    pub timeout: Option<Limit>,
+    /// How often it is retried; not given, the call's `maxRetries`.
+    pub max_retries: Option<u32>,
+    /// The wait for a stream's first content; not given, the call's.
+    pub first_token_timeout: Option<Limit>,
+    /// A custom client that is asked instead of an upstream.
+    pub client: Option<ClientRef>,
+    /// Members merged over the body.
+    pub params: Option<Box<RawValue>>,
+    /// Members taken out of the body.
+    pub omit: Vec<String>,
+    /// Only these failures move on to it.
+    pub on: Option<Vec<Trigger>>,
+    /// These failures do not.
+    pub except: Vec<Trigger>,
+    /// Its model is the first target's under another name: their vectors can be compared.
+    pub same_vectors: Option<bool>,
+    /// What refuses its answers; not given, the call's.
+    pub reject: Option<Rules>,
+}
+
+impl FallbackTarget {
+    /// A target of which only the model is known.
+    #[must_use]
+    pub fn of_model(model: String) -> Self {
+        Self { model, ..Self::default() }
+    }
+
+    /// A target of an alias, which has what the target that named the alias says where it says nothing itself.
+    #[must_use]
+    pub fn over(&self, named: &Self) -> Self {
+        let mut omit = self.omit.clone();
+        omit.extend(named.omit.iter().cloned());
+        Self {
+            model: self.model.clone(),
+            upstream: self.upstream,
+            name: self.name.clone().or_else(|| named.name.clone()),
+            timeout: self.timeout.or(named.timeout),
+            max_retries: self.max_retries.or(named.max_retries),
+            first_token_timeout: self.first_token_timeout.or(named.first_token_timeout),
+            client: self.client.clone(),
+            params: self.params.clone().or_else(|| named.params.clone()),
+            omit,
+            on: self.on.clone().or_else(|| named.on.clone()),
+            except: if self.except.is_empty() { named.except.clone() } else { self.except.clone() },
+            same_vectors: self.same_vectors.or(named.same_vectors),
+            reject: self.reject.clone().or_else(|| named.reject.clone()),
+        }
+    }
+
+    /// The failures that this target takes over.
+    #[must_use]
+    pub fn filter(&self) -> Filter {
+        Filter { on: self.on.clone(), except: self.except.clone() }
+    }
+}

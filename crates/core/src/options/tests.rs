@@ -1,0 +1,94 @@
+use std::time::Duration;
+
+use super::read::{Aside, Section};
+use super::spec::Place;
+use super::*;
+
+#[test]
+fn a_limit_is_milliseconds_or_none() {
+    let limit = |json: &str| serde_json::from_str::<Limit>(json).unwrap().0;
+    assert_eq!(limit("1500"), Some(Duration::from_millis(1500)));
+    assert_eq!(limit("0.5"), Some(Duration::from_micros(500)));
+    assert_eq!(limit("\"Infinity\""), None);
+    assert_eq!(limit("1e300"), None);
+    assert_eq!(limit("4294967296"), Some(Duration::from_millis(1 << 32)));
+}
+
+#[test]
+fn a_calls_options_win_over_the_clients() {
+    let of = |json: &str| {
+        let aside = Aside::default();
+        let section = Section::new(Place::Call, "openpipe", json, &aside, &mut Vec::new()).unwrap();
+        openpipe::read(&section, openpipe::Names(&[]), &mut Vec::new()).unwrap()
+    };
+    let defaults = of(r#"{"fallback":[{"model":"b"}],"tags":{"a":1,"b":2},"cache":"readWrite","deadline":5}"#);
+    let merged = of(r#"{"fallback":[],"tags":{"b":3,"c":4},"deadline":7}"#).over(&defaults);
+    assert_eq!(merged.fallback.unwrap().len(), 0);
+    assert_eq!(serde_json::to_string(&merged.tags).unwrap(), r#"{"a":1,"b":3,"c":4}"#);
+    assert_eq!(merged.cache.as_deref(), Some("readWrite"));
+    assert_eq!(merged.deadline, Some(Limit(Some(Duration::from_millis(7)))));
+    assert_eq!(of("{}").over(&defaults).fallback.unwrap()[0].model, "b");
+}
+
+#[test]
+fn a_key_reaches_its_own_upstream_only() {
+    let config = ClientConfig::from_json(
+        r#"{"openai":{"baseUrl":"http://a/v1","headers":[["authorization","Bearer sk"],["x-api-key","k"],["user-agent","u"]]},
+            "openpipeUrl":"http://b","openpipeKey":"opk"}"#,
+    )
+    .unwrap();
+    assert_eq!(config.openai.headers["authorization"], "Bearer sk");
+    assert_eq!(config.openpipe.headers["authorization"], "Bearer opk");
+    assert_eq!(config.openpipe.headers["user-agent"], "u");
+    assert!(!config.openpipe.headers.contains_key("x-api-key"));
+}
+
+#[test]
+fn a_host_of_the_clients_headers_reaches_nobody() {
+    let config = ClientConfig::from_json(
+        r#"{"openai":{"baseUrl":"http://a/","headers":[["Host","gateway.example"],["x","1"]]},"openpipeUrl":"http://b/",
+            "reportUrl":"http://b/report","openpipeKey":"opk"}"#,
+    )
+    .unwrap();
+    let report = config.report.unwrap();
+    for headers in [&*config.openai.headers, &*config.openpipe.headers, &report.headers] {
+        assert_eq!(headers.get("host"), None);
+        assert_eq!(headers["x"], "1");
+    }
+}
+
+#[test]
+fn a_misspelt_name_is_recognized() {
+    let known = ["fallback", "tags", "logRequest"].map(str::to_owned);
+    assert_eq!(nearest_name("falback", &known).as_deref(), Some("fallback"));
+    assert_eq!(nearest_name("logrequest", &known).as_deref(), Some("logRequest"));
+    assert_eq!(nearest_name("temperature", &known), None);
+}
+
+#[test]
+fn a_wrong_url_names_its_option() {
+    for text in ["", "api.openai.com/v1", "ftp://x/y", "http://"] {
+        let message = parse_url("baseURL", text).unwrap_err();
+        assert!(message.starts_with("`baseURL`: ") && message.contains(&format!("{text:?}")), "{message}");
+    }
+}
+
+#[test]
+fn a_wrong_url_that_may_hold_a_secret_is_not_repeated() {
+    for text in ["opk_0123456789abcdef", "ftp://user:0123456789@host/"] {
+        let message = parse_url("baseURL", text).unwrap_err();
+        assert!(message.starts_with("`baseURL`: ") && !message.contains("0123456789"), "{message}");
+    }
+}
+
+#[test]
+fn a_key_that_no_header_can_carry_is_refused_and_not_repeated() {
+    let config = |key: &str| {
+        ClientConfig::from_json(&format!(
+            r#"{{"openai":{{"baseUrl":"http://a/","headers":[]}},"openpipeUrl":"http://b/","openpipeKey":"{key}"}}"#
+        ))
+    };
+    let message = config("opk-\u{20ac}-1").unwrap_err();
+    assert!(message.contains("`openpipe.apiKey`") && !message.contains("opk-"), "{message}");
+    assert_eq!(config("caf\u{e9}").unwrap().openpipe.headers["authorization"].as_bytes(), b"Bearer caf\xe9");
+}

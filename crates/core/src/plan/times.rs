@@ -1,0 +1,97 @@
+//! The times of a plan: what a target may take, and what is left of the time that the caller waits.
+
+use std::time::Duration;
+
+use super::builder::Builder;
+use crate::options::{CallOptions, ClientConfig, DEFAULT_TIMEOUT, FallbackTarget, Limit};
+use crate::policy::breaker::Narrowed;
+
+/// The default of `openpipe.idleTimeout`.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The time of a target (contract.md, section 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Budget {
+    /// For everything: connecting, retries, pauses, headers and body. Where there is a fallback.
+    Total(Option<Duration>),
+    /// A time for each try, where there is no fallback.
+    PerTry(Option<Duration>),
+}
+
+impl Budget {
+    /// The duration, whatever it covers.
+    #[must_use]
+    pub fn limit(self) -> Option<Duration> {
+        match self {
+            Self::Total(limit) | Self::PerTry(limit) => limit,
+        }
+    }
+}
+
+impl Builder<'_> {
+    /// The wait for the first content of a target's stream.
+    pub(super) fn first_token_timeout(&self, target: &FallbackTarget) -> Option<Duration> {
+        target.first_token_timeout.or(self.options.first_token_timeout).and_then(|Limit(wait)| wait)
+    }
+
+    /// The idle timeout of a target with this time. The default, the longer of that time and a minute, is stretched.
+    pub(super) fn idle_timeout(
+        &self,
+        limit: Option<Duration>,
+        stretched: impl Fn(Duration) -> Duration,
+    ) -> Option<Duration> {
+        match self.options.idle_timeout {
+            Some(Limit(given)) => given,
+            None => limit.map(|limit| stretched(limit.max(IDLE_TIMEOUT))),
+        }
+    }
+
+    /// The time of a target that has no timeout of its own. A primary leaves half of the call's time to its fallbacks.
+    pub(super) fn default_time(&self, index: usize) -> Duration {
+        let half = patience(self.client, self.call).map(|patience| patience / 2);
+        half.filter(|_| index == 0 && self.count > 1).unwrap_or(DEFAULT_TIMEOUT)
+    }
+
+    /// The limits of a target that the call's own options made narrower than they would be without.
+    pub(super) fn narrowed(
+        &self,
+        target: &FallbackTarget,
+        is_fallback: bool,
+        upstreams: Option<Limit>,
+        limit: Option<Duration>,
+    ) -> Narrowed {
+        let call = self.given;
+        let constructors = Some(target).filter(|_| call.fallback.is_none() || !is_fallback);
+        let default = constructors.and_then(|target| target.timeout).or(upstreams).or(self.client.timeout);
+        let default = default.unwrap_or(Limit(Some(DEFAULT_TIMEOUT))).0;
+        let idle_default = match self.client.defaults.idle_timeout {
+            Some(Limit(given)) => given,
+            None => default.map(|limit| limit.max(IDLE_TIMEOUT)),
+        };
+        Narrowed {
+            time: is_shorter(limit, default),
+            first_token: call.first_token_timeout.is_some(),
+            idle: call.idle_timeout.is_some_and(|Limit(given)| is_shorter(given, idle_default)),
+            size: call.max_response_bytes.is_some(),
+        }
+    }
+}
+
+/// Whether a time ends sooner than another; `None` never ends.
+fn is_shorter(time: Option<Duration>, than: Option<Duration>) -> bool {
+    time.is_some_and(|time| than.is_none_or(|than| time < than))
+}
+
+/// How long the caller waits for the whole call; `None` where a timeout was given, or where it is not known.
+pub(super) fn patience(client: &ClientConfig, call: &CallOptions) -> Option<Duration> {
+    call.patience.and_then(|limit| limit.0).filter(|_| call.timeout.is_none() && client.timeout.is_none())
+}
+
+/// A little before a caller gives up, so that it hears what happened: a twentieth, at most 100 ms.
+pub(super) fn before_the_end(patience: Duration) -> Duration {
+    patience.saturating_sub((patience / 20).min(Duration::from_millis(100)))
+}
+
+pub(super) fn shorter(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
+    a.into_iter().chain(b).min()
+}
