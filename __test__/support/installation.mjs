@@ -2,10 +2,11 @@
 
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+import { TSC } from './compiler.mjs';
 
 /**
  * @typedef {object} Ran
@@ -18,7 +19,6 @@ import { fileURLToPath } from 'node:url';
 const AT_MOST_MS = 120_000;
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
-const TSC = createRequire(import.meta.url).resolve('typescript/lib/tsc.js');
 
 export class Installation {
   folder = realpathSync(mkdtempSync(join(tmpdir(), 'openpipe-native-installed-')));
