@@ -40,9 +40,10 @@ impl CallEvents for NodeCall {
     fn completion(&self, completion: Completion, meta: &Meta<'_>) {
         let Completion { text, ticket, .. } = completion;
         let request_id = meta.head.and_then(|head| head.request_id());
+        let status = meta.head.map(|head| head.status);
         // A client's own object is the answer: its text does not go back.
         let body = if ticket.is_none() { text } else { String::new() };
-        self.send(Message::Completion { request_id, ticket, body, meta });
+        self.send(Message::Completion { request_id, ticket, status, body, meta });
     }
 
     fn stream(&self, ticket: Option<u32>, meta: &Meta<'_>) {

@@ -36,7 +36,7 @@ fn what_is_more_than_one_delivery_comes_as_several_in_order() {
             usage: None,
         };
         let body = "a".repeat(3 * 1024 * 1024);
-        post.send(call, Message::Completion { request_id: None, ticket: None, body, meta: &meta });
+        post.send(call, Message::Completion { request_id: None, ticket: None, status: None, body, meta: &meta });
     }
     let mut calls = Vec::new();
     loop {

@@ -22,7 +22,8 @@ pub(crate) enum Message<'a> {
     /// Another target takes over.
     Fallback(&'a MovedOn<'a>),
     /// The answer. A custom client's is kept in JavaScript, so that its text stays here.
-    Completion { request_id: Option<&'a str>, ticket: Option<u32>, body: String, meta: &'a Meta<'a> },
+    /// Its status stands beside the rest of its head, which few callers look at.
+    Completion { request_id: Option<&'a str>, ticket: Option<u32>, status: Option<u16>, body: String, meta: &'a Meta<'a> },
     /// A stream is handed over.
     Stream { ticket: Option<u32>, meta: &'a Meta<'a> },
     /// Events of a stream.
@@ -225,9 +226,10 @@ impl Message<'_> {
                 add(&mut rest, moved);
                 [None, None]
             }
-            Self::Completion { request_id, ticket, body, meta } => {
+            Self::Completion { request_id, ticket, status, body, meta } => {
                 add(&mut rest, &request_id);
                 add(&mut rest, &ticket);
+                add(&mut rest, &status);
                 [Some(body), Some(json(meta))]
             }
             Self::Stream { ticket, meta } => {

@@ -54,7 +54,7 @@ fn javascript_has_a_row_for_every_message_with_as_many_texts() {
         Message::Refused { why: Refusal::Argument, message: "" },
         Message::Warning { message: "" },
         Message::Fallback(&MovedOn { from: &attempt, to }),
-        Message::Completion { request_id: None, ticket: None, body: body(), meta: &meta },
+        Message::Completion { request_id: None, ticket: None, status: None, body: body(), meta: &meta },
         Message::Stream { ticket: None, meta: &meta },
         Message::Events { form: Form::Chunks, bytes: 0, events: &[] },
         Message::Events { form: Form::Wire { named: false }, bytes: 0, events: &[] },

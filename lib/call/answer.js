@@ -1,17 +1,10 @@
 'use strict';
 /** What a call came to, in the form in which the SDK keeps a response beside what belongs to it. */
 
-const { defineOpenpipe, openpipeOf } = require('./openpipe-member.js');
+const { defineOpenpipe, openpipeOf, readOnce } = require('./openpipe-member.js');
 const { responseOf } = require('./response.js');
 
 /** @typedef {import('./openpipe-member.js').Meta} Meta */
-
-/** @param {string} text JSON of a {@link Meta} @returns {() => Meta} */
-function readOnce(text) {
-  /** @type {Meta | undefined} */
-  let meta;
-  return () => (meta ??= /** @type {Meta} */ (JSON.parse(text)));
-}
 
 /**
  * Made apart from the answer, whose text would else be held by the completion for as long as that is kept.

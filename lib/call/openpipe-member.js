@@ -18,6 +18,13 @@ const { whenReported } = require('../reports/reports.js');
  * @property {any} [usage]
  */
 
+/** Reads it when it is first needed: most callers never look. @param {string} text JSON of a {@link Meta} @returns {() => Meta} */
+function readOnce(text) {
+  /** @type {Meta | undefined} */
+  let meta;
+  return () => (meta ??= /** @type {Meta} */ (JSON.parse(text)));
+}
+
 /** Where an object keeps what makes its `openpipe`. */
 const maker = Symbol('openpipe-native.maker');
 
@@ -91,4 +98,4 @@ function openpipeOf(call, meta, errors) {
   return told;
 }
 
-module.exports = { defineOpenpipe, openpipeOf };
+module.exports = { defineOpenpipe, openpipeOf, readOnce };

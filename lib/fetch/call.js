@@ -4,7 +4,7 @@
 const { AsyncResource } = require('node:async_hooks');
 
 const { offAbort, onAbort } = require('../call/abort.js');
-const { openpipeOf } = require('../call/openpipe-member.js');
+const { openpipeOf, readOnce } = require('../call/openpipe-member.js');
 const { askJudge } = require('../call/judge.js');
 const observers = require('../call/observers.js');
 const native = require('../native/native.js');
@@ -88,7 +88,7 @@ class FetchCall {
    * @type {Record<string, (call: FetchCall, message: any[], text: string, more: string) => void>}
    */
   static handlers = {
-    completion: (call, _, text, more) => call.#completed(text, JSON.parse(more)),
+    completion: (call, [, , , , status], text, more) => call.#completed(text, status, readOnce(more)),
     wire: (call, [, , bytes], text) => {
       call.#passedOn(text);
       call.stream?.seat.source?.push(text, bytes);
@@ -120,11 +120,11 @@ class FetchCall {
 
   // === the answer ===
 
-  /** @param {string} body @param {Meta} meta */
-  #completed(body, meta) {
+  /** @param {string} body @param {number | null} status @param {() => Meta} meta */
+  #completed(body, status, meta) {
     this.#done();
     this.#publish(meta, () => JSON.parse(body).usage);
-    this.resolve(this.#response(body, meta, () => meta));
+    this.resolve(this.#responseOf(body, status ?? 200, meta));
   }
 
   /** @param {Meta} meta */
@@ -145,15 +145,25 @@ class FetchCall {
     const { resolve } = this;
     // A promise's functions hold what it was resolved with.
     this.resolve = this.reject = () => {};
-    resolve(this.#response(bodyOf(source), meta, () => state.meta));
+    resolve(
+      this.#responseOf(
+        bodyOf(source),
+        meta.head?.status ?? 200,
+        () => meta,
+        () => state.meta,
+      ),
+    );
   }
 
-  /** @param {string | ReadableStream} body @param {Meta} meta @param {() => Meta} latest */
-  #response(body, meta, latest) {
+  /**
+   * The response of the target that answered.
+   * @param {string | ReadableStream} body @param {number} status
+   * @param {() => Meta} meta How the call went until here. @param {() => Meta} [latest] How a stream goes on.
+   */
+  #responseOf(body, status, meta, latest = meta) {
     const { id } = this;
-    const status = meta.head?.status || 200;
-    const headers = meta.head?.headers ?? [];
-    return this.#responseOf({ status, headers, body }, meta, () => openpipeOf(id, latest));
+    const headers = () => meta().head?.headers ?? [];
+    return this.#newResponse({ status, headers, body }, meta, () => openpipeOf(id, latest));
   }
 
   /** @param {number} ask @param {import('../call/judge.js').Judging} judging @param {string} text */
@@ -172,14 +182,12 @@ class FetchCall {
   }
 
   /**
-   * @param {{ status: number, headers: [string, string][], body: string | ReadableStream }} parts
-   * @param {Meta} meta @param {() => object} openpipe
+   * @param {{ status: number, headers: () => [string, string][], body: string | ReadableStream }} parts
+   * @param {() => Meta} meta @param {() => object} openpipe
    */
-  #responseOf(parts, meta, openpipe) {
+  #newResponse(parts, meta, openpipe) {
     const { door, url: asked } = this.setup;
-    const url = meta.head?.url || asked;
-    const redirected = meta.head?.redirected ?? false;
-    return responseOf({ ...parts, url, redirected, meta, marks: door.options.marks, openpipe });
+    return responseOf({ ...parts, asked, meta, marks: door.options.marks, openpipe });
   }
 
   /** @param {string} text Events. */
@@ -209,7 +217,10 @@ class FetchCall {
     const { stream } = this;
     if (!stream) return;
     stream.meta = { ...meta, head: stream.meta.head };
-    this.#publish(meta, () => meta.usage);
+    this.#publish(
+      () => meta,
+      () => meta.usage,
+    );
     const { source } = stream.seat;
     if (!source) return;
     forgetDropped(source);
@@ -221,21 +232,25 @@ class FetchCall {
   /** @param {Meta & { failures: Failure[] }} failed */
   #failed(failed) {
     this.#done();
-    this.#publish(failed, () => failed.usage);
+    this.#publish(
+      () => failed,
+      () => failed.usage,
+    );
     const { id, setup } = this;
     const { failures } = failed;
     const last = failures.at(-1);
     const openpipe = () => openpipeOf(id, () => failed, errorsOf(failures));
     const rejects = setup.door.options.rejects && !isHandedThrough(last, setup.request.redirect);
-    const parts = failedResponse(failed, setup.request.redirect);
-    const meta = { ...failed, head: last?.head ?? null };
+    const { status, headers, body } = failedResponse(failed, setup.request.redirect);
+    const parts = { status, headers: () => headers, body };
+    const meta = () => ({ ...failed, head: last?.head ?? null });
     /** @type {import('./repeats.js').Settled} */
     const settled = {
-      size: parts.body.length,
+      size: body.length,
       settle: (resolve, reject) => {
         if (rejects)
           reject(Object.defineProperty(rejectionOf(last), 'openpipe', { get: openpipe, configurable: true }));
-        else resolve(this.#responseOf(parts, meta, openpipe));
+        else resolve(this.#newResponse(parts, meta, openpipe));
       },
     };
     setup.keep(settled);
@@ -276,9 +291,9 @@ class FetchCall {
     observers.movedOn(event, options.onFallback, warn);
   }
 
-  /** @param {Meta} meta @param {() => any} usage */
+  /** @param {() => Meta} meta @param {() => any} usage */
   #publish(meta, usage) {
-    if (observers.isCallWatched()) this.#inScope(() => observers.publishCall(meta, usage()));
+    if (observers.isCallWatched()) this.#inScope(() => observers.publishCall(meta(), usage()));
   }
 
   /** The call is over: no message for it follows. */
