@@ -4,7 +4,7 @@
 //! A delivery is bounded: V8's strings end at 2^29 - 24 characters, and a conversion that fails in a threadsafe function's
 //! callback ends the process. So messages are kept in segments, one delivery each; the next one follows by itself.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,7 @@ use openpipe_core::upstream::BoxFuture;
 use tokio::sync::Notify;
 
 use crate::handle::Handle;
-use crate::protocol::{Message, Written};
+use crate::protocol::{Message, Written, write_event};
 
 /// Wakes JavaScript, which gets the next delivery.
 pub(crate) type Wake = ThreadsafeFunction<
@@ -95,6 +95,18 @@ struct Segment {
     texts: Vec<String>,
     text_bytes: usize,
     event_bytes: usize,
+    /// Events of calls, each of which becomes one message: when the delivery is taken, or before another message of its call.
+    /// A message for each event would cost JavaScript more than the event itself.
+    batches: BTreeMap<u32, Batch>,
+    batch_bytes: usize,
+}
+
+/// Events of one call, written one after the other ([`write_event`]).
+struct Batch {
+    form: Form,
+    /// What they count as in the window.
+    bytes: usize,
+    text: String,
 }
 
 impl Post {
@@ -225,7 +237,7 @@ impl Post {
     pub(crate) fn take(&self) -> Vec<Text> {
         let mut state = self.lock();
         self.woken.store(false, Ordering::Release);
-        let segment = state.segments.pop_front().unwrap_or_default();
+        let mut segment = state.segments.pop_front().unwrap_or_default();
         state.event_bytes -= segment.event_bytes;
         if !state.segments.is_empty() {
             self.wake(&mut state);
@@ -234,6 +246,7 @@ impl Post {
         if segment.event_bytes > 0 {
             self.room.notify_waiters();
         }
+        segment.write_batches();
         let Segment { mut messages, texts, .. } = segment;
         messages.push_str(if messages.is_empty() { "[]" } else { "]" });
         let mut delivery = Vec::with_capacity(1 + texts.len());
@@ -261,50 +274,29 @@ impl Post {
 
 impl State {
     fn write(&mut self, call: u32, message: Written) {
-        let fits_all = message.rest.len() <= LONGEST_TEXT && message.texts.iter().flatten().all(|text| fits(text));
-        let Written { name, rest, texts } = if fits_all {
-            message
-        } else {
-            let message = "what is to be said of the call is longer than a string can be";
-            Message::Refused { why: Refusal::Internal, message }.write()
-        };
-        let text_bytes = texts.iter().flatten().map(String::len).sum::<usize>();
-        let segment = self.segment_for(rest.len() + text_bytes);
-        segment.messages.push(if segment.messages.is_empty() { '[' } else { ',' });
-        // Writing to a `String` cannot fail.
-        let _ = write!(segment.messages, "[{call},\"{name}\"{rest}]");
-        segment.texts.extend(texts.into_iter().flatten());
-        segment.text_bytes += text_bytes;
+        let text_bytes = message.texts.iter().flatten().map(String::len).sum::<usize>();
+        let segment = self.segment_for(message.rest.len() + text_bytes);
+        // What is sent of a call keeps its order.
+        segment.write_batch(call);
+        segment.write(call, message);
     }
 
-    /// Writes events as one message, or as several where they would be too much for one delivery.
+    /// Writes events, which go in several deliveries where they would be too much for one.
     fn write_events(&mut self, call: u32, form: Form, bytes: usize, events: &[Event]) {
         let mut bytes_left = bytes;
-        let mut rest = events;
-        while !rest.is_empty() {
-            let mut size = 0;
-            let count = rest.iter().take_while(|event| {
-                let is_first = size == 0;
-                size += event.data.len();
-                is_first || size <= DELIVERY_BYTES
-            });
-            let (batch, later) = rest.split_at(count.count());
-            // What is counted besides the data goes with the last batch.
-            let data = batch.iter().map(|event| event.data.len()).sum::<usize>();
-            let share = if later.is_empty() { bytes_left } else { data.min(bytes_left) };
-            self.write(call, Message::Events { form, bytes: share, events: batch }.write());
-            if let Some(segment) = self.segments.back_mut() {
-                segment.event_bytes += share;
-            }
+        for (index, event) in events.iter().enumerate() {
+            // What is counted besides the data goes with the last one.
+            let is_last = index + 1 == events.len();
+            let share = if is_last { bytes_left } else { event.data.len().min(bytes_left) };
             bytes_left -= share;
-            rest = later;
+            self.segment_for(event.data.len()).add_event(call, form, share, event);
         }
     }
 
     /// The segment that a message of this size goes into.
     fn segment_for(&mut self, bytes: usize) -> &mut Segment {
         let is_full = self.segments.back().is_none_or(|last| {
-            let size = last.messages.len() + last.text_bytes;
+            let size = last.messages.len() + last.text_bytes + last.batch_bytes;
             size > 0 && size + bytes > DELIVERY_BYTES
         });
         if is_full {
@@ -312,6 +304,46 @@ impl State {
         }
         let last = self.segments.len() - 1;
         &mut self.segments[last]
+    }
+}
+
+impl Segment {
+    fn write(&mut self, call: u32, message: Written) {
+        let fits_all = message.rest.len() <= LONGEST_TEXT && message.texts.iter().flatten().all(|text| fits(text));
+        let Written { name, rest, texts } = if fits_all {
+            message
+        } else {
+            let message = "what is to be said of the call is longer than a string can be";
+            Message::Refused { why: Refusal::Internal, message }.write()
+        };
+        self.messages.push(if self.messages.is_empty() { '[' } else { ',' });
+        // Writing to a `String` cannot fail.
+        let _ = write!(self.messages, "[{call},\"{name}\"{rest}]");
+        self.text_bytes += texts.iter().flatten().map(String::len).sum::<usize>();
+        self.texts.extend(texts.into_iter().flatten());
+    }
+
+    fn add_event(&mut self, call: u32, form: Form, bytes: usize, event: &Event) {
+        let batch = self.batches.entry(call).or_insert_with(|| Batch { form, bytes: 0, text: String::new() });
+        let before = batch.text.len();
+        write_event(batch.form, event, &mut batch.text);
+        batch.bytes += bytes;
+        self.batch_bytes += batch.text.len() - before;
+        self.event_bytes += bytes;
+    }
+
+    /// Writes the events of a call as a message.
+    fn write_batch(&mut self, call: u32) {
+        let Some(Batch { form, bytes, text }) = self.batches.remove(&call) else { return };
+        self.batch_bytes -= text.len();
+        self.write(call, Message::Events { form, bytes, text }.write());
+    }
+
+    /// Writes the events of all calls that are left.
+    fn write_batches(&mut self) {
+        while let Some((&call, _)) = self.batches.first_key_value() {
+            self.write_batch(call);
+        }
     }
 }
 

@@ -90,3 +90,24 @@ async fn the_room_of_a_stream_that_was_left_is_given_back() {
     assert_eq!(post.lock().event_bytes, 0);
     assert_eq!(delivery(&post).0.len(), 0);
 }
+
+#[tokio::test]
+async fn events_of_a_call_that_one_delivery_takes_come_as_one_message_before_what_is_sent_after_them() {
+    let post = post_with_calls(2);
+    let wire = Form::Wire { named: false };
+    for call in [0, 1, 0, 1] {
+        assert!(post.reserve(7).is_ok());
+        post.send_events(call, wire, 7, &[event(1)]);
+    }
+    post.send(0, Message::Warning { message: "w" });
+    assert!(post.reserve(3).is_ok());
+    post.send_events(0, wire, 3, &[event(2)]);
+
+    let texts = post.take();
+    let messages: Vec<(u32, String, serde_json::Value)> = serde_json::from_str(&texts[0].0).unwrap();
+    let seen: Vec<_> = messages.iter().map(|(call, name, rest)| format!("{call} {name} {rest}")).collect();
+    assert_eq!(seen, ["0 wire 14", "0 warning \"w\"", "0 wire 3", "1 wire 14"]);
+    let two = "data: \"a\"\n\ndata: \"a\"\n\n";
+    assert_eq!(texts[1..].iter().map(|text| text.0.as_str()).collect::<Vec<_>>(), [two, "data: \"aa\"\n\n", two]);
+    assert_eq!(post.lock().event_bytes, 0);
+}

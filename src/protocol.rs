@@ -23,11 +23,17 @@ pub(crate) enum Message<'a> {
     Fallback(&'a MovedOn<'a>),
     /// The answer. A custom client's is kept in JavaScript, so that its text stays here.
     /// Its status stands beside the rest of its head, which few callers look at.
-    Completion { request_id: Option<&'a str>, ticket: Option<u32>, status: Option<u16>, body: String, meta: &'a Meta<'a> },
+    Completion {
+        request_id: Option<&'a str>,
+        ticket: Option<u32>,
+        status: Option<u16>,
+        body: String,
+        meta: &'a Meta<'a>,
+    },
     /// A stream is handed over.
     Stream { ticket: Option<u32>, meta: &'a Meta<'a> },
-    /// Events of a stream.
-    Events { form: Form, bytes: usize, events: &'a [Event] },
+    /// Events of a stream, as [`write_event`] writes them.
+    Events { form: Form, bytes: usize, text: String },
     /// The next `count` chunks that JavaScript has kept.
     Kept { bytes: usize, count: usize },
     /// The stream has ended well.
@@ -236,15 +242,14 @@ impl Message<'_> {
                 add(&mut rest, &ticket);
                 [Some(json(meta)), None]
             }
-            Self::Events { form: Form::Wire { named }, bytes, events } => {
-                let data: usize = events.iter().map(|event| event.data.len()).sum();
-                let mut text = String::with_capacity(data + events.len() * "data: \n\n".len());
-                events.iter().for_each(|event| event.write_sse(named, &mut text));
+            Self::Events { form: Form::Wire { .. }, bytes, text } => {
                 add(&mut rest, &bytes);
                 [Some(text), None]
             }
-            Self::Events { form: Form::Chunks, bytes, events } => {
-                write_events(&mut rest, bytes, events);
+            Self::Events { form: Form::Chunks, bytes, text } => {
+                rest.reserve(text.len() + 24);
+                // Writing to a `String` cannot fail.
+                let _ = write!(rest, ",{bytes},[{text}]");
                 [None, None]
             }
             Self::Kept { bytes, count } => {
@@ -318,17 +323,17 @@ impl Message<'_> {
     }
 }
 
-fn write_events(rest: &mut String, bytes: usize, events: &[Event]) {
-    rest.reserve(events.iter().map(|event| event.data.len()).sum::<usize>().min(64 * 1024));
-    // Writing to a `String` cannot fail.
-    let _ = write!(rest, ",{bytes},[");
-    for (index, event) in events.iter().enumerate() {
-        if index > 0 {
-            rest.push(',');
+/// Appends an event to those before it: as an element of a JSON array, or as a server-sent event.
+pub(crate) fn write_event(form: Form, event: &Event, text: &mut String) {
+    match form {
+        Form::Chunks => {
+            if !text.is_empty() {
+                text.push(',');
+            }
+            event.tell(text);
         }
-        event.tell(rest);
+        Form::Wire { named } => event.write_sse(named, text),
     }
-    rest.push(']');
 }
 
 fn add(rest: &mut String, value: &impl Serialize) {

@@ -40,12 +40,49 @@ describe('a response', () => {
       const upstream = await serve(byModel);
       const response = await createFetch()(...chat(upstream, { model: 'ok' }));
       const clone = response.clone();
-      const again = await Response.prototype[read].call(clone);
+      const again = await new Response(clone.body)[read]();
       expect(await response[read]()).toEqual(again);
       expect(response).toMatchObject({ bodyUsed: true, body: { locked: true } });
       await expect(response[read]()).rejects.toThrow(TypeError);
       await expect(response.arrayBuffer()).rejects.toThrow(TypeError);
       expect(() => response.clone()).toThrow(TypeError);
+    });
+  }
+
+  test('gives its body in every form', async ({ serve }) => {
+    const upstream = await serve(byModel);
+    const response = await createFetch()(...chat(upstream, { model: 'ok' }));
+    const text = await response.clone().text();
+    expect(JSON.parse(text)).toMatchObject({ object: 'chat.completion' });
+    expect(Buffer.from(await response.clone().arrayBuffer()).toString()).toBe(text);
+    const blob = await response.clone().blob();
+    expect([await blob.text(), blob.type]).toEqual([text, 'application/json']);
+    expect(await new Response(response.clone().body).text()).toBe(text);
+    await expect(response.clone().formData()).rejects.toThrow(TypeError);
+    expect(await response.text()).toBe(text);
+  });
+
+  test('whose body is looked at gives it once', async ({ serve }) => {
+    const upstream = await serve(byModel);
+    const response = await createFetch()(...chat(upstream, { model: 'ok' }));
+    expect(response).toMatchObject({ body: { locked: false }, bodyUsed: false });
+    expect(response.body).toBe(response.body);
+    const copy = new Response(response.body, response);
+    expect(copy.headers.get('content-type')).toBe('application/json');
+    expect(await copy.json()).toMatchObject({ object: 'chat.completion' });
+    expect(response.bodyUsed).toBe(true);
+    await expect(response.text()).rejects.toThrow(TypeError);
+  });
+
+  for (const stream of [false, true]) {
+    test(`keeps changes of its headers, which its clones get (stream: ${stream})`, async ({ serve }) => {
+      const upstream = await serve(byModel);
+      const response = await createFetch()(...chat(upstream, { model: 'ok', stream }));
+      response.headers.set('x-mine', '1');
+      const clone = response.clone();
+      clone.headers.set('x-mine', '2');
+      expect([response.headers.get('x-mine'), clone.headers.get('x-mine')]).toEqual(['1', '2']);
+      expect([clone.constructor, clone.status, clone.url]).toEqual([Response, 200, response.url]);
     });
   }
 
