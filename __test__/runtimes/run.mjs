@@ -78,7 +78,8 @@ const installation = new Installation();
 try {
   const { main, platforms } = await packAll(tarballs);
   const files = [main, ...platforms].map(({ filename }) => join(tarballs, filename));
-  await installation.install([...files, 'openai', 'zod']);
+  // Copied, as a user has them: not every runtime finds a linked package's own imports in the same way.
+  await installation.install([...files, 'openai', 'zod'], ['--install-links']);
   const program = join(installation.folder, 'smoke.mjs');
   copyFileSync(fileURLToPath(new URL('./smoke.mjs', import.meta.url)), program);
 
