@@ -199,7 +199,7 @@ describe('what is left over:', () => {
 
     expect(code).toBe(0);
     const { heap, rss } = JSON.parse(stdout.split('\n')[0] ?? '');
-    // Of 1500 clients more: a client that stays would be some 20 kB of heap.
+    // Of 500 clients more: a client that stays would be some 20 kB of heap.
     expect(heap).toBeLessThan(5_000_000);
     expect(rss).toBeLessThan(60_000_000);
     expect(upstream.totalConnections).toBeLessThan(10);
