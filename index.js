@@ -18,7 +18,7 @@ function requireSdk() {
   try {
     return require('openai');
   } catch (error) {
-    throw missingSdk(error) ?? error;
+    throw missingSdk(error, () => require.resolve('openai'));
   }
 }
 

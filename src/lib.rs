@@ -16,6 +16,7 @@ mod reports;
 mod runtime;
 
 use napi_derive::napi;
+use openpipe_core::failure::Kind;
 
 use crate::protocol::json;
 
@@ -44,11 +45,25 @@ pub fn read_client_options(options: String) -> String {
     }
 }
 
-/// Whether a header proves who somebody is, so that it goes to the upstream it was written for and nowhere else.
+/// Whether a header, or a parameter of a query, proves who somebody is, so that it goes to the upstream it was written for and nowhere else.
 #[napi]
 #[must_use]
 pub fn is_credential(name: String) -> bool {
     openpipe_core::text::credentials::is_credential(&name)
+}
+
+/// Whether another try may do better after a failure of this kind.
+#[napi]
+#[must_use]
+pub fn is_transient(kind: String) -> bool {
+    Kind::ALL.into_iter().any(|known| known.name() == kind && known.is_transient())
+}
+
+/// Whether a message is that of a `fetch` which refuses a header.
+#[napi]
+#[must_use]
+pub fn is_header_refusal(message: String) -> bool {
+    openpipe_core::failure::host_errors::is_header_refusal(&message)
 }
 
 /// The version of the addon, which is that of the package.

@@ -149,16 +149,20 @@ impl Mailbox {
 
     /// Sends a request of OpenPipe's API over the pool of connections, and returns its number; told by a `response`.
     /// `headers` is JSON: an array of pairs.
+    ///
+    /// # Errors
+    /// `InvalidArg` where the URL or the key cannot be one; names the option.
     #[napi(catch_unwind)]
     pub fn request(
         &self,
         method: String,
         url: String,
+        key: String,
         headers: String,
         body: String,
         milliseconds: f64,
     ) -> Result<u32> {
-        let request = reports::ApiRequest::read(&method, &url, &headers, body, milliseconds)
+        let request = reports::ApiRequest::read(&method, &url, &key, &headers, body, milliseconds)
             .map_err(|message| Error::new(Status::InvalidArg, message))?;
         let number = self.post.number();
         let (pool, post) = (self.pool.get(), Arc::downgrade(&self.post));

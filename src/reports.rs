@@ -132,10 +132,20 @@ pub(crate) struct ApiRequest {
 
 impl ApiRequest {
     /// Reads a request as JavaScript gives it; the error names what is wrong with it.
-    pub(crate) fn read(method: &str, url: &str, list: &str, body: String, milliseconds: f64) -> Result<Self, String> {
+    pub(crate) fn read(
+        method: &str,
+        url: &str,
+        key: &str,
+        list: &str,
+        body: String,
+        milliseconds: f64,
+    ) -> Result<Self, String> {
         let list: HeaderList = serde_json::from_str(list).map_err(|error| format!("headers: {error}"))?;
         let mut headers = HeaderMap::new();
         headers::overlay(&mut headers, &list)?;
+        let key = headers::header_value(&format!("Bearer {key}"))
+            .ok_or_else(|| "`apiKey` holds a character that an HTTP header cannot carry".to_owned())?;
+        headers.insert(http::header::AUTHORIZATION, key);
         Ok(Self {
             method: method.parse().map_err(|_| format!("{method:?} is no HTTP method"))?,
             url: parse_url("baseUrl", url)?,

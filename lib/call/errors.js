@@ -22,6 +22,7 @@ const { caused } = require('../host-client/thrown.js');
  * @property {{ code: string, errno?: number, syscall: string, address?: string, port?: number, hostname?: string }} [system]
  * @property {number} [ticket]
  * @property {string} [hint] What the caller can do about it.
+ * @property {boolean} [redacted] It held a key, which was taken out.
  */
 
 /**
@@ -32,26 +33,6 @@ const { caused } = require('../host-client/thrown.js');
  * @returns {Error}
  */
 function errorOf(sdk, client, failure, thrownBy) {
-  const error = errorWithoutHint(sdk, client, failure, thrownBy);
-  // What a subclass's own hook made is the user's, as is what a custom client threw.
-  const isOurs = failure.surface === 'status' ? isOfSdk(sdk, client) : failure.surface !== 'client';
-  return failure.hint !== undefined && isOurs ? withHint(error, failure.hint) : error;
-}
-
-/**
- * Adds a hint to the message, and to the stack, which repeats it.
- * @param {Error} error @param {string} hint
- */
-function withHint(error, hint) {
-  const { message, stack } = error;
-  if (message.endsWith(`(${hint})`)) return error;
-  error.message = `${message} (${hint})`;
-  if (stack !== undefined) error.stack = stack.replace(message, () => error.message);
-  return error;
-}
-
-/** @param {Sdk} sdk @param {any} client @param {Failure} failure @param {(ticket: number) => unknown} thrownBy @returns {Error} */
-function errorWithoutHint(sdk, client, failure, thrownBy) {
   const headers = failure.head && new Headers(failure.head.headers);
   switch (failure.surface) {
     case 'status':
@@ -59,17 +40,16 @@ function errorWithoutHint(sdk, client, failure, thrownBy) {
     case 'timeout':
       return new sdk.APIConnectionTimeoutError(failure.kind === 'timeout' ? {} : { message: failure.message });
     case 'connection': {
-      const cause = causeOfConnection(failure);
-      const error = new sdk.APIConnectionError({
-        message: failure.kind === 'stream' ? failure.message : undefined,
-        cause,
-      });
+      const { hint } = failure;
+      const own = hint === undefined ? undefined : `Connection error. (${hint})`;
+      const message = failure.kind === 'stream' ? failure.message : own;
+      const error = new sdk.APIConnectionError({ message, cause: causeOfConnection(failure) });
       ours.add(error);
       return error;
     }
     case 'client': {
       const thrown = thrownBy(/** @type {number} */ (failure.ticket));
-      if (madeBySdk.has(/** @type {any} */ (thrown))) return withoutKeys(thrown, failure);
+      if (failure.redacted && madeBySdk.has(/** @type {any} */ (thrown))) return withoutKeys(thrown, failure);
       if ((typeof thrown === 'object' && thrown !== null) || typeof thrown === 'function') {
         return /** @type {Error} */ (thrown);
       }
@@ -131,15 +111,34 @@ function isOfSdk(sdk, { makeStatusError: hook }) {
 }
 
 /** @param {Sdk} sdk @param {any} client @param {Failure} failure @param {Headers | undefined} headers @returns {Error} */
-function statusErrorOf(sdk, client, { head, body }, headers) {
+function statusErrorOf(sdk, client, { head, body, hint }, headers) {
   const json = parsed(body);
   try {
+    // What a subclass's own hook makes is the user's.
+    if (hint !== undefined && isOfSdk(sdk, client)) return hintedErrorOf(sdk, head?.status, json, body, headers, hint);
     return client.makeStatusError(head?.status, json, json ? undefined : body, headers);
   } catch (error) {
     const message = error instanceof RangeError ? TOO_DEEP : 'the error could not be made: `makeStatusError` threw';
     const made = sdk.APIError.generate(head?.status, undefined, message, headers ?? new Headers());
     return Object.defineProperty(made, 'cause', { value: error, writable: true, configurable: true });
   }
+}
+
+/**
+ * The SDK's error of a status, whose message has a hint as well. The SDK takes the message from the body's `error`, so it is given one
+ * that says both; the error's own member is what the upstream sent.
+ * @param {Sdk} sdk @param {number | undefined} status @param {any} json @param {string | undefined} body
+ * @param {Headers | undefined} headers @param {string} hint
+ */
+function hintedErrorOf(sdk, status, json, body, headers, hint) {
+  const error = json?.error;
+  const said = error?.message ?? error ?? (json ? '' : body);
+  const text = typeof said === 'string' && !(error && said === error) ? said : JSON.stringify(said);
+  const members = typeof error === 'object' ? error : {};
+  const message = `${text || 'status code (no body)'} (${hint})`;
+  const made = sdk.APIError.generate(status, { error: { ...members, message } }, undefined, headers);
+  made.error = error;
+  return made;
 }
 
 /**
@@ -221,15 +220,12 @@ function keepMadeBySdk(sdk, client, error) {
   if (error instanceof sdk.OpenAIError && isOfSdk(sdk, client)) madeBySdk.add(/** @type {object} */ (error));
 }
 
-/** What the core puts in the place of a key. */
-const REDACTED = '***';
-
 /**
- * Takes the keys out of an error that the SDK made of an answer to its own transport, as they are out of all others.
- * @param {any} error @param {Failure} failure What the core makes of it: without keys.
+ * An error that the SDK made of an answer to its own transport, without the keys that the answer repeated. Only the core finds them in
+ * every spelling, and only the SDK makes the error, so that this is the one place where a message is replaced.
+ * @param {any} error @param {Failure} failure The core's account of it, which has no keys.
  */
 function withoutKeys(error, { message, body, head }) {
-  if (![message, body, JSON.stringify(head?.headers)].some((text) => text?.includes(REDACTED))) return error;
   const { message: before, stack } = error;
   error.message = message;
   if (typeof stack === 'string') error.stack = stack.replace(before, () => message);

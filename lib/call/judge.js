@@ -1,6 +1,7 @@
 'use strict';
 /** Calls the caller's functions in `reject` with an answer, and passes their verdict to the core (contract.md, section 10). */
 
+const { wellFormed } = require('../host-client/untrusted.js');
 const native = require('../native/native.js');
 const { copyOf } = require('./answer.js');
 const { messageOf } = require('./observers.js');
@@ -29,8 +30,7 @@ const MAX_REASON = 1000;
  */
 function askJudge(call, ask, { upstream, model }, judge, answerOf) {
   const answer = (/** @type {unknown} */ judged) => native.answer(call, ask, { judged });
-  const failed = (/** @type {unknown} */ error) =>
-    answer({ failed: /** @type {any} */ (messageOf(error)).toWellFormed() });
+  const failed = (/** @type {unknown} */ error) => answer({ failed: wellFormed(messageOf(error)) });
   try {
     Promise.resolve(judge?.(answerOf(), { upstream, model })).then((said) => answer(judgedOf(said)), failed);
   } catch (error) {
@@ -41,8 +41,7 @@ function askJudge(call, ask, { upstream, model }, judge, answerOf) {
 /** A reason or `true` refuses, anything else accepts. @param {unknown} said */
 function judgedOf(said) {
   if (said === true) return { refused: '' };
-  if (typeof said === 'string' && said !== '')
-    return { refused: /** @type {any} */ (said.slice(0, MAX_REASON)).toWellFormed() };
+  if (typeof said === 'string' && said !== '') return { refused: wellFormed(said.slice(0, MAX_REASON)) };
   return 'accepted';
 }
 

@@ -7,6 +7,7 @@
 
 const { ChunkPump } = require('../host-client/chunks.js');
 const { describe } = require('../host-client/thrown.js');
+const { wellFormed } = require('../host-client/untrusted.js');
 const native = require('../native/native.js');
 const { TRANSPORT_MEMBERS } = require('./request.js');
 
@@ -95,7 +96,7 @@ class Exchange {
 function innermost(error) {
   try {
     const cause = error.cause?.cause ?? error.cause;
-    return typeof cause?.message === 'string' && cause.message !== '' ? cause.message.toWellFormed() : undefined;
+    return typeof cause?.message === 'string' && cause.message !== '' ? wellFormed(cause.message) : undefined;
   } catch {
     return undefined;
   }

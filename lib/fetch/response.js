@@ -4,6 +4,7 @@
 const { STATUS_CODES } = require('node:http');
 
 const { defineOpenpipe } = require('../call/openpipe-member.js');
+const { wellFormed } = require('../host-client/untrusted.js');
 const native = require('../native/native.js');
 const { newResponse } = require('./response-class.js');
 
@@ -66,7 +67,7 @@ function shownUrl(text) {
 
 /** @param {string} model Half of a surrogate pair has no encoding. */
 function encoded(model) {
-  return encodeURIComponent(/** @type {any} */ (model).toWellFormed());
+  return encodeURIComponent(wellFormed(model));
 }
 
 /** The attempts as JSON in ASCII; where they are too many or too long, without what matters least. @param {Meta['attempts']} attempts */

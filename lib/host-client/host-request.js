@@ -9,7 +9,7 @@ const { watchForDone } = require('./done-watch.js');
 const native = require('../native/native.js');
 const { afterReturn, closeStream, controllerOf, isIterable, openedOn } = require('./client-stream.js');
 const { describe } = require('./thrown.js');
-const { jsonOf, read, wellFormed } = require('./untrusted.js');
+const { jsonOf, read, textOf } = require('./untrusted.js');
 
 /**
  * What Rust says of a request.
@@ -154,7 +154,7 @@ class HostRequest {
       return;
     }
     const text = typeof value === 'object' && value !== null ? jsonOf(value) : null;
-    const id = wellFormed(read(() => value._request_id)) ?? this.#requestId();
+    const id = textOf(read(() => value._request_id)) ?? this.#requestId();
     const ticket = this.keep({ value, request: this });
     this.#answer({ completion: { ticket, request_id: id, secrets: this.#secrets() } }, text === null ? [] : [text]);
   }
@@ -206,7 +206,7 @@ class HostRequest {
 
   /** Not every SDK puts it on what it returns. */
   #requestId() {
-    return wellFormed(read(() => this.response?.headers?.get?.('x-request-id')));
+    return textOf(read(() => this.response?.headers?.get?.('x-request-id')));
   }
 
   /** Somebody may have stopped the stream before all of its events were told. */
@@ -228,7 +228,7 @@ class HostRequest {
   /** The client's keys: the core redacts them, in every spelling. */
   #secrets() {
     const keys = read(() => this.keys?.()) ?? [];
-    return keys.flatMap((key) => wellFormed(key) ?? []);
+    return keys.flatMap((key) => textOf(key) ?? []);
   }
 
   /** @param {unknown} answer @param {string[]} [texts] */

@@ -1,7 +1,7 @@
 'use strict';
 /** What a custom client or a `fetch` threw, as the core classifies it. */
 
-const { read, wellFormed } = require('./untrusted.js');
+const { read, textOf } = require('./untrusted.js');
 
 /** An error's chain of causes and of classes is followed so far. */
 const MAX_DEPTH = 8;
@@ -28,7 +28,7 @@ function describe(thrown) {
     read(() => {
       const told = error.error?.error ?? error.error;
       if (marks.body === undefined && typeof told === 'object' && told !== null) {
-        marks.body = wellFormed(JSON.stringify({ error: told }));
+        marks.body = textOf(JSON.stringify({ error: told }));
       }
     });
     // Some SDKs keep the whole body of an error as `error.error`, others the `error` in it.
@@ -39,9 +39,9 @@ function describe(thrown) {
   const message = read(() => String(/** @type {any} */ (thrown)?.message ?? thrown));
   return {
     ...marks,
-    codes: marks.codes.flatMap((code) => wellFormed(code) ?? []),
-    names: marks.names.flatMap((name) => wellFormed(name) ?? []),
-    message: withoutHeader(wellFormed(message) ?? ''),
+    codes: marks.codes.flatMap((code) => textOf(code) ?? []),
+    names: marks.names.flatMap((name) => textOf(name) ?? []),
+    message: textOf(message) ?? '',
   };
 }
 
@@ -49,7 +49,7 @@ function describe(thrown) {
 function tellingHeaders(error) {
   const get = (/** @type {string} */ name) => error.headers?.get?.(name) ?? error.headers?.[name];
   return TELLING_HEADERS.flatMap((name) => {
-    const value = wellFormed(get(name));
+    const value = textOf(get(name));
     return value === undefined ? [] : [/** @type {[string, string]} */ ([name, value])];
   });
 }
@@ -66,19 +66,6 @@ function classNames(error) {
   return names;
 }
 
-/** How `fetch` refuses a header; it repeats what it refuses, which may be a key. */
-const HEADER_REFUSAL = /invalid header value|ByteString|valid HTTP token/;
-
-/** Whether an error is the refusal of a header by `fetch`. @param {any} error */
-function isHeaderRefusal(error) {
-  return error?.name === 'TypeError' && HEADER_REFUSAL.test(String(error.message));
-}
-
-/** The message of what a client threw, without what must not be seen. @param {string} message */
-function withoutHeader(message) {
-  return HEADER_REFUSAL.test(message) ? 'a header holds a character that HTTP does not allow' : message;
-}
-
 /** Errors whose cause is the failure of the target before. @type {WeakSet<object>} */
 const caused = new WeakSet();
 
@@ -87,4 +74,4 @@ function causeOf(error) {
   return caused.has(error) ? undefined : error.cause;
 }
 
-module.exports = { caused, causeOf, describe, isHeaderRefusal, withoutHeader };
+module.exports = { caused, causeOf, describe };

@@ -10,12 +10,14 @@ function read(get) {
   }
 }
 
-/**
- * A string without lone surrogates, which Rust cannot read; `undefined` where the value is not a string.
- * @param {unknown} value
- */
-function wellFormed(value) {
-  return typeof value === 'string' ? value.replace(/\p{Surrogate}/gu, '\ufffd') : undefined;
+/** A text with U+FFFD for each lone surrogate, as Rust cannot read those. @param {string} text @returns {string} */
+function wellFormed(text) {
+  return /** @type {any} */ (text).toWellFormed();
+}
+
+/** A value as well-formed text; `undefined` where it is not a string. @param {unknown} value */
+function textOf(value) {
+  return typeof value === 'string' ? wellFormed(value) : undefined;
 }
 
 /**
@@ -31,4 +33,4 @@ function jsonOf(value) {
   }
 }
 
-module.exports = { jsonOf, read, wellFormed };
+module.exports = { jsonOf, read, textOf, wellFormed };

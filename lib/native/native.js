@@ -178,11 +178,11 @@ function flush(family, flush, milliseconds) {
 
 /**
  * Sends a request of OpenPipe's API; its number comes back with the `response`.
- * @param {string} method @param {string} url @param {[string, string | null][]} headers @param {string} body @param {number} milliseconds
+ * @param {string} method @param {string} url @param {string} key @param {[string, string][]} headers @param {string} body @param {number} milliseconds
  */
-function request(method, url, headers, body, milliseconds) {
+function request(method, url, key, headers, body, milliseconds) {
   followEnvironment();
-  return openMailbox().request(method, url, JSON.stringify(headers), body, milliseconds);
+  return openMailbox().request(method, url, key, JSON.stringify(headers), body, milliseconds);
 }
 
 /** How many wait for something: as long as there is one, the process stays alive. */
@@ -207,6 +207,8 @@ module.exports = {
   upstreamVariables: binding.upstreamVariables,
   readClientOptions: binding.readClientOptions,
   isCredential: binding.isCredential,
+  isHeaderRefusal: binding.isHeaderRefusal,
+  isTransient: binding.isTransient,
   version: binding.version,
   register,
   unregister,

@@ -96,7 +96,6 @@ async function send(sdk, config, name, method, path, args) {
   });
   /** @type {[string, string][]} */
   const headers = [
-    ['authorization', `Bearer ${config.apiKey}`],
     ['accept', 'application/json'],
     ['user-agent', `openpipe-native/${native.version()}`],
   ];
@@ -108,16 +107,15 @@ async function send(sdk, config, name, method, path, args) {
   }
   reports.start();
   const url = config.baseUrl + filled;
-  const { head, failure, text: answer } = await reports.request(method, url, headers, body, TIMEOUT).catch(refused);
+  const sent = reports.request(method, url, config.apiKey, headers, body, TIMEOUT);
+  const { head, failure, text: answer } = await sent.catch(refused);
   return read(sdk, head, failure, answer);
 }
 
 /** What the addon refuses to send: a URL, or a key, that cannot be one. @param {any} error @returns {never} */
 function refused(error) {
   if (error?.code !== 'InvalidArg') throw error;
-  // Of the headers only the key is the user's.
-  const isKey = error.message.startsWith('`headers`');
-  throw new TypeError(isKey ? '`apiKey` holds a character that an HTTP header cannot carry' : error.message);
+  throw new TypeError(error.message);
 }
 
 /** @param {import('../sdk/sdk.js').Sdk} sdk @param {any} head @param {any} failure @param {string} answer */

@@ -5,6 +5,7 @@
  */
 
 const { identityOf } = require('../host-client/identity.js');
+const { wellFormed } = require('../host-client/untrusted.js');
 const { isObject, shown } = require('./checks.js');
 
 /** @typedef {{ chat: { completions: { create(body: any, options?: any): any } } }} CustomClient */
@@ -77,7 +78,7 @@ class Writer {
         return undefined;
       case 'string':
         // Text that was cut in the middle of a surrogate pair, as the core cannot read it.
-        return JSON.stringify(/** @type {any} */ (value).toWellFormed());
+        return JSON.stringify(wellFormed(value));
       case 'boolean':
         return String(value);
       case 'number':
@@ -128,7 +129,7 @@ class Writer {
     for (const name of names) {
       const isClient = hasNoClient && (name === 'client' || name === 'fallbackClient');
       const text = isClient ? 'null' : this.#value(value[name], `${path}.${name}`, isTable ? '' : name, depth + 1);
-      if (text !== undefined) members.push(`${JSON.stringify(/** @type {any} */ (name).toWellFormed())}:${text}`);
+      if (text !== undefined) members.push(`${JSON.stringify(wellFormed(name))}:${text}`);
     }
     return `{${members.join(',')}}`;
   }

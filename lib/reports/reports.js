@@ -233,12 +233,12 @@ function flush(family, milliseconds = FLUSH_TIME) {
 
 /**
  * Sends one request of OpenPipe's API.
- * @param {string} method @param {string} url @param {[string, string | null][]} headers @param {string} body @param {number} milliseconds
+ * @param {string} method @param {string} url @param {string} key @param {[string, string][]} headers @param {string} body @param {number} milliseconds
  * @returns {Promise<{ head: any, failure: any, text: string }>}
  */
-function request(method, url, headers, body, milliseconds) {
+function request(method, url, key, headers, body, milliseconds) {
   return new Promise((resolve) => {
-    const number = native.request(method, url, headers, body, milliseconds);
+    const number = native.request(method, url, key, headers, body, milliseconds);
     native.holdProcess();
     requests.set(number, (answer) => {
       native.releaseProcess();

@@ -28,13 +28,6 @@ const { LEVELS } = require('../native/warnings.js');
 const INFO = 400;
 const DEBUG = 500;
 
-/** Members of a query that do; compared without `-` and `_`. */
-const SECRET_QUERY =
-  /^(x?(apikey|key|accesstoken|refreshtoken|sessiontoken|sessionid|idtoken|authtoken|authorization|token|password|clientsecret|signingsecret|sig|signature|amzsecuritytoken|amzsignature|amzcredential|googsignature|googcredential))$/i;
-
-/** Kinds of failure after which the SDK retries; the log shows them as its last try does. */
-const RETRYABLE = new Set(['timeout', 'connection', 'rate_limit', 'server_error']);
-
 /** @param {any} client */
 function levelOf(client) {
   return client.logger ? (LEVELS[client.logLevel] ?? LEVELS.off ?? 0) : 0;
@@ -179,7 +172,7 @@ class CallLog {
     const ms = Math.round(attempt.durationMs);
     const url = head ? redactUrl(head.url) : this.#urlOf(attempt.upstream);
     const again = tries > 1 ? ` (try ${tries})` : '';
-    const why = RETRYABLE.has(outcome) ? 'error; no more retries left' : 'error; not retryable';
+    const why = native.isTransient(outcome) ? 'error; no more retries left' : 'error; not retryable';
     const details = {
       fallbackOf: this.before,
       url,
@@ -280,14 +273,11 @@ function redactHeaders(headers) {
   return Object.fromEntries(headers.map(([name, value]) => [name, native.isCredential(name) ? '***' : value]));
 }
 
-/** @param {string} name */
-function isSecretQuery(name) {
-  return SECRET_QUERY.test(name.replace(/[-_]/g, ''));
-}
-
 /** @param {Record<string, unknown>} query */
 function redactQuery(query) {
-  return Object.fromEntries(Object.entries(query).map(([name, value]) => [name, isSecretQuery(name) ? '***' : value]));
+  return Object.fromEntries(
+    Object.entries(query).map(([name, value]) => [name, native.isCredential(name) ? '***' : value]),
+  );
 }
 
 /** A URL without its user, its password, and what else in it may be a key. @param {string} text */
@@ -295,7 +285,7 @@ function redactUrl(text) {
   if (!/[?@#]/.test(text) || !URL.canParse(text)) return text;
   const url = new URL(text);
   url.username = url.password = url.hash = '';
-  for (const name of [...url.searchParams.keys()]) if (isSecretQuery(name)) url.searchParams.set(name, '***');
+  for (const name of [...url.searchParams.keys()]) if (native.isCredential(name)) url.searchParams.set(name, '***');
   return url.href;
 }
 

@@ -1,7 +1,7 @@
 'use strict';
 /** Where the client's own upstream is, and by which key and headers it is called. */
 
-const { isHeaderRefusal } = require('../host-client/thrown.js');
+const native = require('../native/native.js');
 
 /** What the SDK is asked to build. */
 function keyed() {
@@ -43,7 +43,7 @@ function placeOf(url) {
  */
 function withoutSecret(error, client) {
   if (error?.code === 'ERR_INVALID_URL') return new TypeError('`baseURL` is not a valid URL');
-  if (!isHeaderRefusal(error)) return error;
+  if (!(error instanceof TypeError) || !native.isHeaderRefusal(error.message)) return error;
   const options = isHeaderValue(client.apiKey) ? '`defaultHeaders`, `organization` or `project`' : '`apiKey`';
   return new TypeError(`${options} holds a character that an HTTP header cannot carry`);
 }

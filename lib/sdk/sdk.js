@@ -53,12 +53,17 @@ function leadsTo(Class, Base) {
 
 const NEEDED = 'openpipe-native needs the package `openai` in version 5, 6 or 7';
 
-/** The error that says what to install; `undefined` where it was something else that went wrong. @param {any} error */
-function missingSdk(error) {
-  const isMissing = error?.code === 'MODULE_NOT_FOUND' && /Cannot find module 'openai'/.test(error.message);
-  return isMissing
-    ? new Error(`${NEEDED}, and it is not installed: npm install openai@6`, { cause: error })
-    : undefined;
+/**
+ * What to throw where `openai` could not be loaded: an error that says what to install, or the same where it is installed.
+ * @param {unknown} error @param {() => unknown} resolve Throws where it is not installed.
+ */
+function missingSdk(error, resolve) {
+  try {
+    resolve();
+    return error;
+  } catch {
+    return new Error(`${NEEDED}, and it is not installed: npm install openai@6`, { cause: error });
+  }
 }
 
 /** Refuses a version that is too old, or too new. @param {SdkClass} Base */

@@ -8,7 +8,8 @@ use super::{Failure, Head, Kind, Surface};
 use crate::text::headers;
 use crate::text::secrets::Secrets;
 
-/// How the errors of JavaScript's clients are known that have no HTTP status: those of Node.js, undici, and the SDKs.
+/// How the errors of JavaScript's clients are known that have no HTTP status: those of Node.js, undici, and the SDKs. Where these
+/// give an error no code and no class of its own, its message is all that there is.
 mod javascript {
     /// Parts of class names and of error codes of a time that was up.
     pub(super) const TIMEOUT_NAME: &str = "Timeout";
@@ -17,6 +18,8 @@ mod javascript {
     pub(super) const CONNECTION_NAMES: [&str; 4] = ["Connection", "Abort", "FetchError", "SocketError"];
     /// undici's `fetch` says no more than this where the cause is not an error of its own.
     pub(super) const CONNECTION_MESSAGES: [&str; 2] = ["fetch failed", "terminated"];
+    /// Parts of the messages with which `fetch` refuses a header. They repeat it, and it may be a key.
+    pub(super) const HEADER_REFUSALS: [&str; 3] = ["invalid header value", "ByteString", "valid HTTP token"];
     /// How the system's codes begin: `ECONNRESET`, `EAI_AGAIN`, `UND_ERR_SOCKET`, `CERT_HAS_EXPIRED`, …
     pub(super) const SYSTEM_CODES: [&str; 8] =
         ["E", "UND_ERR_", "CERT_", "ERR_TLS", "ERR_SSL", "DEPTH_ZERO", "SELF_SIGNED", "UNABLE_TO"];
@@ -50,21 +53,36 @@ pub(crate) fn secrets(keys: &[String]) -> Secrets {
     secrets
 }
 
+/// Whether a message is that of a language's HTTP client which refuses a header. It repeats the header, which may be a key.
+#[must_use]
+pub fn is_header_refusal(message: &str) -> bool {
+    javascript::HEADER_REFUSALS.iter().any(|part| message.contains(part))
+}
+
 impl ClientError {
+    /// The same with a message that repeats no header.
+    fn without_header(mut self) -> Self {
+        if is_header_refusal(&self.message) {
+            "a header holds a character that HTTP does not allow".clone_into(&mut self.message);
+        }
+        self
+    }
+
     /// The failure that a custom client's error stands for.
     #[must_use]
     pub fn classify(self) -> Failure {
-        let said = self.said();
-        let named_status = said.status.filter(|_| self.status.is_none());
-        let kind = self.kind(&said);
-        let code = self.codes.iter().find(|code| is_system_code(code)).or(self.codes.first()).cloned();
-        let head = self.status.map(|status| {
-            let list: headers::HeaderList = self.headers.into_iter().map(|(name, value)| (name, Some(value))).collect();
+        let this = self.without_header();
+        let said = this.said();
+        let named_status = said.status.filter(|_| this.status.is_none());
+        let kind = this.kind(&said);
+        let code = this.codes.iter().find(|code| is_system_code(code)).or(this.codes.first()).cloned();
+        let head = this.status.map(|status| {
+            let list: headers::HeaderList = this.headers.into_iter().map(|(name, value)| (name, Some(value))).collect();
             Box::new(Head { status, headers: headers::of_response(&list), ..Head::default() })
         });
-        let secrets = secrets(&self.secrets);
-        let failure = Failure::new(kind, Surface::Client, self.message);
-        let failure = Failure { head, body: self.body, code, ticket: Some(self.ticket), named_status, ..failure };
+        let secrets = secrets(&this.secrets);
+        let failure = Failure::new(kind, Surface::Client, this.message);
+        let failure = Failure { head, body: this.body, code, ticket: Some(this.ticket), named_status, ..failure };
         failure.redacted(&secrets)
     }
 
@@ -82,9 +100,10 @@ impl ClientError {
     /// upstream's, which was not asked.
     #[must_use]
     pub fn without_key(self) -> Failure {
-        let secrets = secrets(&self.secrets);
-        let failure = Failure::new(Kind::Auth, Surface::Client, self.message);
-        Failure { ticket: Some(self.ticket), ..failure }.redacted(&secrets)
+        let this = self.without_header();
+        let secrets = secrets(&this.secrets);
+        let failure = Failure::new(Kind::Auth, Surface::Client, this.message);
+        Failure { ticket: Some(this.ticket), ..failure }.redacted(&secrets)
     }
 
     fn kind(&self, said: &Said) -> Kind {
@@ -140,6 +159,20 @@ mod tests {
             (r#"{"message":"a string was thrown"}"#, Kind::InvalidResponse),
         ] {
             assert_eq!(with(marks), kind, "{marks}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_of_a_header_repeats_nothing_of_it() {
+        for message in [
+            r#"Headers.append: "Bearer sk-1\n" is an invalid header value."#,
+            "Cannot convert argument to a ByteString because the character at index 7 has a value of 8364: sk-1",
+            r#"Header name must be a valid HTTP token ["sk-1"]"#,
+        ] {
+            let error = || ClientError { message: message.to_owned(), ..ClientError::default() };
+            for failure in [error().classify(), error().without_key()] {
+                assert_eq!(failure.message, "a header holds a character that HTTP does not allow");
+            }
         }
     }
 

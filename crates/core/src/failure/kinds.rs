@@ -52,6 +52,13 @@ impl Kind {
         Self::Rejected,
     ];
 
+    /// Whether another try may do better, as OpenAI's clients have it. What a response says about it comes before
+    /// (`x-should-retry`).
+    #[must_use]
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::Timeout | Self::Connection | Self::RateLimit | Self::ServerError)
+    }
+
     /// The name that a caller knows the kind by.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -1,7 +1,7 @@
 //! What went wrong with one target, as data: classified here, once, and nowhere else (contract.md, section 3).
 
 pub mod codes;
-pub(crate) mod host_errors;
+pub mod host_errors;
 mod kinds;
 pub mod refused;
 
@@ -152,6 +152,9 @@ pub struct Failure {
     /// What the caller can do about it, where the message alone would not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<Hint>,
+    /// Its message, body or headers held a credential, which was taken out.
+    #[serde(rename = "redacted", skip_serializing_if = "std::ops::Not::not")]
+    pub is_redacted: bool,
     /// The limit that ended the request, where one did.
     #[serde(skip)]
     pub ended_by: Option<Bound>,
@@ -202,6 +205,7 @@ impl Failure {
             system: None,
             ticket: None,
             hint: None,
+            is_redacted: false,
             ended_by: None,
             named_status: None,
             started: None,
@@ -274,13 +278,14 @@ impl Failure {
     /// The same without these, which an upstream may have repeated (contract.md, section 6).
     #[must_use]
     pub fn redacted(mut self, secrets: &Secrets) -> Self {
-        self.message = secrets.redact(self.message);
-        self.body = self.body.map(|body| secrets.redact(body));
+        self.is_redacted |= secrets.redact(&mut self.message);
+        self.is_redacted |= self.body.as_mut().is_some_and(|body| secrets.redact(body));
         if let Some(head) = &mut self.head {
-            head.url = secrets.redact(std::mem::take(&mut head.url));
+            self.is_redacted |= secrets.redact(&mut head.url);
             for value in head.headers.values_mut() {
                 if let Some(redacted) = secrets.redact_header(value) {
                     *value = redacted;
+                    self.is_redacted = true;
                 }
             }
         }

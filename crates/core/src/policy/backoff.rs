@@ -79,8 +79,7 @@ impl RetryPolicy {
             Kind::Timeout => !self.another_waits,
             // One that was not there for so long is no better the next time.
             Kind::Connection if failure.head.is_none() && failed.took > LONGEST_CONNECT => !self.another_waits,
-            Kind::Connection | Kind::RateLimit | Kind::ServerError => true,
-            _ => false,
+            kind => kind.is_transient(),
         }
     }
 }

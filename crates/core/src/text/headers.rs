@@ -80,7 +80,7 @@ fn short(name: &str) -> String {
 }
 
 /// A byte string (one character for each byte) as a header's value.
-pub(crate) fn header_value(value: &str) -> Option<HeaderValue> {
+pub fn header_value(value: &str) -> Option<HeaderValue> {
     let bytes: Option<Vec<u8>> =
         value.trim().chars().map(|character| u8::try_from(u32::from(character)).ok()).collect();
     let mut value = HeaderValue::from_bytes(&bytes?).ok()?;

@@ -116,30 +116,32 @@ impl Secrets {
         }
     }
 
-    /// The text, with `***` for each of them, however it is spelled: as it is, in other case, with JSON's, a URL's or HTML's escapes,
-    /// also in a text within the text. The cost is linear in the text.
-    #[must_use]
-    pub fn redact(&self, text: String) -> String {
+    /// Replaces each of them in the text by `***`, however it is spelled: as it is, in other case, with JSON's, a URL's or HTML's escapes,
+    /// also in a text within the text. Returns whether there was one. The cost is linear in the text.
+    pub fn redact(&self, text: &mut String) -> bool {
         if self.needles.is_empty() || text.is_empty() {
-            return text;
+            return false;
         }
         let mut found = Vec::new();
-        let mut level = Level::of(&text);
+        let mut level = Level::of(text);
         for _ in 0..MAX_LEVELS {
             self.find_in(&level, &mut found);
             let Some(below) = level.unescaped() else { break };
             level = below;
         }
         self.find_in(&level, &mut found);
-        if found.is_empty() { text } else { without(&text, found) }
+        let holds_one = !found.is_empty();
+        if holds_one {
+            *text = without(text, found);
+        }
+        holds_one
     }
 
     /// A header's value, redacted.
     #[must_use]
     pub fn redact_header(&self, value: &HeaderValue) -> Option<HeaderValue> {
-        let text = headers::text(value);
-        let redacted = self.redact(text.clone().into_owned());
-        (redacted != text).then(|| headers::header_value(&redacted).unwrap_or(HeaderValue::from_static("***")))
+        let mut redacted = headers::text(value).into_owned();
+        self.redact(&mut redacted).then(|| headers::header_value(&redacted).unwrap_or(HeaderValue::from_static("***")))
     }
 
     fn find_in(&self, level: &Level, found: &mut Vec<Range<usize>>) {
@@ -172,6 +174,12 @@ mod tests {
 
     use super::*;
 
+    fn redacted(secrets: &Secrets, text: impl Into<String>) -> String {
+        let mut text = text.into();
+        secrets.redact(&mut text);
+        text
+    }
+
     #[test]
     fn the_credentials_of_headers_are_redacted() {
         let mut headers = HeaderMap::new();
@@ -182,7 +190,7 @@ mod tests {
         ];
         headers::overlay(&mut headers, &given.map(|(name, value)| (name.to_owned(), value)).to_vec()).unwrap();
         let text = "sk-0123456789 and key-of-another are no good, Bearer: innocent words".to_owned();
-        assert_eq!(Secrets::of(&headers).redact(text), "*** and *** are no good, Bearer: innocent words");
+        assert_eq!(redacted(&Secrets::of(&headers), text), "*** and *** are no good, Bearer: innocent words");
     }
 
     fn secrets(keys: &[&str]) -> Secrets {
@@ -206,10 +214,10 @@ mod tests {
             "sk-Ab/cd&lt;ef=gh,&#xE9;",
             "sk-Ab/cd<ef=gh,\u{fffd}",
         ] {
-            assert_eq!(secrets.redact(format!("key \"{spelled}\" is wrong")), "key \"***\" is wrong", "{spelled}");
+            assert_eq!(redacted(&secrets, format!("key \"{spelled}\" is wrong")), "key \"***\" is wrong", "{spelled}");
         }
         let words = r"sk-Ab is 5 % of \u0041 & more".to_owned();
-        assert_eq!(secrets.redact(words.clone()), words);
+        assert_eq!(redacted(&secrets, words.clone()), words);
     }
 
     #[test]
@@ -218,14 +226,14 @@ mod tests {
         let login = base64::engine::general_purpose::STANDARD.encode("user:pa55:w");
         headers.insert("proxy-authorization", HeaderValue::try_from(format!("Basic {login}")).unwrap());
         let text = format!("Basic {login}, user:pa55:w, PA55%3aw");
-        assert_eq!(Secrets::of(&headers).redact(text), "***, ***, ***");
+        assert_eq!(redacted(&Secrets::of(&headers), text), "***, ***, ***");
     }
 
     #[test]
     fn the_credentials_of_a_url_are_found() {
         let url = Url::parse("https://u:hunter2@h.test/v1?api-version=2024-01-01&api-key=0123%2F456").unwrap();
         let secrets = Secrets::of_request(&HeaderMap::new(), &url);
-        let redacted = secrets.redact(format!("{url} hunter2 0123/456"));
+        let redacted = redacted(&secrets, format!("{url} hunter2 0123/456"));
         assert_eq!(redacted, "https://u:***@h.test/v1?api-version=2024-01-01&api-key=*** *** ***");
     }
 
@@ -239,7 +247,7 @@ mod tests {
 
     #[test]
     fn what_is_too_short_to_be_a_key_is_left() {
-        assert_eq!(secrets(&["test"]).redact("a test".to_owned()), "a test");
+        assert_eq!(redacted(&secrets(&["test"]), "a test"), "a test");
     }
 
     /// A character as somebody may have written it.
@@ -266,13 +274,13 @@ mod tests {
             after in "[ .\"}]{0,20}",
         ) {
             let spelling: String = key.chars().zip(how).map(|(character, how)| spelled(character, how)).collect();
-            let redacted = secrets(&[&key]).redact(format!("{before}{spelling}{after}"));
+            let redacted = redacted(&secrets(&[&key]), format!("{before}{spelling}{after}"));
             prop_assert_eq!(redacted, format!("{}***{}", before, after));
         }
 
         #[test]
         fn any_text_is_left_that_holds_no_key(text in "\\PC{0,200}") {
-            prop_assert_eq!(secrets(&["sk-0123456789-0123456789"]).redact(text.clone()), text);
+            prop_assert_eq!(redacted(&secrets(&["sk-0123456789-0123456789"]), text.clone()), text);
         }
     }
 }

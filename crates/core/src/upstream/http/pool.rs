@@ -122,9 +122,12 @@ impl HttpPool {
     ) -> Result<(Head, String), Failure> {
         let bound = Bound { bytes: max_bytes, is_since_output: false };
         let (head, body) = parts(self.exchange(&method, url, &headers, body).await?, |_| bound);
-        let text = read(body, &head, max_bytes).await?;
+        let mut text = read(body, &head, max_bytes).await?;
         let is_failure = !(200..300).contains(&head.status);
-        Ok((head, if is_failure { Secrets::of_request(&headers, url).redact(text) } else { text }))
+        if is_failure {
+            Secrets::of_request(&headers, url).redact(&mut text);
+        }
+        Ok((head, text))
     }
 
     /// Sends a request. One that went to a connection which had died idle, and of which no byte came back, is sent again
