@@ -100,6 +100,56 @@ test('the core knows nothing of the binding', () => {
   for (const { path, text } of filesIn('crates/core/src', '.rs')) expect(text, path).not.toMatch(/\bnapi\b/);
 });
 
+/** The source of a Rust file without its tests. @param {string} text */
+const withoutTests = (text) => text.split('#[cfg(test)]')[0] ?? '';
+
+/** The files of the core and of the binding that are not tests, without the tests within them. @param {string} folder */
+const sourcesOf = (folder) =>
+  filesIn(folder, '.rs')
+    .filter(({ path }) => !path.endsWith('tests.rs'))
+    .map(({ path, text }) => ({ path, text: withoutTests(text) }));
+
+/** The lines of files in which something stands. @param {{ path: string, text: string }[]} files @param {RegExp} pattern */
+const linesWith = (files, pattern) =>
+  files.flatMap(({ path, text }) =>
+    text.split('\n').flatMap((line) => (pattern.test(line) ? [`${path}: ${line.trim()}`] : [])),
+  );
+
+/** Words of JavaScript, its runtimes and its SDKs. */
+const OF_JAVASCRIPT =
+  /JavaScript|Node\.js|\bundici\b|openai-node|\bTypeError\b|\bAPI\w*Error\b|OpenAIError|UND_ERR_|\bNODE_[ET]|`fetch`/;
+
+test('no word of JavaScript stands in the core outside its one table', () => {
+  const table = 'crates/core/src/failure/javascript.rs';
+  const [tables, others] = [true, false].map((isTable) =>
+    sourcesOf('crates/core/src').filter(({ path }) => (path === table) === isTable),
+  );
+  expect(linesWith(tables ?? [], OF_JAVASCRIPT).length).toBeGreaterThan(5);
+  expect(linesWith(others ?? [], OF_JAVASCRIPT)).toEqual([]);
+});
+
+test('the core names the `choices` of chat completions in its folder of endpoints alone', () => {
+  const [inside, outside] = [true, false].map((isInside) =>
+    sourcesOf('crates/core/src').filter(({ path }) => path.includes('/endpoint/') === isInside),
+  );
+  expect(linesWith(inside ?? [], /"choices/).length).toBeGreaterThan(2);
+  expect(linesWith(outside ?? [], /"choices|\bchoices\\"/)).toEqual([]);
+  expect(linesWith(sourcesOf('src'), /choices/)).toEqual([]);
+});
+
+/** Forms of comparing the message of an error, in either language. An empty one may be looked for. */
+const COMPARED =
+  /\bmessage\??\.(startsWith|endsWith|includes|match|indexOf|search|starts_with|ends_with|contains|find|as_str)\(|\btest\([^)]*message|\bmessage\)? [!=]==? (?!''|'string')/;
+
+test('no message of an error is compared: what tells errors apart are codes and kinds', () => {
+  for (const line of ["if (error.message.startsWith('x'))", 'if (/x/.test(error.message))', 'message.contains("x")'])
+    expect(line).toMatch(COMPARED);
+  expect(linesWith([...filesIn('lib', '.js'), ...sourcesOf('src')], COMPARED)).toEqual([]);
+  // What another program throws may have nothing but a message: its table holds the few that are known by it.
+  const inCore = linesWith(sourcesOf('crates/core/src'), COMPARED);
+  expect(inCore.filter((line) => !line.startsWith('crates/core/src/failure/host_errors.rs'))).toEqual([]);
+});
+
 test('each folder of lib uses only those below it, and no door another', () => {
   const folderOf = (/** @type {string} */ path) => path.split('/')[1] ?? '';
   const arrows = arrowsOfLib().filter(({ from, to }) => folderOf(from) !== folderOf(to));

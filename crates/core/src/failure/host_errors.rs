@@ -1,29 +1,12 @@
-//! Errors that a custom client throws, from the marks by which their language shows them to kinds. The one place of the core that
-//! knows names of a language's errors: one table for each.
+//! Classifies what a custom client threw, by its codes, class names and message as the language's table has them ([`javascript`]).
 
 use serde::Deserialize;
 
 use super::codes::Said;
+use super::javascript;
 use super::{Failure, Head, Kind, Surface};
 use crate::text::headers;
 use crate::text::secrets::Secrets;
-
-/// How the errors of JavaScript's clients are known that have no HTTP status: those of Node.js, undici, and the SDKs. Where these
-/// give an error no code and no class of its own, its message is all that there is.
-mod javascript {
-    /// Parts of class names and of error codes of a time that was up.
-    pub(super) const TIMEOUT_NAME: &str = "Timeout";
-    pub(super) const TIMEOUT_CODES: [&str; 2] = ["TIMEDOUT", "TIMEOUT"];
-    /// Parts of class names of errors of the connection.
-    pub(super) const CONNECTION_NAMES: [&str; 4] = ["Connection", "Abort", "FetchError", "SocketError"];
-    /// undici's `fetch` says no more than this where the cause is not an error of its own.
-    pub(super) const CONNECTION_MESSAGES: [&str; 2] = ["fetch failed", "terminated"];
-    /// Parts of the messages with which `fetch` refuses a header. They repeat it, and it may be a key.
-    pub(super) const HEADER_REFUSALS: [&str; 3] = ["invalid header value", "ByteString", "valid HTTP token"];
-    /// How the system's codes begin: `ECONNRESET`, `EAI_AGAIN`, `UND_ERR_SOCKET`, `CERT_HAS_EXPIRED`, …
-    pub(super) const SYSTEM_CODES: [&str; 8] =
-        ["E", "UND_ERR_", "CERT_", "ERR_TLS", "ERR_SSL", "DEPTH_ZERO", "SELF_SIGNED", "UNABLE_TO"];
-}
 
 /// The marks of an error that a custom client threw; the object itself stays with the host.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -2,6 +2,7 @@
 
 pub mod codes;
 pub mod host_errors;
+pub(crate) mod javascript;
 mod kinds;
 pub mod refused;
 
@@ -17,17 +18,17 @@ pub use refused::Refused;
 pub use host_errors::ClientError;
 pub use kinds::Kind;
 
-/// Which class of error a failure is to the caller (contract.md, section 1).
+/// Which class of error a failure is to the caller. A face has a class for each (contract.md, section 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Surface {
-    /// What `APIError.generate` gives for the status.
+    /// The error of an HTTP status.
     Status,
-    /// `APIConnectionTimeoutError`.
+    /// A timeout.
     Timeout,
-    /// `APIConnectionError`.
+    /// A connection that could not be made, or broke.
     Connection,
-    /// `APIError`, which says what was wrong with the response.
+    /// A response that breaks the API's rules: the message says which.
     Protocol,
     /// The very object that a custom client threw.
     Client,
@@ -326,7 +327,7 @@ impl Failure {
                     | "EAI_AGAIN"
                     | "EHOSTUNREACH"
                     | "ENETUNREACH"
-                    | "UND_ERR_CONNECT_TIMEOUT"
+                    | javascript::CONNECT_TIMEOUT
                     | "CERT_HAS_EXPIRED"
                     | "ERR_TLS_CERT_ALTNAME_INVALID"
             )

@@ -50,7 +50,7 @@ pub struct CallOptions {
     pub body_odd: HashMap<String, String>,
     /// The custom clients in that.
     pub body_clients: HashMap<String, ClientRef>,
-    /// The request that a `fetch` was called with: an upstream of this call, in place of the client's own.
+    /// The caller's own HTTP request, where a door takes whole requests: an upstream of this call, in place of the client's.
     pub request: Option<RequestUpstream>,
 }
 

@@ -1,4 +1,4 @@
-//! The upstream that a `fetch` call's own URL and headers name: it takes the place of the client's.
+//! The upstream that the caller's own HTTP request names by its URL and headers: it takes the place of the client's.
 
 use std::sync::Arc;
 

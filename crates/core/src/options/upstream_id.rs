@@ -11,7 +11,7 @@ pub enum UpstreamKind {
     Named,
     /// A custom client that the user passed in.
     HostClient,
-    /// The URL and headers of the request that a `fetch` was called with.
+    /// The URL and headers of the caller's own HTTP request, where a door takes whole requests.
     Request,
 }
 

@@ -79,7 +79,7 @@ pub enum PlanError {
     Argument(String),
     /// The body is no request of the endpoint.
     Body(String),
-    /// The primary needs a key that is missing: an `OpenAIError`.
+    /// The primary needs a key that is missing.
     MissingKey(String),
     /// No target can take the request.
     Unsupported(String),

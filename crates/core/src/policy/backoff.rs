@@ -1,6 +1,6 @@
 //! Whether a failed try is repeated on the same target, and after which pause. Pure.
 //!
-//! Defaults are those of openai-node (`shouldRetry`, `retryRequest`, `calculateDefaultRetryTimeoutMillis`): connection
+//! Defaults are those of OpenAI's clients: connection
 //! errors, 408, 409, 429, 5xx and what `x-should-retry` says; 0.5 s doubling to 8 s, less up to a quarter of jitter;
 //! `Retry-After-Ms` and `Retry-After`, where that is no more than a minute (as in openai 5 and 7; 6 waits for however long it is
 //! told). The bounds are contract.md's, section 4.

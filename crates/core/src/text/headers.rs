@@ -56,8 +56,7 @@ fn lay(headers: &mut HeaderMap, list: &HeaderList, is_left_out: fn(&str, &str) -
 
 /// Whether a request's header is for the transport to set and nobody else, and so is left out wherever the request goes: one
 /// that frames the message or concerns this one connection, as a gateway has them that hands its own request's headers on. Given
-/// to HTTP they would cut the body, leave the server waiting for more of it, or name another host. `fetch` ignores such a header
-/// or refuses the request. `name` is in small letters.
+/// to HTTP they would cut the body, leave the server waiting for more of it, or name another host. `name` is in small letters.
 #[must_use]
 pub fn is_transports(name: &str, value: &str) -> bool {
     match name {

@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_has_the_name_that_node_gives_it() {
+    fn a_reason_has_the_name_that_getaddrinfo_gives_it() {
         let code = |reason: &str| DnsError(Arc::new(io::Error::other(reason.to_owned()))).code();
         assert_eq!(code("failed to lookup address information: Name or service not known"), "ENOTFOUND");
         assert_eq!(code("failed to lookup address information: Temporary failure in name resolution"), "EAI_AGAIN");

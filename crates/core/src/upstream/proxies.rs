@@ -1,4 +1,4 @@
-//! Which requests go through a proxy, as Node.js decides it (undici's `EnvHttpProxyAgent`).
+//! Which requests go through a proxy, by the variables `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`.
 
 use reqwest::{Proxy, Url};
 
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_named_as_node_reads_it() {
+    fn a_host_is_named_as_a_url_reads_it() {
         for (list, url) in [
             ("x.internal", "http://x.internal/v1"),
             ("X.Internal", "http://x.INTERNAL/v1"),

@@ -1,4 +1,4 @@
-//! The body of a response, taken out of its content encodings (RFC 9110, section 8.4) as `fetch` does it: names in any case,
+//! The body of a response, taken out of its content encodings (RFC 9110, section 8.4) as browsers do it: names in any case,
 //! several encodings, `deflate` with and without the header of zlib, a gzip file of several members.
 
 mod stack;

@@ -1,4 +1,4 @@
-//! What fails on the way, as data: by the names that the system, Node.js and `fetch` give it.
+//! What fails on the way, as data: errors of DNS, TCP, TLS and HTTP by the names of POSIX, OpenSSL and the host's own HTTP client.
 
 use std::error::Error;
 use std::io;
@@ -6,14 +6,10 @@ use std::io;
 use super::pool::CONNECT_TIME;
 use super::race::Route;
 use super::tls::Untrusted;
+use crate::failure::javascript::{CLOSED, CONNECT_TIMEOUT, EXTRA_CA_VARIABLE};
 use crate::failure::{Bound, Failure, Head, SystemError};
 use crate::upstream::decoding::{Broken, Refusal};
 use crate::upstream::dns::DnsError;
-
-/// What `fetch` calls a connection that ended without a word.
-const CLOSED: &str = "UND_ERR_SOCKET";
-/// What `fetch` calls a connection that was not there in time.
-const CONNECT_TIMEOUT: &str = "UND_ERR_CONNECT_TIMEOUT";
 
 /// A failure while a request was sent or its head awaited.
 pub(super) fn failure(error: &reqwest::Error, route: &Route) -> Failure {
@@ -102,7 +98,7 @@ pub(super) fn stream_failure(broken: &Broken, max_bytes: u64) -> Failure {
     Failure::invalid_response(why, None, None)
 }
 
-/// The low-level reason by the name that Node.js gives it.
+/// The code of the low-level reason.
 fn code(error: &(dyn Error + 'static)) -> Option<String> {
     if find::<hyper::Error>(error).is_some_and(hyper::Error::is_incomplete_message) {
         return Some(CLOSED.into());
@@ -128,14 +124,14 @@ fn kind_name(kind: io::ErrorKind, is_connect: bool) -> Option<&'static str> {
         Io::HostUnreachable => "EHOSTUNREACH",
         Io::NetworkUnreachable => "ENETUNREACH",
         Io::AddrNotAvailable => "EADDRNOTAVAIL",
-        // Within a handshake Node.js calls it a reset; later, when a body is cut, undici names it so.
+        // Within a handshake it is a reset; later it is a body that was cut.
         Io::UnexpectedEof if is_connect => "ECONNRESET",
         Io::UnexpectedEof => CLOSED,
         _ => return None,
     })
 }
 
-/// The name of a system's error number, as Node.js has them.
+/// The POSIX name of a system's error number.
 #[cfg(unix)]
 fn errno_name(errno: i32) -> Option<&'static str> {
     macro_rules! names {
@@ -205,7 +201,7 @@ fn tls_message(error: &rustls::Error) -> String {
     use rustls::CertificateError as Cert;
     use rustls::Error as Tls;
     if let Some(untrusted) = Untrusted::of(error) {
-        return format!("{untrusted} (`NODE_EXTRA_CA_CERTS` names a file of further authorities to trust)");
+        return format!("{untrusted} (`{EXTRA_CA_VARIABLE}` names a file of further authorities to trust)");
     }
     let hint = match error {
         Tls::InvalidMessage(_) => "the server may speak no TLS on this port; is the URL to begin with `http:`?",

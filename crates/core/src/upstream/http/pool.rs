@@ -23,9 +23,9 @@ use crate::upstream::proxies::Proxies;
 
 /// Idle connections are given up after this; most servers and balancers keep theirs for 60 s or more.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(55);
-/// The lines of a response's head. `fetch` bounds their bytes instead, to 16 KiB.
+/// The lines of a response's head. Other clients bound their bytes instead, to 16 KiB.
 const MAX_HEADERS: usize = 512;
-/// Name, TCP, a proxy's CONNECT and TLS, as in `fetch`. The target's time may be shorter.
+/// Name, TCP, a proxy's CONNECT and TLS, as in browsers' clients. The target's time may be shorter.
 pub(super) const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// So often a connection is made anew to an address that answers sooner.
 const MAX_ADDRESSES: usize = 4;
@@ -209,7 +209,7 @@ fn ends(info: &HttpInfo) -> (SocketAddr, SocketAddr) {
 fn client(settings: &TransportSettings, resolver: Arc<Resolver>, reuse: bool) -> Result<Client, String> {
     let mut builder = Client::builder()
         .http1_only()
-        // What proxies in front of an API make of a head is read as `fetch` reads it. Lines that are no headers are not passed over:
+        // What proxies in front of an API make of a head is read as lenient clients read it. Lines that are no headers are not passed over:
         // one of them may have been the length.
         .http1_max_headers(MAX_HEADERS)
         .http1_allow_obsolete_multiline_headers_in_responses(true)
@@ -297,7 +297,7 @@ mod tests {
         let pool = HttpPool::new(TransportSettings::default());
         let asked = pool.request(Method::GET, &url, HeaderMap::new(), bytes::Bytes::new(), 1024);
         let failure = tokio::time::timeout(2 * CONNECT_TIME, asked).await.expect("a limit").unwrap_err();
-        assert_eq!(failure.code.as_deref(), Some("UND_ERR_CONNECT_TIMEOUT"));
+        assert_eq!(failure.code.as_deref(), Some(crate::failure::javascript::CONNECT_TIMEOUT));
         assert_eq!(failure.kind, crate::failure::Kind::Connection);
     }
 }

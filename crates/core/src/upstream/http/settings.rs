@@ -14,8 +14,8 @@ pub struct TransportSettings {
     pub https_proxy: Option<String>,
     /// Hosts that are reached without a proxy, separated by commas or blanks.
     pub no_proxy: Option<String>,
-    /// `NODE_EXTRA_CA_CERTS`: a PEM file of further roots.
+    /// A PEM file of further roots.
     pub extra_ca_certs: Option<PathBuf>,
-    /// `NODE_TLS_REJECT_UNAUTHORIZED=0`: any certificate will do.
+    /// Any certificate will do.
     pub accept_invalid_certs: bool,
 }
