@@ -1,5 +1,7 @@
 //! Classifies what a custom client threw, by its codes, class names and message as the language's table has them ([`javascript`]).
 
+use std::num::NonZeroU16;
+
 use serde::Deserialize;
 
 use super::codes::Said;
@@ -56,7 +58,7 @@ impl ClientError {
     pub fn classify(self) -> Failure {
         let this = self.without_header();
         let said = this.said();
-        let named_status = said.status.filter(|_| this.status.is_none());
+        let named_status = said.status.filter(|_| this.status.is_none()).and_then(NonZeroU16::new);
         let kind = this.kind(&said);
         let code = this.codes.iter().find(|code| is_system_code(code)).or(this.codes.first()).cloned();
         let head = this.status.map(|status| {

@@ -6,6 +6,8 @@ pub(crate) mod javascript;
 mod kinds;
 pub mod refused;
 
+use std::num::NonZeroU16;
+
 use http::HeaderMap;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
@@ -161,7 +163,7 @@ pub struct Failure {
     pub ended_by: Option<Bound>,
     /// The HTTP status that an error under a good status names.
     #[serde(skip)]
-    pub named_status: Option<u16>,
+    pub named_status: Option<NonZeroU16>,
     /// The id of the response that had been started.
     #[serde(skip)]
     pub started: Option<Box<str>>,
@@ -273,7 +275,11 @@ impl Failure {
         let said = Said::of(&body);
         let message = if said.words.is_empty() { what.to_owned() } else { format!("{what}: {}", said.words) };
         let kind = said.status.map_or(kind, |status| said.kind(status));
-        Self { body: Some(body), named_status: said.status, ..Self::new(kind, Surface::Protocol, message) }
+        Self {
+            body: Some(body),
+            named_status: said.status.and_then(NonZeroU16::new),
+            ..Self::new(kind, Surface::Protocol, message)
+        }
     }
 
     /// The same without these, which an upstream may have repeated (contract.md, section 6).
@@ -366,7 +372,7 @@ impl Failure {
     /// What decides who takes it over.
     #[must_use]
     pub fn cause(&self) -> Cause {
-        Cause { kind: self.kind, status: self.named_status.or_else(|| self.status_code()) }
+        Cause { kind: self.kind, status: self.named_status.map(NonZeroU16::get).or_else(|| self.status_code()) }
     }
 
     /// The HTTP status, where there was a response.

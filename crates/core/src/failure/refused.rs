@@ -1,5 +1,7 @@
 //! Failures that say that a key, or its quota, is of no more use, for the circuit breaker (contract.md, section 3).
 
+use std::num::NonZeroU16;
+
 use crate::failure::{Failure, Kind};
 use crate::text::json::{self, Members};
 
@@ -50,7 +52,7 @@ pub(super) fn of(failure: &Failure) -> Option<Refused> {
     if failure.kind != Kind::Auth {
         return None;
     }
-    match failure.named_status.or(failure.status_code())? {
+    match failure.named_status.map(NonZeroU16::get).or(failure.status_code())? {
         401 => Some(Refused::Key),
         403 if names_key(failure.body.as_deref()?) => Some(Refused::Key),
         _ => None,
