@@ -56,14 +56,19 @@ function knowsSwitch() {
   return process.allowedNodeEnvironmentFlags.has('--use-env-proxy');
 }
 
+/** Kept, since each call needs it, and the question takes microseconds. */
+const hasProxyAgent = knowsSwitch();
+/** Where the dispatcher of the global `fetch` is. */
+const DISPATCHER = Symbol.for('undici.globalDispatcher.1');
+
 /** The agent of `node:http`, which is not loaded where it says nothing of proxies. @returns {any} */
 function globalAgent() {
-  return knowsSwitch() ? require('node:http').globalAgent : undefined;
+  return hasProxyAgent ? require('node:http').globalAgent : undefined;
 }
 
 /** The dispatcher of the global `fetch`, where one was made. @returns {any} */
 function dispatcher() {
-  return /** @type {any} */ (globalThis)[Symbol.for('undici.globalDispatcher.1')];
+  return /** @type {any} */ (globalThis)[DISPATCHER];
 }
 
 /** The switch of Node.js: on the command line, else in `NODE_OPTIONS`, else the variable alone. @param {NodeJS.ProcessEnv} env */
