@@ -3,7 +3,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 
 import { runProgram } from '../support/programs.mjs';
-import { countsDescriptors } from './process.mjs';
+import { countsDescriptors } from '../support/process.mjs';
 
 const MIB = 1024 * 1024;
 /** With the streams fewer than Linux lets wait for their handshake at one port (`tcp_max_syn_backlog`, 2,048): it resets some beyond. */

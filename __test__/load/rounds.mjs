@@ -3,7 +3,7 @@
  * how many completions, streams, and rounds.
  */
 
-import { descriptorsDownTo, openDescriptors, settledMemory } from './process.mjs';
+import { descriptorsDownTo, openDescriptors, settledMemory } from '../support/process.mjs';
 import { callWrong, newClient, planOf } from './traffic.mjs';
 import { startUpstreamProcess } from './upstream-process.mjs';
 

@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 
 import OpenAI from 'openpipe-native';
 
-import { descriptorsDownTo, openDescriptors, settledMemory, threads } from './process.mjs';
+import { descriptorsDownTo, openDescriptors, settledMemory, threads } from '../support/process.mjs';
 import { callWrong, newClient, planOf } from './traffic.mjs';
 import { startUpstreamProcess } from './upstream-process.mjs';
 

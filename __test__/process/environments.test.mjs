@@ -2,7 +2,7 @@
 
 import { describe, expect } from 'vitest';
 
-import { countsDescriptors } from '../load/process.mjs';
+import { countsDescriptors } from '../support/process.mjs';
 import { eventually } from '../support/calls.mjs';
 import { runProgram } from '../support/programs.mjs';
 import { test } from '../support/upstreams.mjs';

@@ -1,7 +1,7 @@
 /** `observeOpenAI` of langfuse: a Proxy around the client and around whatever is reached through it. */
 
 import { observeOpenAI } from 'langfuse';
-import { describe, expect } from 'vitest';
+import { afterAll, describe, expect } from 'vitest';
 
 import { rejection } from '../support/calls.mjs';
 import { startRecorder } from '../support/recorder.mjs';
@@ -36,6 +36,7 @@ const test = base.extend({
 
 // The package has one client for the whole process, of the first call's settings.
 const recording = startRecorder();
+afterAll(async () => (await recording).close());
 
 describe('a client observed by langfuse', () => {
   test('gives a completion of the fallback, and records it', async ({ observed }) => {
@@ -60,9 +61,5 @@ describe('a client observed by langfuse', () => {
     const error = await rejection(openai.chat.completions.create(REQUEST));
     expect(error).toMatchObject({ status: 500, openpipe: { attempts: [{ status: 500 }, { status: 500 }] } });
     expect(await recorded()).toMatchObject({ level: 'ERROR', statusMessage: expect.stringContaining('500') });
-  });
-
-  test('closes the recorder', async () => {
-    await (await recording).close();
   });
 });

@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 
-import { openDescriptors, settledMemory, threads } from '../../load/process.mjs';
+import { openDescriptors, settledMemory, threads } from '../../support/process.mjs';
 
 const [scene = '', baseURL = ''] = isMainThread ? process.argv.slice(2) : [workerData.scene, workerData.baseURL];
 /** @type {any[]} */
