@@ -98,7 +98,8 @@ function spelledOut(type) {
   return new RegExp(`type ${type} =([^;]*);`).exec(types)?.[1] ?? type;
 }
 
-/** @typedef {{ name: string, places: string[], kind: string | { choice?: string[] } }} OptionSpec */
+/** @typedef {string | { choice?: string[], bounded_time?: { most: number }, count?: { most: number } }} Kind */
+/** @typedef {{ name: string, places: string[], kind: Kind }} OptionSpec */
 
 /** The core's own description of the options (crates/core/src/options/spec.rs). @type {OptionSpec[]} */
 const specs = JSON.parse(createRequire(import.meta.url)('../../binding.js').optionTable());
@@ -115,6 +116,76 @@ for (const [place, prefix] of Object.entries(PLACES)) {
     expect(described.sort()).toEqual(inTypes.sort());
   });
 }
+
+test("types.d.ts has the options of an upstream that the core's description has", () => {
+  const types = readFileSync(`${root}types.d.ts`, 'utf8');
+  const members = /^export interface Upstream \{\n(.*?)^\}/ms.exec(types)?.[1] ?? '';
+  const inTypes = [...members.matchAll(/^  (\w+)\?: /gm)].map(([, name]) => name);
+  const described = specs.filter(({ places }) => places.includes('upstream')).map(({ name }) => name);
+  expect(inTypes.sort()).toEqual(described.sort());
+});
+
+const DAY = 86_400_000;
+
+/**
+ * What an option takes at its bounds and refuses beyond them, by its kind; and the words in which the types say so.
+ * @param {Kind} kind
+ */
+function boundsOf(kind) {
+  if (typeof kind === 'object') {
+    const { bounded_time: time, count } = kind;
+    if (time)
+      return { takes: [0.5, time.most], refuses: [0, time.most + 1, Infinity], words: 'in milliseconds, up to a day' };
+    if (count) return { takes: [1, count.most], refuses: [0, 1.5, count.most + 1], words: 'How many' };
+  }
+  if (kind === 'share') return { takes: [0.001, 1], refuses: [0, 1.001], words: 'above 0, up to 1' };
+  if (kind === 'time') return { takes: [0.5, Infinity], refuses: [0, -1, NaN], words: 'in milliseconds' };
+  if (kind === 'bytes') return { takes: [1, Infinity], refuses: [0, 1.5], words: 'bytes' };
+  if (kind === 'retries') return { takes: [0, 7], refuses: [-1, 1.5], words: 'How many times' };
+  return undefined;
+}
+
+/** An `openpipe` object with a value at an option's place. @type {Record<string, (member: object) => object>} */
+const AT = {
+  client: (member) => member,
+  target: (member) => ({ fallback: { model: 'f', ...member } }),
+  breaker: (member) => ({ breaker: member }),
+  upstream: (member) => ({ upstreams: { mine: { baseURL: 'http://127.0.0.1:9/v1', apiKey: 'k', ...member } } }),
+};
+
+describe("the bounds of the core's description", () => {
+  const rows = specs.flatMap(({ name, places, kind }) => {
+    const bounds = boundsOf(kind);
+    return bounds ? places.filter((place) => AT[place]).map((place) => ({ name, place, ...bounds })) : [];
+  });
+
+  test('are those of every number among the options', () => {
+    expect(rows.map(({ name, place }) => `${place}.${name}`)).toEqual(
+      expect.arrayContaining(['client.deadline', 'target.maxRetries', 'breaker.failures', 'upstream.timeout']),
+    );
+    const times = specs.flatMap(({ kind }) =>
+      typeof kind === 'object' && kind.bounded_time ? [kind.bounded_time] : [],
+    );
+    expect(times.map(({ most }) => most)).toEqual([DAY, DAY, DAY]);
+  });
+
+  for (const { name, place, takes, refuses, words } of rows) {
+    const make = (/** @type {number} */ value) => () =>
+      new OpenAI({
+        apiKey: OPENAI_KEY,
+        logLevel: 'off',
+        openpipe: /** @type {any} */ (AT[place]?.({ [name]: value })),
+      });
+
+    test(`hold for \`${name}\` of ${place}, and the types say them`, () => {
+      for (const value of takes) expect(make(value), `${value}`).not.toThrow();
+      for (const value of refuses) expect(make(value), `${value}`).toThrow(TypeError);
+      const types = readFileSync(`${root}types.d.ts`, 'utf8');
+      const comments = [...types.matchAll(new RegExp(`/\\*\\*((?:(?!\\*/).)*)\\*/\\s+${name}\\?: `, 'gs'))];
+      expect(comments.some(([, comment]) => plain(comment?.replaceAll('*', ''))?.includes(words))).toBe(true);
+    });
+  }
+});
 
 for (const { name, kind } of specs) {
   const choices = typeof kind === 'object' ? kind.choice : undefined;
