@@ -75,7 +75,7 @@ pub struct Completions {
     shared: Arc<Shared>,
 }
 
-/// Where a response lives, as far as the process knows.
+/// The upstream that stores a response, as far as the process knows.
 #[derive(serde::Serialize)]
 struct Home<'a> {
     /// The name of its upstream.

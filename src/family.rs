@@ -1,4 +1,4 @@
-//! What a client has in common with those that were made from it, and with its own native sides of before and after.
+//! Shared by a client, the clients made from it by `withOptions`, and the native sides that replace each other when an option changes.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::runtime;
 #[napi]
 #[derive(Default)]
 pub struct ClientFamily {
-    /// How their targets have done.
+    /// The recent outcomes of their targets.
     health: Arc<Health>,
     /// The outcomes of their reports.
     reports: Arc<Group>,

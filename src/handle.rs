@@ -1,4 +1,4 @@
-//! What JavaScript can reach of a running call.
+//! The handle of a running call: JavaScript cancels it, opens its window and answers its questions.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -29,7 +29,7 @@ impl Asks {
     /// Takes an answer of JavaScript's. One that nobody waits for any more is dropped.
     pub(crate) fn answer(&self, ask: u32, answer: Answer) {
         if let Some(sender) = self.lock().get(&ask) {
-            // The asker may have been dropped in this very moment.
+            // The receiver may have been dropped meanwhile.
             let _ = sender.send(answer);
         }
     }

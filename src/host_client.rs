@@ -19,7 +19,7 @@ use crate::handle::Handle;
 use crate::post::Post;
 use crate::protocol::{Answer, Envelope, Judged, Judging, Message, Question};
 
-/// JavaScript is told that chunks were taken when they come to so many bytes. It reads ahead by twice as many
+/// Receipts for consumed chunks go to JavaScript in steps of this many bytes. It reads ahead by twice as many
 /// (lib/host-client/chunks.js).
 const TAKEN_BYTES: usize = 32 * 1024;
 /// As [`openpipe_core::events::delta::Event::kept_bytes`]: what keeping a chunk takes beside its text.
@@ -56,7 +56,7 @@ impl HostClient for NodeCall {
     fn exchange<'a>(&'a self, request: HttpRequest<'a>) -> BoxFuture<'a, Result<HttpAnswer, HostFailure>> {
         Box::pin(async move {
             let mut conversation = Conversation::new(self.call, &self.handle, &self.post);
-            // The call knows its `fetch` by itself.
+            // A call has one `fetch`, so the number is not used.
             let to = Envelope { url: request.url.as_str(), headers: Pairs(request.headers), transport: 0 };
             let body = json::text(request.body.to_vec());
             match conversation.ask(|ask| Message::Fetch { ask, to: &to, body }).await? {
@@ -86,7 +86,7 @@ impl HostClient for NodeCall {
     }
 }
 
-/// What a function's `true` is taken for.
+/// The reason of a refusal where a function of `reject` returned `true`.
 const NO_REASON: &str = "the function `reject` refuses the answer";
 
 /// As the SDKs take it: their timers hold no more than 31 bits, and refuse 0. No limit is said as well, because a client may
@@ -114,7 +114,7 @@ impl HeaderSource for NodeCall {
 /// A stream that a JavaScript client returned: JavaScript keeps its chunks, and sends the text of each once, many together.
 struct NodeChunks {
     conversation: Conversation,
-    /// Bytes that JavaScript does not know yet to be taken.
+    /// Consumed bytes without a receipt yet.
     taken: usize,
 }
 
@@ -147,7 +147,7 @@ pub(crate) struct Conversation {
     handle: Arc<Handle>,
     post: Arc<Post>,
     answers: UnboundedReceiver<Answer>,
-    /// Nothing is left that JavaScript would have to stop.
+    /// The request has ended: JavaScript has nothing to stop.
     pub(crate) over: bool,
 }
 

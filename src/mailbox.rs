@@ -102,11 +102,11 @@ impl Mailbox {
         }
     }
 
-    /// Asks for a message `reported` when the reports of a call are settled.
+    /// Requests a message `reported` for when the reports of a call are settled.
     #[napi]
     pub fn watch_reports(&self, call: u32) {
         if let Some(handle) = self.runtime.handle() {
-            // Ends with the telling, after the call and five more seconds at the latest.
+            // Ends with that message, five seconds after the call at the latest.
             drop(handle.spawn(self.reporter.watch(call)));
         }
     }
@@ -147,7 +147,7 @@ impl Mailbox {
         }
     }
 
-    /// Sends a request of OpenPipe's API over the pool of connections, and returns its number; told by a `response`.
+    /// Sends a request of OpenPipe's API over the pool of connections, and returns its number, under which a message `response` follows.
     /// `headers` is JSON: an array of pairs.
     ///
     /// # Errors

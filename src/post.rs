@@ -69,7 +69,7 @@ pub(crate) struct Post {
     /// JavaScript has taken events.
     room: Notify,
     next_call: AtomicU32,
-    /// Somebody in JavaScript wants to see each report.
+    /// The diagnostics channel has a subscriber: each report is sent to it.
     are_reports_watched: AtomicBool,
 }
 
@@ -86,7 +86,7 @@ struct State {
     wake: Option<Wake>,
 }
 
-/// What becomes one delivery.
+/// The contents of one delivery.
 #[derive(Default)]
 struct Segment {
     /// A JSON array of messages, without its end.
@@ -152,7 +152,7 @@ impl Post {
     /// Sends a message.
     pub(crate) fn send(&self, call: u32, message: Message<'_>) {
         let mut state = self.lock();
-        // Nobody reads of a call that was cancelled.
+        // A cancelled call has no receiver.
         if !state.calls.contains_key(&call) {
             return;
         }
@@ -184,7 +184,7 @@ impl Post {
     }
 
     fn wake_for_events(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        // The wake-up that is on its way takes them along.
+        // The pending wake-up delivers them as well.
         if self.woken.load(Ordering::Acquire) {
             return;
         }
@@ -215,7 +215,7 @@ impl Post {
         }));
     }
 
-    /// Sends a message of a call that is over.
+    /// Sends a message of a call that has ended.
     pub(crate) fn send_late(&self, call: u32, message: Message<'_>) {
         let mut state = self.lock();
         state.write(call, message.write());

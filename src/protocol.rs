@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Message<'a> {
     /// The call did not begin.
     Refused { why: Refusal, message: &'a str },
-    /// Something that the caller, or the owner of the reports, should know.
+    /// A warning for the client, or about the reports.
     Warning { message: &'a str },
     /// Another target takes over.
     Fallback(&'a MovedOn<'a>),
@@ -50,7 +50,7 @@ pub(crate) enum Message<'a> {
     Pull { ask: u32, bytes: usize },
     /// A function of `reject` is asked about an answer: its text, or the ticket of a custom client's own object.
     Judge { ask: u32, question: &'a Judging<'a>, answer: String },
-    /// Nobody waits for a client any more.
+    /// The answer to a question is not needed any more: its client is to stop.
     Drop { ask: u32 },
     /// The reports of a call are settled.
     Reported,

@@ -1,5 +1,5 @@
-//! The reporter of one environment: the core's, with its two ways out (HTTP from here, or JavaScript's `fetch`) and its way
-//! to tell JavaScript; and the other requests of OpenPipe's API.
+//! The reporter of one environment: the core's queue, which sends by HTTP or by JavaScript's `fetch` and notifies JavaScript; and
+//! the other requests of OpenPipe's API.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -155,7 +155,7 @@ impl ApiRequest {
         })
     }
 
-    /// Sends it and tells what came.
+    /// Sends it, and posts the outcome as a message `response`.
     pub(crate) async fn run(self, pool: &HttpPool, post: &Weak<Post>, number: u32) {
         let sent = pool.request(self.method, &self.url, self.headers, self.body, MAX_RESPONSE_BYTES);
         let result = match self.time {

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 /// One JavaScript thread cannot keep two of these busy; more are for workers.
 const MAX_THREADS: usize = 8;
 
-/// The circuits of the process. They outlive the runtime: what a worker has found out holds for the next one too.
+/// The circuits of the process. They outlive the runtime, so that the outages which one worker saw are known to the next.
 static BREAKERS: LazyLock<Breakers> = LazyLock::new(Breakers::default);
 
 /// See [`BREAKERS`].
@@ -27,7 +27,7 @@ pub(crate) fn breakers() -> &'static Breakers {
     &BREAKERS
 }
 
-/// Where the responses of the process live. They outlive the runtime as well.
+/// Which upstream stores each response that the process has seen. Outlives the runtime as well.
 static HOMES: LazyLock<Homes> = LazyLock::new(Homes::default);
 
 /// See [`HOMES`].

@@ -1,7 +1,7 @@
 'use strict';
 /**
- * Who waits for the caller's abort. However many calls share a signal, it has one listener of ours: a server hands the same
- * signal to all the calls of a request, and Node.js takes the eleventh listener for a leak.
+ * Calls functions when a caller's signal is aborted. All calls that share a signal share one listener: a server often passes one
+ * signal to all the calls of a request, and Node.js warns of a leak at the eleventh listener.
  */
 
 /**

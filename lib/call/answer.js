@@ -1,5 +1,5 @@
 'use strict';
-/** What a call came to, in the form in which the SDK keeps a response beside what belongs to it. */
+/** The answer of a call, in the form in which the SDK keeps a response beside its parsed value. */
 
 const { defineOpenpipe, openpipeOf, readOnce } = require('./openpipe-member.js');
 const { responseOf } = require('./response.js');
@@ -14,7 +14,7 @@ function makerOf(call, meta) {
   return () => openpipeOf(call, meta);
 }
 
-/** What a call came to, in the form in which the SDK has a response beside what belongs to it. */
+/** The answer of a call, in the form in which the SDK keeps a response beside its parsed value. */
 class Answer {
   /** @param {import('../sdk/take-over.js').CallSetup} setup @param {string | null | undefined} requestId */
   constructor(setup, requestId) {
@@ -125,7 +125,7 @@ class CustomAnswer extends Answer {
     return this.setup.endpoint.name === 'chat';
   }
 
-  /** For what the SDK makes of a copy. */
+  /** The id of the request, which the SDK puts on the copy. */
   get requestId() {
     return this.request.response?.headers?.get?.('x-request-id');
   }

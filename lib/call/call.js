@@ -21,7 +21,7 @@ const { EventReader, Seat, forgetDropped, opener, whenDropped, wireBody } = requ
 /** @typedef {import('../host-client/host-request.js').HostRequest} HostRequest */
 /** @typedef {import('../sdk/take-over.js').CallSetup} CallSetup */
 
-/** What there is to do for a promise that is settled. */
+/** Does nothing, however a promise settles. */
 const settled = () => {};
 
 class Call {

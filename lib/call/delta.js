@@ -1,7 +1,7 @@
 'use strict';
 /**
- * The chunks of a stream, made of what Rust tells of its events (crates/core/src/events/delta.rs): most are like one before but
- * for a text, and only that crosses the boundary and is parsed.
+ * Delta encoding: most chunks of a stream differ from an earlier one by a text alone, so that only the text crosses the boundary,
+ * and the chunk is made of a template (crates/core/src/events/delta.rs).
  */
 
 /** @typedef {(string | number)[]} Path */
@@ -21,7 +21,7 @@ class Chunks {
     const [chunk, paths] = told;
     const hasDelta = typeof chunk.choices?.[0]?.delta === 'object' && chunk.choices[0].delta !== null;
     this.#template = hasDelta ? new Template(chunk, paths) : new AnyTemplate(chunk, paths);
-    // Whoever gets a chunk may change it, so the template itself is not given away.
+    // The reader may change its chunk, so it gets a copy of the template.
     return this.#alike(paths.map((/** @type {Path} */ path) => textAt(chunk, path)));
   }
 
@@ -31,7 +31,7 @@ class Chunks {
   }
 }
 
-/** A chunk of chat that others are like: most streams are made of such. */
+/** A template of chunks of chat. */
 class Template {
   /** @param {any} chunk @param {Path[]} paths */
   constructor(chunk, paths) {
@@ -40,7 +40,7 @@ class Template {
     this.choice = choice;
     this.delta = choice.delta;
     this.paths = paths;
-    /** What has to be copied besides, in each of them. */
+    /** The nested values that each copy needs for itself. */
     this.inChunk = nestedIn(chunk, 'choices');
     this.inChoice = nestedIn(choice, 'delta');
     this.inDelta = nestedIn(choice.delta);
@@ -65,7 +65,7 @@ class Template {
   }
 }
 
-/** An event of another endpoint that others are like. */
+/** A template of another endpoint's events. */
 class AnyTemplate {
   /** @param {any} event @param {Path[]} paths */
   constructor(event, paths) {

@@ -11,7 +11,7 @@ const { caused } = require('../host-client/thrown.js');
 /** @typedef {import('../sdk/sdk.js').Sdk} Sdk */
 
 /**
- * A failure as the core tells it (crates/core/src/failure/mod.rs).
+ * A failure as the core writes it (crates/core/src/failure/mod.rs).
  * @typedef {object} Failure
  * @property {string} kind
  * @property {'status' | 'timeout' | 'connection' | 'protocol' | 'client'} surface
@@ -169,12 +169,12 @@ function withRoomForCallers(newError) {
 /** How many functions of this package and of the SDK stand between the making of an error and `rejection`, at most. */
 const OWN_FRAMES = 12;
 
-/** Enough for a caller who waits through some functions of his own. */
+/** How many reactions an error is delayed by, so that it is made after the caller's own functions have begun to wait. */
 const REACTIONS = 8;
 
 /**
- * The reason of a connection's failure, where the contract says it is, and where programs look for it that were written for
- * the SDK: there `fetch` stands in between, so the code is that of the cause's cause.
+ * The cause of a connection error, with the code. The cause has a cause of its own with the same code: in the SDK's errors the cause
+ * is `fetch`'s error and the code is one level below, where programs look for it.
  * @param {Failure} failure
  */
 function causeOfConnection({ kind, message, code, system }) {
@@ -183,7 +183,7 @@ function causeOfConnection({ kind, message, code, system }) {
   // A stream that breaks off has no `fetch` in between there.
   if (kind === 'stream') return cause;
   const inner = Object.assign(new Error(message), marks);
-  // It tells nothing that its owner does not: printed, it is one line.
+  // It repeats the outer cause: printed, it is one line.
   inner.stack = String(inner);
   ours.add(cause);
   return Object.defineProperty(cause, 'cause', { value: inner, writable: true, configurable: true });
@@ -213,7 +213,7 @@ const HERE = dirname(__dirname);
 const madeBySdk = new WeakSet();
 
 /**
- * Takes note that an error comes from the SDK's own transport. What a hook of a subclass made is the user's.
+ * Remembers an error as made by the SDK for its own transport; not one that a subclass's hook made, which is the user's.
  * @param {Sdk} sdk @param {any} client @param {unknown} error
  */
 function keepMadeBySdk(sdk, client, error) {
@@ -254,7 +254,7 @@ function addCallers(error) {
 }
 
 /**
- * What a caller gets who aborted: in openai 7 with the reason as its cause.
+ * The error of a call that its caller aborted: in openai 7 with the signal's reason as its cause.
  * @param {Sdk} sdk @param {any} client @param {AbortSignal | undefined} signal
  */
 function abortErrorOf(sdk, client, signal) {
@@ -277,7 +277,7 @@ const ours = new WeakSet();
 /** Errors that the SDK made of what `fetch` threw, with that as their cause. @type {WeakSet<object>} */
 const fetched = new WeakSet();
 
-/** So many causes of one error are looked at. */
+/** The most causes of one error that are followed. */
 const MAX_CAUSES = 8;
 
 /**

@@ -1,5 +1,5 @@
 'use strict';
-/** What ties a stream that was handed over to its call, without holding the stream: one that is dropped must be collected. */
+/** Ends the call of a stream that was handed over, without a reference to the stream, so that a dropped stream can be collected. */
 
 const { isSdkStream } = require('../host-client/client-stream.js');
 const native = require('../native/native.js');

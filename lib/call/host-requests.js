@@ -1,5 +1,5 @@
 'use strict';
-/** What the core asks of this side in the course of a call: requests to custom clients, headers, and functions of `reject`. */
+/** Answers the core's questions during a call: requests to custom clients, headers, and functions of `reject`. */
 
 const { HostRequest } = require('../host-client/host-request.js');
 const { SDK_OPENAI, isSdkTransport } = require('../host-client/numbers.js');

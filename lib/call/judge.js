@@ -10,7 +10,7 @@ const { messageOf } = require('./observers.js');
 /** @typedef {Pick<import('../sdk/take-over.js').CallSetup, 'endpoint' | 'packsVectors' | 'unpacksVectors'>} CallSetup */
 
 /**
- * What the core asks beside the answer (src/protocol.rs, `Judging`).
+ * The question to a function of `reject`, beside the answer (src/protocol.rs, `Judging`).
  * @typedef {object} Judging
  * @property {number} function
  * @property {number | null} ticket

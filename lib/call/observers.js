@@ -1,17 +1,17 @@
 'use strict';
-/** Who watches calls: the callback `onFallback` and the subscribers of the diagnostics channels. */
+/** Calls `onFallback`, and publishes calls on the diagnostics channels. */
 
 const diagnostics = require('node:diagnostics_channel');
 
 const fallbackChannel = diagnostics.channel('openpipe:fallback');
 const callChannel = diagnostics.channel('openpipe:call');
 
-/** Whether somebody subscribed to a channel of calls. */
+/** Whether a channel of calls has a subscriber. */
 function areWatching() {
   return fallbackChannel.hasSubscribers || callChannel.hasSubscribers;
 }
 
-/** Whether somebody wants to know of finished calls. */
+/** Whether the channel of finished calls has a subscriber. */
 function isCallWatched() {
   return callChannel.hasSubscribers;
 }

@@ -1,5 +1,5 @@
 'use strict';
-/** The member `openpipe` of what the caller gets: how the call went. */
+/** The member `openpipe` of completions, streams and errors: attempts, upstream, model and duration of the call. */
 
 const { inspect } = require('node:util');
 
@@ -25,12 +25,12 @@ function readOnce(text) {
   return () => (meta ??= /** @type {Meta} */ (JSON.parse(text)));
 }
 
-/** Where an object keeps what makes its `openpipe`. */
+/** The key under which an object keeps the function that makes its `openpipe`. */
 const maker = Symbol('openpipe-native.maker');
 
 /**
- * One accessor for all objects: a new function for each would cost each of them a shape of its own, which is dearer than
- * all else that is done for a completion.
+ * One accessor for all objects: a function of its own would give each object a hidden class of its own, which costs more than the
+ * rest of a completion.
  * @type {PropertyDescriptor & ThisType<any>}
  */
 const openpipeAccessor = {

@@ -13,7 +13,7 @@ function isThenable(value) {
 const parsers = new WeakMap();
 
 /**
- * What the SDK's promise of a request that is not the engine's comes to, so that it can be read like an answer of the engine.
+ * Wraps the SDK's own promise of a request that the engine does not run, so that it is read like an answer of the engine.
  * @param {any} promise The SDK's.
  */
 async function passOn(promise) {

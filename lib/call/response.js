@@ -32,7 +32,7 @@ function responseOf(head, body, type) {
   headers.delete('transfer-encoding');
   const isOfLength = typeof body === 'string' && headers.get('content-length') === String(Buffer.byteLength(body));
   if (!isOfLength) headers.delete('content-length');
-  // The core does not tell the words that came with the status: those of HTTP's own, as every server says them.
+  // The core drops the reason phrase; the standard one of the status takes its place.
   const statusText = /** @type {any} */ (head)?.statusText ?? statusCodes()[status] ?? '';
   const response = new Response(body, { status, statusText, headers });
   if (head?.url) Object.defineProperty(response, 'url', { value: head.url });

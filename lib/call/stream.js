@@ -1,17 +1,17 @@
 'use strict';
-/** The reader's side of a stream: events that came, and the iterator that hands them out. */
+/** The reader's side of a stream: a queue of events and the iterator that takes them from it. */
 
 const native = require('../native/native.js');
 const { Chunks } = require('./delta.js');
 const { rejection } = require('./errors.js');
 
-/** Bytes that are given back to the window at once, so that not every event costs a call. */
+/** Consumed bytes are credited to the window in steps of this size, so that not every event costs a call into the addon. */
 const GIVE_BACK_BYTES = 64 * 1024;
-/** Events that were taken are let go at once when they are so many, and not fewer than those that wait. */
+/** Consumed events are removed from the queue when there are this many, and no fewer than waiting ones. */
 const LET_GO_EVENTS = 64;
 
 /**
- * Where the call of a stream finds its reader. Nothing but a reader who waits is held by it, so that a stream which is dropped
+ * The call's reference to its reader: strong only while the reader waits, so that a stream which is dropped
  * unread is collected and its connection closed (see `whenDropped`).
  */
 class Seat {
@@ -62,7 +62,7 @@ class EventReader {
     /** @type {((result: IteratorResult<T>) => void)[]} */
     this.waiters = [];
     this.ended = false;
-    /** The reader was told of the end. */
+    /** The reader has got the end. */
     this.isOver = false;
     /** The reader left before the end. */
     this.left = false;
@@ -202,7 +202,7 @@ class EventReader {
   }
 }
 
-/** What is left to do for a stream that nobody can read any more. */
+/** Closes a stream whose reader was collected. */
 const dropped = new FinalizationRegistry((/** @type {() => void} */ close) => close());
 
 /**
@@ -238,7 +238,7 @@ function opener(sdk, reader) {
 }
 
 /**
- * What a stream that was opened before is iterated by: who reads it is told so, as in the SDK.
+ * The iterator of a stream that was opened before: it throws, as in the SDK.
  * @param {import('../sdk/sdk.js').Sdk} sdk @returns {AsyncGenerator<never>}
  */
 async function* refused(sdk) {

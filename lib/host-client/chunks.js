@@ -1,16 +1,16 @@
 'use strict';
 /**
- * The chunks of a client's stream on their way to Rust: read ahead of it within bounds, and sent many together, because each
- * crossing costs more than most chunks do.
+ * Sends the chunks of a client's stream to Rust: reads ahead within bounds, and sends what is ready in batches, because each
+ * crossing of the boundary costs more than most chunks do.
  */
 
 const clock = require('../native/clock.js');
 
-/** So much is read ahead of Rust, which says when it has taken half of it (src/host_client.rs). */
+/** The most bytes that are read ahead of Rust, which sends a receipt for each half of it (src/host_client.rs). */
 const AHEAD_BYTES = 64 * 1024;
-/** What is sent at once at most. */
+/** The most bytes of a batch. */
 const BATCH_BYTES = 16 * 1024;
-/** What keeping a chunk takes beside its text; as src/host_client.rs counts it. */
+/** The memory of a kept chunk beside its text; as src/host_client.rs counts it. */
 const CHUNK_COST = 160;
 
 class ChunkPump {

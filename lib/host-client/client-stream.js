@@ -1,5 +1,5 @@
 'use strict';
-/** The stream that a custom client returned: whose it is, how it is opened, and how it is closed. */
+/** Opens and closes the stream that a custom client returned. */
 
 const clock = require('../native/clock.js');
 const native = require('../native/native.js');
@@ -53,7 +53,7 @@ function controllerOf(stream) {
 }
 
 /**
- * Ends a client's stream in each of the ways that there are.
+ * Ends a client's stream: by its controller, and by its iterator's `return()` or its own `cancel()`.
  * @param {any} stream @param {AsyncIterator<any> | undefined} iterator @param {any} controller
  * @returns {Promise<void>} Settles when it is closed. Never rejects.
  */

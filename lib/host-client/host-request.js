@@ -1,7 +1,7 @@
 'use strict';
 /**
- * A JavaScript client as an upstream: calls it when Rust asks, keeps what it returns or throws, and tells Rust as much as
- * it needs to decide (src/host_client.rs). Nothing is decided here.
+ * A custom client as an upstream: calls it when Rust asks, keeps what it returns or throws, and sends Rust the summary that it
+ * decides by (src/host_client.rs). Decides nothing.
  */
 
 const { ChunkPump } = require('./chunks.js');
@@ -12,7 +12,7 @@ const { describe } = require('./thrown.js');
 const { jsonOf, read, textOf } = require('./untrusted.js');
 
 /**
- * What Rust says of a request.
+ * A request as Rust asks for it.
  * @typedef {object} Question
  * @property {number} client
  * @property {string} [cancels] The id of a response that is to be cancelled; else the body is to be answered.
@@ -89,7 +89,7 @@ class HostRequest {
   }
 
   /**
-   * Rust sends the request itself, and wants to know with which headers.
+   * Answers with the headers of a request that Rust sends itself.
    * @param {() => Promise<[string, string][]>} tell @param {() => unknown[]} keys As for `start`.
    */
   tellHeaders(tell, keys) {

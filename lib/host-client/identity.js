@@ -1,16 +1,16 @@
 'use strict';
-/** What a circuit breaker knows a custom client by. */
+/** The identity of a custom client's upstream, by which its circuit is found. */
 
 const native = require('../native/native.js');
 const { read, wellFormed } = require('./untrusted.js');
 
-/** Numbers of clients, or functions, that show nothing to know them by. @type {WeakMap<object, string>} */
+/** Numbers of clients, or functions, that have no URL and key. @type {WeakMap<object, string>} */
 const numbers = new WeakMap();
 let nextNumber = 0;
 
 /**
- * What tells the upstream of a client from others, for circuit breakers: its URL and key where it has them as the SDK's
- * clients do, else the very object. Goes to Rust, which makes a digest of it, and nowhere else.
+ * The identity of a client's upstream: its URL and key where it has them as the SDK's clients do, else the object itself. Goes to
+ * Rust, which keeps a digest of it, and nowhere else.
  * @param {any} client
  */
 function identityOf(client) {

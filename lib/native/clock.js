@@ -16,7 +16,7 @@ let opened;
 /** The channel is opened in the context of the import, not in that of the first call, which it would keep for ever. */
 const context = new AsyncResource('OPENPIPE_CLOCK');
 
-/** Opened by the first who needs it: an `import` should not pay for it. */
+/** Opened at the first use, so that an `import` does not pay for it. */
 function channel() {
   return (opened ??= context.runInAsyncScope(open));
 }

@@ -1,6 +1,6 @@
 'use strict';
 /**
- * What the environment variables say. Read here, in JavaScript: another thread must not read them while Node.js writes.
+ * Reads environment variables. In JavaScript, because no other thread may read them while Node.js writes.
  */
 
 /** The variable, without white space around it; `undefined` where it is not set, or empty. */
@@ -31,7 +31,7 @@ function transportSettings(env) {
 /** What the settings were made of last. @type {unknown[]} */
 let last = [];
 
-/** Whether Node.js would connect otherwise than at the last question. Cheap, since each call asks. */
+/** Whether the settings of connections have changed since the last call of this function. Cheap, as each call asks. */
 function hasTransportChanged() {
   const now = [process.env.NODE_TLS_REJECT_UNAUTHORIZED, globalAgent(), dispatcher()];
   const hasChanged = now.some((value, index) => value !== last[index]);

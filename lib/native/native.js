@@ -1,6 +1,6 @@
 'use strict';
 /**
- * Loads the addon and opens this environment's mailbox: where everything that Rust has to say arrives.
+ * Loads the addon and opens this environment's mailbox, which receives all messages from Rust.
  */
 
 const { AsyncResource } = require('node:async_hooks');
@@ -15,11 +15,11 @@ const { REPORTS, TEXTS } = require('./protocol.js');
 const binding = loadBinding();
 
 /**
- * Who gets the messages of a call. A message is `[call, name, and more]`; some bring texts along.
+ * Receives the messages of a call. A message is `[call, name, and more]`; some bring texts along.
  * @typedef {{ onMessage(message: any[], text: string, more: string): void, fail(error: unknown): void }} Receiver
  */
 
-/** Those who wait for a call's reports. @type {Map<number, () => void>} */
+/** Called when the reports of a call are settled, by the call's number. @type {Map<number, () => void>} */
 const reported = new Map();
 
 const TOO_LONG = 'an answer is longer than a string can be';
@@ -33,14 +33,14 @@ let mailbox;
 const context = new AsyncResource('OPENPIPE_MAILBOX');
 
 /**
- * Hands out a delivery. Nothing is above it: whatever fails is the failure of one call, and must not keep the others from
- * their messages.
+ * Dispatches the messages of a delivery. Must not throw into Node.js: an error fails its own call, and the others still get their
+ * messages.
  * @param {(string | null)[]} delivery
  */
 function deliver(delivery) {
   let next = 1;
   for (const message of messagesOf(delivery[0] ?? '[]', (call, error) => failCall(receivers.get(call), error))) {
-    // A caller who has gone meanwhile leaves texts behind all the same, so they are counted here.
+    // The texts of a call that is over are skipped as well.
     const first = next;
     next += TEXTS[message[1]] ?? 0;
     const receiver = receivers.get(message[0]);
@@ -185,10 +185,10 @@ function request(method, url, key, headers, body, milliseconds) {
   return openMailbox().request(method, url, key, JSON.stringify(headers), body, milliseconds);
 }
 
-/** How many wait for something: as long as there is one, the process stays alive. */
+/** How many operations keep the process alive. */
 let waiting = 0;
 
-/** Keeps the process alive, until as many have released it as have held it. */
+/** Keeps the process alive until `releaseProcess` has been called as often. */
 function holdProcess() {
   waiting += 1;
   // The mailbox is weak, so that an idle client lets the process end.

@@ -4,10 +4,9 @@
 const PAGE = 256;
 
 /**
- * Things by numbers that are given out in a row, each for a short time. A `Map` would do, but for one thing: the tables that
- * it outgrows, one every few dozen calls, lead from one to the next with all that was in them, and once the first is old
- * they are all kept until the next full collection. Nearly a third of what a completion allocates would live that long.
- * What is deleted here is let go at once.
+ * A table of short-lived values by consecutive numbers. A `Map` keeps its outgrown tables in a chain, with all that was in them,
+ * until the next full collection once the first of them is old: nearly a third of what a completion allocates. A value that is
+ * deleted here can be collected at once.
  * @template T
  */
 class Numbered {

@@ -48,7 +48,7 @@ function warn(client, message) {
   try {
     (client?.logger ?? console).warn(`openpipe-native: ${message}`);
   } catch {
-    // A logger that throws must not fail a call, and there is no other place to tell of it.
+    // A logger that throws must not fail a call, and nothing else could report it.
   }
 }
 

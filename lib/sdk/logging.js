@@ -1,8 +1,8 @@
 'use strict';
 /**
  * Logs our calls to the client's logger, in the form in which the SDK logs its own (`logger`, `logLevel`,
- * `OPENAI_LOG`): a line for each target, under an id of its own. Nothing is made where the level is off. What goes through
- * the SDK's transport, the SDK tells of itself.
+ * `OPENAI_LOG`): a line for each target, under an id of its own. Nothing is made where the level is off. The SDK logs
+ * the requests of its own transport itself.
  *
  * The core reports a target when it is done, so its retries are a number in its one line.
  */
@@ -244,7 +244,7 @@ function write(client, level, what) {
   try {
     client.logger[level](...what);
   } catch {
-    // A logger that throws must not fail a call, and there is no other place to tell of it.
+    // A logger that throws must not fail a call, and nothing else could report it.
   }
 }
 

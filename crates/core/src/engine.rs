@@ -67,12 +67,12 @@ pub trait Observer: Send + Sync {
     }
 }
 
-/// What is known of upstreams beyond one call.
+/// What outlives one call: circuits and health.
 #[derive(Clone, Copy)]
 pub struct Watch<'a> {
     /// The circuits of the process.
     pub breakers: &'a Breakers,
-    /// How the client's targets have done, for those who want to know.
+    /// The recent outcomes of the client's targets, for `upstreams()`.
     pub health: Option<&'a Health>,
 }
 
@@ -229,10 +229,10 @@ impl Answer {
     }
 }
 
-/// What one target came to.
+/// The outcome of one target.
 enum TargetResult {
     Answered(Answer),
-    /// It answered, and `reject` refuses that: with the failure that it counts as.
+    /// It answered, and `reject` refuses the answer; the failure that this counts as.
     Refused(Answer, Failure),
     Failed(Failure),
 }
@@ -351,11 +351,11 @@ impl Call<'_> {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            // A probe is one try: whether the upstream is back is what it finds out.
+            // A probe is one try: it finds out whether the upstream is back.
             if is_probe || (target.is_background && failure.leaves_job_open()) {
                 return Err(failure);
             }
-            // Sealed items of another upstream, or of a key that is no more.
+            // The upstream cannot decrypt items that another upstream, or a revoked key, encrypted: they are left out.
             if !is_unsealed
                 && failure.refuses_sealed_items()
                 && let Some(unsealed) = target.unsealed_body(self.body)

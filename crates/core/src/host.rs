@@ -131,18 +131,18 @@ pub trait HostChunks: Send {
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<String>>, HostFailure>>;
 }
 
-/// Why a client of the host gave no answer.
+/// Why a client of the host has no answer.
 #[derive(Debug)]
 pub enum HostFailure {
     /// It threw.
     Thrown(ClientError),
-    /// The host did not keep to what is agreed here, or is gone.
+    /// The host broke the contract of this trait, or is gone.
     Broken(String),
 }
 
 /// Gives the headers of an upstream whose key a function of the caller's gives.
 pub trait HeaderSource: Send + Sync {
-    /// The headers that the key of this upstream goes in: of the client's own upstream every header. Asked once a try, within the
+    /// The headers that carry the key of this upstream; every header for the client's own upstream. Asked once per try, within the
     /// target's time.
     fn headers<'a>(&'a self, upstream: &'a str) -> BoxFuture<'a, Result<HeaderList, HostFailure>>;
 }

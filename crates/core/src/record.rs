@@ -104,7 +104,7 @@ impl Attempt {
     }
 }
 
-/// A call as it went, so far.
+/// The record of a call up to now.
 #[derive(Debug, Default)]
 pub struct CallRecord {
     /// One for each target that was tried, in order; the last one is that which answered, if one did.
@@ -160,7 +160,7 @@ impl CallRecord {
         self.skipped = plan.unsupported.partition_point(|target| target.before <= to);
     }
 
-    /// A target is asked.
+    /// Begins the attempt at a target.
     pub fn begin(&mut self, index: usize, target: &Target, started: Instant, started_at: u64) {
         self.last = index;
         self.is_primary = target.is_primary;
@@ -176,7 +176,7 @@ impl CallRecord {
         if self.is_primary { "primary" } else { "fallback" }
     }
 
-    /// Another request goes to it.
+    /// Counts another request to the target.
     pub fn tried(&mut self) {
         if let Some(under_way) = &mut self.under_way {
             under_way.tries += 1;

@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 use crate::record::{Aborted, Recorder};
 use crate::report::Reporter;
 
-/// How much of a stream may wait in the host for its reader.
+/// The window: how many bytes of a stream may wait in the host for its reader.
 const WINDOW_BYTES: usize = 256 * 1024;
 
-/// The host's hold on a running call.
+/// A handle by which the host cancels a running call and opens its stream's window.
 #[derive(Default)]
 pub struct Control {
     stopped: CancellationToken,
@@ -36,7 +36,7 @@ impl Control {
         self.stopped.cancelled().await;
     }
 
-    /// How far a cancelled call had come; `None` where no target was asked.
+    /// The record of a cancelled call up to now; `None` where no target was asked.
     #[must_use]
     pub fn aborted(&self) -> Option<Aborted> {
         self.record.lock().aborted()
@@ -62,7 +62,7 @@ pub(super) struct Window {
 
 impl Window {
     fn give(&self, bytes: usize) {
-        // A host that gives bytes back twice must not open the window for ever.
+        // Saturating: a host that counts bytes twice must not wrap the counter and open the window for ever.
         let _ =
             self.outstanding.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| Some(now.saturating_sub(bytes)));
         self.room.notify_one();

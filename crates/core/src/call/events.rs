@@ -105,7 +105,7 @@ pub trait CallEvents: Send + Sync {
     /// Reserves room for this many bytes of events, which [`CallEvents::events`] fills at once.
     ///
     /// # Errors
-    /// Where too many events of other streams are on their way: what to wait for before trying again.
+    /// Where too many events of other streams are on their way: a future to await before trying again.
     fn reserve(&self, bytes: usize) -> Result<(), BoxFuture<'_, ()>> {
         let _ = bytes;
         Ok(())

@@ -48,11 +48,11 @@ pub struct Client {
     pub config: ClientConfig,
     /// The circuits of the process.
     pub breakers: &'static Breakers,
-    /// Where the responses of the process live.
+    /// Which upstream stores each response that this process has seen.
     pub homes: &'static Homes,
-    /// How its targets have done.
+    /// The recent outcomes of its targets.
     pub health: Arc<Health>,
-    /// What it was warned of.
+    /// The warnings that the client was given already.
     pub warned: Warned,
     /// Delivers its reports.
     pub reporter: Reporter,
@@ -64,13 +64,13 @@ pub struct Client {
 pub struct Call {
     /// The number by which the reporter knows it.
     pub number: u32,
-    /// The client that it is of.
+    /// The client that makes the call.
     pub client: Arc<Client>,
     /// The connections, by the settings that hold when the call is made.
     pub pool: Arc<HttpPool>,
     /// Its host.
     pub host: Arc<dyn Host>,
-    /// The host's hold on it.
+    /// The handle by which the host reaches the running call.
     pub control: Arc<Control>,
 }
 
@@ -139,7 +139,7 @@ impl Task<'_> {
         let ways = Ways { call: self.call, plan: &plan };
         let watcher = Watcher { host: &**host, reports: reports.as_ref(), ways: &ways, orphans: self.orphans };
         let watch = engine::Watch { breakers: client.breakers, health: Some(&client.health) };
-        // Boxed apart, so that its memory is freed when the answer has arrived: an open stream no longer needs it.
+        // In a box of its own: its memory is freed when the answer has arrived, as an open stream does not need it.
         let answer = Box::pin(engine::run(&plan, &body, &ways, &watch, &watcher, &control.record)).await;
         match answer {
             Outcome::Completion(mut completion) => {
@@ -238,7 +238,7 @@ impl Task<'_> {
         Some(stream)
     }
 
-    /// Remembers where a response lives.
+    /// Remembers which upstream stores a response.
     fn keep(&self, target: Option<&Target>, id: Option<&str>) {
         if let Some((target, id)) = target.zip(id) {
             self.call.client.homes.issued(id, target.keeps_at);

@@ -16,7 +16,7 @@ use crate::text::json;
 
 use super::{Call, Host};
 
-/// Reports what a call comes to.
+/// Reports the outcomes of one call.
 pub(super) struct Reports<'a> {
     call: u32,
     endpoint: Endpoint,
@@ -30,7 +30,7 @@ pub(super) struct Reports<'a> {
     call_id: String,
     /// The number of the attempt at hand, from 1.
     attempt: AtomicU32,
-    /// As long as it is there, more reports of this call may come.
+    /// Keeps the call's reports pending until it is dropped.
     _scope: report::Scope,
 }
 

@@ -1,4 +1,4 @@
-//! What a client was warned of, and what only its calls can show: a primary that no outage keeps from answering.
+//! Gives each warning of a client once, and warns of a primary whose refusals are no outage: its key, model or URL is wrong.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -38,7 +38,7 @@ pub(super) fn refusing_primary(plan: &Plan, record: &CallRecord) -> Option<Once>
     let status = cause.status.filter(|status| is_asked && matches!(status, 400 | 401 | 403 | 404))?;
     let whose = match cause.kind {
         Kind::Auth | Kind::NotFound => "every call is",
-        // It depends on the request.
+        // The request may be at fault, and the next one may be good.
         Kind::BadRequest => "such calls are",
         _ => return None,
     };
@@ -53,7 +53,7 @@ pub(super) fn refusing_primary(plan: &Plan, record: &CallRecord) -> Option<Once>
     Some(Once { key, text: format!("{from} answers {status}: {whose} served by {to}") })
 }
 
-/// A target as it is written where it is asked for.
+/// A target as callers write it: `UPSTREAM:MODEL` for a declared upstream, else the model.
 fn name(target: &Target) -> String {
     match target.kind {
         UpstreamKind::Named => in_quotes(&format!("{}:{}", target.upstream, target.model)),

@@ -38,7 +38,7 @@ pub struct CallOptions {
     pub wire_events: bool,
     /// `openpipe` of the request options.
     pub openpipe: Option<Box<RawValue>>,
-    /// What stands in it that JSON cannot hold.
+    /// Its values that JSON cannot hold, in words, by path.
     pub odd: HashMap<String, String>,
     /// The custom clients in it.
     pub clients: HashMap<String, ClientRef>,
@@ -46,9 +46,9 @@ pub struct CallOptions {
     pub functions: HashMap<String, u32>,
     /// `openpipe` of the body, as far as the constructor allows it.
     pub body_openpipe: Option<Box<RawValue>>,
-    /// What stands in that which JSON cannot hold.
+    /// The values of the body's `openpipe` that JSON cannot hold, in words, by path.
     pub body_odd: HashMap<String, String>,
-    /// The custom clients in that.
+    /// The custom clients in the body's `openpipe`.
     pub body_clients: HashMap<String, ClientRef>,
     /// The caller's own HTTP request, where a door takes whole requests: an upstream of this call, in place of the client's.
     pub request: Option<RequestUpstream>,

@@ -54,9 +54,9 @@ pub struct ClientConfig {
     pub upstreams: Vec<UpstreamConfig>,
     /// Their names, in the same order.
     pub upstream_names: Vec<Arc<str>>,
-    /// What names of models stand for.
+    /// The aliases by their names.
     pub aliases: HashMap<String, Alias>,
-    /// Whether the client's default headers set or remove the header that tells a target its time.
+    /// The client's default headers set or remove `x-stainless-timeout`, so that it is left as it is.
     pub keeps_timeout: bool,
     /// The client's `timeout`.
     pub timeout: Option<Limit>,
@@ -93,7 +93,7 @@ struct WireConfig {
 }
 
 impl ClientConfig {
-    /// Reads what a host says of its client.
+    /// Reads a client's configuration as its host writes it.
     ///
     /// # Errors
     /// Names the option that is wrong: a URL or a header. Never holds a key.

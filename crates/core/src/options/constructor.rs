@@ -36,11 +36,11 @@ pub struct ReadClientOptions {
     pub upstreams: Vec<UpstreamConfig>,
     /// Their names.
     pub upstream_names: Vec<Arc<str>>,
-    /// What names of models stand for.
+    /// The aliases by their names.
     pub aliases: HashMap<String, Alias>,
-    /// The per-call options that count where a body brings them.
+    /// The per-call options that a request's body may set.
     pub allowed_in_body: Vec<String>,
-    /// What the caller should know, though nothing is malformed.
+    /// Warnings, where nothing is malformed.
     pub warnings: Vec<String>,
 }
 
@@ -83,7 +83,7 @@ impl ClientOptions {
     }
 }
 
-/// The options that count where a body brings them.
+/// `allowInBody`: the options that a request's body may set.
 fn allowed_in_body(section: &Section<'_>) -> Result<Vec<String>, ArgumentError> {
     const NAME: &str = "allowInBody";
     match section.raw(NAME) {

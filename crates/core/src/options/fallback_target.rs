@@ -18,7 +18,7 @@ pub const MAX_TARGETS: usize = 16;
 pub struct FallbackTarget {
     /// Its model.
     pub model: String,
-    /// Where it is asked; not given, its model says so.
+    /// Its upstream; not given, the model's prefix decides.
     pub upstream: Option<UpstreamId>,
     /// The name that its custom client goes by.
     pub name: Option<Arc<str>>,
@@ -40,7 +40,7 @@ pub struct FallbackTarget {
     pub except: Vec<Trigger>,
     /// Its model is the first target's under another name: their vectors can be compared.
     pub same_vectors: Option<bool>,
-    /// What refuses its answers; not given, the call's.
+    /// The rules that refuse its answers; not given, the call's.
     pub reject: Option<Rules>,
 }
 
@@ -51,7 +51,7 @@ impl FallbackTarget {
         Self { model, ..Self::default() }
     }
 
-    /// A target of an alias, which has what the target that named the alias says where it says nothing itself.
+    /// A target of an alias, with the options of the target that named the alias as its defaults.
     #[must_use]
     pub fn over(&self, named: &Self) -> Self {
         let mut omit = self.omit.clone();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 /// The default time of a target, ten minutes, as OpenAI's own clients have it.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// A time limit: a number of milliseconds, or `Infinity`: none at all.
+/// A time limit: milliseconds, or `None` for `Infinity`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit(pub Option<Duration>);
 

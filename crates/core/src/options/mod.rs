@@ -1,4 +1,4 @@
-//! What a caller set: read and checked here ([`read`], by the table in [`spec`]), and merged.
+//! The options of a caller: read and checked ([`read`], by the table in [`spec`]), and merged with the defaults.
 
 mod argument_error;
 mod call;

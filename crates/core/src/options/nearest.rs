@@ -3,7 +3,7 @@
 /// A name that is longer is not compared with others, in bytes.
 const LONGEST_NAME: usize = 64;
 
-/// Of the known names the one that an unknown one was probably meant to be; `None` where none is near.
+/// The known name with the smallest edit distance to an unknown one; `None` where none is near.
 #[must_use]
 pub fn nearest_name(unknown: &str, known: &[String]) -> Option<String> {
     // The comparison costs the product of both lengths.

@@ -66,14 +66,14 @@ pub struct OpenPipeOptions {
     pub max_response_bytes: Option<u64>,
     /// Whether a target that keeps failing is left out for a while.
     pub breaker: Option<BreakerOption>,
-    /// Where the call goes, whatever its model.
+    /// The upstream of the primary, whatever its model.
     pub upstream: Option<UpstreamId>,
-    /// What refuses answers.
+    /// The rules that refuse answers.
     pub reject: Option<Rules>,
 }
 
 impl OpenPipeOptions {
-    /// These options, and where they say nothing, the defaults; tags are merged name by name.
+    /// These options, with defaults for those that are not given; tags are merged name by name.
     #[must_use]
     pub fn over(mut self, defaults: &Self) -> Self {
         let tags = match (self.tags.take(), &defaults.tags) {

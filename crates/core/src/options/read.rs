@@ -25,23 +25,23 @@ const MAX_WARNED: usize = 8;
 pub struct ClientRef {
     /// The number by which the host knows it.
     pub number: u32,
-    /// Who it is.
+    /// Tells its upstream from those of other clients.
     #[serde(default)]
     pub identity: Identity,
     /// The endpoints that it has a method for.
     pub endpoints: Option<Vec<Endpoint>>,
 }
 
-/// What a host says of values that JSON cannot hold, by the path at which each stands: `openpipe.fallback[0].client`.
+/// The values that JSON cannot hold, which a host passes beside it, by path: `openpipe.fallback[0].client`.
 #[derive(Debug, Clone, Default)]
 pub struct Aside {
-    /// What stands there, in words.
+    /// Their descriptions for error texts: `a function`, `NaN`.
     pub odd: HashMap<String, String>,
     /// The custom clients.
     pub clients: HashMap<String, ClientRef>,
     /// The numbers by which the host knows the functions of `reject`.
     pub functions: HashMap<String, u32>,
-    /// It comes with a body: what is not to be taken from there does nothing.
+    /// The options are from a request's body: those that a body may not set do nothing.
     pub is_from_body: bool,
 }
 
@@ -63,7 +63,7 @@ pub struct Section<'a> {
 type Read<T> = Result<T, ArgumentError>;
 
 impl<'a> Section<'a> {
-    /// The object that a text is. Its unknown members are warned of.
+    /// Parses the text of an object, and warns of its unknown members.
     ///
     /// # Errors
     /// Where it is no object.
@@ -167,7 +167,7 @@ impl<'a> Section<'a> {
         spec::find(self.place, name).map_or(Kind::Elsewhere, |option| option.kind)
     }
 
-    /// The refusal of a member.
+    /// The error of a malformed member.
     pub fn refuse(&self, name: &str, got: impl Into<String>) -> ArgumentError {
         ArgumentError::expected(self.path(name), self.kind(name).expected(), got)
     }

@@ -11,7 +11,7 @@ use crate::policy::breaker::Subject;
 use crate::text::credentials;
 
 impl Target {
-    /// What this target's circuit is for; `None` where it has none, because the call brings a credential of its own.
+    /// The key of this target's circuit; `None` where it has none, because the call brings a credential of its own.
     #[must_use]
     pub fn circuit(&self, endpoint: Endpoint) -> Option<Subject<'_>> {
         if self.replaces_credential {
@@ -74,7 +74,7 @@ fn has_other_key(url: &str, own: &Url) -> bool {
     })
 }
 
-/// Where a request goes, whatever its query, which may differ from call to call.
+/// The URL of a request without its query, which may differ from call to call.
 fn place(url: &Url) -> &[u8] {
     url.as_str().split(['?', '#']).next().unwrap_or_default().as_bytes()
 }

@@ -22,7 +22,7 @@ pub(super) struct Destination<'a> {
     pub(super) timeout: Option<Limit>,
     /// The name by which the upstream knows the model.
     pub(super) model: String,
-    /// What `fallback` or an alias says of it.
+    /// Its options in `fallback` or the alias.
     pub(super) target: Option<FallbackTarget>,
     /// The endpoints that its custom client has a method for.
     pub(super) endpoints: Option<Vec<Endpoint>>,
@@ -230,7 +230,7 @@ impl<'a> Routes<'a> {
         Ok(destination(Arc::clone(&upstream.name), kind, to, upstream.timeout))
     }
 
-    /// Without OpenPipe nothing speaks of it, but to those who ask for what it alone has.
+    /// Warns of options that only OpenPipe honours, where there is no OpenPipe key.
     pub(super) fn warn_of_openpipes(&self, options: &OpenPipeOptions, warnings: &mut Vec<String>) {
         let Some(missing) = self.client.openpipe.missing_key.as_ref().filter(|_| self.client.report.is_none()) else {
             return;

@@ -18,12 +18,12 @@ pub(super) struct Change {
     pub(super) drop_issued: bool,
 }
 
-/// What is taken out of `input`.
+/// Which items are taken out of `input`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Issued {
     /// All that another upstream issued.
     All,
-    /// What is sealed.
+    /// Encrypted items only.
     Sealed,
 }
 

@@ -42,7 +42,7 @@ pub struct Plan {
     pub targets: Vec<Target>,
     /// Those that cannot.
     pub unsupported: Vec<Unsupported>,
-    /// The alias that gave the first of them.
+    /// The alias that the call's model was, where it was one.
     pub alias: Option<String>,
     /// The caller asked for a stream.
     pub stream: bool,
@@ -66,9 +66,9 @@ pub struct Plan {
     pub log_request: bool,
     /// The caller's tags.
     pub tags: Map<String, Value>,
-    /// What the caller should know, though the call can run.
+    /// Warnings, each given once per text.
     pub warnings: Vec<String>,
-    /// The same, where its text differs from call to call and the client is to be warned once.
+    /// Warnings whose text differs from call to call, each given once per key.
     pub once: Vec<Once>,
 }
 

@@ -39,7 +39,7 @@ pub struct Target {
     pub idle_timeout_at_work: Option<Duration>,
     /// What refuses its answers.
     pub reject: Arc<Rules>,
-    /// The failures that move on to it. The primary's is never asked.
+    /// The failures that move the call on to it. Not used for the primary.
     pub filter: Filter,
     /// The limits that the call itself made narrower.
     pub narrowed: Narrowed,
@@ -47,13 +47,13 @@ pub struct Target {
     pub is_primary: bool,
     /// What is taken out of the request for it, because another upstream issued it.
     pub omitted: Vec<&'static str>,
-    /// Where its responses live; `None` where an id that is not known leads there anyway.
+    /// Where its responses are stored; `None` where requests with an unknown id go there anyway.
     pub keeps_at: Option<Home>,
     /// It is asked to start a job in the background.
     pub is_background: bool,
     /// It is asked to add to a conversation.
     pub has_conversation: bool,
-    /// Where the upstream is by its own configuration, whatever the call changed; none for a custom client.
+    /// The upstream's URL by its own configuration, whatever the call changed; none for a custom client.
     pub(super) home: Option<Arc<Url>>,
     /// The call brings a credential of its own.
     pub(super) replaces_credential: bool,

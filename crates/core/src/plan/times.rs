@@ -82,12 +82,12 @@ fn is_shorter(time: Option<Duration>, than: Option<Duration>) -> bool {
     time.is_some_and(|time| than.is_none_or(|than| time < than))
 }
 
-/// How long the caller waits for the whole call; `None` where a timeout was given, or where it is not known.
+/// How long the caller waits for the whole call; `None` where that is not known, or a timeout was given instead.
 pub(super) fn patience(client: &ClientConfig, call: &CallOptions) -> Option<Duration> {
     call.patience.and_then(|limit| limit.0).filter(|_| call.timeout.is_none() && client.timeout.is_none())
 }
 
-/// A little before a caller gives up, so that it hears what happened: a twentieth, at most 100 ms.
+/// Ends a little before the caller gives up, so that it still gets the error: by a twentieth, at most 100 ms.
 pub(super) fn before_the_end(patience: Duration) -> Duration {
     patience.saturating_sub((patience / 20).min(Duration::from_millis(100)))
 }

@@ -22,17 +22,17 @@ pub enum Via {
         /// With which headers.
         headers: Arc<HeaderMap>,
     },
-    /// HTTP from here as well, but the host is asked for the headers at each try, within the target's time.
+    /// HTTP from here, with headers that the host gives at each try, within the target's time.
     Asked {
         /// The upstream's name.
         upstream: Arc<str>,
         /// Where to.
         url: Arc<Url>,
-        /// Who asks there: the key may be another one each time.
+        /// Tells the account from others, as the key may differ each time.
         identity: Identity,
-        /// The headers over which those are laid.
+        /// The headers below those of the host.
         base: Arc<HeaderMap>,
-        /// What is laid over those headers.
+        /// The headers over those of the host.
         overlay: Overlay,
     },
     /// A custom client, by its number, with those of the caller's headers that are safe to hand on.
@@ -46,7 +46,7 @@ pub enum Via {
         /// The retries that the client is to make by itself, within the target's time; `None` leaves it its default.
         max_retries: Option<u32>,
     },
-    /// Not at all: the model's name would be a step within the URL's path.
+    /// Cannot be sent: the model's name would be a path segment such as `..`.
     Unsendable,
 }
 
@@ -60,20 +60,20 @@ impl Via {
     }
 }
 
-/// What is changed in the headers that the host gives.
+/// Changes to the headers that the host gives.
 #[derive(Debug, Clone)]
 pub struct Overlay {
     /// In whole seconds.
     pub(super) timeout: Option<u64>,
-    /// Laid over the headers one after the other; the call's come last.
+    /// Each replaces those before it; the call's are the last.
     pub(super) layers: Vec<HeaderList>,
 }
 
-/// The header that tells a server how long its client waits, in whole seconds.
+/// The header that says to a server how long its client waits, in whole seconds.
 const TIMEOUT_HEADER: &str = "x-stainless-timeout";
 
 impl Overlay {
-    /// Lays it over these; copies them where there is something to change.
+    /// Applies the changes; copies the headers only where there is one (copy-on-write).
     ///
     /// # Errors
     /// Says which header is not allowed in HTTP.

@@ -30,7 +30,7 @@ pub struct Report {
     pub queued_at: Instant,
 }
 
-/// What the caller's function made of a report.
+/// The result of the caller's function that redacts reports.
 #[derive(Debug)]
 pub enum Redacted {
     /// This is sent.
@@ -63,7 +63,7 @@ pub trait Delivery: Send + Sync {
 pub trait Listener: Send + Sync {
     /// Every report of a call is delivered or given up, or was waited for long enough.
     fn reported(&self, call: u32);
-    /// Reports were given up; told once a minute at most.
+    /// Reports were given up; called once a minute at most.
     fn warning(&self, message: &str);
 }
 

@@ -16,7 +16,7 @@ use super::sinks::Destination;
 pub(super) struct State {
     /// Where reports go that are queued or on their way. Each has a queue of its own, so that none waits for another's.
     pub(super) lanes: Vec<Lane>,
-    /// Whose turn it is.
+    /// The lane that is served next.
     pub(super) turn: usize,
     pub(super) queued_bytes: usize,
     pub(super) counts: Counts,
@@ -32,7 +32,7 @@ pub(super) struct State {
     pub(super) warned_at: Option<Instant>,
 }
 
-/// A report and whose it is.
+/// A report and the group that counts it.
 pub(super) struct Queued {
     pub(super) report: Report,
     pub(super) group: Arc<Group>,
@@ -73,9 +73,9 @@ impl Lane {
 pub(super) struct Owed {
     /// The call itself, while it runs, and each of its reports.
     pub(super) count: usize,
-    /// Somebody waits to be told.
+    /// A watcher waits for its reports.
     pub(super) watched: bool,
-    /// It is to end before its end, and is pending until then.
+    /// It is being cancelled, and counts as pending until it has ended.
     pub(super) left: bool,
     /// The call is over.
     pub(super) over_at: Option<Instant>,

@@ -9,19 +9,19 @@ pub struct Limits {
     pub queue_bytes: usize,
     /// Reports on their way at once while none waits for long: calls come first.
     pub concurrency: usize,
-    /// And when they do: an endpoint that takes its time needs more of them at once.
+    /// Reports on their way at once when one has waited for long: a slow endpoint needs more of them.
     pub max_concurrency: usize,
     /// How long a report may wait in the queue until there are more.
     pub long_wait: Duration,
-    /// Reports that follow each other within so short a time wait for the end of the rush …
+    /// Reports that follow each other within this time wait for the end of the rush …
     pub gap: Duration,
-    /// … for so long at most.
+    /// … for this long at most.
     pub rush_wait: Duration,
     /// The time of one try.
     pub try_time: Duration,
     /// From the first try on, how long a report is tried again.
     pub retry_time: Duration,
-    /// From when a call is over, how long its report is waited for.
+    /// How long `reportingFinished` waits for a report after the end of its call.
     pub patience: Duration,
 }
 

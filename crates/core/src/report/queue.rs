@@ -19,7 +19,7 @@ use super::delivery::{Delivery, Listener, Outcome, Report};
 use super::lanes::{Queued, State};
 use super::limits::Limits;
 
-/// The queue, for those who report.
+/// Queues reports and waits for them.
 #[derive(Clone)]
 pub struct Reporter {
     shared: Arc<Shared>,
@@ -63,8 +63,8 @@ impl Reporter {
         Scope { reporter: self.clone(), call }
     }
 
-    /// A running call is going to be stopped, and may queue a report when it is: until then it is pending, so that
-    /// who flushes at once does not miss it.
+    /// A running call is being cancelled, and may queue a report at its end: it counts as pending until then, so that a flush right
+    /// after does not miss the report.
     pub fn leave(&self, call: u32) {
         let mut state = self.shared.lock();
         let Some(owed) = state.calls.get_mut(&call).filter(|owed| !owed.left && owed.over_at.is_none()) else { return };
@@ -103,8 +103,8 @@ impl Reporter {
         self.shared.work.notify_one();
     }
 
-    /// Tells the listener once the reports of a call are settled, at the latest when patience ends.
-    /// The future is to be run by the caller; it ends with the telling.
+    /// Notifies the listener once the reports of a call are settled, at the latest when `patience` ends.
+    /// The caller must poll the future, which ends with the notification.
     pub fn watch(&self, call: u32) -> impl Future<Output = ()> + Send + use<> {
         let shared = Arc::clone(&self.shared);
         async move {
@@ -113,7 +113,7 @@ impl Reporter {
                 let until = {
                     let mut state = shared.lock();
                     let Some(owed) = state.calls.get_mut(&call) else { break };
-                    // `release` tells while somebody watches, and has told where nobody does any more.
+                    // While `watched` is set `release` notifies the listener; it has done so where the flag is gone.
                     if waited && !owed.watched {
                         return;
                     }
@@ -122,7 +122,7 @@ impl Reporter {
                     until
                 };
                 waited = true;
-                // While the call runs there is nothing to be patient with; `release` tells when it is over and settled.
+                // `patience` begins with the end of the call; `release` notifies when the call is over and settled.
                 match until {
                     None => sleep(shared.limits.patience).await,
                     Some(until) if Instant::now() >= until => return shared.listener.reported(call),
@@ -173,7 +173,7 @@ impl Reporter {
     }
 }
 
-/// Somebody waits for the queue to be delivered: it does not wait for calls then.
+/// Held during a flush: reports do not wait for a gap between calls then.
 struct Flushing<'a>(&'a Shared);
 
 impl<'a> Flushing<'a> {

@@ -31,7 +31,7 @@ impl Shared {
             };
             tokio::select! {
                 Some(()) = under_way.next() => {}
-                // While it waits for a moment in time, which is never far, one report more makes no difference.
+                // A wait for a point in time is short, and a new report does not shorten it.
                 () = self.work.notified(), if wait.is_none() => {}
                 () = sleep_until(wait.unwrap_or_else(Instant::now)), if wait.is_some() => {}
             }

@@ -12,15 +12,15 @@ const FAILED: [&str; 5] = [
     "abort",                        // vLLM, SGLang
     "aborted",                      // xAI's and others' gateways
 ];
-/// Texts that servers write for no reason at all.
+/// Texts that some servers write where there is no finish reason yet.
 const NONE: [&str; 3] = ["", "null", "None"];
 
-/// What a finish reason says.
+/// The meaning of a finish reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finish {
     /// The choice has not ended.
     None,
-    /// It has ended, whyever.
+    /// It has ended, for any reason that is no failure.
     Good,
     /// It has ended because something failed; the reason as it was sent.
     Failed(String),

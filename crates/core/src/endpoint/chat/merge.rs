@@ -1,7 +1,7 @@
 //! The chunks of a stream merged into the completion that they would have been, for its report (contract.md, section 7, rules 1 to 7).
 //!
 //! Only a choice's `delta`, its `logprobs` and its arrays grow. Everything else is a snapshot: the last one that holds something
-//! counts. People fine-tune on what comes of it, so it is what the same provider would have answered without streaming.
+//! counts. People fine-tune on the reports, so the result is what the same provider would have answered without streaming.
 
 mod arrays;
 mod chunk;
@@ -18,7 +18,7 @@ use trace::{Trace, Way, at};
 /// What is kept of a stream, in bytes. A report much larger than this would be refused anyway.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
 
-/// What a choice of a chunk has its text in.
+/// The member of a chunk's choice that holds its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// `delta`, which becomes the `message`.
@@ -27,7 +27,7 @@ pub enum Shape {
     Text,
 }
 
-/// A completion as far as it has come.
+/// A completion as far as its chunks have arrived.
 #[derive(Debug)]
 pub struct Merge {
     shape: Shape,
@@ -40,8 +40,7 @@ pub struct Merge {
 }
 
 impl endpoint::Merge for Merge {
-    /// One that is like the last differs from it by its texts alone: where those go is known from merging the last, and nothing
-    /// else of it is read.
+    /// An event that differs from the last one by its texts alone is not parsed: its texts go where those of the last one went.
     fn add(&mut self, event: &Event) {
         match (&event.news, self.ways.take()) {
             (News::Texts(texts), Some(ways)) => {
@@ -74,13 +73,13 @@ impl endpoint::Merge for Merge {
 }
 
 impl Merge {
-    /// Nothing yet.
+    /// An empty completion.
     #[must_use]
     pub fn new(shape: Shape) -> Self {
         Self::within(shape, MAX_BYTES)
     }
 
-    /// The same, of which no more than so many bytes are kept.
+    /// An empty completion that keeps at most this many bytes.
     #[must_use]
     pub fn within(shape: Shape, bytes: usize) -> Self {
         Self { shape, completion: Object::default(), room: bytes, is_cut: false, ways: None }

@@ -17,7 +17,7 @@ use finish::Finish;
 pub use signs::{MAX_CHOICES, Signs, signs};
 pub use tracker::{Tracker, learn};
 
-/// Takes a completion, or says why it is none: an object with choices, each with an object `message`, and no error.
+/// Accepts a completion, or says why it is not one: it must be an object with choices, each with an object `message`, and no error.
 pub(super) fn accept(text: String) -> Result<Accepted, Refusal> {
     match refuse(&text, "chat completion", |choice| is_object(choice.get("message"))) {
         Ok(usage) => Ok(Accepted { text, usage }),
@@ -25,7 +25,7 @@ pub(super) fn accept(text: String) -> Result<Accepted, Refusal> {
     }
 }
 
-/// Judges an answer with choices, each of which must pass `is_choice`. Gives the usage that it tells.
+/// Judges an answer with choices, each of which must pass `is_choice`. Returns the usage that it states.
 pub(super) fn refuse(
     text: &str,
     what: &str,
@@ -57,7 +57,7 @@ pub(super) fn refuse(
     Ok(usage?.or_else(of_groq).map(|usage| usage.get().to_owned()))
 }
 
-/// Judges a choice of an answer. Gives the usage that it tells.
+/// Judges a choice of an answer. Returns the usage that it states.
 fn refuse_choice<'a>(
     choice: &'a RawValue,
     what: &str,

@@ -1,4 +1,4 @@
-//! What one event of a stream carries. Pure.
+//! Reads one event of a stream: content, finish reasons, errors, usage. Pure.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,10 +13,10 @@ use super::members::{self, Holds};
 use crate::endpoint::carried;
 use crate::text::json::{self, Members};
 
-/// More choices than these are not told of one event: those who watch a stream look each up among all, and no API gives so many.
+/// More choices of one event are ignored: each is looked up among all of the stream, and no API gives so many.
 pub const MAX_CHOICES: usize = 1024;
 
-/// What an event says to those who watch a stream.
+/// The signs in one event by which a stream is tracked.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Signs {
     /// It carries content, a refusal, reasoning, a tool or function call.
@@ -29,7 +29,7 @@ pub struct Signs {
     pub failed_finish: Option<String>,
     /// The error that it carries: an object whose `error` it is, or the event itself.
     pub error: Option<String>,
-    /// The usage that it tells, of the event, a choice or `x_groq`, as JSON text.
+    /// The usage that it states, in the event, a choice or `x_groq`, as JSON text.
     pub usage: Option<String>,
 }
 

@@ -22,7 +22,7 @@ impl<'a> Section<'a> {
         Ok(elements.map(|elements| elements.into_iter().enumerate().map(numbered).collect()))
     }
 
-    /// An array of something, each read from its text.
+    /// An array whose elements are each read from their text.
     fn array<T: DeserializeOwned>(
         &self,
         name: &str,
@@ -82,7 +82,7 @@ impl<'a> Section<'a> {
         Ok(Some(rules))
     }
 
-    /// Adds a rule, unless it is a second function.
+    /// Adds a rule; `false` for a second function.
     fn add_rule(&self, rules: &mut Rules, path: &str, raw: Option<&str>) -> Read<bool> {
         if let Some(number) = self.aside.functions.get(path) {
             return Ok(rules.function.replace(*number).is_none());

@@ -133,7 +133,7 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// Anything that its type reads, `null` not among it.
+    /// Any value that deserializes to `T`; `null` counts as not given.
     ///
     /// # Errors
     /// Where it is malformed.

@@ -50,7 +50,7 @@ pub(super) fn add_chunk(completion: &mut Object, chunk: &Members<'_>, shape: Sha
         } else if json::is_filled_array(value.get()) {
             let mut places = 0..;
             json::each_element(value.get(), |choice| {
-                // What is no object is nothing that a completion has.
+                // A completion has objects as choices only.
                 if let (Some(place), Ok(choice)) = (places.next(), Members::of(choice.get())) {
                     add_choice(as_array(node), &choice, place, shape, trace);
                 }

@@ -6,7 +6,7 @@ use super::{Merge, Shape};
 use crate::text::json::{self, Members};
 
 impl Merge {
-    /// The completion as JSON text, or `None` where nothing came.
+    /// The completion as JSON text, or `None` where no chunk arrived.
     #[must_use]
     pub fn completion(mut self) -> Option<String> {
         let completion = &mut self.completion;

@@ -1,4 +1,4 @@
-//! Where the texts of a chunk went, so that those of the next one like it go there without being looked for.
+//! Remembers the places that a chunk's texts were written to: a chunk of the same shape is merged without parsing it.
 
 use super::super::tree::{Node, Object, inner};
 use crate::events::delta::Texts;
@@ -14,18 +14,18 @@ pub(super) struct Way {
     pub(super) joins: bool,
 }
 
-/// What merging one chunk does.
+/// The trace of one chunk's merge.
 #[derive(Debug)]
 pub(super) struct Trace {
     pub(super) room: usize,
     pub(super) is_cut: bool,
-    /// Somebody wants to know where the texts go.
+    /// The places of the texts are recorded.
     pub(super) is_asked_for: bool,
     /// The way to what is merged now.
     pub(super) steps: Vec<usize>,
     /// The strings that were merged, by the addresses of their text.
     pub(super) strings: Vec<(*const u8, Way)>,
-    /// Something was added, or became a text. What another chunk like it does may be something else.
+    /// A member was added, or became a text: a chunk of the same shape would not be merged in the same way.
     pub(super) grew: bool,
 }
 
@@ -54,7 +54,7 @@ impl Trace {
         !self.is_cut
     }
 
-    /// The ways of an event's texts, if merging another event like it is no more than to take its texts there.
+    /// The ways of an event's texts, where merging an event of the same shape writes these texts and does nothing else.
     pub(super) fn ways(self, texts: &Texts, data: &str) -> Option<Vec<Way>> {
         let is_of = |text: &str, string: *const u8| inner(text).as_ptr() == string;
         let mut strings = self.strings;
@@ -68,7 +68,7 @@ impl Trace {
     }
 }
 
-/// What a way leads to.
+/// The node at the end of a way.
 pub(super) fn at<'a>(object: &'a mut Object, steps: &[usize]) -> Option<&'a mut Node> {
     let (first, rest) = steps.split_first()?;
     rest.iter().try_fold(object.node_at(*first)?, |node, step| match node {
