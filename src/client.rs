@@ -84,16 +84,25 @@ struct Home<'a> {
     /// The number of its custom client, where that is one of the constructor's.
     #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<u32>,
+    /// The place of its custom client among those asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other: Option<usize>,
 }
 
 #[napi]
 impl Completions {
-    /// Where a response lives, as JSON: empty where that is not known.
+    /// Where a response lives, as JSON: empty where that is not known. `others` are the identities of custom clients that had
+    /// single calls.
     #[napi(catch_unwind)]
     #[must_use]
-    pub fn home(&self, id: String) -> String {
+    pub fn home(&self, id: String, others: Vec<String>) -> String {
         let Client { config, homes, .. } = &*self.shared.client;
-        json(&Home { upstream: config.home_of(homes, &id), client: config.client_home_of(homes, &id) })
+        let home = homes.of(&id);
+        json(&Home {
+            upstream: config.home_of(homes, &id),
+            client: config.client_home_of(homes, &id),
+            other: others.iter().position(|identity| home == Some(homes.client(identity.as_bytes()))),
+        })
     }
 
     /// Starts a call, and returns its number at once; its messages arrive through the mailbox.

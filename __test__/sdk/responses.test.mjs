@@ -216,6 +216,29 @@ for (const { title, sdk, Ours } of versions) {
       expect(paths(primary)).toEqual(['POST /v1/responses']);
     });
 
+    test('a response of a custom client that one call had lives there too', async ({ serve }) => {
+      const kept = responseOf();
+      /** @type {any[]} */
+      const asked = [];
+      const responses = {
+        create: async (/** @type {any} */ body) => (asked.push(body.previous_response_id ?? 'create'), kept),
+        retrieve: async (/** @type {string} */ id) => (asked.push(`retrieve ${id}`), kept),
+      };
+      const fallback = { model: 'm2', client: { responses } };
+      const { openai, primary } = await between(serve, FAILING, issuing, {});
+      const { id } = await openai.responses.create(RESPONSE, { openpipe: { fallback } });
+
+      expect((await openai.responses.retrieve(id)).id).toBe(id);
+      const second = { ...RESPONSE, previous_response_id: id };
+      await openai.responses.create(second, { openpipe: { fallback } });
+      expect(asked).toEqual(['create', `retrieve ${id}`, id]);
+      // Nobody else can continue it: the primary is not asked.
+      const error = await rejection(openai.responses.create(second));
+      expect(error).toBeInstanceOf(sdk.OpenAIError);
+      expect(error.message).toContain('previous_response_id');
+      expect(paths(primary)).toEqual(['POST /v1/responses']);
+    });
+
     describe('a background job', () => {
       const JOB = { ...RESPONSE, background: true };
       const SHARED = { fallback: { model: 'm2' } };

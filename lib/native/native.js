@@ -114,8 +114,8 @@ function nativeCompletions(config, family = newFamily()) {
       followEnvironment();
       return completions.create(body, options);
     },
-    /** Where a response lives, as JSON. @param {string} id */
-    home: (id) => completions.home(id),
+    /** Where a response lives, as JSON. @param {string} id @param {string[]} others Identities of other custom clients. */
+    home: (id, others) => completions.home(id, others),
   };
 }
 

@@ -6,6 +6,7 @@
 
 const { passOn, newPromise } = require('../call/promise.js');
 const { isObject } = require('../options/checks.js');
+const { callClients } = require('./call-clients.js');
 const { stateOf } = require('./state-of.js');
 
 /** A path that names a response. */
@@ -60,13 +61,19 @@ async function homeOf(state, id, asked) {
   if (named !== undefined && named !== null) return { home: await state.sdkTransport.homeNamed(named), options };
   const { upstream, client } = await known(state, id);
   if (upstream !== undefined) return { home: await state.sdkTransport.homeNamed(upstream), options };
-  return { home: client === undefined ? undefined : state.sdkTransport.homeOfClient(client), options };
+  return { home: client && state.sdkTransport.homeOfClient(client), options };
 }
 
-/** @param {import('./state.js').State} state @param {string} id @returns {Promise<{ upstream?: string, client?: number }>} */
+/**
+ * The upstream or the custom client on which a response lives, as far as the process knows.
+ * @param {import('./state.js').State} state @param {string} id @returns {Promise<{ upstream?: string, client?: object }>}
+ */
 async function known(state, id) {
   try {
-    return JSON.parse((await state.native(false)).home(id));
+    const others = callClients();
+    const identities = others.map(({ identity }) => identity);
+    const { upstream, client, other } = JSON.parse((await state.native(false)).home(id, identities));
+    return { upstream, client: state.clients[client] ?? others[other]?.client };
   } catch {
     // What is wrong with the client its own request says.
     return {};

@@ -13,7 +13,7 @@ use crate::endpoint::needs::{CONVERSATION, Needs};
 use crate::options::read::ArgumentError;
 use crate::options::upstream_id::UpstreamKind;
 use crate::options::upstreams::Takes;
-use crate::options::{ClientConfig, FallbackTarget, Identity, UpstreamConfig};
+use crate::options::{ClientConfig, FallbackTarget, UpstreamConfig};
 use crate::policy::homes::{Home, Homes};
 use crate::text::json::{self, Members};
 
@@ -98,11 +98,6 @@ impl UpstreamConfig {
     }
 }
 
-/// What a custom client is, as a home of responses.
-fn clients_home(homes: &Homes, identity: &Identity) -> Home {
-    homes.home("", identity.as_bytes())
-}
-
 impl ClientConfig {
     /// The upstreams that it has.
     fn all_upstreams(&self) -> impl Iterator<Item = &UpstreamConfig> {
@@ -119,13 +114,13 @@ impl ClientConfig {
     /// The number of the custom client on which a response lives, where it is one of the constructor's.
     #[must_use]
     pub fn client_home_of(&self, homes: &Homes, id: &str) -> Option<u32> {
-        let home = homes.of(id)?;
+        let home = homes.of(id).filter(|home| home.is_client())?;
         let of_targets =
             |targets: &[FallbackTarget]| targets.iter().filter_map(|target| target.client.clone()).collect::<Vec<_>>();
         let mut clients = of_targets(self.defaults.fallback.as_deref().unwrap_or_default());
         clients.extend(self.fallback_client.clone());
         self.aliases.values().for_each(|alias| clients.extend(of_targets(&alias.targets)));
-        clients.iter().find(|client| clients_home(homes, &client.identity) == home).map(|client| client.number)
+        clients.iter().find(|client| homes.client(client.identity.as_bytes()) == home).map(|client| client.number)
     }
 }
 
@@ -140,7 +135,7 @@ impl<'a> Destination<'a> {
     fn home(&self, client: &ClientConfig, homes: &Homes) -> Home {
         match (self.config(client), &self.to) {
             (Some(upstream), _) => upstream.home(homes),
-            (None, To::Client(_, identity)) => clients_home(homes, identity),
+            (None, To::Client(_, identity)) => homes.client(identity.as_bytes()),
             (None, _) => homes.home(&self.upstream, b""),
         }
     }
@@ -229,7 +224,9 @@ pub(super) fn sorted<'a>(
         let is_home = |destination: &Destination<'_>| Some(destination.home(client, homes)) == home;
         let known = client.all_upstreams().find(|upstream| Some(upstream.home(homes)) == home);
         let at_home = targets.iter().map(|(_, destination)| destination).find(|destination| is_home(destination));
-        holder = at_home.map(|destination| destination.state(client, homes)).or_else(|| Some(known?.state(homes)));
+        let at_client = home.filter(|home| home.is_client()).map(State::Own);
+        holder = at_home.map(|destination| destination.state(client, homes));
+        holder = holder.or_else(|| Some(known?.state(homes))).or(at_client);
         if holder.is_some() {
             targets.sort_by_key(|(_, destination)| !is_home(destination));
         } else {

@@ -731,6 +731,15 @@ fn a_response_leads_to_its_home() {
     // The home may be no upstream of this client: it is not known then.
     homes.issued("resp_1", Some(homes.home("elsewhere", b"")));
     assert_eq!(route_of(&of("").unwrap()), ["openai gpt-5"]);
+    // A custom client is an upstream that no other has access to: only its own targets continue the response.
+    homes.issued("resp_1", Some(homes.client(b"number 7")));
+    assert!(
+        matches!(of(""), Err(PlanError::Unsupported(message)) if message.contains("`previous_response_id`")),
+        "no target is that client"
+    );
+    let with_client = r#","openpipe":{"fallback":[{"model":"m"}]},
+        "clients":{"openpipe.fallback[0].client":{"number":7,"identity":"number 7","endpoints":["responses"]}}"#;
+    assert_eq!(route_of(&of(with_client).unwrap()), ["client m"]);
 }
 
 #[test]

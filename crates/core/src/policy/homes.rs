@@ -11,7 +11,18 @@ const MOST: usize = 10_000;
 
 /// An upstream, by what it is: its name and where it is, or the custom client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Home(u64);
+pub struct Home {
+    digest: u64,
+    is_client: bool,
+}
+
+impl Home {
+    /// Whether it is a custom client, of which only those who have it know more.
+    #[must_use]
+    pub const fn is_client(self) -> bool {
+        self.is_client
+    }
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -30,7 +41,13 @@ impl Homes {
     /// The home that an upstream is.
     #[must_use]
     pub fn home(&self, name: &str, place: &[u8]) -> Home {
-        Home(self.digest.hash_one((name, place)))
+        Home { digest: self.digest.hash_one((name, place)), is_client: false }
+    }
+
+    /// The home that a custom client is.
+    #[must_use]
+    pub fn client(&self, identity: &[u8]) -> Home {
+        Home { digest: self.digest.hash_one(("", identity)), is_client: true }
     }
 
     /// The home of a response.
