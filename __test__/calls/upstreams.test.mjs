@@ -126,9 +126,11 @@ describe('a key that a function gives', () => {
     ['that rejects', async () => { throw new Error('no token'); }],
     ['that gives nothing', () => ''],
     ['that gives no text', () => 5],
-  ])) {
-    test(`${what} is a failure of its target, kind auth, and is not retried`, async ({ serve }) => {
-      const { openai, three } = await vendors(serve, { key });
+    ['that throws a text', () => { throw 'no token'; }],
+  ])) for (const transport of [undefined, 'fetch']) {
+    const how = transport ? ', also through `fetch`' : '';
+    test(`${what} is a failure of its target, kind auth, and is not retried${how}`, async ({ serve }) => {
+      const { openai, three } = await vendors(serve, { key, openpipe: { transport } });
       const completion = /** @type {any} */ (
         await openai.chat.completions.create({
           model: 'three:m',
@@ -142,8 +144,46 @@ describe('a key that a function gives', () => {
       ]);
       expect(three.totalConnections).toBe(0);
     });
+
+    test(`${what} is one of kind auth for the client's own upstream as well${how}`, async ({ serve }) => {
+      const { openai, own } = await vendors(serve, { options: { apiKey: key, maxRetries: 2 }, openpipe: { transport } });
+      const { error } = await ask(openai, { model: 'm' });
+      expect(error.openpipe.attempts).toMatchObject([{ upstream: 'openai', outcome: 'auth', tries: 1 }]);
+      expect(own.totalConnections).toBe(0);
+    });
   } // prettier-ignore
 });
+
+for (const transport of [undefined, 'fetch']) {
+  describe(`a declared upstream${transport ? ', through `fetch`' : ''}`, () => {
+    test('is asked below the model, encoded, and never for a step within its path', async ({ serve }) => {
+      const { openai, two } = await vendors(serve, { openpipe: { transport } });
+      await ask(openai, { model: "two:a/b?c (d)!'*~é" });
+      const [{ path }] = sent(two);
+      expect(path).toBe(
+        '/openai/deployments/a%2Fb%3Fc%20%28d%29%21%27%2A~%C3%A9/chat/completions?api-version=2024-10-21',
+      );
+      for (const model of ['..', '.', '%2e%2E', '%252e.']) {
+        const { error } = await ask(openai, { model: `two:${model}` });
+        expect(error.openpipe.attempts).toMatchObject([{ upstream: 'two', outcome: 'bad_request' }]);
+      }
+      expect(sent(two)).toHaveLength(1);
+    });
+
+    test('gets none of the headers that it removes', async ({ serve }) => {
+      const upstream = await serve();
+      const headers = { 'x-stainless-lang': null, 'User-Agent': null, 'x-mine': '1' };
+      const openai = new OpenAI({
+        apiKey: 'sk-1',
+        openpipe: { transport, upstreams: { one: { baseURL: upstream.url, apiKey: 'k', headers } } },
+      });
+      await openai.chat.completions.create({ model: 'one:m', messages: MESSAGES });
+      const got = sent(upstream)[0].headers;
+      expect([got['x-stainless-lang'], got['x-mine'], got['x-stainless-runtime']]).toEqual([undefined, '1', 'node']);
+      expect(got['user-agent'] ?? '').not.toMatch(/OpenAI/);
+    });
+  });
+}
 
 describe('where a call goes', () => {
   test('`upstream` in the request options takes the model as it is', async ({ serve }) => {
@@ -220,13 +260,13 @@ describe('where a call goes', () => {
 });
 
 describe('an `openpipe:` model of the platform that has ended', () => {
-  for (const status of [404, 410]) {
-    test(`says so, and what to do, at ${status}`, async ({ serve }) => {
+  for (const [status, transport] of [[404], [410], [410, 'fetch']]) {
+    test(`says so, and what to do, at ${status}${transport ? ', through `fetch`' : ''}`, async ({ serve }) => {
       const openpipe = await serve({ kind: 'status', status });
       const openai = new OpenAI({
         apiKey: 'sk-1',
         maxRetries: 0,
-        openpipe: { apiKey: 'opk-1', baseUrl: openpipe.url, logRequest: false },
+        openpipe: { apiKey: 'opk-1', baseUrl: openpipe.url, logRequest: false, transport },
       });
       const { error } = await ask(openai, { model: 'openpipe:ft' });
       expect(error).toMatchObject({

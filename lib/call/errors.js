@@ -49,7 +49,10 @@ function errorOf(sdk, client, failure, thrownBy) {
     }
     case 'client': {
       const thrown = thrownBy(/** @type {number} */ (failure.ticket));
-      if (failure.redacted && madeBySdk.has(/** @type {any} */ (thrown))) return withoutKeys(thrown, failure);
+      if (madeBySdk.has(/** @type {any} */ (thrown))) {
+        const error = failure.redacted ? withoutKeys(thrown, failure) : thrown;
+        return failure.hint === undefined ? error : withHint(error, failure.hint);
+      }
       if ((typeof thrown === 'object' && thrown !== null) || typeof thrown === 'function') {
         return /** @type {Error} */ (thrown);
       }
@@ -66,6 +69,18 @@ function errorOf(sdk, client, failure, thrownBy) {
       }
     }
   }
+}
+
+/**
+ * Adds a hint to an error that the SDK has made for its own transport: to its message, and to its stack, which repeats that.
+ * @param {any} error @param {string} hint
+ */
+function withHint(error, hint) {
+  const { message, stack } = error;
+  if (message.endsWith(`(${hint})`)) return error;
+  error.message = `${message} (${hint})`;
+  if (typeof stack === 'string') error.stack = stack.replace(message, () => error.message);
+  return error;
 }
 
 /**

@@ -8,6 +8,22 @@ const MAX_DEPTH = 8;
 /** The headers of an error that say when to try again. */
 const TELLING_HEADERS = ['retry-after', 'retry-after-ms', 'x-should-retry', 'x-request-id'];
 
+/** What functions threw that were to give a key. @type {WeakSet<object>} */
+const ofKeys = new WeakSet();
+
+/**
+ * Notes that an error is that of a function which was to give a key: the upstream was not asked.
+ * @param {unknown} thrown @returns {unknown} The same; where it is a primitive, an error with it as its cause.
+ */
+function keyless(thrown) {
+  const isObject = (typeof thrown === 'object' && thrown !== null) || typeof thrown === 'function';
+  const error = isObject
+    ? thrown
+    : new TypeError(`the function that gives the key threw ${String(thrown)}`, { cause: thrown });
+  ofKeys.add(/** @type {object} */ (error));
+  return error;
+}
+
 /**
  * The marks by which the core classifies what a client threw. Whatever was thrown, reading it must not throw in turn.
  * @param {unknown} thrown
@@ -39,6 +55,7 @@ function describe(thrown) {
   const message = read(() => String(/** @type {any} */ (thrown)?.message ?? thrown));
   return {
     ...marks,
+    keyless: ofKeys.has(/** @type {any} */ (thrown)),
     codes: marks.codes.flatMap((code) => textOf(code) ?? []),
     names: marks.names.flatMap((name) => textOf(name) ?? []),
     message: textOf(message) ?? '',
@@ -74,4 +91,4 @@ function causeOf(error) {
   return caused.has(error) ? undefined : error.cause;
 }
 
-module.exports = { caused, causeOf, describe };
+module.exports = { caused, causeOf, describe, keyless };

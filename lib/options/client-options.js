@@ -1,6 +1,7 @@
 'use strict';
 /** The constructor's `openpipe` options, checked by the core. */
 
+const { keyless } = require('../host-client/thrown.js');
 const { readEnv } = require('../native/environment.js');
 const native = require('../native/native.js');
 const { isObject } = require('./checks.js');
@@ -46,7 +47,7 @@ function readClientOptions(value, { clients, warn }) {
     cached: isObject(given) && Boolean(own('cache')),
     /** @type {true | string[]} */
     allowed: read.allowsAll ? true : read.allowedInBody,
-    /** @type {{ name: string, baseUrl: string, query: [string, string][], headers: [string, string][], asked: boolean }[]} */
+    /** @type {{ name: string, baseUrl: string, query: [string, string][], headers: [string, string][], removed: string[], asked: boolean }[]} */
     upstreams: read.upstreams,
     hasFallback: Boolean(read.hasFallback),
     functions,
@@ -64,12 +65,16 @@ function readClientOptions(value, { clients, warn }) {
  */
 async function keyHeaders(options, upstream) {
   const path = `openpipe.upstreams.${upstream}.apiKey`;
-  const key = await options.functions[path]?.();
-  if (typeof key !== 'string' || key.trim() === '') throw new TypeError(`\`${path}\` gave no key`);
-  // No control character, none beyond Latin-1.
-  if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(key.trim()))
-    throw new TypeError(`\`${path}\` gave a key that an HTTP header cannot carry`);
-  return [['authorization', `Bearer ${key.trim()}`]];
+  try {
+    const key = await options.functions[path]?.();
+    if (typeof key !== 'string' || key.trim() === '') throw new TypeError(`\`${path}\` gave no key`);
+    // No control character, none beyond Latin-1.
+    if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(key.trim()))
+      throw new TypeError(`\`${path}\` gave a key that an HTTP header cannot carry`);
+    return [['authorization', `Bearer ${key.trim()}`]];
+  } catch (error) {
+    throw keyless(error);
+  }
 }
 
 module.exports = { keyHeaders, readClientOptions };

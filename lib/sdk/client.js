@@ -4,6 +4,7 @@
 const { inspect } = require('node:util');
 
 const { SDK_OPENPIPE } = require('../host-client/numbers.js');
+const { keyless } = require('../host-client/thrown.js');
 const { readEnv } = require('../native/environment.js');
 // An `import` fails where the addon cannot be loaded, not the first client.
 require('../native/native.js');
@@ -149,6 +150,15 @@ function defineClient(exported) {
     requestAPIList(Page, given) {
       const id = promises().isThenable(given) ? undefined : homes().responseIdOf(given?.method, given?.path);
       return listing(this, id, () => super.requestAPIList(Page, given));
+    }
+
+    /** Asks the function that gives the key; a failure of that is not one of the upstream. @param {any[]} given */
+    async _callApiKey(...given) {
+      try {
+        return await super._callApiKey(...given);
+      } catch (error) {
+        throw keyless(error);
+      }
     }
 
     /** The very object, also where a proxy around it binds its methods. */

@@ -6,6 +6,7 @@ const { SDK_OPENAI, SDK_OPENPIPE, SDK_UPSTREAMS, isSdkTransport } = require('../
 const { defaultsOf, keysIn } = require('../host-client/identity.js');
 const native = require('../native/native.js');
 const { readHeaders } = require('../options/headers.js');
+const { remember } = require('./call-clients.js');
 const { askedOfClient } = require('./client-home.js');
 const { keyed, urlOf, withoutSecret } = require('./own-upstream.js');
 const { following, keepingSecrets } = require('./sdk-promise.js');
@@ -59,7 +60,9 @@ class SdkTransport {
     // One of our own is asked not to log what this one logs (contract.md, section 7), where this one has a key to do so.
     const reports = this.state.sinks ? this.state.sinks.length > 0 : this.state.apiKey !== undefined;
     const ours = reports && isOurs(custom);
+    const isOfCall = number >= this.state.clients.length;
     return (body, options) => {
+      if (isOfCall && endpoint.name === 'responses') remember(custom);
       const resource = endpoint.name === 'chat' ? custom.chat.completions : custom[endpoint.name];
       return resource.create(ours ? { ...body, openpipe: { logRequest: false } } : body, options);
     };
@@ -118,15 +121,15 @@ class SdkTransport {
 
   /** The SDK's own client of a declared upstream, where everything goes through `fetch`. @param {number} index @param {any} body */
   #upstreamClient(index, body) {
-    const { name, baseUrl, query, headers, asked } = /** @type {ClientOptions['upstreams'][number]} */ (
+    const { name, baseUrl, query, headers, removed, asked } = /** @type {ClientOptions['upstreams'][number]} */ (
       this.state.options.upstreams[index]
     );
-    const url = baseUrl.replaceAll('{model}', encodeURIComponent(String(body.model)));
+    const url = baseUrl.replaceAll('{model}', () => percentEncoded(String(body.model)));
     const known = this.upstreams.get(`${name} ${url}`);
     if (known) return { client: known, name, asked };
     const { client } = this.state;
     const made = this.#newSdkClient(url, 'none');
-    made._options.defaultHeaders = headers;
+    made._options.defaultHeaders = [...headers, ...removed.map((header) => [header, null])];
     made._options.defaultQuery = Object.fromEntries(query);
     // The key is one of the headers, or comes from a function with each request.
     made.authHeaders = async () => undefined;
@@ -151,9 +154,8 @@ class SdkTransport {
     return this.#homeOf(client, asked ? await this.state.headersOf(String(name)) : []);
   }
 
-  /** The same for a custom client of the constructor's. @param {number} number */
-  homeOfClient(number) {
-    const client = /** @type {any} */ (this.state.clients[number]);
+  /** The same for a custom client. @param {any} client */
+  homeOfClient(client) {
     const { sdk } = this.state;
     if (typeof client?.request !== 'function' || typeof client.makeRequest !== 'function') {
       const list = (/** @type {any} */ options) => askedOfClient(sdk, client, withHeaders(options, []));
@@ -219,6 +221,12 @@ class SdkTransport {
     made.getUserAgent = () => client.getUserAgent();
     return made;
   }
+}
+
+/** A text for a URL's path, with all but unreserved characters encoded (RFC 3986), as the core does it. @param {string} text */
+function percentEncoded(text) {
+  const encoded = encodeURIComponent(/** @type {any} */ (text).toWellFormed());
+  return encoded.replace(/[!'()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
 /**

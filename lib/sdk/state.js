@@ -296,7 +296,7 @@ class State {
   /** @param {string} name */
   #upstream(name) {
     const known = this.options.upstreams.find((upstream) => upstream.name === name);
-    return known ?? { name, baseUrl: '', query: [], headers: [], asked: false };
+    return known ?? { name, baseUrl: '', query: [], headers: [], removed: [], asked: false };
   }
 
   /** Whether an upstream is called through the SDK's transport, which logs for itself. @param {string} name @param {boolean} throughSdk */

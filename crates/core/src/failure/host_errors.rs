@@ -28,6 +28,8 @@ pub struct ClientError {
     pub headers: Vec<(String, String)>,
     /// Keys that the client used: what is passed on holds none of them.
     pub secrets: Vec<String>,
+    /// A function of the caller's that was to give the key failed: the upstream was not asked.
+    pub keyless: bool,
     /// The number by which the host keeps the thrown value.
     pub ticket: u32,
 }
@@ -56,6 +58,9 @@ impl ClientError {
     /// The failure that a custom client's error stands for.
     #[must_use]
     pub fn classify(self) -> Failure {
+        if self.keyless {
+            return self.without_key();
+        }
         let this = self.without_header();
         let said = this.said();
         let named_status = said.status.filter(|_| this.status.is_none()).and_then(NonZeroU16::new);
@@ -164,6 +169,9 @@ mod tests {
     #[test]
     fn an_error_that_a_key_was_refused_with_says_nothing_of_the_upstream() {
         let marks = r#"{"status":500,"codes":["ECONNREFUSED"],"message":"the vault is closed","ticket":3}"#;
+        let keyless = marks.replacen('{', r#"{"keyless":true,"#, 1);
+        let classified = serde_json::from_str::<ClientError>(&keyless).unwrap().classify();
+        assert_eq!((classified.kind, classified.status_code()), (Kind::Auth, None));
         let failure = serde_json::from_str::<ClientError>(marks).unwrap().without_key();
         assert_eq!((failure.kind, failure.surface, failure.ticket), (Kind::Auth, Surface::Client, Some(3)));
         assert_eq!((failure.status_code(), failure.code), (None, None));

@@ -32,6 +32,8 @@ struct DescribedUpstream {
     base_url: String,
     query: Vec<(String, String)>,
     headers: HeaderList,
+    /// The headers that it removes.
+    removed: Vec<String>,
     /// The key comes from a function.
     asked: bool,
 }
@@ -65,6 +67,12 @@ impl UpstreamConfig {
             base_url: plain.as_str().replace(upstreams::MODEL_MARK, "{model}"),
             query: base.query_pairs().map(pairs).collect(),
             headers: headers::Pairs(&self.headers).list(),
+            removed: self
+                .own_headers
+                .iter()
+                .filter(|(_, value)| value.is_none())
+                .map(|(name, _)| name.clone())
+                .collect(),
             asked: self.asked,
         }
     }

@@ -7,7 +7,7 @@ use super::capable::{self, Capable};
 use super::destinations::{Destination, To, config_of};
 use super::edits::Change;
 use super::times::Budget;
-use super::via::Overlay;
+use super::via::{Overlay, Via};
 use crate::endpoint::{self, needs::Needs};
 use crate::options::upstream_id::UpstreamKind;
 use crate::options::{CallOptions, ClientConfig, Limit, OpenPipeOptions};
@@ -55,7 +55,11 @@ impl Builder<'_> {
             layers: Vec::new(),
         };
         let client_retries = retries.or(another_waits.then_some(0));
-        let via = self.via(is_primary, kind, to, &model, overlay, client_retries)?;
+        let has_no_url = own.is_some_and(|own| own.urls.of(call.endpoint, &model).is_none());
+        let via = match kind {
+            UpstreamKind::Named if has_no_url => Via::Unsendable,
+            _ => self.via(is_primary, kind, to, &model, overlay, client_retries)?,
+        };
         let home = own.and_then(|own| own.urls.of(call.endpoint, &model)).or_else(|| via.url().map(Arc::clone));
         Ok(Target {
             upstream,
