@@ -7,6 +7,9 @@ import { ask, MESSAGES } from '../support/calls.mjs';
 import { listeningLogger } from '../support/logger.mjs';
 import { test } from '../support/upstreams.mjs';
 
+/** @type {(undefined | 'fetch')[]} */
+const TRANSPORTS = [undefined, 'fetch'];
+
 const FAILING = /** @type {const} */ ({ kind: 'status', status: 500 });
 
 /** @param {any} upstream */
@@ -127,7 +130,7 @@ describe('a key that a function gives', () => {
     ['that gives nothing', () => ''],
     ['that gives no text', () => 5],
     ['that throws a text', () => { throw 'no token'; }],
-  ])) for (const transport of [undefined, 'fetch']) {
+  ])) for (const transport of TRANSPORTS) {
     const how = transport ? ', also through `fetch`' : '';
     test(`${what} is a failure of its target, kind auth, and is not retried${how}`, async ({ serve }) => {
       const { openai, three } = await vendors(serve, { key, openpipe: { transport } });
@@ -154,7 +157,7 @@ describe('a key that a function gives', () => {
   } // prettier-ignore
 });
 
-for (const transport of [undefined, 'fetch']) {
+for (const transport of TRANSPORTS) {
   describe(`a declared upstream${transport ? ', through `fetch`' : ''}`, () => {
     test('is asked below the model, encoded, and never for a step within its path', async ({ serve }) => {
       const { openai, two } = await vendors(serve, { openpipe: { transport } });
@@ -260,7 +263,7 @@ describe('where a call goes', () => {
 });
 
 describe('an `openpipe:` model of the platform that has ended', () => {
-  for (const [status, transport] of [[404], [410], [410, 'fetch']]) {
+  for (const [status, transport] of /** @type {[number, 'fetch'?][]} */ ([[404], [410], [410, 'fetch']])) {
     test(`says so, and what to do, at ${status}${transport ? ', through `fetch`' : ''}`, async ({ serve }) => {
       const openpipe = await serve({ kind: 'status', status });
       const openai = new OpenAI({

@@ -28,7 +28,7 @@ function callClients() {
   const clients = [];
   for (const reference of known) {
     const client = reference.deref();
-    if (client) clients.push({ client, identity: identityOf(client) });
+    if (client) clients.push({ client, identity: identityOf(client) ?? '' });
     else known.delete(reference);
   }
   return clients;

@@ -343,6 +343,6 @@ function transportOf(name) {
 const PASSWORD = 'holds a user or a password, which `fetch` does not take';
 const HAS_PASSWORD = `\`baseURL\` ${PASSWORD}`;
 
-/** @typedef {{ create(body: string, options: string | null): number, home(id: string): string }} NativeCompletions */
+/** @typedef {{ create(body: string, options: string | null): number, home(id: string, others: string[]): string }} NativeCompletions */
 
 module.exports = { MISSING_KEY, State };
