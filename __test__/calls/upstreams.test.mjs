@@ -1,7 +1,9 @@
 /** Programs with several vendors and no OpenPipe (contract.md, section 8). */
 
+import { createHook } from 'node:async_hooks';
+
 import OpenAI from 'openpipe-native';
-import { describe, expect } from 'vitest';
+import { describe, expect, onTestFinished } from 'vitest';
 
 import { ask, MESSAGES } from '../support/calls.mjs';
 import { listeningLogger } from '../support/logger.mjs';
@@ -187,6 +189,22 @@ for (const transport of TRANSPORTS) {
     });
   });
 }
+
+describe('the cost of a call', () => {
+  test('is not raised by upstreams whose keys are texts: no async context is kept for it', async ({ serve }) => {
+    /** @type {string[]} */
+    const kept = [];
+    const hook = createHook({ init: (_, type) => void (type === 'OPENPIPE_CALL' && kept.push(type)) }).enable();
+    onTestFinished(() => void hook.disable());
+    const { openai } = await vendors(serve, { key: 'key-of-three-0123' });
+    for (const model of ['own', 'one:m', 'smart']) expect((await ask(openai, { model })).error).toBeUndefined();
+    expect(kept).toEqual([]);
+
+    const { openai: asking } = await vendors(serve);
+    expect((await ask(asking, { model: 'three:m' })).error).toBeUndefined();
+    expect(kept).toEqual(['OPENPIPE_CALL']);
+  });
+});
 
 describe('where a call goes', () => {
   test('`upstream` in the request options takes the model as it is', async ({ serve }) => {

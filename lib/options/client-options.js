@@ -49,6 +49,8 @@ function readClientOptions(value, { clients, warn }) {
     allowed: read.allowsAll ? true : read.allowedInBody,
     /** @type {{ name: string, baseUrl: string, query: [string, string][], headers: [string, string][], removed: string[], asked: boolean }[]} */
     upstreams: read.upstreams,
+    /** A function gives the key of a declared upstream: it is called in the async context of a call. */
+    asksForKeys: read.upstreams.some((/** @type {{ asked: boolean }} */ { asked }) => asked),
     hasFallback: Boolean(read.hasFallback),
     functions,
     /** The functions of `reject`, as `written` numbers them. */

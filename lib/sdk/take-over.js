@@ -233,11 +233,7 @@ class CallSetup {
     /** Functions of the caller may have to be called in the caller's async context. */
     const isOwnAsked = throughSdk || state.needsSdk || state.asksForKey;
     this.mayCallBack =
-      Boolean(onFallback ?? log) ||
-      clients.length > 2 ||
-      judges.length > 0 ||
-      isOwnAsked ||
-      state.options.upstreams.length > 0;
+      Boolean(onFallback ?? log) || clients.length > 2 || judges.length > 0 || isOwnAsked || state.options.asksForKeys;
   }
 
   /** `create` of a custom client, by its number. @param {number} number @returns {(body: any, options: any) => unknown} */
