@@ -253,6 +253,30 @@ describe('a refused key', () => {
     expect(chats(primary)).toHaveLength(2);
   });
 
+  for (const transport of /** @type {(undefined | 'fetch')[]} */ ([undefined, 'fetch'])) {
+    test(`opens the circuit of its own upstream and key, also of a declared upstream and of OpenPipe${transport ? ', through `fetch`' : ''}`, async ({
+      serve,
+    }) => {
+      const refusing = await serve(REFUSED);
+      const upstream = (/** @type {string} */ apiKey) => ({ baseURL: refusing.url, apiKey });
+      const openai = new OpenAI(
+        clientOptions((await serve()).url, refusing.url, {
+          openpipe: {
+            ...{ breaker: true, transport, baseUrl: refusing.url, logRequest: false, apiKey: 'opk-1' },
+            ...{ upstreams: { one: upstream('k1'), twin: upstream('k1'), other: upstream('k2') }, fallback: null },
+          },
+        }),
+      );
+      for (const model of ['one:m', 'other:m', 'openpipe:m']) {
+        const before = chats(refusing).length;
+        expect((await ask(openai, { model, options: { maxRetries: 0 } })).error.status).toBe(401);
+        expect(chats(refusing)).toHaveLength(before + 1);
+        const open = await ask(openai, { model, openpipe: { fallback: { model: 'twin:x' } } });
+        expect(open.error.openpipe.attempts[0].outcome).toBe('circuit_open');
+      }
+    });
+  }
+
   test('is asked again after `credentialOpenFor`', async ({ stage }) => {
     let isRefused = true;
     const breaker = { credentialOpenFor: 50 };

@@ -122,7 +122,7 @@ impl ClientConfig {
             missing_key: wire.openpipe_missing_key,
             invalid: wire.openpipe_invalid,
             client: wire.openpipe_client,
-            identity: Identity(wire.openpipe_key.unwrap_or_default()),
+            identity: Identity::of_keys(wire.openpipe_key.iter().map(String::as_bytes)),
             ..UpstreamConfig::unset()
         };
         let report = match wire.report_url {

@@ -8,6 +8,11 @@ use serde::Deserialize;
 pub struct Identity(pub(super) String);
 
 impl Identity {
+    /// That of an upstream whose keys are known, where the host's client is only the transport.
+    pub(super) fn of_keys<'a>(keys: impl Iterator<Item = &'a [u8]>) -> Self {
+        Self(keys.fold("[".to_owned(), |all, key| format!("{all}{}\n", String::from_utf8_lossy(key))))
+    }
+
     /// Whether it has a key that is the same for every call: a list of what the client shows. A client that shows none, or has
     /// a function give it, is known by a number instead.
     #[must_use]

@@ -16,6 +16,7 @@ use super::spec::Place;
 use super::upstream_id::UpstreamId;
 use super::{FallbackTarget, Identity, UpstreamConfig, Urls, parse_url};
 use crate::endpoint::Endpoint;
+use crate::text::credentials::is_account;
 use crate::text::headers;
 use crate::text::json::{self, Members};
 
@@ -176,10 +177,11 @@ fn one(name: &str, section: &Section<'_>, host: &Host<'_>) -> Read<UpstreamConfi
         Some("true") => Takes::All,
         _ => Takes::Types(section.value("takes")?.unwrap_or_default()),
     };
-    let identity = Identity(match key {
-        Key::Function => format!("{name} {base}"),
-        _ => String::new(),
-    });
+    let keys = || all.iter().filter(|(name, _)| is_account(name.as_str())).map(|(_, value)| value.as_bytes());
+    let identity = match key {
+        Key::Function => Identity(format!("{name} {base}")),
+        _ => Identity::of_keys(keys()),
+    };
     Ok(UpstreamConfig {
         name: name.into(),
         urls,
