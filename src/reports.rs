@@ -26,7 +26,7 @@ const MAX_ANSWER: u64 = 1024 * 1024;
 /// Starts the reporter. Its task ends with the environment.
 pub(crate) fn start(runtime: &Runtime, pool: &Arc<PoolSlot>, post: &Arc<Post>, handle: Arc<Handle>) -> Reporter {
     let delivery = Deliverer { pool: Arc::clone(pool), post: Arc::downgrade(post), handle: Arc::clone(&handle) };
-    let listener = Teller { post: Arc::downgrade(post) };
+    let listener = Notifier { post: Arc::downgrade(post) };
     let (reporter, work) = Reporter::new(Limits::default(), Arc::new(delivery), Arc::new(listener));
     let pool = Arc::clone(pool);
     if let Some(runtime) = runtime.handle() {
@@ -103,11 +103,11 @@ impl Deliverer {
     }
 }
 
-struct Teller {
+struct Notifier {
     post: Weak<Post>,
 }
 
-impl Listener for Teller {
+impl Listener for Notifier {
     fn reported(&self, call: u32) {
         if let Some(post) = self.post.upgrade() {
             post.send_late(call, Message::Reported);

@@ -11,14 +11,14 @@ class Chunks {
   /** @type {Template | AnyTemplate | undefined} */ #template;
 
   /**
-   * @param {any} told A chunk; or one that is the template of what follows, and the paths to the texts that vary; or the
+   * @param {any} encoded A chunk; or one that is the template of what follows, and the paths to the texts that vary; or the
    *   only text, or the texts (and whole numbers), of one that is like the last template.
    */
-  chunkOf(told) {
-    if (typeof told === 'string') return this.#alike([told]);
-    if (!Array.isArray(told)) return told;
-    if (typeof told[0] !== 'object') return this.#alike(told);
-    const [chunk, paths] = told;
+  chunkOf(encoded) {
+    if (typeof encoded === 'string') return this.#alike([encoded]);
+    if (!Array.isArray(encoded)) return encoded;
+    if (typeof encoded[0] !== 'object') return this.#alike(encoded);
+    const [chunk, paths] = encoded;
     const hasDelta = typeof chunk.choices?.[0]?.delta === 'object' && chunk.choices[0].delta !== null;
     this.#template = hasDelta ? new Template(chunk, paths) : new AnyTemplate(chunk, paths);
     // The reader may change its chunk, so it gets a copy of the template.

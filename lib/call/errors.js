@@ -244,8 +244,8 @@ function withoutKeys(error, { message, body, head }) {
   const { message: before, stack } = error;
   error.message = message;
   if (typeof stack === 'string') error.stack = stack.replace(before, () => message);
-  const told = parsed(body)?.error;
-  for (const [name, value] of Object.entries({ error: told, code: told?.code, param: told?.param, type: told?.type })) {
+  const said = parsed(body)?.error;
+  for (const [name, value] of Object.entries({ error: said, code: said?.code, param: said?.param, type: said?.type })) {
     if (value !== undefined && error[name] !== undefined) error[name] = value;
   }
   if (head && error.headers instanceof Headers) {

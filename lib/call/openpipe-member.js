@@ -70,7 +70,7 @@ function defineOpenpipe(value, make) {
  * @param {unknown[]} [errors] Of a call that failed: every target's error.
  */
 function openpipeOf(call, meta, errors) {
-  const told = {
+  const member = {
     get servedBy() {
       return meta().servedBy;
     },
@@ -90,12 +90,12 @@ function openpipeOf(call, meta, errors) {
   };
   // One alias leads to the whole call: it does not change while a stream runs.
   const { alias } = meta();
-  if (alias !== undefined) Object.assign(told, { alias });
+  if (alias !== undefined) Object.assign(member, { alias });
   // What is printed are values, not accessors; a promise has none.
-  const shown = () => ({ ...told, reportingFinished: undefined });
-  Object.defineProperty(told, 'toJSON', { value: shown, enumerable: false });
-  Object.defineProperty(told, inspect.custom, { value: () => ({ ...told }), enumerable: false });
-  return told;
+  const shown = () => ({ ...member, reportingFinished: undefined });
+  Object.defineProperty(member, 'toJSON', { value: shown, enumerable: false });
+  Object.defineProperty(member, inspect.custom, { value: () => ({ ...member }), enumerable: false });
+  return member;
 }
 
 module.exports = { defineOpenpipe, openpipeOf, readOnce };

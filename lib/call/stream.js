@@ -51,7 +51,7 @@ class EventReader {
     this.chunks = isOwn ? new Chunks() : undefined;
     /** Set where each chunk's choices are to have a `finish_reason` (openai 7). */
     this.completes = false;
-    /** What was told of events that nobody has taken yet. @type {any[]} */
+    /** Encoded events that the reader has not taken yet. @type {any[]} */
     this.events = [];
     this.head = 0;
     /** The batches in `events`: where each ends, and its bytes. @type {{ end: number, bytes: number }[]} */

@@ -6,7 +6,7 @@ const { read, textOf } = require('./untrusted.js');
 /** An error's chain of causes and of classes is followed so far. */
 const MAX_DEPTH = 8;
 /** The headers of an error that say when to try again. */
-const TELLING_HEADERS = ['retry-after', 'retry-after-ms', 'x-should-retry', 'x-request-id'];
+const RETRY_HEADERS = ['retry-after', 'retry-after-ms', 'x-should-retry', 'x-request-id'];
 
 /** What functions threw that were to give a key. @type {WeakSet<object>} */
 const ofKeys = new WeakSet();
@@ -37,14 +37,14 @@ function describe(thrown) {
     read(() => {
       if (marks.status === undefined && Number.isInteger(error.status) && error.status >= 100 && error.status < 1000) {
         marks.status = error.status;
-        marks.headers = tellingHeaders(error);
+        marks.headers = retryHeaders(error);
       }
     });
     // As the API sent it, for the report.
     read(() => {
-      const told = error.error?.error ?? error.error;
-      if (marks.body === undefined && typeof told === 'object' && told !== null) {
-        marks.body = textOf(JSON.stringify({ error: told }));
+      const body = error.error?.error ?? error.error;
+      if (marks.body === undefined && typeof body === 'object' && body !== null) {
+        marks.body = textOf(JSON.stringify({ error: body }));
       }
     });
     // Some SDKs keep the whole body of an error as `error.error`, others the `error` in it.
@@ -63,9 +63,9 @@ function describe(thrown) {
 }
 
 /** @param {any} error @returns {[string, string][]} */
-function tellingHeaders(error) {
+function retryHeaders(error) {
   const get = (/** @type {string} */ name) => error.headers?.get?.(name) ?? error.headers?.[name];
-  return TELLING_HEADERS.flatMap((name) => {
+  return RETRY_HEADERS.flatMap((name) => {
     const value = textOf(get(name));
     return value === undefined ? [] : [/** @type {[string, string]} */ ([name, value])];
   });

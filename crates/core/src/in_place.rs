@@ -2,7 +2,7 @@
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-/// From here on a text takes a millisecond or more to be read.
+/// Reading a text of this many bytes takes about a millisecond.
 pub const LARGE_BYTES: usize = 1024 * 1024;
 
 /// Works on this many bytes. Where they are many, another thread takes over the other tasks of this one meanwhile.

@@ -202,7 +202,7 @@ impl Endpoint {
 pub struct Accepted {
     /// Its text: what came, or what it was made.
     pub text: String,
-    /// The usage that it tells, as JSON text.
+    /// The usage that it states, as JSON text.
     pub usage: Option<String>,
 }
 
@@ -348,7 +348,7 @@ pub trait Tracker: Send {
     /// What is missing.
     fn clean_end(&self) -> Result<(), Failure>;
 
-    /// The usage that the stream has told, as JSON text.
+    /// The usage that the stream has stated, as JSON text.
     fn usage(&self) -> Option<&str>;
 
     /// The id of the answer, where its upstream keeps it and later calls may refer to it.

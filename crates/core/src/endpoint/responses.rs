@@ -223,7 +223,7 @@ fn failure(what: &str, body: String) -> Failure {
     Failure::carried(kind, what, body)
 }
 
-/// The last state of the response that the events told.
+/// The last state of the response in the events.
 #[derive(Debug, Default)]
 pub(super) struct LastResponse(Option<String>);
 

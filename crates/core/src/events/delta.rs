@@ -6,10 +6,10 @@
 //!
 //! The encoding of an event, as JSON (a text may also be a number, where an API numbers its events):
 //!
-//! | event | told as |
+//! | event | encoding |
 //! | --- | --- |
 //! | an event that is sent whole | the object |
-//! | one that is the template of what follows | `[object, [path, …]]`: the ways to the texts that vary |
+//! | one that is the template of what follows | `[object, [path, …]]`: the paths to the texts that vary |
 //! | one like the last template | its text, or the array of its texts in the order of the paths |
 
 use std::borrow::Cow;
@@ -60,11 +60,11 @@ pub struct Slot<'a> {
     pub place: Place,
     /// The text, a part of the event's data.
     pub text: &'a RawValue,
-    /// It is content, where it is not empty.
+    /// Where it is not empty, the event has content.
     pub is_content: bool,
 }
 
-/// What an endpoint knows of an event that may be the template of those that follow.
+/// What an endpoint has found in an event that may become a template.
 #[derive(Debug)]
 pub struct Candidate<'a> {
     /// Its texts that may vary; values that are no texts are passed over.
@@ -73,7 +73,7 @@ pub struct Candidate<'a> {
     pub finishes: bool,
     /// Something beside its texts may be content.
     pub may_have_more: bool,
-    /// Whether an event has content: asked of this one with its texts blank, where that is not known.
+    /// Reads whether an event has content; called with the texts of this one blank, where that is not known.
     pub has_content: fn(&str) -> bool,
 }
 
@@ -84,7 +84,7 @@ pub struct Texts {
     count: usize,
 }
 
-/// What an event says that is like the template.
+/// What is read of an event that matches the template.
 #[derive(Debug)]
 pub struct Alike {
     /// What is new in it.
@@ -158,7 +158,7 @@ impl Event {
 }
 
 impl Texts {
-    /// The texts themselves, of the data that they are of.
+    /// The texts in this data, which must be that of their event.
     pub fn of<'a>(&'a self, data: &'a str) -> impl Iterator<Item = &'a str> + 'a {
         self.at.iter().take(self.count).filter_map(|(start, end)| data.get(*start..*end))
     }
@@ -172,14 +172,14 @@ pub struct Templates {
 }
 
 impl Templates {
-    /// What an event says, if it is like the last template.
+    /// Matches an event with the last template.
     pub fn compare(&mut self, data: &str) -> Option<Alike> {
         let alike = self.last.as_ref()?.compare(data)?;
         self.in_vain = 0;
         Some(alike)
     }
 
-    /// Makes an event, which was not like the last template, that of those that follow, if it may be one.
+    /// Takes an event that did not match as the next template, if it may be one.
     pub fn learn<'a>(&mut self, data: &'a str, candidate: impl FnOnce() -> Option<Candidate<'a>>) -> News {
         if self.in_vain == MAX_IN_VAIN || data.len() > MAX_TEMPLATE_BYTES {
             return News::All;

@@ -76,7 +76,7 @@ impl ClientError {
         failure.redacted(&secrets)
     }
 
-    /// What it says: the error's body, and what stands on the object itself.
+    /// Codes, words and status of the error: from its body, and from the members of the object.
     fn said(&self) -> Said {
         let mut said = self.body.as_deref().map(Said::of).unwrap_or_default();
         said.codes.extend(self.codes.iter().map(|code| code.to_lowercase()));
@@ -86,8 +86,8 @@ impl ClientError {
         said
     }
 
-    /// The failure of a target whose key a function was to give, and did not. What marks the error has are not the
-    /// upstream's, which was not asked.
+    /// The failure of a target whose key function threw. Status and codes of the error are ignored: they are not the upstream's,
+    /// which got no request.
     #[must_use]
     pub fn without_key(self) -> Failure {
         let this = self.without_header();

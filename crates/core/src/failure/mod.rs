@@ -114,13 +114,13 @@ pub struct SystemError {
 }
 
 impl SystemError {
-    /// One of which no more is known.
+    /// An error with a code and a system call, and nothing else.
     #[must_use]
     pub fn of(code: &str, syscall: &'static str) -> Self {
         Self { code: code.to_owned(), syscall, ..Self::default() }
     }
 
-    /// The failure of a connection that it is.
+    /// A connection failure with these members.
     #[must_use]
     pub fn failure(self, message: impl Into<String>) -> Failure {
         let failure = Failure::connection(message, Some(&self.code));
@@ -131,7 +131,7 @@ impl SystemError {
 /// What went wrong with one target.
 #[derive(Debug, Clone, Serialize)]
 pub struct Failure {
-    /// What `on` and `except` know it by.
+    /// The kind by which `on` and `except` match it.
     pub kind: Kind,
     /// Which class of error it is to the caller.
     pub surface: Surface,
@@ -146,7 +146,7 @@ pub struct Failure {
     /// The name of the low-level reason, such as `ECONNREFUSED`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// The system's own account of it, where the connection failed.
+    /// The system's error, where the connection failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system: Option<Box<SystemError>>,
     /// The number by which the host keeps a custom client's error.
@@ -282,7 +282,7 @@ impl Failure {
         }
     }
 
-    /// The same without these, which an upstream may have repeated (contract.md, section 6).
+    /// The same with these credentials redacted, which an upstream may have repeated (contract.md, section 6).
     #[must_use]
     pub fn redacted(mut self, secrets: &Secrets) -> Self {
         self.is_redacted |= secrets.redact(&mut self.message);
@@ -343,14 +343,14 @@ impl Failure {
                 || self.system.as_ref().is_some_and(|system| matches!(system.syscall, "connect" | "getaddrinfo")))
     }
 
-    /// Whether it says that sealed items of the request cannot be opened there.
+    /// Whether the upstream cannot decrypt encrypted items of the request.
     #[must_use]
     pub fn refuses_sealed_items(&self) -> bool {
         let says = |body: &str| Said::of(body).codes.iter().any(|code| code == "invalid_encrypted_content");
         self.status_code() == Some(400) && self.body.as_deref().is_some_and(says)
     }
 
-    /// The same with a hint, which the message has as well.
+    /// The same with a hint, which is added to the message.
     #[must_use]
     pub fn with_hint(mut self, hint: Hint) -> Self {
         self.message = format!("{} ({})", self.message, hint.text());
@@ -363,13 +363,13 @@ impl Failure {
         Self { ended_by: Some(bound), ..self }
     }
 
-    /// What of the caller's was refused, where a credential was: it will be refused again, whatever the request.
+    /// Whether the key or its quota was refused: the next request will be refused as well.
     #[must_use]
     pub fn refused(&self) -> Option<Refused> {
         refused::of(self)
     }
 
-    /// What decides who takes it over.
+    /// What the filters of the next targets look at.
     #[must_use]
     pub fn cause(&self) -> Cause {
         Cause { kind: self.kind, status: self.named_status.map(NonZeroU16::get).or_else(|| self.status_code()) }
@@ -394,9 +394,9 @@ pub struct Cause {
 /// The failures that a target takes over: `on` and `except` of a fallback.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Only these; `None` is every failure.
+    /// The failures that are taken over; `None` is all.
     pub on: Option<Vec<Trigger>>,
-    /// But none of these.
+    /// Failures that are not taken over.
     pub except: Vec<Trigger>,
 }
 

@@ -1,4 +1,4 @@
-//! Failures that say that a key, or its quota, is of no more use, for the circuit breaker (contract.md, section 3).
+//! Recognizes failures by which a key is refused or its quota used up, for the circuit breaker (contract.md, section 3).
 
 use std::num::NonZeroU16;
 

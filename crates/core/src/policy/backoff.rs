@@ -2,8 +2,7 @@
 //!
 //! Defaults are those of OpenAI's clients: connection
 //! errors, 408, 409, 429, 5xx and what `x-should-retry` says; 0.5 s doubling to 8 s, less up to a quarter of jitter;
-//! `Retry-After-Ms` and `Retry-After`, where that is no more than a minute (as in openai 5 and 7; 6 waits for however long it is
-//! told). The bounds are contract.md's, section 4.
+//! `Retry-After-Ms` and `Retry-After`, where that is no more than a minute (as in openai 5 and 7; 6 has no bound). The bounds are contract.md's, section 4.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +10,7 @@ use crate::failure::{Failure, Head, Kind};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
-/// Who is asked for a longer pause takes its own: to the caller, one so long would be a hang.
+/// A response that asks for a longer pause is ignored, and the default taken: to the caller, such a pause would be a hang.
 const LONGEST_ASKED_PAUSE: Duration = Duration::from_secs(60);
 /// A pause longer than this is not taken while another target waits.
 const LONGEST_PAUSE_WHILE_ANOTHER_WAITS: Duration = Duration::from_secs(5);
@@ -64,7 +63,7 @@ impl RetryPolicy {
 
     fn is_retryable(&self, failed: &Failed<'_>) -> bool {
         let failure = failed.failure;
-        // Money does not come back within seconds, whatever the response says.
+        // A used-up quota is not refilled within seconds, whatever the response says.
         if matches!(failure.kind, Kind::Quota | Kind::Rejected) {
             return false;
         }

@@ -1,4 +1,4 @@
-//! How the targets of a client have done lately, for health checks: `openai.upstreams()` (contract.md, section 3).
+//! The recent outcomes of a client's targets, for health checks: `openai.upstreams()` (contract.md, section 3).
 //!
 //! Nothing is decided by it. There is one row for each upstream, endpoint and model; at most 1,000 are kept, of which the one
 //! used longest ago goes. A call pays for a look-up and a few numbers, and nothing is computed until somebody reads.

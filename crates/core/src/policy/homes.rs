@@ -1,4 +1,4 @@
-//! Where responses live that later calls may refer to: the upstream that issued each (contract.md, section 9, "State").
+//! Which upstream stores each response, as later calls must go there (contract.md, section 9, "State").
 //! Process-wide. Only digests of ids are kept, and of the last [`MOST`].
 
 use std::hash::{BuildHasher, RandomState};

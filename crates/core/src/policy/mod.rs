@@ -1,4 +1,4 @@
-//! What is decided between two requests: whether to try again, and whether a target is worth asking.
+//! Policies: retries and their pauses, circuit breaker, health, where responses are stored, and rules that refuse answers.
 
 pub mod backoff;
 pub mod breaker;

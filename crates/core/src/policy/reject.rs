@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::schema::{Schema, Verdict};
 use crate::endpoint::{Endpoint, Format, Gist};
 
-/// So many schemas are kept compiled; the one used longest ago goes.
+/// At most this many compiled schemas are kept; the least recently used one is dropped.
 const MAX_SCHEMAS: usize = 64;
 /// A longer schema is not judged by.
 const MAX_SCHEMA_BYTES: usize = 1024 * 1024;
@@ -94,7 +94,7 @@ impl Rules {
 /// The name by which `rejectedBy` calls a function.
 pub const FUNCTION: &str = "function";
 
-/// Why an answer is no good.
+/// Why an answer is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     /// The rule's name.
@@ -108,7 +108,7 @@ pub struct Rejection {
 pub struct Judgement {
     /// It is refused.
     pub rejection: Option<Rejection>,
-    /// What the caller should know: rules that could not be applied.
+    /// Warnings of rules that could not be applied.
     pub warnings: Vec<String>,
 }
 

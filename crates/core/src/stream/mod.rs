@@ -40,18 +40,18 @@ pub struct EventStream {
     /// Events that came and were not read yet.
     held: VecDeque<Event>,
     held_bytes: u64,
-    /// The stream is over: with a failure that is still to be told, or well.
+    /// The stream is over: with a failure that its reader has not got yet, or well.
     end: Option<Result<(), Failure>>,
     /// The last sign of life: an event with content.
     alive_at: Instant,
     /// The process was stopped: what had arrived is read until then.
     grace: Grace,
-    /// When the reader last left; the time it takes for itself is no silence of the upstream.
+    /// When the reader last took events; its own time does not count as the upstream's silence.
     left_at: Option<Instant>,
     first_content_at: Option<Instant>,
     /// The circuit of its upstream learns of the first content, and of a failure.
     permit: Option<Permit>,
-    /// So do those who watch upstreams.
+    /// The table of upstreams' health learns the same.
     in_flight: Option<InFlight>,
 }
 
@@ -123,7 +123,7 @@ impl EventStream {
         self.first_content_at
     }
 
-    /// The `usage` that the stream told, as JSON text.
+    /// The `usage` that the stream stated, as JSON text.
     #[must_use]
     pub fn usage(&self) -> Option<&str> {
         self.tracker.usage()
@@ -138,7 +138,7 @@ impl EventStream {
     /// Holds the stream back until it is committed. Its events are then read with [`EventStream::next`].
     ///
     /// # Errors
-    /// What went wrong before the commit: another target may answer, unseen by the reader.
+    /// The failure before the commit: another target may answer, unseen by the reader.
     pub async fn hold(&mut self, until: HoldUntil, max_bytes: u64) -> Result<(), Failure> {
         loop {
             if until == HoldUntil::Content && self.is_committed_by_content() {
@@ -198,7 +198,7 @@ impl EventStream {
     /// The next events; `None` when the stream has ended well.
     ///
     /// # Errors
-    /// What ended it otherwise; told after the events that came before.
+    /// The failure that ended it, after all events before it.
     pub async fn next(&mut self) -> Result<Option<Vec<Event>>, Failure> {
         loop {
             if !self.held.is_empty() {

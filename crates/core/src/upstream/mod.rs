@@ -90,7 +90,7 @@ pub struct Completion {
     pub head: Head,
     /// Its text.
     pub text: String,
-    /// The usage that it tells, as JSON text.
+    /// The usage that it states, as JSON text.
     pub usage: Option<String>,
     /// The ticket by which the host keeps a custom client's object.
     pub ticket: Option<u32>,
@@ -102,7 +102,7 @@ pub trait EventSource: Send {
     /// the stream adds that of the response.
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<SseEvent>>, Failure>>;
 
-    /// A failure as it may be told: without the credentials of the request.
+    /// A failure without the credentials of the request.
     fn redact(&self, failure: Failure) -> Failure {
         failure
     }

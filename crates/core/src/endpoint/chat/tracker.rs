@@ -130,7 +130,7 @@ impl Tracker {
         Some((place, self.choices.get_mut(place)?))
     }
 
-    /// Takes the pieces of calls; tells the places of choice and call of the last.
+    /// Takes the pieces of calls; returns the places of choice and call of the last.
     fn take_calls(&mut self, data: &str) -> Option<(usize, usize)> {
         let chunk = Members::of(data).ok()?;
         let (mut last, mut places) = (None, 0..MAX_CHOICES as u64);

@@ -57,15 +57,15 @@ struct Inner {
 
 #[derive(Debug)]
 pub(super) enum State {
-    /// Requests go; their outcomes are counted.
+    /// Requests are let through, and their outcomes counted.
     Closed(Box<Window>),
-    /// None go, until then. The cause is the failure with which it opened: the filter of the next target is asked of it.
+    /// No request is let through until then. The cause is the failure with which it opened: filters of the next targets match it.
     Open { until: Instant, cause: Cause },
-    /// One at a time goes; since when it does.
+    /// One request at a time is let through, the probe; when it began.
     HalfOpen { probe: Option<Instant>, cause: Cause },
 }
 
-/// What a circuit says of a request.
+/// Whether a circuit admits a request.
 #[derive(Debug)]
 pub(super) enum Admitted {
     Go(Ticket),
@@ -73,7 +73,7 @@ pub(super) enum Admitted {
     Refused(Cause, Option<Duration>),
 }
 
-/// A circuit's state, for those who watch.
+/// A circuit's state, for health checks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seen {
     pub(super) name: &'static str,

@@ -95,7 +95,7 @@ impl BreakerPolicy {
     }
 }
 
-/// What a circuit is for.
+/// What a circuit is keyed by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject<'a> {
     /// The base URL, and its query.
@@ -104,7 +104,7 @@ pub struct Subject<'a> {
     pub endpoint: &'a str,
     /// Every part of the credential.
     pub credential: Vec<&'a [u8]>,
-    /// The credential is the same for every call: nothing asks for it each time.
+    /// The credential is known and the same for every call: no function gives it.
     pub is_credential_known: bool,
     /// The model.
     pub model: &'a str,
@@ -390,7 +390,7 @@ impl Permit {
     }
 }
 
-/// The circuits of one target, for those who watch them.
+/// The circuits of one target, for health checks.
 #[derive(Debug, Clone, Copy)]
 pub struct Watch(Keys);
 

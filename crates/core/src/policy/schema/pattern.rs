@@ -2,7 +2,7 @@
 
 use fancy_regex::{Regex, RegexBuilder};
 
-/// Backtracking ends here: a pattern and a text can be made to take for ever.
+/// The most backtracking steps: some patterns take exponential time (ReDoS).
 const MAX_BACKTRACKING: usize = 100_000;
 /// The most memory that a compiled pattern may take, in bytes; a larger one is refused.
 const MAX_BYTES: usize = 1024 * 1024;

@@ -21,21 +21,21 @@ pub(super) struct Body {
     response: reqwest::Response,
     /// Where it is coded.
     stack: Option<Stack>,
-    /// Bytes of work since others had their turn.
+    /// Bytes of work since the last yield.
     since_turn: u64,
 }
 
-/// Why a body does not come to its end.
+/// Why a body broke off.
 #[derive(Debug)]
 pub(super) enum Broken {
     /// Its connection failed.
     Connection(reqwest::Error),
-    /// Its content encoding lies, or gives out too much.
+    /// Its content encoding is malformed, or its output too large.
     Coding(Refusal),
 }
 
 impl Body {
-    /// The body of a response whose head was taken. Of one that is decoded the head tells no encoding and no length any more.
+    /// The body of a response without its head. Where it is decoded, `Content-Encoding` and `Content-Length` are taken out of the head.
     pub(super) fn of(response: reqwest::Response, headers: &mut HeaderMap, bound: Bound) -> Self {
         let codings = codings(headers);
         let stack = (!codings.is_empty()).then(|| Stack::new(&codings, bound));

@@ -34,7 +34,7 @@ pub enum Coding {
     Zstd,
 }
 
-/// How many bytes a body may come to.
+/// The bound on a body's size.
 #[derive(Debug, Clone, Copy)]
 pub struct Bound {
     /// The bytes.
@@ -71,7 +71,7 @@ fn malformed(why: &'static str) -> Refusal {
     Refusal::Malformed(io::Error::new(io::ErrorKind::InvalidData, why))
 }
 
-/// What a step came to.
+/// The result of a step.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {
     /// The next piece of the decoded body.

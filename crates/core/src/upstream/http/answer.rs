@@ -87,7 +87,7 @@ pub(super) async fn stream(mut head: Head, mut body: Body, sent: Sent, max_bytes
         head.header(CONTENT_TYPE.as_str()).unwrap_or_default().split(';').next().unwrap_or_default().trim();
     let media_type = media_type.to_ascii_lowercase();
     let mut start = Vec::new();
-    // What a framework says where nobody told it better, also of an event stream; so it is judged by what it is.
+    // The default of web frameworks, also for an event stream: the body's first bytes decide.
     if (media_type == "application/json" || media_type.ends_with("+json") || media_type == "text/html")
         && !is_event_stream(&mut body, &mut start)
             .await

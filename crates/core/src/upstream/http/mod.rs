@@ -29,7 +29,7 @@ pub use pool::HttpPool;
 pub(super) use race::Route;
 pub use settings::TransportSettings;
 
-/// The header that tells which try a request is.
+/// The header with the number of retries before this request.
 const RETRY_COUNT: &str = "x-stainless-retry-count";
 
 /// One HTTP upstream: a URL and headers, over a shared pool.
