@@ -18,7 +18,7 @@ const { Writer, callback } = require('./writer.js');
  * @param {{ clients: CustomClient[], warn: (message: string) => void }} reading
  */
 function readClientOptions(value, { clients, warn }) {
-  // An instance of `OpenPipe` stands for what it was made with.
+  // An instance of `OpenPipe` counts as its constructor's options.
   const given = /** @type {any} */ (configOf(value) ?? value ?? {});
   /** @type {Judge[]} */
   const judges = [];

@@ -1,11 +1,11 @@
 'use strict';
 /** Where OpenPipe is, and what the instances of `OpenPipe` were made with: one of them may stand for the `openpipe` option. */
 
-/** Where OpenPipe is, unless something else is said. */
+/** OpenPipe's base URL by default. */
 const OPENPIPE_URL = 'https://api.openpipe.ai/api/v1';
 
 /**
- * What the instances were made with; kept beside them, so that no key can be seen in one.
+ * The options of each instance; in a table beside them, so that printing an instance shows no key.
  * @type {WeakMap<object, { apiKey: string | undefined, baseUrl: string }>}
  */
 const configs = new WeakMap();

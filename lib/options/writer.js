@@ -12,17 +12,17 @@ const { isObject, shown } = require('./checks.js');
 /** @typedef {import('../call/judge.js').Judge} Judge */
 
 /**
- * An `openpipe` object as it crosses: its JSON, and what stands in it that JSON cannot hold, by path. Nothing in a JSON text can
- * be taken for a mark, as those do not stand in it.
+ * An `openpipe` object as it crosses: its JSON, and beside it the values that JSON cannot hold, by path. No text in the JSON can
+ * be mistaken for such a value.
  * @typedef {object} Written
  * @property {string} text
- * @property {Record<string, string>} odd What stands there, in words: "NaN", "a function".
+ * @property {Record<string, string>} odd Their descriptions for error texts: "NaN", "a function".
  * @property {Record<string, { number: number, identity: string | undefined, endpoints: string[] }>} clients
  * @property {Record<string, Function>} functions
  * @property {Record<string, number>} judges The numbers of the functions that stand in `reject`.
  */
 
-/** Options are nested no deeper; what is, is no option. */
+/** The deepest nesting of options; a value below it is written as an empty object. */
 const MAX_DEPTH = 8;
 
 /** The methods by which a custom client is known. @type {[string, (client: any) => unknown][]} */
@@ -167,7 +167,7 @@ function kindOf(value) {
   return Object.prototype.toString.call(value).slice('[object '.length, -1);
 }
 
-/** What is an object, and cannot have a member that is known here. */
+/** Kinds of objects that are never options. */
 const NO_OPTIONS = ['Map', 'Set', 'WeakMap', 'WeakSet', 'Promise', 'Date', 'RegExp', 'URLSearchParams', 'Headers'];
 
 /** Whether a class of the object's has an accessor; every realm's `Object.prototype` has one. @param {object} value */

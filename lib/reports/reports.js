@@ -1,22 +1,22 @@
 'use strict';
-/** The JavaScript side of reports: who waits for them, the end of the process, and the way out through `fetch`. */
+/** The JavaScript side of reports: `flush()`, `reportingFinished`, the end of the process, and delivery by `fetch`. */
 
-// A test's clock neither stops nor hastens reports.
+// Fake timers of a test must neither stop reports nor speed them up.
 const { after, now } = require('../native/clock.js');
 const native = require('../native/native.js');
 const { warn } = require('../native/warnings.js');
 const sinks = require('./sinks.js');
 const transports = require('./transports.js');
 
-/** A process that has nothing else to do stays alive for its reports so long, in milliseconds. */
+/** How long a process that has nothing else to do stays alive for its reports, in milliseconds. */
 const PATIENCE = 5000;
 /** After a `fetch` that came to nothing the next one waits for so many turns of so many milliseconds each. */
 const BREAK = { turns: 10, milliseconds: 50 };
 /** What `fetch` has held the process for is part of the wait at its end, if it is not longer ago, in milliseconds. */
 const JUST_NOW = 1000;
-/** `flush()` waits so long, in milliseconds, where no other time is given. */
+/** The default timeout of `flush()`, in milliseconds. */
 const FLUSH_TIME = 10_000;
-/** What an unsigned number of 32 bits holds. */
+/** The largest unsigned 32-bit number. */
 const LONGEST_FLUSH = 0xffff_ffff;
 /** The largest number of redirects that a report follows, within its origin. */
 const MAX_REDIRECTS = 5;
@@ -68,7 +68,7 @@ const held = { from: 0, to: -Infinity };
 /** The last delivery took all its time. */
 let isHanging = false;
 
-/** How many of them are under way. */
+/** How many deliveries by `fetch` are under way. */
 let underWay = 0;
 
 /**
@@ -89,7 +89,7 @@ async function afterBreak() {
 async function delivered(to, body, signal) {
   let { url } = to;
   for (let redirects = 0; ; redirects += 1) {
-    // What a key opens must not follow a redirect to another origin, and neither must a report.
+    // A redirect to another origin is not followed: neither the key nor the report may go there.
     const init = /** @type {const} */ ({ method: 'POST', headers: to.headers, body, signal, redirect: 'manual' });
     const response = await transports.send(to.transport, url, init);
     await response.arrayBuffer();
@@ -157,7 +157,7 @@ function start(of) {
   lingerers().add(linger);
 }
 
-/** Where the copies of this module that a process has (test runners load it again and again) find each other. */
+/** The global registry by which the copies of this module find each other: test runners load it again and again. */
 const LINGERERS = Symbol.for('openpipe-native.lingerers');
 
 /** Who lingers before the process ends: each copy of this module, with one listener for them all. @returns {Set<() => void>} */

@@ -1,5 +1,5 @@
 'use strict';
-/** What JavaScript does with a report before it is sent: the functions `redact` of `openpipe.reports`, and the channel. */
+/** Redacts reports by the functions of `openpipe.reports`, and publishes them on the diagnostics channel. */
 
 const diagnostics = require('node:diagnostics_channel');
 
@@ -50,7 +50,7 @@ function forCore(client, sinks) {
 }
 
 /**
- * What a function makes of a copy of a report, as JSON; `null` for nothing to be sent; `undefined` where it failed.
+ * The redacted report as JSON; `null` where the function withholds it; `undefined` where the function failed.
  * @param {number} number @param {string} text
  */
 function redacted(number, text) {
@@ -63,7 +63,7 @@ function redacted(number, text) {
     if (isReport(made)) return JSON.stringify(made);
     problem = 'returned neither a report nor null';
   } catch {
-    // What it threw may quote the report.
+    // The error may quote the report, so that its message is not shown.
     problem = 'threw';
   }
   if (!redactor.hasWarned) {

@@ -1,5 +1,5 @@
 'use strict';
-/** By which `fetch` the reports of a client are sent, where they go through JavaScript: what its constructor was given. */
+/** The `fetch` by which a client's reports are sent where they go through JavaScript: that of its constructor. */
 
 /** The number of the global `fetch`, as it is when a report is sent. */
 const GLOBAL = 0;

@@ -1,5 +1,5 @@
 'use strict';
-/** The arguments of `create`: the body, written once as JSON text, and what is no `openpipe` option of a call. */
+/** Reads the arguments of `create`: writes the body once as JSON text, and checks the request options. */
 
 const { isObject, refuse, shown } = require('../options/checks.js');
 const { asWritten } = require('../options/writer.js');
@@ -18,7 +18,7 @@ function readSignal(signal) {
 }
 
 /**
- * The request as JSON text, as it is now: what the caller changes in it later changes nothing.
+ * The request as JSON text, written at once: what the caller changes in it later has no effect.
  * @param {unknown} body @param {import('./take-over.js').Endpoint} endpoint
  * @returns {{ text: string, openpipe: unknown }}
  */

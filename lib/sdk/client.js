@@ -31,7 +31,7 @@ function once(load) {
   return () => (loaded ??= load());
 }
 
-/** How `withOptions` tells the new client what its user had given to the old one. */
+/** The option by which `withOptions` passes the user's own options to the new client. */
 const inheritance = Symbol('openpipe-native.inheritance');
 
 /** What gives the object that a method was called on: where a proxy stands for a client, the client behind it. */
@@ -178,7 +178,7 @@ function defineClient(exported) {
     }
 
     /**
-     * How the targets of this client, and of those made from it by `withOptions()`, have done lately: for health checks.
+     * The recent outcomes of the targets of this client and of those made from it by `withOptions()`, for health checks.
      * @returns {any[]}
      */
     upstreams() {
@@ -203,7 +203,7 @@ function defineClient(exported) {
       await reports().flush(state.family);
     }
 
-    /** What may be shown of a client, by `console.log` and by loggers: never a key. */
+    /** The members that `console.log` and loggers show of a client: never a key. */
     toJSON() {
       return { baseURL: withoutSecrets(this.baseURL), timeout: this.timeout, maxRetries: this.maxRetries };
     }
@@ -327,7 +327,7 @@ function withoutSecrets(url) {
 }
 
 /**
- * Member by member; what is `undefined` counts as not given.
+ * Merges options member by member; `undefined` counts as not given.
  * @param {any} before @param {any} now
  */
 function mergeOpenpipe(before, now) {

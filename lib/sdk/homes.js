@@ -52,7 +52,7 @@ async function listHome(client, id, given, send) {
 }
 
 /**
- * Where a response lives, and the request without `openpipe`; no home where it is the client's own upstream.
+ * The upstream that stores a response, and the request without `openpipe`; no home where it is the client's own upstream.
  * @param {import('./state.js').State} state @param {string} id @param {any} asked
  */
 async function homeOf(state, id, asked) {
@@ -75,7 +75,7 @@ async function known(state, id) {
     const { upstream, client, other } = JSON.parse((await state.native(false)).home(id, identities));
     return { upstream, client: state.clients[client] ?? others[other]?.client };
   } catch {
-    // What is wrong with the client its own request says.
+    // A client that cannot be made is reported by the request itself.
     return {};
   }
 }

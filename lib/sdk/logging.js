@@ -14,7 +14,7 @@ const { LEVELS } = require('../native/warnings.js');
 /** @typedef {import('../../types.js').Attempt} Attempt */
 /** @typedef {{ status: number, headers: [string, string][], url: string }} Head */
 /**
- * Where the services are, as the client knows it.
+ * The URLs and headers of the client's upstreams.
  * @typedef {object} Places
  * @property {(service: string) => string | undefined} url
  * @property {(service: string) => [string, string][]} headers
@@ -34,7 +34,7 @@ function levelOf(client) {
 }
 
 /**
- * The log of one call; `undefined` where nobody wants it.
+ * The log of one call; `undefined` where the level is off.
  * @param {any} client @param {() => Places} places @param {import('./take-over.js').Endpoint} endpoint
  */
 function callLog(client, places, endpoint) {
@@ -78,7 +78,7 @@ class CallLog {
   }
 
   /**
-   * The upstream that is asked first, before the core has said so.
+   * The upstream that will be asked first: the core's own answer comes too late for the log.
    * @param {string} model @param {boolean} isCached
    */
   #primaryOf(model, isCached) {

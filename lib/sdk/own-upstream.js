@@ -3,7 +3,7 @@
 
 const native = require('../native/native.js');
 
-/** What the SDK is asked to build. */
+/** A request for the SDK to build, from which its URL and headers are taken. */
 function keyed() {
   return { method: 'post', path: '/chat/completions', body: {}, __security: { bearerAuth: true } };
 }
@@ -38,7 +38,7 @@ function placeOf(url) {
 }
 
 /**
- * What the SDK threw, but that what it refused is not repeated: a URL may hold a password, a header a key.
+ * The SDK's error, or one in its place that does not repeat the refused URL or header: they may hold a password or a key.
  * @param {any} error @param {any} client
  */
 function withoutSecret(error, client) {

@@ -1,5 +1,5 @@
 'use strict';
-/** What stands for the SDK's promise of a request: redirects followed within the origin, errors without secrets. */
+/** Wraps the SDK's promise of a request: follows redirects within the origin, and takes secrets out of errors. */
 
 const { withoutSecret } = require('./own-upstream.js');
 
@@ -7,7 +7,7 @@ const { withoutSecret } = require('./own-upstream.js');
 const MAX_REDIRECTS = 5;
 
 /**
- * What stands for the SDK's promise of a request: redirects that keep method and body are followed within the origin.
+ * Wraps the SDK's promise of a request: follows redirects within the origin that keep method and body.
  * @param {(path: string) => any} send @param {string} path @param {() => string} urlOfFirst
  */
 function following(send, path, urlOfFirst) {
@@ -46,7 +46,7 @@ function within(url, location) {
   return next.origin === new URL(url).origin ? next.href : undefined;
 }
 
-/** What stands for a promise of the SDK's, but that it is rejected without secrets. @param {any} promise @param {any} client */
+/** Wraps a promise of the SDK's, and takes secrets out of its rejection. @param {any} promise @param {any} client */
 function keepingSecrets(promise, client) {
   return {
     asResponse: () => promise.asResponse(),

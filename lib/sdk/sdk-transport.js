@@ -35,7 +35,7 @@ class SdkTransport {
   }
 
   /**
-   * What asks a custom client, by its number.
+   * The function that calls a custom client, by its number.
    * @param {number} number
    * @param {CustomClient[]} calls The clients of the call at hand, numbered after the constructor's.
    * @param {import('./take-over.js').Endpoint} endpoint
@@ -69,7 +69,7 @@ class SdkTransport {
   }
 
   /**
-   * What cancels a response on a custom client, by its number.
+   * The function that cancels a response on a custom client, by its number.
    * @param {number} number @param {CustomClient[]} calls As for `clientFunction`.
    * @returns {(id: string, options: any) => unknown}
    */
@@ -103,7 +103,7 @@ class SdkTransport {
   }
 
   /**
-   * What proves who a custom client is, or the SDK's own: some upstreams repeat it in their errors.
+   * The keys of a custom client, or of the SDK's own: some upstreams repeat them in their errors.
    * @param {number} number @param {CustomClient[]} calls @returns {unknown[]}
    */
   clientKeys(number, calls) {
@@ -141,7 +141,7 @@ class SdkTransport {
   }
 
   /**
-   * What sends a request to a named upstream by the SDK's own transport; `undefined` for the client's own.
+   * The function that sends a request to a named upstream by the SDK's own transport; `undefined` for the client's own.
    * @param {unknown} name
    * @returns {Promise<{ send(options: any): any, list(options: any): any } | undefined>}
    */

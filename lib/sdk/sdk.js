@@ -1,6 +1,6 @@
 'use strict';
 /**
- * What the facade needs of the user's copy of the `openai` package. The CJS and the ESM build of that package have
+ * The parts of the user's copy of the `openai` package that the class is built on. The CJS and the ESM build of that package have
  * different classes, so each entry (index.js, index.mjs) hands in its own.
  */
 
@@ -54,7 +54,7 @@ function leadsTo(Class, Base) {
 const NEEDED = 'openpipe-native needs the package `openai` in version 5, 6 or 7';
 
 /**
- * What to throw where `openai` could not be loaded: an error that says what to install, or the same where it is installed.
+ * The error of an `openai` that could not be loaded: says what to install, or is the same where the package is installed.
  * @param {unknown} error @param {() => unknown} resolve Throws where it is not installed.
  */
 function missingSdk(error, resolve) {

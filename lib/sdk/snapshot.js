@@ -1,5 +1,5 @@
 'use strict';
-/** Whether a client of the SDK's is still as it was: its hooks, its default headers and its default query can be set at any time. */
+/** Detects changes of a client: its hooks, default headers and default query can be set at any time. */
 
 /** The hooks of the SDK by which a subclass can change a request: one that does is called through the SDK. */
 const HOOKS = [

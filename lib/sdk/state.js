@@ -1,5 +1,5 @@
 'use strict';
-/** What a client of ours has beyond the SDK's: its `openpipe` options, its custom clients, and its side in the core. */
+/** The state of a client beyond the SDK's: its `openpipe` options, its custom clients, and its native side. */
 
 const { unwrapperOf } = require('../call/promise.js');
 const { identityOf } = require('../host-client/identity.js');
@@ -23,7 +23,7 @@ const { ANSWERS, FUNCTIONS, HOOKS, hasFunctions, hasMembers, membersOf } = requi
 
 const CHAT = '/chat/completions';
 
-/** What the user gave to the constructor, as opposed to what the SDK made of it. */
+/** The options as the user gave them to the constructor, without the SDK's defaults. */
 /** @typedef {{ maxRetries: boolean, fetch: boolean, fetchOptions: boolean, httpAgent: boolean }} Given */
 
 class State {
@@ -142,7 +142,7 @@ class State {
   }
 
   /**
-   * Makes a native side, once for all calls that want it meanwhile.
+   * Makes a native side, once for all calls that wait for it (single flight).
    * @param {boolean} sdk @param {'native' | 'sdk'} name @returns {Promise<NativeCompletions>}
    */
   #make(sdk, name) {
@@ -158,7 +158,7 @@ class State {
     return made;
   }
 
-  /** Whether nothing has been set on the client since its native sides were made. Takes note of the present. */
+  /** Whether nothing has been set on the client since its native sides were made. Remembers its present state. */
   #isCurrent() {
     const { client, seen } = this;
     const options = client._options;
@@ -241,7 +241,7 @@ class State {
   }
 
   /**
-   * What the log of a call has to know.
+   * The URLs, headers and secrets for the log of a call.
    * @param {boolean} throughSdk As for `native`. @param {import('./take-over.js').Endpoint} endpoint @returns {import('./logging.js').Places}
    */
   places(throughSdk, { path }) {

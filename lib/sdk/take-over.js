@@ -1,7 +1,7 @@
 'use strict';
 /**
  * The take-over: what the SDK's resource methods send to one of the engine's endpoints does not go out through the SDK. It is
- * read here, checked, and started as a call of the engine; what the call comes to is handed back in the SDK's own promise
+ * read here, checked, and started as a call of the engine; the outcome settles the SDK's own promise
  * (contract.md, section 9). The SDK's methods, patched or not, run above this.
  */
 
@@ -204,7 +204,7 @@ function start(state, endpoint, options, request, resolve) {
     .finally(() => offAbort(signal, waiter));
 }
 
-/** What a call is started with. */
+/** The setup of a call: client, endpoint, body, options and listeners. */
 class CallSetup {
   /** @type {State} */ #state;
   /** @type {import('../options/writer.js').CustomClient[]} */ #clients;
