@@ -71,13 +71,17 @@ function errorOf(sdk, client, failure, thrownBy) {
   }
 }
 
+/** Errors with a hint already: a `fetch` may fail with one object again and again. @type {WeakSet<object>} */
+const hinted = new WeakSet();
+
 /**
  * Adds a hint to an error that the SDK has made for its own transport: to its message, and to its stack, which repeats that.
  * @param {any} error @param {string} hint
  */
 function withHint(error, hint) {
+  if (hinted.has(error)) return error;
+  hinted.add(error);
   const { message, stack } = error;
-  if (message.endsWith(`(${hint})`)) return error;
   error.message = `${message} (${hint})`;
   if (typeof stack === 'string') error.stack = stack.replace(message, () => error.message);
   return error;
@@ -237,7 +241,7 @@ function keepMadeBySdk(sdk, client, error) {
 
 /**
  * An error that the SDK made of an answer to its own transport, without the keys that the answer repeated. Only the core finds them in
- * every spelling, and only the SDK makes the error, so that this is the one place where a message is replaced.
+ * every spelling, and only the SDK makes the error, so that its message is replaced.
  * @param {any} error @param {Failure} failure The core's account of it, which has no keys.
  */
 function withoutKeys(error, { message, body, head }) {
