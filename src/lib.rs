@@ -6,6 +6,7 @@
 
 mod call_events;
 mod client;
+mod events;
 mod family;
 mod handle;
 mod host_client;
@@ -64,6 +65,16 @@ pub fn is_transient(kind: String) -> bool {
 #[must_use]
 pub fn is_header_refusal(message: String) -> bool {
     openpipe_core::failure::host_errors::is_header_refusal(&message)
+}
+
+/// A text without these keys, in whatever spelling it repeats them.
+#[napi(catch_unwind)]
+#[must_use]
+pub fn redact(mut text: String, keys: Vec<String>) -> String {
+    let mut secrets = openpipe_core::text::secrets::Secrets::default();
+    keys.iter().for_each(|key| secrets.add_key(key));
+    secrets.redact(&mut text);
+    text
 }
 
 /// The version of the addon, which is that of the package.

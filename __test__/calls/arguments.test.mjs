@@ -405,6 +405,18 @@ describe('an unknown member', () => {
     expect(warnings).toEqual([expect.stringMatching(/`openpipe\.fallback\[1\]\.timeOut` is not known.*`timeout`/)]);
   });
 
+  test('a `fallbackClient` of a call, which only the constructor takes', async ({ stage }) => {
+    const { logger, warnings } = listeningLogger();
+    const { openai } = await stage({ logger });
+    const fallbackClient = /** @type {any} */ (openai);
+    await ask(openai, { openpipe: /** @type {any} */ ({ fallbackClient }) });
+    await ask(openai, { openpipe: /** @type {any} */ ({ fallback: { model: 'a', fallbackClient: {} } }) });
+    expect(warnings).toEqual([
+      expect.stringMatching(/`openpipe\.fallbackClient` is not known/),
+      expect.stringMatching(/`openpipe\.fallback\.fallbackClient` is not known/),
+    ]);
+  });
+
   test('of the constructor, also a call’s that is like none', () => {
     const { logger, warnings } = listeningLogger();
     const openpipe = /** @type {any} */ ({ apikey: 'x', zzzzzzzzzzzz: 1, apiKey: OPENPIPE_KEY });

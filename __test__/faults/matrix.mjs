@@ -3,7 +3,7 @@
  * that target is called.
  */
 
-import OpenAI from 'openpipe-native';
+import OpenAI, { APIError } from 'openpipe-native';
 import { describe, expect, test, vi } from 'vitest';
 
 import { ask } from '../support/calls.mjs';
@@ -134,6 +134,8 @@ export function testMatrix(mode, endpoint = 'chat', server = useFaultServer()) {
           expect(told.info?.attempts).toHaveLength(at + 1);
           expect(told.info?.errors?.[at]).toBe(told.error);
           if (via === 'native') expectError(told.error, expected);
+          // Whatever `fetch` and the SDK throw.
+          if (via === 'fetch') expect(told.error).toBeInstanceOf(APIError);
           expectNoKey(told.error);
           await expectRequests(server, key, fault, { via, answered: false });
         });

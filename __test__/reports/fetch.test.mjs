@@ -158,7 +158,11 @@ describe('where fetch', () => {
   });
 
   test('never answers, reportingFinished is settled after five seconds, and the try is aborted for another one', async () => {
-    const { reports } = mockFetch((_, number) => (number === 0 ? new Promise(() => {}) : TAKEN()));
+    /** @type {(response: Response) => void} */
+    let answer = () => {};
+    const never = () => new Promise((/** @type {(response: Response) => void} */ resolve) => (answer = resolve));
+    const isDead = (/** @type {Seen} */ { url }) => url.startsWith('https://openpipe.invalid/');
+    const { reports } = mockFetch((seen) => (isDead(seen) ? never() : TAKEN()));
     const openai = clientOf();
     const started = performance.now();
     const info = await callToItsEnd(openai);
@@ -169,8 +173,15 @@ describe('where fetch', () => {
     expect(waited).toBeLessThan(8_000);
     expect(reports).toHaveLength(1);
 
+    // While it is asked again, another client's endpoint does not wait for it.
+    expect(await eventually(() => reports.length === 2)).toBe(true);
+    const other = clientOf({ openpipe: { baseUrl: 'https://elsewhere.invalid/api/v1' } });
+    await callToItsEnd(other);
+    expect(await other.flush({ timeout: 3_000 })).toEqual({ delivered: 1, dropped: 0, pending: 0 });
+
+    answer(TAKEN());
     expect((await openai.flush()).pending).toBe(0);
-    expect([reports.length, reports[0]?.signal.aborted]).toEqual([2, true]);
+    expect([reports.length, reports[0]?.signal.aborted]).toEqual([3, true]);
   }, 30_000);
 });
 

@@ -262,6 +262,18 @@ describe('where a request is said to go is where it goes', () => {
     });
   }
 
+  test('without a key that the upstream repeats in a good answer', async ({ stage }) => {
+    const { records, logger } = remembering();
+    const echo = { 'x-echo': `Bearer ${OPENAI_KEY}`, 'x-coded': encodeURIComponent(`%${OPENAI_KEY}`) };
+    const fallback = { kind: /** @type {const} */ ('answer'), headers: echo, content: `your key is ${OPENAI_KEY}` };
+    const { openai } = await stage({ logger, logLevel: 'debug', fallback });
+    await ask(openai, { model: 'gpt-4o' });
+    const text = JSON.stringify(records);
+    expect(text).toContain('x-echo');
+    expect(text).toContain('your key is');
+    expect(text).not.toContain(OPENAI_KEY.slice(4));
+  });
+
   test('also with the client’s own default cache', async ({ stage }) => {
     const { records, logger } = remembering();
     const { openai, primary } = await stage({ logger, logLevel: 'debug', openpipe: { cache: 'readOnly' } });

@@ -6,7 +6,7 @@
 const { dirname } = require('node:path');
 const { inspect } = require('node:util');
 
-const { caused } = require('../host-client/thrown.js');
+const { caused, keepBody } = require('../host-client/thrown.js');
 
 /** @typedef {import('../sdk/sdk.js').Sdk} Sdk */
 
@@ -106,15 +106,17 @@ const TOO_DEEP = 'the body of the error is nested too deep to be shown';
 const takers = new WeakSet();
 
 /**
- * The hook `makeStatusError` of a client, which takes a body nested too deep to be printed as well: through the SDK's own transport it
- * is the SDK that calls it.
+ * The hook `makeStatusError` of a client, which takes a body nested too deep to be printed as well, and keeps the body for those
+ * who judge the error: through the SDK's own transport it is the SDK that calls it.
  * @param {Sdk} sdk @param {(this: any, ...of: any[]) => Error} make The SDK's.
  */
 function takingDeep(sdk, make) {
   /** @type {(this: any, ...of: any[]) => Error} */
   const taker = function (status, error, message, headers) {
     try {
-      return make.call(this, status, error, message, headers);
+      const made = make.call(this, status, error, message, headers);
+      keepBody(made, error);
+      return made;
     } catch (thrown) {
       if (!(thrown instanceof RangeError)) throw thrown;
       return sdk.APIError.generate(status, undefined, TOO_DEEP, headers);
@@ -208,21 +210,38 @@ function causeOfConnection({ kind, message, code, system }) {
   return Object.defineProperty(cause, 'cause', { value: inner, writable: true, configurable: true });
 }
 
+/** How the codes begin by which Node.js says that a content encoding is broken: zlib's, Brotli's, zstd's. */
+const BROKEN_ENCODING = /^(?:Z_|ERR__ERROR_FORMAT|ERR_BROTLI|ZSTD_)/;
+
 /**
- * The error of a stream that came through the SDK's transport: of the same class as natively, where `fetch` and the SDK throw a
+ * The error of a body that came through the SDK's transport: of the same class as natively, where `fetch` and the SDK throw a
  * bare `TypeError` or `SyntaxError`.
- * @param {Sdk} sdk @param {any} thrown
+ * @param {Sdk} sdk @param {any} thrown @param {{ what: string, piece: string }} names What it is, and what of it is JSON.
  */
-function streamErrorOf(sdk, thrown) {
-  if (!(thrown instanceof Error) || thrown instanceof sdk.OpenAIError) return thrown;
-  if (thrown.name === 'SyntaxError') {
-    const error = new sdk.APIError(undefined, undefined, 'an event of the stream is not JSON', undefined);
-    return Object.defineProperty(error, 'cause', { value: thrown, writable: true, configurable: true });
-  }
+function bodyErrorOf(sdk, thrown, { what, piece }) {
+  if (!(thrown instanceof Error) || thrown instanceof sdk.APIError) return thrown;
+  // A response without a body is no error of the API to the SDK.
+  if (thrown instanceof sdk.OpenAIError) return new sdk.APIError(undefined, undefined, thrown.message, undefined);
   const cause = thrown.cause instanceof Error ? thrown.cause : thrown;
-  const error = new sdk.APIConnectionError({ message: `the stream broke off: ${cause.message}`, cause });
+  const isEncoding = BROKEN_ENCODING.test(String(/** @type {any} */ (cause).code));
+  if (thrown.name === 'SyntaxError' || isEncoding) {
+    const message = isEncoding ? `${what} could not be decoded: ${cause.message}` : `${piece} is not JSON`;
+    const error = new sdk.APIError(undefined, undefined, message, undefined);
+    return Object.defineProperty(error, 'cause', { value: cause, writable: true, configurable: true });
+  }
+  const error = new sdk.APIConnectionError({ message: `${what} broke off: ${cause.message}`, cause });
   ours.add(error);
   return error;
+}
+
+/** Of a stream. @param {Sdk} sdk @param {unknown} thrown */
+function streamErrorOf(sdk, thrown) {
+  return bodyErrorOf(sdk, thrown, { what: 'the stream', piece: 'an event of the stream' });
+}
+
+/** Of an answer that is none. @param {Sdk} sdk @param {unknown} thrown */
+function answerErrorOf(sdk, thrown) {
+  return bodyErrorOf(sdk, thrown, { what: 'the response', piece: 'the response' });
 }
 
 /** The folder of this package's own functions. */
@@ -346,6 +365,7 @@ function shownWithCause(_depth, options) {
 }
 
 module.exports = {
+  answerErrorOf,
   abortErrorOf,
   errorOf,
   errorsOf,

@@ -3,7 +3,7 @@
 
 const { HostRequest } = require('../host-client/host-request.js');
 const { SDK_OPENAI, isSdkTransport } = require('../host-client/numbers.js');
-const { keepMadeBySdk, streamErrorOf } = require('./errors.js');
+const { answerErrorOf, keepMadeBySdk, streamErrorOf } = require('./errors.js');
 const { answerFrom, answerOfClient, askJudge } = require('./judge.js');
 
 /** @typedef {import('../host-client/host-request.js').Question} Question */
@@ -27,6 +27,7 @@ class HostRequests {
     const request = this.#newRequest(ask);
     if (isSdkTransport(client)) {
       request.streamError = (error) => streamErrorOf(setup.sdk, error);
+      request.bodyError = (error) => answerErrorOf(setup.sdk, error);
       request.keepError = (error) => keepMadeBySdk(setup.sdk, setup.client, error);
     }
     // An error of the function that gives the client's method is the client's failure like any other.

@@ -5,7 +5,7 @@
  */
 
 const { ChunkPump } = require('./chunks.js');
-const { watchForDone } = require('./done-watch.js');
+const { rewriteEvents } = require('./events-below.js');
 const native = require('../native/native.js');
 const { afterReturn, closeStream, controllerOf, isIterable, openedOn } = require('./client-stream.js');
 const { describe } = require('./thrown.js');
@@ -57,6 +57,8 @@ class HostRequest {
     this.keys = undefined;
     /** Makes the SDK's error of what its stream threw, where the SDK was only the transport. @type {((error: unknown) => unknown) | undefined} */
     this.streamError = undefined;
+    /** The same of what reading an answer's body threw. @type {((error: unknown) => unknown) | undefined} */
+    this.bodyError = undefined;
     /** Is told of each error that the caller gets, where the SDK was only the transport. @type {((error: unknown) => void) | undefined} */
     this.keepError = undefined;
   }
@@ -85,7 +87,8 @@ class HostRequest {
     // What is no promise is taken as it is. A thenable that throws when it is looked at rejects like any other.
     Promise.resolve(returned)
       .then((value) => this.#returned(value, question.stream))
-      .catch((error) => this.#answerError(error));
+      // Once there is a response, it is its body that fails.
+      .catch((error) => this.#answerError(error, this.response && this.bodyError));
   }
 
   /**
@@ -134,7 +137,7 @@ class HostRequest {
         (response) => {
           this.response = response;
           // Before the stream that is made of it is read.
-          if (streaming) this.done = read(() => watchForDone(response.body));
+          if (streaming) this.done = read(() => rewriteEvents(response));
         },
         () => {}, // the same failure comes from the promise itself
       );

@@ -47,19 +47,33 @@ function describe(thrown) {
         marks.body = textOf(JSON.stringify({ error: body }));
       }
     });
+    read(() => (marks.body ??= textOf(JSON.stringify(bodies.get(error)))));
     // Some SDKs keep the whole body of an error as `error.error`, others the `error` in it.
     read(() => marks.codes.push(...[error.code, error.error?.code, error.error?.error?.code]));
     read(() => marks.names.push(...classNames(error)));
     link = read(() => causeOf(error));
   }
   const message = read(() => String(/** @type {any} */ (thrown)?.message ?? thrown));
+  const reason = textOf(read(() => reasonOf(thrown)));
   return {
     ...marks,
     keyless: ofKeys.has(/** @type {any} */ (thrown)),
+    ...(reason ? { reason } : {}),
     codes: marks.codes.flatMap((code) => textOf(code) ?? []),
     names: marks.names.flatMap((name) => textOf(name) ?? []),
     message: textOf(message) ?? '',
   };
+}
+
+/** What the last of an error's causes says: `fetch` and the SDKs say no more than that a connection failed. @param {any} error */
+function reasonOf(error) {
+  let link = error;
+  for (let depth = 0; depth < MAX_DEPTH; depth += 1) {
+    const cause = causeOf(link);
+    if (typeof cause !== 'object' || cause === null || typeof cause.message !== 'string' || !cause.message) break;
+    link = cause;
+  }
+  return link === error ? undefined : link.message;
 }
 
 /** @param {any} error @returns {[string, string][]} */
@@ -83,6 +97,14 @@ function classNames(error) {
   return names;
 }
 
+/** The bodies of errors that hold no more than the `error` in it, by the error. @type {WeakMap<object, object>} */
+const bodies = new WeakMap();
+
+/** Keeps the body that an SDK made an error of: where it has no `error`, nothing of it is on the error. @param {unknown} error @param {unknown} body */
+function keepBody(error, body) {
+  if (typeof error === 'object' && error !== null && typeof body === 'object' && body !== null) bodies.set(error, body);
+}
+
 /** Errors whose cause is the failure of the target before. @type {WeakSet<object>} */
 const caused = new WeakSet();
 
@@ -91,4 +113,4 @@ function causeOf(error) {
   return caused.has(error) ? undefined : error.cause;
 }
 
-module.exports = { caused, causeOf, describe, keyless };
+module.exports = { caused, causeOf, describe, keepBody, keyless };

@@ -119,6 +119,11 @@ function nativeCompletions(config, family = newFamily()) {
   };
 }
 
+/** What rewrites an event stream for an SDK that reads it. */
+function newEventRewriter() {
+  return new binding.EventRewriter();
+}
+
 /** @param {number} call @param {Receiver} receiver */
 function register(call, receiver) {
   receivers.set(call, receiver);
@@ -204,11 +209,13 @@ function releaseProcess() {
 module.exports = {
   newFamily,
   nativeCompletions,
+  newEventRewriter,
   upstreamVariables: binding.upstreamVariables,
   readClientOptions: binding.readClientOptions,
   isCredential: binding.isCredential,
   isHeaderRefusal: binding.isHeaderRefusal,
   isTransient: binding.isTransient,
+  redact: binding.redact,
   version: binding.version,
   register,
   unregister,

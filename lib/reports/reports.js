@@ -12,6 +12,8 @@ const transports = require('./transports.js');
 const PATIENCE = 5000;
 /** After a `fetch` that came to nothing the next one waits for so many turns of so many milliseconds each. */
 const BREAK = { turns: 10, milliseconds: 50 };
+/** So many endpoints that do not answer are remembered. */
+const MANY = 1000;
 /** What `fetch` has held the process for is part of the wait at its end, if it is not longer ago, in milliseconds. */
 const JUST_NOW = 1000;
 /** The default timeout of `flush()`, in milliseconds. */
@@ -65,20 +67,28 @@ function take(map, key) {
 
 /** Between what times `fetch` had reports to deliver, without a break; then nothing else may have kept the process alive. */
 const held = { from: 0, to: -Infinity };
-/** The last delivery took all its time. */
-let isHanging = false;
+/** How many of them are under way, by endpoint. @type {Map<string, number>} */
+const underWay = new Map();
+/** The endpoints whose last delivery took all its time. @type {Set<string>} */
+const hanging = new Set();
 
-/** How many deliveries by `fetch` are under way. */
-let underWay = 0;
+/** @param {string} url @param {number} change */
+function count(url, change) {
+  const deliveries = (underWay.get(url) ?? 0) + change;
+  if (deliveries > 0) underWay.set(url, deliveries);
+  else underWay.delete(url);
+}
 
 /**
  * A `fetch` under way keeps the process alive, whatever there is to say against it. So once one has come to nothing, the next
- * waits until none is under way, and some turns of the event loop more, in which a process that has nothing else to do finds
- * its end (see `linger`). Turns, because a busy machine takes its time to close the connections of those that came to nothing.
- * Then one at a time tries, until an answer comes.
+ * to such an endpoint waits until none of these is under way, and some turns of the event loop more, in which a process that has
+ * nothing else to do finds its end (see `linger`). Turns, because a busy machine takes its time to close the connections of those
+ * that came to nothing. Then one at a time tries, until an answer comes. Other endpoints do not wait for them.
+ * @param {string} url
  */
-async function afterBreak() {
-  for (let turns = 0; isHanging && turns < BREAK.turns; turns = underWay > 0 ? 0 : turns + 1) {
+async function afterBreak(url) {
+  const isBusy = () => [...hanging].some((each) => underWay.has(each));
+  for (let turns = 0; hanging.has(url) && turns < BREAK.turns; turns = isBusy() ? 0 : turns + 1) {
     await new Promise((/** @type {(value?: undefined) => void} */ resolve) => after(BREAK.milliseconds, resolve));
   }
 }
@@ -120,12 +130,13 @@ function whenAborted(signal) {
 async function deliver(ask, to, body) {
   const controller = new AbortController();
   deliveries.set(ask, controller);
-  await afterBreak();
+  await afterBreak(to.url);
   if (isEnding) controller.abort();
-  if (underWay === 0) held.from = now();
-  underWay += 1;
+  if (underWay.size === 0) held.from = now();
+  count(to.url, 1);
   const cancel = after(PATIENCE, () => {
-    isHanging = true;
+    if (hanging.size >= MANY) hanging.clear();
+    hanging.add(to.url);
     controller.abort();
   });
   let answer;
@@ -133,7 +144,7 @@ async function deliver(ask, to, body) {
     const { signal } = controller;
     // One that is not Node's own may not listen to its signal.
     const response = await Promise.race([delivered(to, body, signal), whenAborted(signal)]);
-    isHanging = false;
+    hanging.delete(to.url);
     answer = { response: { status: response.status, headers: [...response.headers] } };
   } catch {
     // Whatever it was, no response came: to the core that is a connection that failed.
@@ -141,7 +152,7 @@ async function deliver(ask, to, body) {
   }
   cancel();
   deliveries.delete(ask);
-  underWay -= 1;
+  count(to.url, -1);
   held.to = now();
   native.answer(native.REPORTS, ask, answer);
 }

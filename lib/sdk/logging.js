@@ -122,7 +122,7 @@ class CallLog {
       fallbackOf: this.before,
       url: url && redactUrl(url),
       status,
-      body: length === undefined || this.places.showsBodies ? body : { type: 'json', length },
+      body: length === undefined || this.places.showsBodies ? this.#cleanBody(body) : { type: 'json', length },
       durationMs: clock.unixTime() - this.startedAt,
     });
   }
@@ -177,7 +177,7 @@ class CallLog {
       fallbackOf: this.before,
       url,
       ...(status === undefined ? {} : { status }),
-      ...(head ? { headers: redactHeaders(head.headers) } : {}),
+      ...(head && this.isDebug ? { headers: this.#cleanHeaders(head.headers) } : {}),
       durationMs: ms,
     };
     const failed = { ...details, message: this.#clean(attempt.message) };
@@ -223,9 +223,23 @@ class CallLog {
     return url && redactUrl(url);
   }
 
-  /** @param {string | undefined} message */
-  #clean(message) {
-    return this.places.secrets().reduce((text, secret) => text?.replaceAll(secret, '***'), message);
+  /** @param {string | undefined} text */
+  #clean(text) {
+    return text && native.redact(text, this.places.secrets());
+  }
+
+  /** Some upstreams repeat a key in a header of theirs. @param {[string, string][]} headers */
+  #cleanHeaders(headers) {
+    const secrets = this.places.secrets();
+    return redactHeaders(headers.map(([name, value]) => [name, native.redact(value, secrets)]));
+  }
+
+  /** And some in what they answer. @param {unknown} body */
+  #cleanBody(body) {
+    if (!this.isDebug) return body;
+    const text = JSON.stringify(body);
+    const clean = text && native.redact(text, this.places.secrets());
+    return clean === text ? body : parsed(clean);
   }
 
   /** @param {string} line */
@@ -271,6 +285,15 @@ function isHeader(name, value) {
 /** @param {[string, string][]} headers */
 function redactHeaders(headers) {
   return Object.fromEntries(headers.map(([name, value]) => [name, native.isCredential(name) ? '***' : value]));
+}
+
+/** @param {string} text JSON, unless what was redacted in it was more than a text. */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }
 
 /** @param {Record<string, unknown>} query */

@@ -2,7 +2,7 @@
 /** The state of a client beyond the SDK's: its `openpipe` options, its custom clients, and its native side. */
 
 const { unwrapperOf } = require('../call/promise.js');
-const { identityOf } = require('../host-client/identity.js');
+const { identityOf, keysIn } = require('../host-client/identity.js');
 const { SDK_OPENAI, SDK_OPENPIPE, SDK_UPSTREAMS } = require('../host-client/numbers.js');
 const { readEnv } = require('../native/environment.js');
 const native = require('../native/native.js');
@@ -254,7 +254,9 @@ class State {
       showsBodies: (this.sdk.major ?? 0) < 7,
       cached: this.options.cached,
       secrets: () =>
-        [client.apiKey, client.adminAPIKey, this.apiKey].filter((key) => typeof key === 'string' && key !== ''),
+        [client.apiKey, client.adminAPIKey, this.apiKey, ...this.options.upstreams.flatMap(keysIn)].filter(
+          (key) => typeof key === 'string' && key !== '',
+        ),
     };
   }
 

@@ -183,6 +183,10 @@ export const oddities = [
       (/** @type {string[]} */ events) => events.map((event) => event.replace('{', '{\ndata: ')),
     ],
     ['blank lines between them', (/** @type {string[]} */ events) => events.map((event) => `\n\n\n${event}\n\n`)],
+    ['events without data between them', (/** @type {string[]} */ events) => events.map((event) => `event: ping\n\ndata\n\ndata:  \n\n${event}`)], // prettier-ignore
+    ['fields that nobody knows', (/** @type {string[]} */ events) => events.map((event) => `foo: bar\nbaz\n${event}`)],
+    ['an error that says nothing', (/** @type {string[]} */ events) => events.map((event) => event.replace('{', '{"error":{"message":"","code":null},'))], // prettier-ignore
+    ['a quoted [DONE]', (/** @type {string[]} */ events) => [...events.slice(0, -1), 'data:  "[DONE]"\n\n']],
     ['no [DONE]', (/** @type {string[]} */ events) => events.slice(0, -1)],
     ['no blank line at the end', (/** @type {string[]} */ events) => [...events.slice(0, -1), 'data: [DONE]']],
     [
@@ -229,7 +233,6 @@ export const oddities = [
   {
     name: 'leaves the connection open after [DONE]',
     stream: true,
-    notJs: 'it reads on to the end of the body',
     async serve(x) {
       await x.openStream();
       for (const event of x.events()) await x.piece(event);
@@ -238,7 +241,6 @@ export const oddities = [
   {
     name: 'resets the connection after [DONE]',
     stream: true,
-    notJs: 'it reads on to the end of the body',
     async serve(x) {
       await x.openStream();
       for (const event of x.events()) await x.piece(event);

@@ -50,7 +50,6 @@ export const streamFaults = [
       await x.lastPiece();
     },
     stream: badStream(),
-    ...notByName(/** @type {string} */ (what)),
   })),
   {
     name: 'sends an event without end',
@@ -85,6 +84,8 @@ export const midStreamFaults = [
     ...endings(/** @type {string} */ (where), /** @type {(x: Exchange) => string[]} */ (events)),
     ...[
       ['an error event', () => 'event: error\ndata: {"message":"overloaded"}\n\n'],
+      ['an error line', () => 'error: {"message":"overloaded"}\n\n'],
+      ['a line of JSON', () => '{"error":{"message":"overloaded"}}\n\n'],
       ['an error', () => sseEvent({ error: { message: 'overloaded' } })],
       ['an event that is no JSON', () => 'data: {"choices":[{"delta":{"content": \n\n'],
       ['NUL', () => 'data: \0\n\n'],
@@ -99,9 +100,8 @@ export const midStreamFaults = [
         await x.lastPiece();
       },
       stream: badStream(),
-      ...notByName(/** @type {string} */ (what)),
     })),
-  ].map((fault) =>
+  ].map((/** @type {Fault} */ fault) =>
     // The silence after content is the idle timeout's.
     fault.timeout
       ? {
@@ -138,9 +138,4 @@ function endings(where, events) {
     },
     { name: `stalls the stream after ${where}`, serve: start, stream: timeout(), timeout: STALL_TIMEOUT },
   ];
-}
-
-/** @param {string} what @returns {Partial<Fault>} */
-function notByName(what) {
-  return what === 'an error event' ? { notJs: 'it does not read the names of events' } : {};
 }

@@ -495,16 +495,18 @@ async fn a_head_is_read_as_leniently_as_fetch_reads_it() {
 // === Broken responses ===
 
 #[tokio::test]
-async fn what_is_no_http_is_a_connection_failure() {
+async fn what_is_no_http_is_a_connection_failure_with_the_code_of_nodes_parser() {
     for garbage in ["SSH-2.0-OpenSSH_9.6\r\n", "{\"choices\":[]}\r\n\r\n", "HTTP/1.1 banana\r\n\r\n", "\0\0\0\0\0\0"] {
-        is_connection(&answered(garbage).await.unwrap_err(), None);
+        is_connection(&answered(garbage).await.unwrap_err(), Some("HPE_INVALID_CONSTANT"));
     }
+    let chunks = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n";
+    is_connection(&answered(chunks).await.unwrap_err(), Some("HPE_INVALID_CHUNK_SIZE"));
 }
 
 #[tokio::test]
 async fn a_megabyte_of_headers_is_a_connection_failure() {
     let bytes = format!("HTTP/1.1 200 OK\r\nx: {}\r\ncontent-length: 0\r\n\r\n", "a".repeat(1024 * 1024));
-    is_connection(&answered(bytes).await.unwrap_err(), None);
+    is_connection(&answered(bytes).await.unwrap_err(), Some("HPE_INVALID_CONSTANT"));
 }
 
 #[tokio::test]
@@ -1165,7 +1167,7 @@ async fn a_used_connection_that_breaks_http_is_not_replaced() {
         connection.send("banana\r\n\r\n").await;
     })
     .await;
-    is_connection(&second.unwrap_err(), None);
+    is_connection(&second.unwrap_err(), Some("HPE_INVALID_CONSTANT"));
     assert_eq!(server.connections(), 1);
 }
 

@@ -31,6 +31,14 @@ fn is_code_of_failure(code: &RawValue) -> bool {
     json::says_something(code.get()) && !matches!(code.get(), "200" | "\"200\"" | "\"0\"")
 }
 
+/// The `error` of an event that says nothing beside an answer or its usage.
+#[must_use]
+pub(super) fn empty_error(data: &str) -> Option<&RawValue> {
+    let members = Members::of(data).ok()?;
+    members.get_non_null("choices").or(members.get_non_null("usage"))?;
+    members.get_non_null("error").filter(|error| !json::says_something(error.get()))
+}
+
 /// The one element of an array of one: Gemini's compatible API and Vertex AI send their errors so.
 #[must_use]
 pub(super) fn only_element(text: &str) -> Option<&str> {

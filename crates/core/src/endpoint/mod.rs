@@ -7,6 +7,7 @@ mod completions;
 mod embeddings;
 mod gist;
 pub mod needs;
+pub mod plain;
 mod responses;
 
 use std::time::Duration;

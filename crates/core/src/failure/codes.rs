@@ -74,7 +74,7 @@ const CONTEXT_LENGTH_CODES: [&str; 11] = [
 ];
 
 /// Phrases that say so where no code does: a message that has all words of a row, in any case, is of a too long input.
-const CONTEXT_LENGTH_PHRASES: [&[&str]; 41] = [
+const CONTEXT_LENGTH_PHRASES: [&[&str]; 43] = [
     &["maximum context length"],     // OpenAI, vLLM, DeepSeek, OpenRouter, Mistral, Fireworks
     &["maximum context window"],     // Scaleway
     &["exceed", "context window"],   // OpenAI's Responses, MiniMax, Cloudflare, llama-cpp-python
@@ -94,7 +94,9 @@ const CONTEXT_LENGTH_PHRASES: [&[&str]; 41] = [
     &["longer than the maximum model length"], // vLLM
     &["is too long and exceeds limit"], // vLLM
     &["max_model_len", "exceed"],    // vLLM
-    &["longer than the model's context length"], // SGLang, Together
+    &["longer than", "context length"], // SGLang, Together
+    &["longer than", "context window"], // the same in the other word
+    &["too long", "context window"], // the same
     &["input length", "exceeds the maximum allowed"], // SGLang, Poolside
     &["greater than the context length"], // LM Studio
     &["context the overflows"],      // LM Studio

@@ -84,6 +84,8 @@ fn a_too_long_input_is_known_by_what_each_api_says() {
         "Prompt contains 40000 tokens, too large for model with 32768 maximum context length",
         "The decoder prompt (length 5000) is longer than the maximum model length of 4096.",
         "The input (5000 tokens) is longer than the model's context length (4096 tokens).",
+        "The prompt is longer than the model's context window of 8192 tokens",
+        "Your messages are too long for the context window of this model",
         "Input length (5000 tokens) exceeds the maximum allowed length (4095 tokens).",
         "the input length exceeds the context length",
         "prompt too long; exceeded max context length by 12 tokens",

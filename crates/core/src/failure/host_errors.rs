@@ -22,6 +22,8 @@ pub struct ClientError {
     pub names: Vec<String>,
     /// `error.message`, or the thrown value as text.
     pub message: String,
+    /// What the last of its causes says, where it has causes.
+    pub reason: Option<String>,
     /// `{ error }` as the API sent it, as JSON text, where the error holds that.
     pub body: Option<String>,
     /// Those of the response's headers that say when to try again, and its request id.
@@ -49,8 +51,10 @@ pub fn is_header_refusal(message: &str) -> bool {
 impl ClientError {
     /// The same with a message that repeats no header.
     fn without_header(mut self) -> Self {
-        if is_header_refusal(&self.message) {
-            "a header holds a character that HTTP does not allow".clone_into(&mut self.message);
+        for message in std::iter::once(&mut self.message).chain(&mut self.reason) {
+            if is_header_refusal(message) {
+                "a header holds a character that HTTP does not allow".clone_into(message);
+            }
         }
         self
     }
@@ -66,12 +70,21 @@ impl ClientError {
         let named_status = said.status.filter(|_| this.status.is_none()).and_then(NonZeroU16::new);
         let kind = this.kind(&said);
         let code = this.codes.iter().find(|code| is_system_code(code)).or(this.codes.first()).cloned();
+        let is_why = kind == Kind::Connection || this.is_of_encoding();
         let head = this.status.map(|status| {
             let list: headers::HeaderList = this.headers.into_iter().map(|(name, value)| (name, Some(value))).collect();
             Box::new(Head { status, headers: headers::of_response(&list), ..Head::default() })
         });
         let secrets = secrets(&this.secrets);
-        let failure = Failure::new(kind, Surface::Client, this.message);
+        let message = match this.status {
+            // Some SDKs say that there was no body where it had no `error`.
+            Some(status) if !this.message.contains(&said.words) => {
+                format!("the upstream answered {status}: {}", said.words)
+            }
+            None if is_why => this.reason.unwrap_or(this.message),
+            _ => this.message,
+        };
+        let failure = Failure::new(kind, Surface::Client, message);
         let failure = Failure { head, body: this.body, code, ticket: Some(this.ticket), named_status, ..failure };
         failure.redacted(&secrets)
     }
@@ -84,6 +97,11 @@ impl ClientError {
             said.words.clone_from(&self.message);
         }
         said
+    }
+
+    /// Whether a content encoding is broken.
+    pub(crate) fn is_of_encoding(&self) -> bool {
+        self.codes.iter().any(|code| javascript::ENCODING_CODES.iter().any(|start| code.starts_with(start)))
     }
 
     /// The failure of a target whose key function threw. Status and codes of the error are ignored: they are not the upstream's,
@@ -104,6 +122,9 @@ impl ClientError {
         let has_name = |parts: &[&str]| self.names.iter().any(|name| parts.iter().any(|part| name.contains(part)));
         if has_code(&javascript::TIMEOUT_CODES) || has_name(&[javascript::TIMEOUT_NAME]) {
             return Kind::Timeout;
+        }
+        if self.is_of_encoding() {
+            return Kind::InvalidResponse;
         }
         if self.codes.iter().any(|code| is_system_code(code))
             || has_name(&javascript::CONNECTION_NAMES)
@@ -144,6 +165,9 @@ mod tests {
             (r#"{"names":["APIConnectionError"],"codes":["ECONNREFUSED"]}"#, Kind::Connection),
             (r#"{"names":["APIConnectionError"],"codes":["ETIMEDOUT"]}"#, Kind::Timeout),
             (r#"{"names":["TypeError"],"message":"fetch failed"}"#, Kind::Connection),
+            (r#"{"names":["TypeError"],"codes":["Z_DATA_ERROR"],"message":"terminated"}"#, Kind::InvalidResponse),
+            (r#"{"names":["TypeError"],"codes":["ERR__ERROR_FORMAT_PADDING_1"]}"#, Kind::InvalidResponse),
+            (r#"{"status":400,"body":"{\"message\":\"Input is too long.\"}"}"#, Kind::ContextLength),
             (r#"{"names":["AbortError"]}"#, Kind::Connection),
             (r#"{"names":["TypeError"],"message":"x is not a function"}"#, Kind::InvalidResponse),
             (r#"{"message":"a string was thrown"}"#, Kind::InvalidResponse),
@@ -163,6 +187,29 @@ mod tests {
             for failure in [error().classify(), error().without_key()] {
                 assert_eq!(failure.message, "a header holds a character that HTTP does not allow");
             }
+        }
+    }
+
+    #[test]
+    fn a_failure_says_what_the_upstream_or_the_connection_said() {
+        let with = |json: &str| serde_json::from_str::<ClientError>(json).unwrap().classify().message;
+        for (marks, message) in [
+            (
+                r#"{"status":418,"message":"418 status code (no body)","body":"{\"message\":\"a teapot\"}"}"#,
+                "the upstream answered 418: a teapot",
+            ),
+            (
+                r#"{"status":418,"message":"418 a teapot","body":"{\"error\":{\"message\":\"a teapot\"}}"}"#,
+                "418 a teapot",
+            ),
+            (r#"{"status":418,"message":"418 status code (no body)"}"#, "418 status code (no body)"),
+            (
+                r#"{"names":["APIConnectionError"],"message":"Connection error.","reason":"connect ECONNREFUSED ::1:1"}"#,
+                "connect ECONNREFUSED ::1:1",
+            ),
+            (r#"{"names":["TypeError"],"message":"x is undefined","reason":"why"}"#, "x is undefined"),
+        ] {
+            assert_eq!(with(marks), message, "{marks}");
         }
     }
 

@@ -82,10 +82,8 @@ impl<'a> Section<'a> {
     }
 
     fn warn_of_unknown(&self, warnings: &mut Vec<String>) {
-        let mut unknown = self.members.iter().filter_map(|(name, _)| {
-            let name = json::decoded(name).unwrap_or_default();
-            (!self.knows(&name)).then_some(name)
-        });
+        let names = self.members.iter().map(|(name, _)| json::decoded(name).unwrap_or_default());
+        let mut unknown = names.chain(self.clients_aside()).filter(|name| !self.knows(name));
         for name in unknown.by_ref().take(MAX_WARNED) {
             let nearest = (name.len() <= MAX_NAME)
                 .then(|| nearest_name(&name, &spec::names(self.place).map(str::to_owned).collect::<Vec<_>>()))
@@ -97,6 +95,15 @@ impl<'a> Section<'a> {
         if more > 0 {
             warnings.push(format!("`{}` has {more} more members that are not known", self.path));
         }
+    }
+
+    /// The members of this object that are clients, which are none of its text, or something else in the place of one.
+    fn clients_aside(&self) -> impl Iterator<Item = String> {
+        let is_there = |name: &&str| {
+            let path = self.path(name);
+            self.aside.clients.contains_key(&path) || self.aside.odd.contains_key(&path)
+        };
+        ["client", "fallbackClient"].into_iter().filter(is_there).map(str::to_owned)
     }
 
     /// Where the object stands.

@@ -113,10 +113,12 @@ impl EventSource for HostEvents {
             match self.chunks.next().await {
                 Ok(chunks) => Ok(chunks.map(|chunks| chunks.into_iter().map(event).collect())),
                 Err(HostFailure::Thrown(error)) => {
+                    let is_of_encoding = error.is_of_encoding();
                     let failure = error.classify();
-                    // Within a stream every failure is the stream's, but an error that names a status; what the caller gets is
-                    // the client's own error.
-                    let kind = if failure.named_status.is_some() { failure.kind } else { Kind::Stream };
+                    // Within a stream every failure is the stream's, but an error that names a status and a broken encoding;
+                    // what the caller gets is the client's own error.
+                    let is_of_itself = failure.named_status.is_some() || is_of_encoding;
+                    let kind = if is_of_itself { failure.kind } else { Kind::Stream };
                     Err(Failure { kind, ..failure })
                 }
                 Err(HostFailure::Broken(why)) => Err(invalid(&why)),

@@ -6,7 +6,7 @@ use std::io;
 use super::pool::CONNECT_TIME;
 use super::race::Route;
 use super::tls::Untrusted;
-use crate::failure::javascript::{CLOSED, CONNECT_TIMEOUT, EXTRA_CA_VARIABLE};
+use crate::failure::javascript::{CLOSED, CONNECT_TIMEOUT, EXTRA_CA_VARIABLE, NO_CHUNK, NO_HTTP};
 use crate::failure::{Bound, Failure, Head, SystemError};
 use crate::upstream::decoding::{Broken, Refusal};
 use crate::upstream::dns::DnsError;
@@ -31,7 +31,10 @@ pub(super) fn failure(error: &reqwest::Error, route: &Route) -> Failure {
     if let Some(tls) = find::<rustls::Error>(error) {
         return with_peer(SystemError::of(tls_code(tls), "connect"), route).failure(tls_message(tls));
     }
-    let Some(code) = code(error) else { return Failure::connection(words(error, route), None) };
+    if find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {
+        return Failure::connection(words(error, route), Some(NO_HTTP));
+    }
+    let Some(code) = code(error) else { return Failure::connection(innermost(error), None) };
     let errno = chain(error).filter_map(|link| link.downcast_ref::<io::Error>()).find_map(io::Error::raw_os_error);
     let syscall = if error.is_connect() && !is_of_open_connection(&code) { "connect" } else { "read" };
     let system = SystemError { errno: errno.map(|errno| -errno), ..SystemError::of(&code, syscall) };
@@ -56,11 +59,10 @@ fn is_of_open_connection(code: &str) -> bool {
     matches!(code, "ECONNRESET" | "EPIPE") || code == CLOSED
 }
 
-/// What is said where there is no code for it.
+/// What is said of a head that is no HTTP.
 fn words(error: &reqwest::Error, route: &Route) -> String {
     let reason = innermost(error);
-    let is_no_http = find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse);
-    if is_no_http && matches!(route.port, 443 | 8443) {
+    if matches!(route.port, 443 | 8443) {
         return format!("{reason}: the server may speak TLS on this port; is the URL to begin with `https:`?");
     }
     reason
@@ -127,6 +129,8 @@ fn kind_name(kind: io::ErrorKind, is_connect: bool) -> Option<&'static str> {
         // Within a handshake it is a reset; later it is a body that was cut.
         Io::UnexpectedEof if is_connect => "ECONNRESET",
         Io::UnexpectedEof => CLOSED,
+        // The decoder of chunks is the only one that says so of a body.
+        Io::InvalidInput if !is_connect => NO_CHUNK,
         _ => return None,
     })
 }
