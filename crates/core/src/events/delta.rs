@@ -143,15 +143,15 @@ impl Event {
                 }
                 out.push_str("]]");
             }
+            // Most chunks differ from the one before in one text.
+            News::Texts(texts) if texts.count == 1 => texts.of(&self.data).for_each(|text| out.push_str(text)),
             News::Texts(texts) => {
-                let texts = texts.of(&self.data);
-                let is_one = matches!(&self.news, News::Texts(texts) if texts.count == 1);
-                out.push_str(if is_one { "" } else { "[" });
-                for (index, text) in texts.enumerate() {
+                out.push('[');
+                for (index, text) in texts.of(&self.data).enumerate() {
                     out.push_str(if index == 0 { "" } else { "," });
                     out.push_str(text);
                 }
-                out.push_str(if is_one { "" } else { "]" });
+                out.push(']');
             }
         }
     }
@@ -285,22 +285,16 @@ fn number_end(text: &str) -> Option<usize> {
 
 /// The length of the JSON string that a text begins with, quotes included; `None` where it does not begin with a valid one.
 fn string_end(text: &str) -> Option<usize> {
-    let mut bytes = text.bytes().enumerate();
-    let (_, b'"') = bytes.next()? else { return None };
+    let bytes = text.as_bytes();
+    let mut at = 1;
+    bytes.strip_prefix(b"\"")?;
     loop {
-        match bytes.next()? {
-            (at, b'"') => return Some(at + 1),
-            (_, b'\\') => match bytes.next()?.1 {
-                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
-                b'u' => {
-                    for _ in 0..4 {
-                        let (_, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') = bytes.next()? else { return None };
-                    }
-                }
-                _ => return None,
-            },
-            (_, ..=0x1f) => return None,
-            _ => {}
+        at += bytes.get(at..)?.iter().position(|byte| matches!(byte, b'"' | b'\\' | ..=0x1f))?;
+        match bytes.get(at..)? {
+            [b'"', ..] => return Some(at + 1),
+            [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => at += 2,
+            [b'\\', b'u', digits @ ..] if digits.get(..4)?.iter().all(u8::is_ascii_hexdigit) => at += 6,
+            _ => return None,
         }
     }
 }

@@ -213,12 +213,12 @@ pub fn first_element(array: &str) -> Option<(&RawValue, usize)> {
 #[must_use]
 pub fn is_quoted(quoted: &str, name: &str) -> bool {
     let Some(inner) = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return false };
-    // Where it has an escape, the same letters are another name.
-    if inner == name && !name.contains('\\') {
-        return true;
+    // Most names differ at their first letter, and each call looks at all of its body's names several times.
+    match inner.bytes().zip(name.bytes()).find(|(own, of_name)| own != of_name || *own == b'\\') {
+        Some((b'\\', _)) => serde_json::from_str::<String>(quoted).is_ok_and(|decoded| decoded == name),
+        Some(_) => false,
+        None => inner.len() == name.len(),
     }
-    // Only a name with an escape needs decoding; JSON.stringify never escapes the names that matter here.
-    inner.contains('\\') && serde_json::from_str::<String>(quoted).is_ok_and(|decoded| decoded == name)
 }
 
 /// Whether two JSON strings with their quotes spell the same name.
