@@ -44,11 +44,12 @@ impl endpoint::Merge for Merge {
     fn add(&mut self, event: &Event) {
         match (&event.news, self.ways.take()) {
             (News::Texts(texts), Some(ways)) => {
-                if self.has_room(texts.of(&event.data).map(str::len).sum()) {
-                    for (way, text) in ways.iter().zip(texts.of(&event.data)) {
-                        if let Some(node) = at(&mut self.completion, &way.steps) {
-                            take_text(node, inner(text), way.joins);
-                        }
+                for (way, text) in ways.iter().zip(texts.of(&event.data)) {
+                    if !self.has_room(text.len()) {
+                        break;
+                    }
+                    if let Some(node) = at(&mut self.completion, &way.steps) {
+                        take_text(node, inner(text), way.joins);
                     }
                 }
                 self.ways = Some(ways);
