@@ -145,7 +145,7 @@ function figures(run) {
   const silent = 'primary is silent';
   const busy = 'primary is silent, JavaScript is busy';
   const memory = (/** @type {string} */ peer) => value('1000 open streams', peer, 'MB for 1000 streams');
-  return `Medians of one run of \`${command(run)}\` (${run.machine}). Absolute figures move from machine to machine; the ratios within
+  return `Medians of \`${command(run)}\` (${run.machine}), the clients of each load measured in turns. Absolute figures move from machine to machine; the ratios within
 a run are what counts. [More of them](bench/RESULTS.md), and [where they come from](docs/performance.md).
 
 ![Time of the JavaScript thread for each completion](bench/charts/loop.svg)
