@@ -55,13 +55,21 @@ export async function openPage(url, { width, height, scale = 1, dark = false }) 
       ...[`--user-data-dir=${profile}`, '--remote-debugging-port=0', `--window-size=${width},${height}`],
       'about:blank',
     ],
-    { stdio: 'ignore' },
+    // In a process group of its own: Chromium's helper processes outlive it for a moment, and write to the profile until then.
+    { stdio: 'ignore', detached: process.platform !== 'win32' },
   );
   const exited = once(browser, 'exit');
+  const kill = () => {
+    if (browser.exitCode !== null || browser.signalCode !== null) return;
+    if (browser.pid === undefined || process.platform === 'win32') browser.kill();
+    else process.kill(-browser.pid, 'SIGKILL');
+  };
+  process.once('exit', kill);
   const close = async () => {
-    browser.kill();
+    process.removeListener('exit', kill);
+    kill();
     await exited;
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   };
   try {
     const target = await pageTarget(profile);
