@@ -49,6 +49,20 @@ describe('a response', () => {
     });
   }
 
+  for (const read of /** @type {const} */ (['text', 'json'])) {
+    test(`is used and locked once \`${read}()\` has read it, where nobody looked at its body before`, async ({
+      serve,
+    }) => {
+      const upstream = await serve(byModel);
+      const response = await createFetch()(...chat(upstream, { model: 'ok' }));
+      await response[read]();
+      await expect(response[read]()).rejects.toThrow(TypeError);
+      await expect(response.blob()).rejects.toThrow(TypeError);
+      expect(response).toMatchObject({ bodyUsed: true, body: { locked: true } });
+      expect(() => response.clone()).toThrow(TypeError);
+    });
+  }
+
   test('gives its body in every form', async ({ serve }) => {
     const upstream = await serve(byModel);
     const response = await createFetch()(...chat(upstream, { model: 'ok' }));
@@ -80,6 +94,8 @@ describe('a response', () => {
       const response = await createFetch()(...chat(upstream, { model: 'ok', stream }));
       response.headers.set('x-mine', '1');
       const clone = response.clone();
+      response.headers.set('x-later', '1');
+      expect(clone.headers.get('x-later')).toBeNull();
       clone.headers.set('x-mine', '2');
       expect([response.headers.get('x-mine'), clone.headers.get('x-mine')]).toEqual(['1', '2']);
       expect([clone.constructor, clone.status, clone.url]).toEqual([Response, 200, response.url]);

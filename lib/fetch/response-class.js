@@ -2,8 +2,8 @@
 /**
  * The class of our responses: a `Response` of the platform, with the URL, redirect and type of one that `fetch` gave.
  *
- * In Node.js, headers and the stream of a body that is here as text are made when they are first looked at. To make a `Response`
- * with both costs there three times what the rest of a call does, and most callers read `json()` and nothing else.
+ * In Node.js, headers and the stream of a body that is here as text are made when they are first looked at. Making a
+ * `Response` with both takes as long there as the rest of the call, and most callers read `json()` and nothing else.
  */
 
 /** Whether the runtime is Node.js, whose `Response` is written in JavaScript. The others read its insides natively. */
@@ -26,9 +26,9 @@ const WITHOUT_BODY = [204, 205, 304];
 
 /** @param {ResponseClass} Platform The global `Response`. */
 function makeClass(Platform) {
-  class Answer extends Platform {
+  class FetchedResponse extends Platform {
     #content;
-    /** A body that nobody has read or looked at yet. @type {string | undefined} */
+    /** The body, where it is a text whose stream is made late. @type {string | undefined} */
     #text;
     #isTextRead = false;
     /** Has the body, where that is a text. @type {Response | undefined} */
@@ -98,13 +98,15 @@ function makeClass(Platform) {
 
     clone() {
       const content = this.#content;
-      const headers = () => new Headers(this.headers);
-      // Refuses where the body is used.
+      // Copied now: later changes are changes of one of the two.
+      const copy = new Headers(this.headers);
+      const headers = () => copy;
+      // Throws where the body is used.
       const { body } = this.#text === undefined ? super.clone() : this.#withBody(this.#text).clone();
-      return new Answer({ ...content, headers, body: this.#text ?? /** @type {ReadableStream} */ (body) });
+      return new FetchedResponse({ ...content, headers, body: this.#text ?? /** @type {ReadableStream} */ (body) });
     }
 
-    /** The text of a body that nobody has looked at, which is used by that. */
+    /** The text of a body whose stream was not made yet; the body is used by that. */
     #take() {
       if (this.#text === undefined || this.#isTextRead || this.#whole) return undefined;
       this.#isTextRead = true;
@@ -126,33 +128,33 @@ function makeClass(Platform) {
       return this.#whole;
     }
 
-    /** Not in every Node.js. @param {Answer} response */
+    /** For the method `bytes`, which not every Node.js has. @param {FetchedResponse} response */
     static bytes(response) {
       return response.#read('bytes');
     }
   }
-  const { prototype } = Answer;
-  // As of `fetch`: it is a subclass by how it is made, not by what it is for the caller.
+  const { prototype } = FetchedResponse;
+  // For callers it is a `Response` as `fetch` gives one: that it is a subclass is nothing to rely on.
   Object.defineProperty(prototype, 'constructor', { value: Platform, configurable: true, writable: true });
   if ('bytes' in Platform.prototype) {
-    const value = /** @this {Answer} */ async function bytes() {
-      return Answer.bytes(this);
+    const value = /** @this {FetchedResponse} */ async function bytes() {
+      return FetchedResponse.bytes(this);
     };
     Object.defineProperty(prototype, 'bytes', { value, configurable: true, writable: true });
   }
-  return Answer;
+  return FetchedResponse;
 }
 
 const ignore = () => {};
 
-/** @type {{ Platform: ResponseClass, Answer: ReturnType<typeof makeClass> } | undefined} */
+/** @type {{ Platform: ResponseClass, FetchedResponse: ReturnType<typeof makeClass> } | undefined} */
 let made;
 
 /** A response of the class that is the global `Response` at this moment. @param {Content} content @returns {Response} */
 function newResponse(content) {
   const Platform = /** @type {ResponseClass} */ (globalThis.Response);
-  if (made?.Platform !== Platform) made = { Platform, Answer: makeClass(Platform) };
-  return new made.Answer(content);
+  if (made?.Platform !== Platform) made = { Platform, FetchedResponse: makeClass(Platform) };
+  return new made.FetchedResponse(content);
 }
 
 module.exports = { newResponse };

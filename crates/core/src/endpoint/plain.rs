@@ -46,7 +46,7 @@ impl Rewriter {
         Ok(self.write(&events, 0))
     }
 
-    /// Whether `[DONE]` has come: the stream is over, whatever comes of its connection.
+    /// Whether `[DONE]` has come: the stream is over, even if its connection stays open.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.is_done

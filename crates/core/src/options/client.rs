@@ -69,7 +69,7 @@ pub struct ClientConfig {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireConfig {
-    /// The client's own upstream; not given where every call brings a request of its own.
+    /// The client's own upstream; absent where each call has a URL and headers of its own.
     openai: Option<WireUpstream>,
     openpipe_url: String,
     report_url: Option<String>,

@@ -1,4 +1,4 @@
-//! Tells one custom client's upstream from another's, so that each has circuits of its own.
+//! The identity of a custom client's upstream: clients with another identity have circuits of their own.
 
 use serde::Deserialize;
 

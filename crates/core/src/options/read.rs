@@ -97,7 +97,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The members of this object that are clients, which are none of its text, or something else in the place of one.
+    /// The members of this object that hold a client, or a value of the wrong type where a client belongs. They are not in its JSON.
     fn clients_aside(&self) -> impl Iterator<Item = String> {
         let is_there = |name: &&str| {
             let path = self.path(name);

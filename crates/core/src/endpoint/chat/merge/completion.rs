@@ -64,7 +64,7 @@ fn take_usage(completion: &mut Object, of_choice: Option<String>) {
     }
 }
 
-/// Rule 2: the message is made of the deltas, unless none of them held anything and a chunk had a message of its own.
+/// Rule 2: the message is merged from the deltas; where all of them were empty, a chunk's own `message` is taken.
 fn delta_to_message(choice: &mut Object) {
     let Some(delta) = choice.get("\"delta\"") else { return };
     let is_object = matches!(delta, Node::Object(_)) || matches!(delta, Node::Raw(text) if text.starts_with('{'));
