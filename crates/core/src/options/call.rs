@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::names::Names;
 use super::read::{ArgumentError, Aside, ClientRef, Section};
 use super::spec::Place;
 use super::{ClientConfig, Limit, OpenPipeOptions, RequestUpstream, openpipe};
@@ -63,7 +64,7 @@ pub fn read_call(
     call: &CallOptions,
     warnings: &mut Vec<String>,
 ) -> Result<OpenPipeOptions, ArgumentError> {
-    let names = openpipe::Names(&client.upstream_names);
+    let names = Names(&client.upstream_names);
     let mut of = |place, text: &Option<Box<RawValue>>, aside: Aside| {
         if text.is_none() && aside.odd.is_empty() {
             return Ok(None);

@@ -7,11 +7,11 @@ use http::HeaderMap;
 use reqwest::Url;
 use serde::Deserialize;
 
+use super::aliases::Alias;
 use super::constructor::ClientOptions;
 use super::read::ClientRef;
 use super::upstream_config::{UpstreamConfig, WireUpstream, upstream};
 use super::upstream_id::UpstreamKind;
-use super::upstreams::Alias;
 use super::urls::Urls;
 use super::{Identity, Limit, OpenPipeOptions, parse_url};
 use crate::text::credentials::is_credential;

@@ -7,9 +7,11 @@ use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::aliases::{self, Alias};
+use super::names::Names;
 use super::read::{self, ArgumentError, Aside, ClientRef, Section};
 use super::spec::{self, Place};
-use super::upstreams::{self, Alias};
+use super::upstreams;
 use super::{OpenPipeOptions, UpstreamConfig, nearest_name, openpipe};
 
 /// The constructor's `openpipe`, as a host writes it.
@@ -67,8 +69,8 @@ impl ClientOptions {
         let upstream_names = upstreams::names(&section)?;
         let host = upstreams::Host { headers, variables: &self.variables, clients: upstream_clients };
         let upstreams = upstreams::read(&section, &host)?;
-        let names = openpipe::Names(&upstream_names);
-        let aliases = upstreams::aliases(&section, names, &mut warnings)?;
+        let names = Names(&upstream_names);
+        let aliases = aliases::read(&section, names, &mut warnings)?;
         let defaults = openpipe::read(&section, names, &mut warnings)?;
         let allowed_in_body = allowed_in_body(&section)?;
         Ok(ReadClientOptions {

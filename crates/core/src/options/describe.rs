@@ -9,7 +9,7 @@ use super::UpstreamConfig;
 use super::constructor::ClientOptions;
 use super::read::ArgumentError;
 use super::spec::{self, Place};
-use super::upstreams;
+use super::urls;
 use crate::text::headers::{self, HeaderList};
 
 /// What a host has to know of the constructor's `openpipe`.
@@ -64,7 +64,7 @@ impl UpstreamConfig {
         plain.set_query(None);
         DescribedUpstream {
             name: self.name.to_string(),
-            base_url: plain.as_str().replace(upstreams::MODEL_MARK, "{model}"),
+            base_url: plain.as_str().replace(urls::MODEL_MARK, "{model}"),
             query: base.query_pairs().map(pairs).collect(),
             headers: headers::Pairs(&self.headers).list(),
             removed: self

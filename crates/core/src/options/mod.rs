@@ -1,5 +1,6 @@
 //! The options of a caller: read and checked ([`read`], by the table in [`spec`]), and merged with the defaults.
 
+mod aliases;
 mod argument_error;
 mod call;
 mod client;
@@ -9,6 +10,7 @@ mod fallback_target;
 mod identity;
 pub mod known;
 mod limit;
+mod names;
 mod nearest;
 mod openpipe;
 mod per_call;
@@ -16,9 +18,10 @@ pub mod read;
 mod request_upstream;
 pub mod route;
 pub mod spec;
+mod targets;
 mod upstream_config;
 pub mod upstream_id;
-pub mod upstreams;
+mod upstreams;
 mod urls;
 
 pub use crate::endpoint::MAX_RESPONSE_BYTES;
@@ -33,7 +36,7 @@ pub use nearest::nearest_name;
 pub use openpipe::tags_with_sdk;
 pub use per_call::{BreakerOption, HoldUntil, OpenPipeOptions};
 pub use request_upstream::RequestUpstream;
-pub use upstream_config::UpstreamConfig;
+pub use upstream_config::{Takes, UpstreamConfig};
 pub use urls::{Urls, parse_url};
 
 #[cfg(test)]

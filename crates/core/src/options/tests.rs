@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::names::Names;
 use super::read::{Aside, Section};
 use super::spec::Place;
 use super::*;
@@ -19,7 +20,7 @@ fn a_calls_options_win_over_the_clients() {
     let of = |json: &str| {
         let aside = Aside::default();
         let section = Section::new(Place::Call, "openpipe", json, &aside, &mut Vec::new()).unwrap();
-        openpipe::read(&section, openpipe::Names(&[]), &mut Vec::new()).unwrap()
+        openpipe::read(&section, Names(&[]), &mut Vec::new()).unwrap()
     };
     let defaults = of(r#"{"fallback":[{"model":"b"}],"tags":{"a":1,"b":2},"cache":"readWrite","deadline":5}"#);
     let merged = of(r#"{"fallback":[],"tags":{"b":3,"c":4},"deadline":7}"#).over(&defaults);

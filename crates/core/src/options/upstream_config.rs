@@ -7,11 +7,19 @@ use reqwest::Url;
 use serde::Deserialize;
 
 use super::upstream_id::UpstreamKind;
-use super::upstreams::Takes;
 use super::urls::{Urls, nowhere};
 use super::{Identity, Limit, parse_url};
 use crate::endpoint::Endpoint;
 use crate::text::headers::{self, HeaderList};
+
+/// Hosted tools that an upstream has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Takes {
+    /// All of them.
+    All,
+    /// Those of these types.
+    Types(Vec<String>),
+}
 
 /// How an upstream is reached: where, and with what.
 #[derive(Debug, Clone)]

@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use http::HeaderValue;
+use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
-use super::upstreams;
+use super::read::ArgumentError;
 use crate::endpoint::Endpoint;
+use crate::text::headers;
 
 /// The URLs of an upstream.
 #[derive(Debug, Clone)]
@@ -42,9 +46,7 @@ impl Urls {
                 Endpoint::Responses => responses,
                 Endpoint::Embeddings => embeddings,
             })),
-            Self::Template(base) => {
-                upstreams::url_for_model(base, model).map(|base| Arc::new(endpoint_url(&base, endpoint)))
-            }
+            Self::Template(base) => url_for_model(base, model).map(|base| Arc::new(endpoint_url(&base, endpoint))),
         }
     }
 
@@ -87,4 +89,75 @@ pub fn parse_url(option: &str, text: &str) -> Result<Url, String> {
         return Err(format!("`{option}`: {shown} is not an http or https URL"));
     }
     Ok(url)
+}
+
+/// The URLs below the base URL of an upstream, and the credentials that stand in it, as the value of an `Authorization` header.
+///
+/// # Errors
+/// Where the base is no URL, has a query or a fragment, or has `{model}` outside of its path.
+pub(super) fn with_credentials(
+    option: &str,
+    base: &str,
+    query: &[(String, String)],
+) -> Result<(Urls, Option<HeaderValue>), ArgumentError> {
+    let malformed = |message: String| {
+        let prefix = format!("`{option}`: ");
+        ArgumentError::other(option, message.strip_prefix(&prefix).unwrap_or(&message))
+    };
+    // In a path alone, and there it must come through a parser that would encode it.
+    let plain = base.replace("{model}", MODEL_MARK);
+    let mut url = parse_url(option, &plain).map_err(malformed)?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(ArgumentError::other(option, "must have no query and no fragment: `query` is for that"));
+    }
+    if plain.matches(MODEL_MARK).count() != url.path().matches(MODEL_MARK).count() {
+        return Err(ArgumentError::other(option, "may have `{model}` in its path only"));
+    }
+    let basic = (!url.username().is_empty() || url.password().is_some()).then(|| {
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let pair = format!("{}:{}", decoded(url.username()), decoded(url.password().unwrap_or_default()));
+        headers::header_value(&format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair)))
+    });
+    // An http URL can always be without them.
+    let _ = url.set_username("").and_then(|()| url.set_password(None));
+    if !query.is_empty() {
+        url.query_pairs_mut().extend_pairs(query);
+    }
+    let urls = if url.path().contains(MODEL_MARK) { Urls::template(url) } else { Urls::below(&url) };
+    Ok((urls, basic.flatten()))
+}
+
+/// Stands for `{model}` in a URL that has been parsed.
+pub(super) const MODEL_MARK: &str = "openpipe-native.model.here";
+
+/// The URL for a model; `None` where its name would be a step within the path.
+#[must_use]
+fn url_for_model(template: &Url, model: &str) -> Option<Url> {
+    if is_step(model) {
+        return None;
+    }
+    const RESERVED: &percent_encoding::AsciiSet =
+        &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    let encoded = percent_encoding::utf8_percent_encode(model, RESERVED).to_string();
+    let mut url = template.clone();
+    url.set_path(&template.path().replace(MODEL_MARK, &encoded));
+    Some(url)
+}
+
+/// Whether a name is a step within a path, `.` or `..`, however often it is percent-encoded; or nothing. One that is encoded more often
+/// than anybody decodes counts as one too, so that the cost stays linear.
+fn is_step(name: &str) -> bool {
+    const MOST_DECODINGS: usize = 16;
+    let mut decoded = name.to_owned();
+    for _ in 0..MOST_DECODINGS {
+        if matches!(decoded.as_str(), "" | "." | "..") {
+            return true;
+        }
+        let again = percent_decode_str(&decoded).decode_utf8_lossy().into_owned();
+        if again == decoded {
+            return false;
+        }
+        decoded = again;
+    }
+    true
 }

@@ -8,7 +8,9 @@ mod file;
 mod lanes;
 mod limits;
 mod queue;
+mod shared;
 mod sinks;
+mod tries;
 mod worker;
 
 pub use body::{Came, Place, body, line, new_call_id};

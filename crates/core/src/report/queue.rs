@@ -8,33 +8,23 @@
 //! calls come thick and fast their reports wait for the first gap, of a few milliseconds. Not for longer than two seconds, not
 //! when the queue is half full, and not while somebody flushes it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::counts::{Counts, Group};
 use super::delivery::{Delivery, Listener, Outcome, Report};
-use super::lanes::{Queued, State};
+use super::lanes::Queued;
 use super::limits::Limits;
+use super::shared::Shared;
+use super::worker;
 
 /// Queues reports and waits for them.
 #[derive(Clone)]
 pub struct Reporter {
     shared: Arc<Shared>,
     group: Arc<Group>,
-}
-
-/// The queue, as its users and its task share it.
-pub(super) struct Shared {
-    pub(super) limits: Limits,
-    pub(super) listener: Arc<dyn Listener>,
-    state: Mutex<State>,
-    /// Something was queued, or closed.
-    pub(super) work: Notify,
-    /// Nothing is pending any more.
-    idle: Notify,
 }
 
 impl Reporter {
@@ -44,10 +34,9 @@ impl Reporter {
         delivery: Arc<dyn Delivery>,
         listener: Arc<dyn Listener>,
     ) -> (Self, impl Future<Output = ()> + Send) {
-        let shared =
-            Arc::new(Shared { limits, listener, state: Mutex::default(), work: Notify::new(), idle: Notify::new() });
+        let shared = Arc::new(Shared::new(limits, listener));
         let reporter = Self { shared: Arc::clone(&shared), group: Arc::default() };
-        (reporter, async move { shared.run(delivery.as_ref()).await })
+        (reporter, async move { worker::run(&shared, delivery.as_ref()).await })
     }
 
     /// The same queue, for the reports of a group.
@@ -212,63 +201,6 @@ impl Drop for Scope {
             self.reporter.group.settle(|_| {});
         }
         shared.release(self.call);
-        shared.tell_idle();
-    }
-}
-
-impl Shared {
-    /// A report is delivered or given up.
-    pub(super) fn settle(&self, queued: &Queued, outcome: Outcome) {
-        let warning = {
-            let mut state = self.lock();
-            state.counts.pending -= 1;
-            match outcome {
-                Outcome::Delivered => {
-                    state.counts.delivered += 1;
-                    None
-                }
-                Outcome::Dropped(why) => {
-                    state.counts.dropped += 1;
-                    why.and_then(|why| state.warning(why))
-                }
-                Outcome::Withheld => None,
-            }
-        };
-        if let Some(warning) = warning {
-            self.listener.warning(&warning);
-        }
-        queued.group.settle(|counts| match outcome {
-            Outcome::Delivered => counts.delivered += 1,
-            Outcome::Dropped(_) => counts.dropped += 1,
-            Outcome::Withheld => {}
-        });
-        self.release(queued.report.call);
-        self.tell_idle();
-    }
-
-    fn tell_idle(&self) {
-        if self.lock().counts.pending == 0 {
-            self.idle.notify_waiters();
-        }
-    }
-
-    /// One of those that a call's report waits for is done: the call itself, or a report.
-    fn release(&self, call: u32) {
-        let mut state = self.lock();
-        let Some(owed) = state.calls.get_mut(&call) else { return };
-        owed.count -= 1;
-        if owed.count > 0 {
-            return;
-        }
-        let watched = owed.watched;
-        state.calls.remove(&call);
-        drop(state);
-        if watched {
-            self.listener.reported(call);
-        }
-    }
-
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        shared.notify_idle();
     }
 }

@@ -6,7 +6,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::delivery::Delivery;
 use super::lanes::Queued;
-use super::queue::Shared;
+use super::shared::Shared;
+use super::tries;
 
 /// What to do about the queue.
 enum Next {
@@ -18,58 +19,57 @@ enum Next {
     Wait,
 }
 
-impl Shared {
-    pub(super) async fn run(&self, delivery: &dyn Delivery) {
-        let mut under_way = FuturesUnordered::new();
-        loop {
-            let wait = loop {
-                match self.next() {
-                    Next::Report(report) => under_way.push(self.deliver(report, delivery)),
-                    Next::WaitUntil(at) => break Some(at),
-                    Next::Wait => break None,
-                }
-            };
-            tokio::select! {
-                Some(()) = under_way.next() => {}
-                // A wait for a point in time is short, and a new report does not shorten it.
-                () = self.work.notified(), if wait.is_none() => {}
-                () = sleep_until(wait.unwrap_or_else(Instant::now)), if wait.is_some() => {}
+/// Delivers what is queued, until it is dropped.
+pub(super) async fn run(shared: &Shared, delivery: &dyn Delivery) {
+    let mut under_way = FuturesUnordered::new();
+    loop {
+        let wait = loop {
+            match next(shared) {
+                Next::Report(report) => under_way.push(deliver(shared, report, delivery)),
+                Next::WaitUntil(at) => break Some(at),
+                Next::Wait => break None,
             }
+        };
+        tokio::select! {
+            Some(()) = under_way.next() => {}
+            // A wait for a point in time is short, and a new report does not shorten it.
+            () = shared.work.notified(), if wait.is_none() => {}
+            () = sleep_until(wait.unwrap_or_else(Instant::now)), if wait.is_some() => {}
         }
     }
+}
 
-    /// The next report, of one endpoint after the other, if one more may be on its way; else when to ask again.
-    fn next(&self) -> Next {
-        let mut state = self.lock();
-        let state = &mut *state;
-        state.lanes.retain(|lane| lane.under_way > 0 || !lane.queue.is_empty());
-        let now = Instant::now();
-        let presses = state.flushing > 0 || state.queued_bytes >= self.limits.queue_bytes / 2;
-        let rush_over_at = state.rush_over_at.filter(|_| !presses).unwrap_or(now);
-        let (count, turn) = (state.lanes.len(), state.turn);
-        let mut wait = None::<Instant>;
-        for index in (turn..count).chain(0..turn.min(count)) {
-            let Some(lane) = state.lanes.get_mut(index) else { continue };
-            match lane.ready_at(&self.limits, rush_over_at, now) {
-                Some(at) if at > now => wait = Some(wait.map_or(at, |wait| wait.min(at))),
-                Some(_) => {
-                    let Some(queued) = lane.pop() else { continue };
-                    lane.under_way += 1;
-                    state.queued_bytes -= queued.report.body.len();
-                    state.turn = index + 1;
-                    return Next::Report(queued);
-                }
-                None => {}
+/// The next report, of one endpoint after the other, if one more may be on its way; else when to ask again.
+fn next(shared: &Shared) -> Next {
+    let mut state = shared.lock();
+    let state = &mut *state;
+    state.lanes.retain(|lane| lane.under_way > 0 || !lane.queue.is_empty());
+    let now = Instant::now();
+    let presses = state.flushing > 0 || state.queued_bytes >= shared.limits.queue_bytes / 2;
+    let rush_over_at = state.rush_over_at.filter(|_| !presses).unwrap_or(now);
+    let (count, turn) = (state.lanes.len(), state.turn);
+    let mut wait = None::<Instant>;
+    for index in (turn..count).chain(0..turn.min(count)) {
+        let Some(lane) = state.lanes.get_mut(index) else { continue };
+        match lane.ready_at(&shared.limits, rush_over_at, now) {
+            Some(at) if at > now => wait = Some(wait.map_or(at, |wait| wait.min(at))),
+            Some(_) => {
+                let Some(queued) = lane.pop() else { continue };
+                lane.under_way += 1;
+                state.queued_bytes -= queued.report.body.len();
+                state.turn = index + 1;
+                return Next::Report(queued);
             }
+            None => {}
         }
-        wait.map_or(Next::Wait, Next::WaitUntil)
     }
+    wait.map_or(Next::Wait, Next::WaitUntil)
+}
 
-    async fn deliver(&self, queued: Queued, delivery: &dyn Delivery) {
-        let outcome = self.outcome(&queued.report, delivery).await;
-        if let Some(lane) = self.lock().lane(&queued.report.to) {
-            lane.under_way -= 1;
-        }
-        self.settle(&queued, outcome);
+async fn deliver(shared: &Shared, queued: Queued, delivery: &dyn Delivery) {
+    let outcome = tries::outcome(shared, &queued.report, delivery).await;
+    if let Some(lane) = shared.lock().lane(&queued.report.to) {
+        lane.under_way -= 1;
     }
+    shared.settle(&queued, outcome);
 }

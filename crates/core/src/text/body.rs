@@ -44,6 +44,62 @@ pub struct Edit<'a> {
     pub rewritten: &'a [(&'static str, String)],
 }
 
+impl Edit<'_> {
+    /// What is written in place of a member's value.
+    fn rewritten(&self, key: &str) -> Option<&str> {
+        self.rewritten.iter().find(|(name, _)| json::is_quoted(key, name)).map(|(_, text)| text.as_str())
+    }
+}
+
+/// An [`Edit`] made ready to be looked up by the members' keys, which are JSON strings with their quotes.
+struct Changes<'e> {
+    /// The target's model as JSON.
+    model: Option<String>,
+    params: Members<'e>,
+    /// `params` by their names, so that the cost is linear in what a caller sent.
+    by_name: HashMap<Cow<'e, str>, &'e RawValue>,
+    omitted: HashSet<&'e str>,
+    drop_metadata: bool,
+}
+
+impl<'e> Changes<'e> {
+    fn of(body: &RequestBody, edit: &Edit<'e>) -> Self {
+        let params =
+            edit.params.and_then(|raw| serde_json::from_str::<Members<'e>>(raw.get()).ok()).unwrap_or_default();
+        let by_name = params.iter().map(|(key, value)| (json::name_of(key.get()), value)).collect();
+        let omitted = edit.omit.iter().map(String::as_str).collect();
+        let model = edit.model.map(json::string);
+        let mut changes = Self { model, params, by_name, omitted, drop_metadata: false };
+        // What `params` sets is meant for this target, so it outlives `omit`.
+        let store = match changes.params.get("store") {
+            Some(value) => Some(value.get().as_bytes()),
+            None => body.value_of("store").filter(|_| !changes.omits("\"store\"")),
+        };
+        changes.drop_metadata = edit.drop_unstored_metadata && store != Some(b"true");
+        changes
+    }
+
+    /// Whether a member is left out. `openpipe` is for this package alone, and never goes over the wire (contract.md, section 2).
+    fn omits(&self, key: &str) -> bool {
+        json::is_quoted(key, "openpipe") || (!self.omitted.is_empty() && self.omitted.contains(&*json::name_of(key)))
+    }
+
+    fn drops_metadata(&self, key: &str) -> bool {
+        self.drop_metadata && json::is_quoted(key, "metadata")
+    }
+
+    /// The value of a member that the target's model or its `params` replace.
+    fn replacement(&self, key: &str) -> Option<&str> {
+        if json::is_quoted(key, "model") {
+            return self.model.as_deref();
+        }
+        if self.by_name.is_empty() {
+            return None;
+        }
+        self.by_name.get(&*json::name_of(key)).map(|value| value.get())
+    }
+}
+
 /// Why a text is no usable request body.
 #[derive(Debug, PartialEq, Eq)]
 pub enum BodyError {
@@ -104,73 +160,49 @@ impl RequestBody {
     /// The text that goes to one target. Without a change it is the caller's own, not copied.
     #[must_use]
     pub fn edited(&self, edit: &Edit<'_>) -> Bytes {
-        let params =
-            edit.params.and_then(|raw| serde_json::from_str::<Members<'_>>(raw.get()).ok()).unwrap_or_default();
-        // By their names, so that the cost is linear in what a caller sent.
-        let by_name: HashMap<Cow<'_, str>, &RawValue> =
-            params.iter().map(|(key, value)| (json::name_of(key.get()), value)).collect();
-        let omitted: HashSet<&str> = edit.omit.iter().map(String::as_str).collect();
-        let model = edit.model.map(json::string);
-        // `openpipe` is for this package alone, and never goes over the wire (contract.md, section 2).
-        let is_ours = |key: &str| json::is_quoted(key, "openpipe");
-        let omits = |key: &str| is_ours(key) || (!omitted.is_empty() && omitted.contains(&*json::name_of(key)));
-        // What `params` sets is meant for this target, so it outlives `omit`.
-        let store = match params.get("store") {
-            Some(value) => Some(value.get().as_bytes()),
-            None => self.value_of("store").filter(|_| !omits("\"store\"")),
-        };
-        let drop_metadata = edit.drop_unstored_metadata && store != Some(b"true");
-        let is_unstored = |key: &str| drop_metadata && json::is_quoted(key, "metadata");
-
-        let replacement = |key: &str| -> Option<&str> {
-            if json::is_quoted(key, "model") {
-                return model.as_deref();
-            }
-            if by_name.is_empty() {
-                return None;
-            }
-            by_name.get(&*json::name_of(key)).map(|value| value.get())
-        };
-        let rewritten = |key: &str| {
-            edit.rewritten.iter().find(|(name, _)| json::is_quoted(key, name)).map(|(_, text)| text.as_str())
-        };
-
-        // It was read from the member, if there is one.
-        let lacks_model = model.is_some() && self.model.is_empty();
+        let changes = Changes::of(self, edit);
+        // `model` was read from the member, if there is one.
+        let lacks_model = changes.model.is_some() && self.model.is_empty();
         let mut keys = self.members.iter().map(|member| self.key(member));
-        if params.is_empty()
+        if changes.params.is_empty()
             && edit.rewritten.is_empty()
             && !lacks_model
-            && !keys.any(|key| replacement(key).is_some() || omits(key) || is_unstored(key))
+            && !keys.any(|key| changes.replacement(key).is_some() || changes.omits(key) || changes.drops_metadata(key))
         {
             return self.text.clone();
         }
         let mut out = Vec::with_capacity(self.text.len() + 64);
         for member in &self.members {
             let key = self.key(member);
-            let replacement = replacement(key);
-            if (replacement.is_some() || !omits(key)) && !is_unstored(key) {
-                let text = replacement.or_else(|| rewritten(key));
+            let replacement = changes.replacement(key);
+            if (replacement.is_some() || !changes.omits(key)) && !changes.drops_metadata(key) {
+                let text = replacement.or_else(|| edit.rewritten(key));
                 push_member(&mut out, key, text.map_or_else(|| self.value(member), str::as_bytes));
             }
         }
-        let known: HashSet<Cow<'_, str>> = match params.is_empty() {
-            true => HashSet::new(),
-            false => self.members.iter().map(|member| json::name_of(self.key(member))).collect(),
-        };
-        for (key, value) in params.iter() {
-            if !known.contains(&*json::name_of(key.get()))
-                && !json::is_quoted(key.get(), "model")
-                && !is_unstored(key.get())
-            {
-                push_member(&mut out, key.get(), value.get().as_bytes());
-            }
-        }
-        if let Some(model) = model.filter(|_| lacks_model) {
+        self.push_new_params(&mut out, &changes);
+        if let Some(model) = changes.model.filter(|_| lacks_model) {
             push_member(&mut out, "\"model\"", model.as_bytes());
         }
         out.extend_from_slice(if out.is_empty() { b"{}" } else { b"}" });
         Bytes::from(out)
+    }
+
+    /// Appends the members of `params` that the body does not have.
+    fn push_new_params(&self, out: &mut Vec<u8>, changes: &Changes<'_>) {
+        if changes.params.is_empty() {
+            return;
+        }
+        let known: HashSet<Cow<'_, str>> = self.members.iter().map(|member| json::name_of(self.key(member))).collect();
+        for (key, value) in changes.params.iter() {
+            let name = key.get();
+            if !known.contains(&*json::name_of(name))
+                && !json::is_quoted(name, "model")
+                && !changes.drops_metadata(name)
+            {
+                push_member(out, name, value.get().as_bytes());
+            }
+        }
     }
 
     fn value_of(&self, name: &str) -> Option<&[u8]> {

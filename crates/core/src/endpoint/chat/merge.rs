@@ -3,16 +3,18 @@
 //! Only a choice's `delta`, its `logprobs` and its arrays grow. Everything else is a snapshot: the last one that holds something
 //! counts. People fine-tune on the reports, so the result is what the same provider would have answered without streaming.
 
-mod arrays;
 mod chunk;
 mod completion;
+mod delta;
+mod nodes;
 mod trace;
 
 use super::tree::{Object, inner};
 use crate::endpoint;
 use crate::events::delta::{Event, News};
 use crate::text::json::Members;
-use chunk::{add_chunk, take_text};
+use chunk::add_chunk;
+use nodes::take_text;
 use trace::{Trace, Way, at};
 
 /// What is kept of a stream, in bytes. A report much larger than this would be refused anyway.

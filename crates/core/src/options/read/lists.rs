@@ -9,6 +9,7 @@ use super::super::spec::{self, Kind};
 use super::{Read, Section};
 use crate::failure::Trigger;
 use crate::policy::reject::{Rule, Rules};
+use crate::text::headers::HeaderList;
 use crate::text::json::{self, Members};
 
 impl<'a> Section<'a> {
@@ -46,6 +47,47 @@ impl<'a> Section<'a> {
     /// Where it is malformed.
     pub fn names(&self, name: &str) -> Read<Option<Vec<String>>> {
         self.array(name, &|| Kind::Text.expected(), |text: &String| !text.is_empty())
+    }
+
+    /// The members of an object of objects, by name; none where it is not given.
+    ///
+    /// # Errors
+    /// Where it is no object.
+    pub fn entries(&self, name: &str) -> Read<Vec<(String, &'a str)>> {
+        match (self.odd(name), self.raw(name)) {
+            (Some(odd), _) => Err(self.refuse(name, odd)),
+            (None, None | Some("null")) => Ok(Vec::new()),
+            (None, Some(raw)) => {
+                let members: Members<'a> = serde_json::from_str(raw).map_err(|_| self.refuse(name, shown(raw)))?;
+                Ok(members.iter().map(|(key, raw)| (json::decoded(key).unwrap_or_default(), raw.get())).collect())
+            }
+        }
+    }
+
+    /// Headers or the members of a query: strings, or `null` where one is to be removed.
+    ///
+    /// # Errors
+    /// Where it is no object, or a value is neither.
+    pub fn pairs(&self, name: &str) -> Read<HeaderList> {
+        let refused = |key: &str, got: String| {
+            ArgumentError::expected(format!("{}.{}", self.path(name), quoted(key)), "a string or null", got)
+        };
+        if let Some((key, odd)) = self.odd_member(name) {
+            return Err(refused(key, odd.to_owned()));
+        }
+        let Some(object) = self.object(name)? else { return Ok(Vec::new()) };
+        let members: Members<'_> = serde_json::from_str(object.get()).unwrap_or_default();
+        let each = |(key, raw): (&RawValue, &RawValue)| {
+            let key = json::decoded(key).unwrap_or_default();
+            match raw.get() {
+                "null" => Ok((key, None)),
+                text => match serde_json::from_str::<String>(text) {
+                    Ok(value) => Ok((key, Some(value))),
+                    Err(_) => Err(refused(&key, shown(text))),
+                },
+            }
+        };
+        members.iter().map(each).collect()
     }
 
     /// Kinds of failure and status codes.

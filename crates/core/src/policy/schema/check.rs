@@ -167,6 +167,30 @@ impl<'s, 'v> Check<'s, 'v> {
                 let outer = self.scope.iter().find_map(|resource| dynamic.get(&(*resource, anchor.clone())));
                 self.node(*outer.unwrap_or(node), value, seen)
             }
+            Keyword::AllOf(_) | Keyword::AnyOf(_) | Keyword::OneOf(_) | Keyword::Not(_) | Keyword::If { .. } => {
+                self.of_schemas(keyword, value, seen)
+            }
+            Keyword::UniqueItems | Keyword::Contains { .. } | Keyword::Items { .. } | Keyword::UnevaluatedItems(_) => {
+                match value {
+                    Value::Array(items) => self.of_array(keyword, items, seen),
+                    _ => Ok(()),
+                }
+            }
+            Keyword::Required(_)
+            | Keyword::DependentRequired(_)
+            | Keyword::DependentSchemas(_)
+            | Keyword::Properties { .. }
+            | Keyword::PropertyNames(_)
+            | Keyword::UnevaluatedProperties(_) => match value {
+                Value::Object(object) => self.of_object(keyword, value, object, seen),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// The keywords that combine other schemas.
+    fn of_schemas(&mut self, keyword: &'s Keyword, value: &'v Value, seen: &mut Seen<'v>) -> Checked {
+        match keyword {
             Keyword::AllOf(nodes) => nodes.iter().try_for_each(|node| self.node(*node, value, seen)),
             Keyword::AnyOf(nodes) => {
                 let fitting = self.fitting(nodes, if self.records { usize::MAX } else { 1 }, value, seen)?;
@@ -184,21 +208,7 @@ impl<'s, 'v> Check<'s, 'v> {
                 let next = if self.fits(*condition, value, seen)? { then } else { otherwise };
                 next.map_or(Ok(()), |node| self.node(node, value, seen))
             }
-            Keyword::UniqueItems | Keyword::Contains { .. } | Keyword::Items { .. } | Keyword::UnevaluatedItems(_) => {
-                match value {
-                    Value::Array(items) => self.of_array(keyword, items, seen),
-                    _ => Ok(()),
-                }
-            }
-            Keyword::Required(_)
-            | Keyword::DependentRequired(_)
-            | Keyword::DependentSchemas(_)
-            | Keyword::Properties { .. }
-            | Keyword::PropertyNames(_)
-            | Keyword::UnevaluatedProperties(_) => match value {
-                Value::Object(object) => self.of_object(keyword, value, object, seen),
-                _ => Ok(()),
-            },
+            _ => Ok(()),
         }
     }
 

@@ -1,15 +1,61 @@
-//! Adds the elements of a delta's arrays: calls and details to the element of their key, text to the part before it (rules 4 and 6).
+//! Merges a delta: its texts are joined, its objects merged, the elements of its arrays merged by their keys or appended as parts (rules
+//! 4, 5 and 6). Objects and arrays stand in each other, so their functions call each other, and stand in one file.
 
 use serde_json::value::RawValue;
 
 use super::super::members::{self, Key, Role};
 use super::super::tree::{Element, Node, Object, inner};
-use super::chunk::{MAX_DEPTH, MAX_SEARCHED, add_delta, holds};
+use super::nodes::{
+    MAX_SEARCHED, append_raw, append_run, as_array, as_object, each_member, holds, push, snapshot, take_text,
+};
 use super::trace::Trace;
 use crate::text::json::{self, Members};
 
+/// Deeper than this a value is taken whole: no API nests its deltas so.
+const MAX_DEPTH: usize = 12;
+/// Merges a delta, or the `logprobs` of a choice, whose texts are no pieces.
+pub(super) fn add_delta(object: &mut Object, delta: &Members<'_>, has_pieces: bool, depth: usize, trace: &mut Trace) {
+    each_member(object, delta, trace, |name, node, value, trace| {
+        let text = value.get();
+        match text.as_bytes().first() {
+            Some(b'n') => {}
+            // Rule 5.
+            Some(b'"') => piece(node, text, has_pieces && members::role_of(name) != Role::Mark, trace),
+            Some(b'{') if depth < MAX_DEPTH => {
+                if let Ok(members) = Members::of(text)
+                    && (!members.is_empty() || node.is_null())
+                {
+                    add_delta(as_object(node), &members, has_pieces, depth + 1, trace);
+                }
+            }
+            Some(b'[') if depth < MAX_DEPTH && has_pieces => append(name, node, text, depth + 1, trace),
+            Some(b'[') => append_raw(node, value, trace),
+            _ => snapshot(node, text, trace),
+        }
+    });
+}
+
+/// A text of a delta. Of a content that is in parts already it is a part, too (rule 4).
+pub(super) fn piece(node: &mut Node, quoted: &str, joins: bool, trace: &mut Trace) {
+    if let Node::Array(parts) = node
+        && !parts.is_empty()
+    {
+        if joins && quoted.len() > 2 {
+            trace.grew = true;
+            let part = format!(r#"{{"type":"text","text":{quoted}}}"#);
+            if let Ok(part) = serde_json::from_str::<Members<'_>>(&part) {
+                append_part(parts, &part, MAX_DEPTH, trace);
+            }
+        }
+        return;
+    }
+    trace.grew |= !matches!(node, Node::Text(_));
+    trace.string(inner(quoted), joins);
+    take_text(node, inner(quoted), joins);
+}
+
 /// Adds an array of a delta to what is there: calls and details by what they are known by, anything else as parts.
-pub(super) fn append(name: &str, node: &mut Node, text: &str, depth: usize, trace: &mut Trace) {
+fn append(name: &str, node: &mut Node, text: &str, depth: usize, trace: &mut Trace) {
     if !json::is_filled_array(text) && !node.is_null() {
         return;
     }
@@ -85,7 +131,7 @@ impl Element {
 }
 
 /// Rule 4: a part that is nothing but text is joined to one before it that is nothing but text of the same type.
-pub(super) fn append_part(parts: &mut Vec<Element>, part: &Members<'_>, depth: usize, trace: &mut Trace) {
+fn append_part(parts: &mut Vec<Element>, part: &Members<'_>, depth: usize, trace: &mut Trace) {
     trace.grew = true;
     let last = parts.len().checked_sub(1);
     let joins = last
@@ -122,49 +168,4 @@ fn continues(known: &Object, part: &Members<'_>) -> bool {
             text => members::role_of(name) == Role::Mark || !holds(text),
         }
     })
-}
-
-/// Adds elements that are never merged.
-pub(super) fn append_raw(node: &mut Node, array: &RawValue, trace: &mut Trace) {
-    let inside = array.get().get(1..array.get().len().saturating_sub(1)).unwrap_or_default().trim();
-    if inside.is_empty() && !node.is_null() {
-        return;
-    }
-    let array = as_array(node);
-    if !inside.is_empty() {
-        append_run(array, inside, trace);
-    }
-}
-
-fn append_run(array: &mut Vec<Element>, elements: &str, trace: &mut Trace) {
-    trace.grew = true;
-    if let Some(Element { node: Node::Raw(run), .. }) = array.last_mut() {
-        run.push(',');
-        run.push_str(elements);
-        return;
-    }
-    push(array, None, Node::Raw(elements.to_owned()), trace);
-}
-
-pub(super) fn push(array: &mut Vec<Element>, index: Option<u64>, node: Node, trace: &mut Trace) -> Option<usize> {
-    trace.adds().then(|| {
-        array.push(Element { index, node });
-        array.len() - 1
-    })
-}
-
-pub(super) fn as_object(node: &mut Node) -> &mut Object {
-    if !matches!(node, Node::Object(_)) {
-        *node = Node::Object(Object::default());
-    }
-    let Node::Object(object) = node else { unreachable!("it was just made one") };
-    object
-}
-
-pub(super) fn as_array(node: &mut Node) -> &mut Vec<Element> {
-    if !matches!(node, Node::Array(_)) {
-        *node = Node::Array(Vec::new());
-    }
-    let Node::Array(array) = node else { unreachable!("it was just made one") };
-    array
 }
