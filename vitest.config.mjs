@@ -69,7 +69,7 @@ export default defineConfig({
         test: {
           name: 'shared',
           include: ['__test__/**/*.test.mjs'],
-          exclude: ALONE,
+          exclude: [...ALONE, '**/node_modules/**'],
           isolate: false,
           maxWorkers: Math.ceil(availableParallelism() * 1.5),
           sequence: { groupOrder: 1 },
