@@ -15,10 +15,10 @@ export interface Common {
   failWith?: Behaviour;
 }
 
-/** A good answer: a completion, or where the request's body asks for it a stream. */
+/** A good answer of the endpoint that is asked: chat completions, completions, Responses, embeddings; a stream where the request's body asks for one. */
 export interface Answer extends Common {
   kind: 'answer';
-  /** @default a sentence that names the upstream and the model */
+  /** Embeddings have none. @default a sentence that names the upstream and the model */
   content?: string;
   /** @default 200 */
   status?: number;
@@ -43,7 +43,10 @@ export interface StreamFault {
   everyMs?: number;
 }
 
-/** A point in a stream: a number is that many content events (1 is the first one). `usage` exists only where the request asks for it. */
+/**
+ * A point in a stream: a number is that many content events (1 is the first one). `usage` exists only where the request asks for it.
+ * In Responses `response.completed` is `finish`, `usage` and `done` at once.
+ */
 export type StreamPoint = 'headers' | 'role' | number | 'finish' | 'usage' | 'done';
 
 /**
@@ -51,7 +54,7 @@ export type StreamPoint = 'headers' | 'role' | number | 'finish' | 'usage' | 'do
  * - `cut`: the connection is closed without the end of the body (no last chunk).
  * - `end`: the body ends cleanly, without what should still have come.
  * - `stall`: nothing more comes, the connection stays open. After `done`: an end that never closes.
- * - `error-event`: `data: {"error": …}`, then a clean end.
+ * - `error-event`: an error as the endpoint writes it (`data: {"error": …}`, or in Responses `event: error`), then a clean end.
  * - `malformed-event`: an event that is not JSON, then the rest of the stream as if nothing were.
  * - `keep-alive`: comments, forever.
  * - `empty-deltas`: events without content, forever.
@@ -168,7 +171,8 @@ export interface Upstream {
 }
 
 /**
- * Starts a small OpenAI-compatible server that answers, streams and fails as it is told.
+ * Starts a small OpenAI-compatible server that answers, streams and fails as it is told, at the paths of chat completions, completions,
+ * Responses and embeddings.
  *
  * @example
  * const upstream = await startUpstream({ behaviour: () => ({ kind: 'status', status: 503 }) });

@@ -1,5 +1,5 @@
 'use strict';
-/** What OpenAI's API sends, as values and as text: completions, chunks, events, errors. */
+/** What OpenAI's API sends, as values and as text: completions of chat, chunks, events, errors. The other endpoints: answers.js. */
 
 const { randomBytes } = require('node:crypto');
 
@@ -62,9 +62,10 @@ function sseEvent(data) {
 }
 
 /**
- * An event of a stream, and the point that is reached when it has been sent.
+ * An event of a stream, and the points that are reached when it has been sent.
  *
- * @typedef {{ point: import("./behaviour.js").StreamPoint, text: string }} StreamEvent
+ * @typedef {import("./behaviour.js").StreamPoint} StreamPoint
+ * @typedef {{ point: StreamPoint | StreamPoint[] | undefined, text: string }} StreamEvent
  */
 
 /**
@@ -80,7 +81,7 @@ function streamEvents(model, content, { deltas, includeUsage }) {
   const id = newId('chatcmpl-');
   /** @type {StreamEvent[]} */
   const events = [];
-  /** @param {import("./behaviour.js").StreamPoint} point @param {unknown} data */
+  /** @param {StreamPoint} point @param {unknown} data */
   const add = (point, data) => events.push({ point, text: sseEvent(data) });
 
   add('role', chunk(model, { role: 'assistant', content: '', refusal: null }, null, id));
@@ -136,4 +137,6 @@ function nowInSeconds() {
   return Math.floor(Date.now() / 1000);
 }
 
-module.exports = { newId, completion, chunk, sseEvent, streamEvents, errorBody, htmlPage };
+module.exports = {
+  newId, nowInSeconds, completion, chunk, sseEvent, streamEvents, splitContent, usageOf, errorBody, htmlPage,
+}; // prettier-ignore

@@ -1,8 +1,9 @@
 'use strict';
 /** Does with one request what a {@link Behaviour} says. */
 
+const { CHAT, endpointOf } = require('./answers.js');
 const { bodyWriter, destroyAfterDelivery, pause, resetAfterDelivery, send } = require('./exchange.js');
-const { completion, errorBody, htmlPage, newId, streamEvents } = require('./payload.js');
+const { errorBody, htmlPage, newId } = require('./payload.js');
 const { playStream } = require('./stream.js');
 
 /**
@@ -53,11 +54,10 @@ async function perform(behaviour, exchange) {
 /** @param {Answer} behaviour @param {Exchange} exchange */
 async function answer(behaviour, exchange) {
   const { response } = exchange;
-  const { model, content } = saying(exchange, behaviour.content);
   const headers = { ...encodingHeader(behaviour), ...behaviour.headers };
   response.writeHead(behaviour.status ?? 200, jsonHeaders(headers));
   const body = bodyWriter(exchange, behaviour.encoding);
-  await body.write(JSON.stringify(completion(model, content)));
+  await body.write(JSON.stringify(endpointFor(exchange).whole(question(exchange, behaviour))));
   body.end();
 }
 
@@ -67,7 +67,7 @@ async function stream(behaviour, exchange) {
   const headers = { ...encodingHeader(behaviour), ...behaviour.headers };
   response.writeHead(behaviour.status ?? 200, sseHeaders(headers));
   response.flushHeaders();
-  await playStream(behaviour, exchange, eventsFor(exchange, behaviour));
+  await playStream(behaviour, exchange, endpointFor(exchange), eventsFor(exchange, behaviour));
 }
 
 /** @param {Status} behaviour @param {Exchange} exchange */
@@ -96,13 +96,12 @@ async function status(behaviour, { response }) {
  * @param {Exchange} exchange
  */
 async function halfOfTheBody(exchange) {
-  const { model, content } = saying(exchange);
   const streamed = wantsStream(exchange);
   const text = streamed
     ? eventsFor(exchange)
         .map((event) => event.text)
         .join('')
-    : JSON.stringify(completion(model, content));
+    : JSON.stringify(endpointFor(exchange).whole(question(exchange)));
   const bytes = Buffer.from(text);
   const length = { 'content-length': String(bytes.length) };
   exchange.response.writeHead(200, streamed ? sseHeaders(length) : jsonHeaders(length));
@@ -144,28 +143,29 @@ async function writeAll(chunks, write, exchange, paceMs) {
   }
 }
 
-/** @param {Exchange} exchange */
-function wantsStream({ request }) {
-  return request.body?.stream === true;
-}
+/** A behaviour may be given to any path: what is none of the endpoints is answered as chat is. @param {Exchange} exchange */
+const endpointFor = ({ request }) => endpointOf(request.path) ?? CHAT;
 
-/**
- * @param {Exchange} exchange
- * @param {string} [content]
- */
-function saying({ request, upstreamName }, content) {
-  const model = typeof request.body?.model === 'string' ? request.body.model : 'no-model';
-  return { model, content: content ?? `Answered by ${upstreamName}, with the model ${model}.` };
+/** @param {Exchange} exchange */
+function wantsStream(exchange) {
+  return exchange.request.body?.stream === true && endpointFor(exchange).events !== undefined;
 }
 
 /**
  * @param {Exchange} exchange
  * @param {{ content?: string, deltas?: number }} [behaviour]
  */
-function eventsFor(exchange, behaviour = {}) {
-  const { model, content } = saying(exchange, behaviour.content);
-  const includeUsage = exchange.request.body?.stream_options?.include_usage === true;
-  return streamEvents(model, content, { deltas: behaviour.deltas ?? 4, includeUsage });
+function question({ request: { body }, upstreamName }, { content, deltas = 4 } = {}) {
+  const model = typeof body?.model === 'string' ? body.model : 'no-model';
+  return { model, body, deltas, content: content ?? `Answered by ${upstreamName}, with the model ${model}.` };
+}
+
+/**
+ * @param {Exchange} exchange
+ * @param {{ content?: string, deltas?: number }} [behaviour]
+ */
+function eventsFor(exchange, behaviour) {
+  return endpointFor(exchange).events?.(question(exchange, behaviour)) ?? [];
 }
 
 /** @param {Answer} behaviour @returns {Record<string, string>} */

@@ -2,11 +2,12 @@
 /** Plays a stream of server-sent events at its pace, and goes wrong where it is told to. */
 
 const { bodyWriter, cutOff, pause, resetAfterDelivery } = require('./exchange.js');
-const { chunk, errorBody, sseEvent } = require('./payload.js');
+const { sseEvent } = require('./payload.js');
 
 /**
  * @import { Answer, StreamFault } from "./behaviour.js"
  * @import { BodyWriter, Exchange } from "./exchange.js"
+ * @import { Endpoint } from "./answers.js"
  * @import { StreamEvent } from "./payload.js"
  */
 
@@ -17,31 +18,37 @@ const MALFORMED_EVENT = sseEvent('{"choices": [{"index": 0, "delta": {"content":
  *
  * @param {Answer} behaviour
  * @param {Exchange} exchange
+ * @param {Endpoint} endpoint Whose stream it is.
  * @param {StreamEvent[]} events
  */
-async function playStream({ fault, paceMs, encoding }, exchange, events) {
-  const points = ['headers', ...events.map((event) => event.point)];
+async function playStream({ fault, paceMs, encoding }, exchange, endpoint, events) {
+  const points = ['headers', ...events.flatMap(pointsOf)];
   if (fault && !points.includes(fault.after))
     throw new RangeError(`this stream has no point ${fault.after}, only ${points.join(', ')}`);
 
   const body = bodyWriter(exchange, encoding);
-  if (fault?.after === 'headers' && (await goWrong(fault, exchange, body)) === 'over') return;
-  for (const [index, { point, text }] of events.entries()) {
+  if (fault?.after === 'headers' && (await goWrong(fault, exchange, endpoint, body)) === 'over') return;
+  for (const [index, event] of events.entries()) {
     if (index > 0) await pause(exchange, paceMs);
-    await body.write(text);
+    await body.write(event.text);
     exchange.request.eventsSent += 1;
-    if (fault?.after === point && (await goWrong(fault, exchange, body)) === 'over') return;
+    if (fault && pointsOf(event).includes(fault.after) && (await goWrong(fault, exchange, endpoint, body)) === 'over')
+      return;
   }
   body.end();
 }
 
+/** @param {StreamEvent} event */
+const pointsOf = ({ point }) => (point === undefined ? [] : [point].flat());
+
 /**
  * @param {StreamFault} fault
  * @param {Exchange} exchange
+ * @param {Endpoint} endpoint
  * @param {BodyWriter} body
  * @returns {Promise<"over" | "goes on">} Whether the rest of the stream follows.
  */
-async function goWrong({ how, everyMs = 50 }, exchange, body) {
+async function goWrong({ how, everyMs = 50 }, exchange, endpoint, body) {
   switch (how) {
     case 'reset':
       await resetAfterDelivery(exchange);
@@ -55,7 +62,7 @@ async function goWrong({ how, everyMs = 50 }, exchange, body) {
     case 'stall':
       return 'over';
     case 'error-event':
-      await body.write(sseEvent(errorBody(500, { message: 'The model broke down.' })));
+      await body.write(endpoint.errorEvent('The model broke down.'));
       body.end();
       return 'over';
     case 'malformed-event':
@@ -63,10 +70,8 @@ async function goWrong({ how, everyMs = 50 }, exchange, body) {
       return 'goes on';
     case 'keep-alive':
       return repeatForever(': keep-alive\n\n', everyMs, exchange, body);
-    case 'empty-deltas': {
-      const model = String(exchange.request.body?.model);
-      return repeatForever(sseEvent(chunk(model, { content: '' })), everyMs, exchange, body);
-    }
+    case 'empty-deltas':
+      return repeatForever(endpoint.emptyDelta(String(exchange.request.body?.model)), everyMs, exchange, body);
     default:
       throw new TypeError(`no such stream failure: ${how}`);
   }

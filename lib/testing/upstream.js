@@ -10,6 +10,7 @@ const { EventEmitter, once } = require('node:events');
 const { createServer } = require('node:http');
 const { createServer: createTcpServer } = require('node:net');
 
+const { endpointOf } = require('./answers.js');
 const { behaviourOfModel } = require('./behaviour.js');
 const { perform } = require('./perform.js');
 
@@ -73,6 +74,7 @@ const { perform } = require('./perform.js');
  * @returns {Promise<Upstream>}
  */
 async function startUpstream(options = {}) {
+  refuseUnknown(options);
   const { port: wantedPort = 0, host = '127.0.0.1', name = 'upstream', keepAliveMs = 5_000 } = options;
   /** @type {LoggedRequest[]} */
   const requests = [];
@@ -118,6 +120,15 @@ async function startUpstream(options = {}) {
       await closed;
     },
   };
+}
+
+const OPTIONS = ['port', 'host', 'name', 'keepAliveMs', 'behaviours', 'behaviour'];
+
+/** A misspelt option would be a test that passes for the wrong reason. @param {object} options */
+function refuseUnknown(options) {
+  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name));
+  if (unknown !== undefined)
+    throw new TypeError(`startUpstream has no option ${JSON.stringify(unknown)}: it has ${OPTIONS.join(', ')}.`);
 }
 
 /**
@@ -200,8 +211,7 @@ function behaviourChooser({ behaviour, behaviours = {} }) {
  */
 function usualBehaviour({ method, path, body }, behaviours) {
   const { pathname } = new URL(path, 'http://upstream');
-  if (method === 'POST' && pathname.endsWith('/chat/completions'))
-    return behaviourOfModel(String(body?.model), behaviours);
+  if (method === 'POST' && endpointOf(path)) return behaviourOfModel(String(body?.model), behaviours);
   const given = Object.hasOwn(behaviours, String(body?.model)) ? behaviours[body.model] : undefined;
   if (method === 'POST' && given) return given;
   if (method === 'POST' && pathname.endsWith('/report'))
