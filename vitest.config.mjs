@@ -56,14 +56,14 @@ export default defineConfig({
   test: {
     // Every test has servers of its own; files run side by side.
     pool: 'forks',
-    maxWorkers: '100%',
+    // More processes than cores: a third of the time they wait, for timers and for processes that they started.
+    maxWorkers: Math.ceil(availableParallelism() * 1.5),
     testTimeout: 20_000,
     hookTimeout: 20_000,
     sequence: { sequencer: LongestFirst },
     projects: [
       { extends: true, test: { name: 'alone', include: ALONE } },
-      // One process takes file after file: to start one and to load the SDKs takes longer than many a file's tests. These
-      // mostly wait, so there are more processes than cores.
+      // One process takes file after file: to start one and to load the SDKs takes longer than many a file's tests.
       {
         extends: true,
         test: {
@@ -71,7 +71,6 @@ export default defineConfig({
           include: ['__test__/**/*.test.mjs'],
           exclude: [...ALONE, '**/node_modules/**'],
           isolate: false,
-          maxWorkers: Math.ceil(availableParallelism() * 1.5),
           sequence: { groupOrder: 1 },
         },
       },

@@ -9,7 +9,8 @@ import { spawnSync } from 'node:child_process';
 const STEPS = {
   // The benches too, so that they are linted and keep compiling.
   compile: ['test', '--workspace', '--locked', '--all-targets', '--no-run'],
-  run: ['test', '--workspace', '--locked'],
+  // Each kind by name: without, the addon is compiled once more, for examples in comments. `docs/tests` keeps those out.
+  run: ['test', '--workspace', '--locked', '--lib', '--bins', '--tests'],
 };
 
 const args = STEPS[/** @type {keyof typeof STEPS} */ (process.argv[2] ?? '')];

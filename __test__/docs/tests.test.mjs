@@ -8,6 +8,7 @@ import ts from 'typescript';
 import { expect, test } from 'vitest';
 
 const TESTS = fileURLToPath(new URL('..', import.meta.url));
+const ROOT = join(TESTS, '..');
 
 /** vitest's, and those of `node:assert`. */
 const ASSERTIONS = ['expect', 'assert', 'deepStrictEqual'];
@@ -42,6 +43,23 @@ test('a test that asserts nothing is found', () => {
   );
   expect(withoutAssertion([helpers, sample])).toEqual(["sample.mjs:5 'c %i'", "sample.mjs:6 'd'"]);
 });
+
+test('no comment in Rust has an example that is a program: nothing would run it', () => {
+  const sources = ['src', 'crates/core/src', 'bench/upstream/src'].flatMap((folder) => {
+    const files = readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' });
+    return files.filter((file) => file.endsWith('.rs')).map((file) => join(folder, file));
+  });
+  expect(sources.length).toBeGreaterThan(100);
+  expect(sources.filter((file) => hasProgram(readFileSync(join(ROOT, file), 'utf8')))).toEqual([]);
+  expect(hasProgram('/// ```text\n/// a drawing\n/// ```\n')).toBe(false);
+  expect(hasProgram('/// ```text\n/// a drawing\n/// ```\n//! ```\n//! one();\n//! ```\n')).toBe(true);
+});
+
+/** Whether a fence in a doc comment opens a block that rustdoc takes for a program. @param {string} rust */
+function hasProgram(rust) {
+  const fences = [...rust.matchAll(/^ *\/\/[/!] *```(.*)$/gm)];
+  return fences.some(([, language], index) => index % 2 === 0 && language?.trim() !== 'text');
+}
 
 /** @param {ReturnType<typeof read>[]} files */
 function withoutAssertion(files) {
