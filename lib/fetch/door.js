@@ -8,8 +8,9 @@ const { OPENPIPE_URL } = require('../options/openpipe.js');
 const reports = require('../reports/reports.js');
 const { forCore } = require('../reports/sinks.js');
 const transports = require('../reports/transports.js');
-const { milliseconds } = require('../options/checks.js');
+const { flushTime } = require('../options/checks.js');
 const { Warnings } = require('../native/warnings.js');
+const { openaiError } = require('./failures.js');
 const { Repeats } = require('./repeats.js');
 const { readOptions } = require('./options.js');
 
@@ -47,7 +48,7 @@ class Door {
     this.apiKey = this.options.apiKey ?? readEnv('OPENPIPE_API_KEY');
     this.baseUrl = (this.options.baseUrl ?? readEnv('OPENPIPE_BASE_URL') ?? OPENPIPE_URL).replace(/\/+$/, '');
     if (this.options.reports?.some(({ file }) => file === undefined) && !this.apiKey) {
-      throw new TypeError(`${MISSING_OPENPIPE_KEY}: \`reports\` asks for OpenPipe`);
+      throw openaiError(`${MISSING_OPENPIPE_KEY}: \`reports\` asks for OpenPipe`);
     }
     this.sinks = forCore(this.logging, this.options.reports);
     reports.start(this.logging);
@@ -87,7 +88,11 @@ class Door {
       timeout: options.timeout,
       maxRetries: options.maxRetries,
     });
-    return native.nativeCompletions(`${config.slice(0, -1)},"options":${options.written}}`, this.#family);
+    try {
+      return native.nativeCompletions(`${config.slice(0, -1)},"options":${options.written}}`, this.#family);
+    } catch (error) {
+      throw native.refusalOf(error);
+    }
   }
 
   /** Whether a call has another target to move on to. @param {unknown} own Its own `fallback`, where it has one. */
@@ -98,8 +103,7 @@ class Door {
 
   /** Delivers the reports that are queued. @param {{ timeout?: number } | undefined} [options] */
   async flush(options) {
-    const timeout = milliseconds('options.timeout', options?.timeout);
-    return reports.flush(this.#family, timeout === 'Infinity' ? Infinity : timeout);
+    return reports.flush(this.#family, flushTime(options));
   }
 
   /** Takes no more calls, delivers the reports that are queued, and lets go of everything native. */

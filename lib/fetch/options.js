@@ -2,7 +2,7 @@
 /** The options of `createFetch` and those of one call, checked before any traffic. */
 
 const { readCallOptions } = require('../options/call-options.js');
-const { milliseconds, retries } = require('../options/checks.js');
+const { functionOf, isObject, milliseconds, refuse, retries, shown } = require('../options/checks.js');
 const { readClientOptions } = require('../options/client-options.js');
 
 /** What only this door has; everything else is an option of `openpipe`. */
@@ -15,8 +15,8 @@ const TRANSPORTS = 2;
 
 /** @param {unknown} given @param {(message: string) => void} warn */
 function readOptions(given, warn) {
-  if (given !== undefined && (typeof given !== 'object' || given === null || Array.isArray(given)))
-    throw new TypeError(`the options of createFetch must be an object, got ${given === null ? 'null' : typeof given}`);
+  if (given !== undefined && !isObject(given))
+    throw new TypeError(`the options of createFetch must be an object, got ${shown(given)}`);
   /** @type {any} */
   const own = {};
   /** @type {any} */
@@ -88,26 +88,19 @@ function refuseClients(clients) {
     throw new TypeError('`client` and `fallbackClient` have no place in createFetch: name an upstream instead');
 }
 
-/** @param {string} option @param {unknown} value @returns {((...given: any[]) => any) | undefined} */
-function functionOf(option, value) {
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'function') throw new TypeError(`\`${option}\` must be a function, got ${typeof value}`);
-  return /** @type {any} */ (value);
-}
-
 /** @param {string} option @param {unknown} value @param {string[]} choices */
 function choice(option, value, choices) {
   if (value === undefined || value === null) return undefined;
   if (!choices.includes(/** @type {string} */ (value)))
-    throw new TypeError(`\`${option}\` must be ${choices.map((each) => `"${each}"`).join(' or ')}`);
+    refuse(option, choices.map((each) => `"${each}"`).join(' or '), value);
   return value;
 }
 
 /** @param {string} option @param {unknown} value */
 function flag(option, value) {
   if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'boolean') throw new TypeError(`\`${option}\` must be true or false, got ${typeof value}`);
-  return value;
+  if (typeof value !== 'boolean') refuse(option, 'true or false', value);
+  return /** @type {boolean} */ (value);
 }
 
 module.exports = { openpipeOfBody, parseHeader, readOptions, readOwn };

@@ -102,8 +102,13 @@ function newFamily() {
   return new binding.ClientFamily();
 }
 
+/** A `TypeError` of an option that the addon refused; any other error as it is. @param {any} error */
+function refusalOf(error) {
+  return error?.code === 'InvalidArg' ? new TypeError(error.message) : error;
+}
+
 /**
- * Makes the native side of a client.
+ * Makes the native side of a client. What it throws is for {@link refusalOf}.
  * @param {string} config JSON @param {Family} [family]
  */
 function nativeCompletions(config, family = newFamily()) {
@@ -209,6 +214,7 @@ function releaseProcess() {
 module.exports = {
   newFamily,
   nativeCompletions,
+  refusalOf,
   newEventRewriter,
   upstreamVariables: binding.upstreamVariables,
   readClientOptions: binding.readClientOptions,

@@ -108,14 +108,15 @@ async function send(sdk, config, name, method, path, args) {
   reports.start();
   const url = config.baseUrl + filled;
   const sent = reports.request(method, url, config.apiKey, headers, body, TIMEOUT);
-  const { head, failure, text: answer } = await sent.catch(refused);
+  // The addon refuses a malformed URL, and a key that no header can carry.
+  const {
+    head,
+    failure,
+    text: answer,
+  } = await sent.catch((/** @type {unknown} */ error) => {
+    throw native.refusalOf(error);
+  });
   return read(sdk, head, failure, answer);
-}
-
-/** What the addon refuses to send: a URL, or a key, that cannot be one. @param {any} error @returns {never} */
-function refused(error) {
-  if (error?.code !== 'InvalidArg') throw error;
-  throw new TypeError(error.message);
 }
 
 /** @param {import('../sdk/sdk.js').Sdk} sdk @param {any} head @param {any} failure @param {string} answer */

@@ -48,4 +48,19 @@ function retries(option, value) {
   return Math.min(/** @type {number} */ (value), 0xffff_ffff);
 }
 
-module.exports = { isObject, milliseconds, refuse, retries, shown };
+/** @param {string} option @param {unknown} value @returns {((...given: any[]) => any) | undefined} */
+function functionOf(option, value) {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== 'function') refuse(option, 'a function', value);
+  return /** @type {any} */ (value);
+}
+
+/** The `timeout` of `flush(options)`, in milliseconds. @param {unknown} options @returns {number | undefined} */
+function flushTime(options) {
+  if (options === undefined || options === null) return undefined;
+  if (!isObject(options)) refuse('options', 'an object', options);
+  const timeout = milliseconds('options.timeout', /** @type {Record<string, any>} */ (options).timeout);
+  return timeout === 'Infinity' ? Infinity : timeout;
+}
+
+module.exports = { flushTime, functionOf, isObject, milliseconds, refuse, retries, shown };

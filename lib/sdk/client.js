@@ -9,7 +9,7 @@ const { readEnv } = require('../native/environment.js');
 // An `import` fails where the addon cannot be loaded, not the first client.
 require('../native/native.js');
 const { Warnings } = require('../native/warnings.js');
-const { isObject, milliseconds } = require('../options/checks.js');
+const { flushTime, isObject } = require('../options/checks.js');
 const { configOf } = require('../options/openpipe.js');
 const { baseOf, checkVersion, leadsTo, majorOf } = require('./sdk.js');
 const { keepState, stateOf } = require('./state-of.js');
@@ -192,8 +192,7 @@ function defineClient(exported) {
      * @returns {Promise<{ delivered: number, dropped: number, pending: number }>} Since the last flush.
      */
     async flush(options) {
-      const timeout = milliseconds('options.timeout', options?.timeout);
-      return reports().flush(stateOf(this).family, timeout === 'Infinity' ? Infinity : timeout);
+      return reports().flush(stateOf(this).family, flushTime(options));
     }
 
     /** Takes no more calls, delivers the reports that are queued, and lets go of everything native. */

@@ -7,7 +7,7 @@ const { SDK_OPENAI, SDK_OPENPIPE, SDK_UPSTREAMS } = require('../host-client/numb
 const { readEnv } = require('../native/environment.js');
 const native = require('../native/native.js');
 const { followedBy, followingMocks, isFetchReplaced, isMock } = require('../native/replaced-fetch.js');
-const { milliseconds, retries } = require('../options/checks.js');
+const { functionOf, milliseconds, retries } = require('../options/checks.js');
 const { keyHeaders } = require('../options/client-options.js');
 const { hasDefaultHeader } = require('../options/headers.js');
 const { OPENPIPE_URL } = require('../options/openpipe.js');
@@ -188,6 +188,7 @@ class State {
     const { defaultHeaders, defaultQuery } = options;
     milliseconds('timeout', timeout);
     retries('maxRetries', maxRetries);
+    functionOf('fetch', fetch);
     this.seen = {
       ...{ apiKey, baseURL, timeout, maxRetries, organization, project, adminAPIKey, fetch },
       ...{ defaultHeaders, defaultQuery, isFetchMocked },

@@ -14,6 +14,7 @@ const { hasDefaultHeader, readHeaders } = require('../options/headers.js');
 const { checkOptions, readBody, readSignal } = require('./arguments.js');
 const { Call } = require('../call/call.js');
 const clock = require('../native/clock.js');
+const native = require('../native/native.js');
 const { callLog } = require('./logging.js');
 const { abortErrorOf, rejection } = require('../call/errors.js');
 const { urlOf } = require('./own-upstream.js');
@@ -198,9 +199,7 @@ function start(state, endpoint, options, request, resolve) {
       log?.started(request.text, options, given);
       call.start(completions, request.text, given);
     })
-    .catch((/** @type {any} */ error) =>
-      resolve(rejection(() => (isArgument(error) ? new TypeError(error.message) : error))),
-    )
+    .catch((/** @type {any} */ error) => resolve(rejection(() => native.refusalOf(error))))
     .finally(() => offAbort(signal, waiter));
 }
 
@@ -276,11 +275,6 @@ class CallSetup {
   warnOnce(message) {
     this.#state.warnOnce(message);
   }
-}
-
-/** What the addon refuses of a client's options. @param {any} error */
-function isArgument(error) {
-  return error?.code === 'InvalidArg';
 }
 
 /**

@@ -10,6 +10,7 @@ const { EventEmitter, once } = require('node:events');
 const { createServer } = require('node:http');
 const { createServer: createTcpServer } = require('node:net');
 
+const { isObject, refuse, shown } = require('../options/checks.js');
 const { endpointOf } = require('./answers.js');
 const { behaviourOfModel } = require('./behaviour.js');
 const { perform } = require('./perform.js');
@@ -74,7 +75,7 @@ const { perform } = require('./perform.js');
  * @returns {Promise<Upstream>}
  */
 async function startUpstream(options = {}) {
-  refuseUnknown(options);
+  checkOptions(options);
   const { port: wantedPort = 0, host = '127.0.0.1', name = 'upstream', keepAliveMs = 5_000 } = options;
   /** @type {LoggedRequest[]} */
   const requests = [];
@@ -122,13 +123,27 @@ async function startUpstream(options = {}) {
   };
 }
 
-const OPTIONS = ['port', 'host', 'name', 'keepAliveMs', 'behaviours', 'behaviour'];
+/** What each option takes: a misspelt or malformed one would be a test that passes for the wrong reason. @type {Record<string, [takes: string, fits: (value: any) => boolean]>} */
+const OPTIONS = {
+  port: ['a port number from 0 to 65535', (value) => Number.isInteger(value) && value >= 0 && value <= 65_535],
+  host: ['a non-empty string', (value) => typeof value === 'string' && value !== ''],
+  name: ['a non-empty string', (value) => typeof value === 'string' && value !== ''],
+  keepAliveMs: ['a number of milliseconds from 0', (value) => Number.isFinite(value) && value >= 0],
+  behaviours: ['an object of behaviours by model', isObject],
+  behaviour: ['a function', (value) => typeof value === 'function'],
+};
 
-/** A misspelt option would be a test that passes for the wrong reason. @param {object} options */
-function refuseUnknown(options) {
-  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name));
-  if (unknown !== undefined)
-    throw new TypeError(`startUpstream has no option ${JSON.stringify(unknown)}: it has ${OPTIONS.join(', ')}.`);
+/** @param {unknown} options @throws {TypeError} Names the first option that is malformed or not known. */
+function checkOptions(options) {
+  if (!isObject(options)) throw new TypeError(`the options of startUpstream must be an object, got ${shown(options)}`);
+  for (const [option, value] of Object.entries(options)) {
+    const row = Object.hasOwn(OPTIONS, option) ? OPTIONS[option] : undefined;
+    if (!row)
+      throw new TypeError(
+        `startUpstream has no option ${JSON.stringify(option)}: it has ${Object.keys(OPTIONS).join(', ')}.`,
+      );
+    if (value !== undefined && !row[1](value)) refuse(option, row[0], value);
+  }
 }
 
 /**
