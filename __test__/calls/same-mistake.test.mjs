@@ -23,7 +23,7 @@ const BODY = { model: 'a-model', messages: MESSAGES };
  * @type {Record<string, (own: any, openpipe: any) => (to: Place) => Promise<unknown>>}
  */
 const doors = {
-  constructor: (own, openpipe) => async (to) => create({ baseURL: to.url, ...own, openpipe }),
+  'the constructor': (own, openpipe) => async (to) => create({ baseURL: to.url, ...own, openpipe }),
   withOptions: (own, openpipe) => async (to) =>
     client({ baseURL: to.url })
       .withOptions({ ...own, openpipe })

@@ -49,10 +49,9 @@ function errorOf(sdk, client, failure, thrownBy) {
     }
     case 'client': {
       const thrown = thrownBy(/** @type {number} */ (failure.ticket));
-      if (madeBySdk.has(/** @type {any} */ (thrown))) {
-        const error = failure.redacted ? withoutKeys(thrown, failure) : thrown;
-        return failure.hint === undefined ? error : withHint(error, failure.hint);
-      }
+      const isChanged = failure.redacted || failure.hint !== undefined;
+      if (isChanged && madeBySdk.has(/** @type {any} */ (thrown)))
+        return remadeOf(sdk, client, thrown, failure, headers);
       if ((typeof thrown === 'object' && thrown !== null) || typeof thrown === 'function') {
         return /** @type {Error} */ (thrown);
       }
@@ -71,20 +70,26 @@ function errorOf(sdk, client, failure, thrownBy) {
   }
 }
 
-/** Errors with a hint already: a `fetch` may fail with one object again and again. @type {WeakSet<object>} */
-const hinted = new WeakSet();
-
 /**
- * Adds a hint to an error that the SDK has made for its own transport: to its message, and to its stack, which repeats that.
- * @param {any} error @param {string} hint
+ * The error in place of one that the SDK made for its own transport, where the core took a key out or has a hint: the SDK makes it
+ * again, of the core's account of the failure, as natively.
+ * @param {Sdk} sdk @param {any} client @param {any} thrown @param {Failure} failure @param {Headers | undefined} headers
  */
-function withHint(error, hint) {
-  if (hinted.has(error)) return error;
-  hinted.add(error);
-  const { message, stack } = error;
-  error.message = `${message} (${hint})`;
-  if (typeof stack === 'string') error.stack = stack.replace(message, () => error.message);
-  return error;
+function remadeOf(sdk, client, thrown, failure, headers) {
+  if (headers) return statusErrorOf(sdk, client, failure, headers);
+  const { message, hint, redacted } = failure;
+  if (thrown instanceof sdk.APIConnectionTimeoutError)
+    return new sdk.APIConnectionTimeoutError(hint === undefined ? {} : { message: `Request timed out. (${hint})` });
+  if (thrown instanceof sdk.APIConnectionError) {
+    // A cause that repeats a key is replaced as well.
+    const cause = redacted ? causeOfConnection(failure) : thrown.cause;
+    const hinted = hint === undefined ? undefined : `Connection error. (${hint})`;
+    const error = new sdk.APIConnectionError({ message: hinted, cause });
+    (redacted ? ours : fetched).add(error);
+    return error;
+  }
+  if (!(thrown instanceof sdk.APIError)) return new sdk.OpenAIError(message);
+  return new sdk.APIError(undefined, parsed(failure.body)?.error, message, thrown.headers);
 }
 
 /**
@@ -115,7 +120,7 @@ function takingDeep(sdk, make) {
   const taker = function (status, error, message, headers) {
     try {
       const made = make.call(this, status, error, message, headers);
-      keepBody(made, error);
+      keepBody(made, error ?? message);
       return made;
     } catch (thrown) {
       if (!(thrown instanceof RangeError)) throw thrown;
@@ -256,26 +261,6 @@ const madeBySdk = new WeakSet();
  */
 function keepMadeBySdk(sdk, client, error) {
   if (error instanceof sdk.OpenAIError && isOfSdk(sdk, client)) madeBySdk.add(/** @type {object} */ (error));
-}
-
-/**
- * An error that the SDK made of an answer to its own transport, without the keys that the answer repeated. Only the core finds them in
- * every spelling, and only the SDK makes the error, so that its message is replaced.
- * @param {any} error @param {Failure} failure The core's account of it, which has no keys.
- */
-function withoutKeys(error, { message, body, head }) {
-  const { message: before, stack } = error;
-  error.message = message;
-  if (typeof stack === 'string') error.stack = stack.replace(before, () => message);
-  const said = parsed(body)?.error;
-  for (const [name, value] of Object.entries({ error: said, code: said?.code, param: said?.param, type: said?.type })) {
-    if (value !== undefined && error[name] !== undefined) error[name] = value;
-  }
-  if (head && error.headers instanceof Headers) {
-    error.headers = new Headers(head.headers);
-    if (error.requestID) error.requestID = error.headers.get('x-request-id');
-  }
-  return error;
 }
 
 /** Adds the functions that wait for the call to the stack of an error that the SDK made below it. @param {any} error */

@@ -47,7 +47,7 @@ function describe(thrown) {
         marks.body = textOf(JSON.stringify({ error: body }));
       }
     });
-    read(() => (marks.body ??= textOf(JSON.stringify(bodies.get(error)))));
+    read(() => (marks.body ??= textOf(bodyTextOf(bodies.get(error)))));
     // Some SDKs keep the whole body of an error as `error.error`, others the `error` in it.
     read(() => marks.codes.push(...[error.code, error.error?.code, error.error?.error?.code]));
     read(() => marks.names.push(...classNames(error)));
@@ -97,12 +97,18 @@ function classNames(error) {
   return names;
 }
 
-/** The bodies of errors that hold no more than the `error` in it, by the error. @type {WeakMap<object, object>} */
+/** The bodies of errors that hold no more than the `error` in it, or nothing of it, by the error: JSON, or a text. @type {WeakMap<object, object | string>} */
 const bodies = new WeakMap();
 
 /** Keeps the body that an SDK made an error of: where it has no `error`, nothing of it is on the error. @param {unknown} error @param {unknown} body */
 function keepBody(error, body) {
-  if (typeof error === 'object' && error !== null && typeof body === 'object' && body !== null) bodies.set(error, body);
+  const isBody = (typeof body === 'object' && body !== null) || typeof body === 'string';
+  if (isBody && typeof error === 'object' && error !== null) bodies.set(error, body);
+}
+
+/** @param {object | string | undefined} body */
+function bodyTextOf(body) {
+  return typeof body === 'string' ? body : JSON.stringify(body);
 }
 
 /** Errors whose cause is the failure of the target before. @type {WeakSet<object>} */
