@@ -122,7 +122,7 @@ describe('a mistake is a TypeError before any traffic:', () => {
     test(what, async () => {
       const error = await (async () => call())().catch((/** @type {unknown} */ thrown) => thrown);
       expect(error).toBeInstanceOf(TypeError);
-      expect(error).toHaveProperty('message', expect.stringMatching(/must be|not known|not a valid URL/));
+      expect(error).toHaveProperty('message', expect.stringMatching(/must be|has no option|not a valid URL/));
     });
   }
 });

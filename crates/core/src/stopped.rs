@@ -1,22 +1,22 @@
-//! Deadlines in a process that may have been stopped: by SIGSTOP, as a frozen function, or for want of CPU time.
+//! Deadlines in a process that may have been stopped: by SIGSTOP, as a frozen function, or without CPU time.
 //!
-//! A process that goes on after its deadlines finds its timers due at once, and what arrived meanwhile in the buffers of its
-//! sockets. That is not late: it is read before anything is called silent (contract.md, section 4).
+//! When a stopped process continues, its timers fire at once, although answers may have arrived in time and wait in socket buffers.
+//! So after a late timer these are read before the deadline is enforced (contract.md, section 4).
 
 use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-/// A timer that is due by so much too late was not the only thing that stood still.
+/// A timer that fires this late means that the process was stopped.
 const LATE: Duration = Duration::from_millis(100);
-/// What it takes to read what has arrived: several turns of the scheduler for a head, a body and its decoding.
+/// The time to read buffered data: several turns of the scheduler for a head, a body and its decoding.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// The time up to which what had arrived may still be read. Kept between the waits for one answer.
+/// The end of the grace period, once one has begun. Shared by the waits for one answer, so that there is only one.
 pub(crate) type Grace = Option<Instant>;
 
-/// The work's result, or `None` where it does not come by the deadline. Cancel-safe if the work is.
+/// The work's result, or `None` where it is not ready by the deadline. Cancel-safe if the work is.
 pub(crate) async fn by<T>(deadline: Instant, grace: &mut Grace, work: impl Future<Output = T>) -> Option<T> {
     let mut work = std::pin::pin!(work);
     let began = Instant::now();
@@ -42,7 +42,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
-    async fn what_arrived_while_the_process_was_stopped_is_read() {
+    async fn data_that_arrived_while_the_process_was_stopped_is_read() {
         let (sender, receiver) = oneshot::channel();
         let stopped = async {
             advance(10 * SECOND).await;
@@ -55,18 +55,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_has_not_arrived_by_then_is_late() {
+    async fn data_that_has_not_arrived_by_then_is_late() {
         let (begun, mut grace) = (Instant::now(), None);
         let waited = by(begun + SECOND, &mut grace, std::future::pending::<()>());
         let (read, ()) = tokio::join!(waited, advance(10 * SECOND));
         assert_eq!((read, begun.elapsed()), (None, 10 * SECOND + GRACE));
-        // It is given once, however long the work goes on.
+        // The grace period is given once, however long the work goes on.
         assert_eq!(by(begun + SECOND, &mut grace, std::future::pending::<()>()).await, None);
         assert_eq!(begun.elapsed(), 10 * SECOND + GRACE);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_timer_that_is_due_in_time_is_the_end() {
+    async fn a_timer_that_fires_on_time_ends_the_wait() {
         let begun = Instant::now();
         assert_eq!(by(begun + SECOND, &mut None, std::future::pending::<()>()).await, None);
         assert_eq!(begun.elapsed(), SECOND);

@@ -1,5 +1,5 @@
-//! From statuses, and what error bodies say, to kinds. The tables of the contract's section 3: one row for each code or phrase, with
-//! the API that says so. The tests hold a fixture for each.
+//! Maps statuses, and the codes and phrases of error bodies, to kinds of failure (contract.md, section 3). One row for each code or
+//! phrase, with the API that sends it; codes_tests.rs has a fixture for each.
 
 use std::collections::BTreeMap;
 
@@ -120,24 +120,24 @@ const CONTEXT_LENGTH_PHRASES: [&[&str]; 43] = [
     &["prompt tokens too long"],     // Baidu
 ];
 
-/// A message quotes at most this many characters of an upstream's text; the body has all of it.
+/// The most characters of an upstream's text that a message quotes; the failure's body has all of it.
 const MAX_WORDS: usize = 1000;
 
-/// What an error says, in whichever of the shapes that providers send.
+/// What an error body says, in any of the shapes that providers send.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Said {
-    /// Its codes and types, in lower case, the nearest first.
+    /// Its codes and types in lower case; those of the error itself before those of objects in it.
     pub codes: Vec<String>,
-    /// Its own words; empty where it has none.
+    /// Its message; empty where it has none.
     pub words: String,
     /// The HTTP status that it names: `error.code: 429`, `"status": "503"`.
     pub status: Option<u16>,
-    /// More words, of an upstream behind the upstream, for the tables only.
+    /// Messages of an upstream behind the upstream. They are compared with the tables, and are not quoted.
     more: String,
 }
 
 impl Said {
-    /// Reads the body of an error, or the data of an event: an object whose `error` it is, or that is the error itself.
+    /// Reads the body of an error, or the data of an event: an object with the error as its member `error`, or the error itself.
     #[must_use]
     pub fn of(body: &str) -> Self {
         let mut said = Self::default();
@@ -170,7 +170,7 @@ impl Said {
         }
     }
 
-    /// The kind of an error by its code alone, where it names no HTTP status: those of OpenAI's Responses.
+    /// The kind of an error of OpenAI's Responses by its code alone; `None` for any other code.
     #[must_use]
     pub fn kind_of_code(&self) -> Option<Kind> {
         let has = |table: &[&str]| self.has(table);
@@ -186,8 +186,7 @@ impl Said {
         kinds.into_iter().find(|(is_it, _)| *is_it).map(|(_, kind)| kind)
     }
 
-    /// Whether a code is in the table, as a whole or up to a dot: Volcengine adds what it found, as in
-    /// `SensitiveContentDetected.Violence`.
+    /// Whether a code is in the table, as a whole or up to a dot: Volcengine adds a detail, as in `SensitiveContentDetected.Violence`.
     fn has(&self, table: &[&str]) -> bool {
         let stem = |code: &str| code.split('.').next().is_some_and(|stem| table.contains(&stem));
         self.codes.iter().any(|code| table.contains(&code.as_str()) || stem(code))
@@ -195,7 +194,7 @@ impl Said {
 
     fn says_too_long(&self) -> bool {
         let text = format!("{} {}", self.words, self.more).to_lowercase();
-        // It is the answer that may not be so long: `max_tokens` is too large, or what the sentence begins with.
+        // A limit of the answer, not of the input: `max_tokens` is too large, or another name at the start of the sentence.
         let begins = text.trim_start_matches(|first: char| !first.is_ascii_alphanumeric());
         let is_output = ["max_tokens", "max_completion_tokens", "max_new_tokens"]
             .iter()
@@ -237,7 +236,7 @@ impl Said {
         if let Some(inner) = inner("innererror") {
             self.codes.extend(inner.get("code").and_then(json::decoded).map(|code| code.to_lowercase()));
         }
-        // OpenRouter passes on what the provider behind it said.
+        // OpenRouter quotes the error of the provider behind it.
         if let Some(raw) = inner("metadata").and_then(|metadata| json::decoded(metadata.get("raw")?)) {
             self.codes.extend(Self::of(&raw).codes);
             self.more = raw;
@@ -251,7 +250,7 @@ impl Said {
     }
 }
 
-/// The text of a member that holds words: itself, or the `error` or `message` of an object.
+/// The message in a member: its own text, or the `error` or `message` of an object.
 fn words_of(value: &RawValue) -> Option<&RawValue> {
     let Ok(members) = serde_json::from_str::<BTreeMap<&str, &RawValue>>(value.get()) else { return Some(value) };
     let text = |name: &str| members.get(name).copied().filter(|text| text.get().starts_with('"'));

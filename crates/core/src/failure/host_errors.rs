@@ -1,4 +1,5 @@
-//! Classifies what a custom client threw, by its codes, class names and message as the language's table has them ([`javascript`]).
+//! Classifies the error that a custom client threw by its codes, class names and message, with the table of its language
+//! ([`javascript`]).
 
 use std::num::NonZeroU16;
 
@@ -10,29 +11,29 @@ use super::{Failure, Head, Kind, Surface};
 use crate::text::headers;
 use crate::text::secrets::Secrets;
 
-/// The marks of an error that a custom client threw; the object itself stays with the host.
+/// The properties of an error that a custom client threw; the object itself stays with the host.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ClientError {
     /// `error.status`, where it is a number.
     pub status: Option<u16>,
-    /// `error.code` or that of its causes: the API's error code, or one of the system.
+    /// The `code`s of the error and of its causes: the API's error code, or a system code.
     pub codes: Vec<String>,
-    /// The names of the error's classes, the most special first, and of its causes'.
+    /// The names of the error's classes, the most derived first, then those of its causes.
     pub names: Vec<String>,
     /// `error.message`, or the thrown value as text.
     pub message: String,
-    /// What the last of its causes says, where it has causes.
+    /// The message of its last cause, where it has one.
     pub reason: Option<String>,
-    /// `{ error }` as the API sent it, as JSON text, where the error holds that.
+    /// The response's body as far as the error object has it: `{ error }` as JSON, another JSON body, or a text.
     pub body: Option<String>,
-    /// Those of the response's headers that say when to try again, and its request id.
+    /// Response headers: those that say when to try again, and the request id; all of them for the host's own transport.
     pub headers: Vec<(String, String)>,
-    /// Keys that the client used: what is passed on holds none of them.
+    /// Keys that the client used, to be redacted.
     pub secrets: Vec<String>,
-    /// A function of the caller's that was to give the key failed: the upstream was not asked.
+    /// A key function of the caller failed, and no request was sent.
     pub keyless: bool,
-    /// The number by which the host keeps the thrown value.
+    /// The number under which the host keeps the thrown value.
     pub ticket: u32,
 }
 
@@ -42,14 +43,14 @@ pub(crate) fn secrets(keys: &[String]) -> Secrets {
     secrets
 }
 
-/// Whether a message is that of a language's HTTP client which refuses a header. It repeats the header, which may be a key.
+/// Whether a message is that of the host's HTTP client refusing a header. It repeats the header, which may be a key.
 #[must_use]
 pub fn is_header_refusal(message: &str) -> bool {
     javascript::HEADER_REFUSALS.iter().any(|part| message.contains(part))
 }
 
 impl ClientError {
-    /// The same with a message that repeats no header.
+    /// Replaces a message that repeats a header.
     fn without_header(mut self) -> Self {
         for message in std::iter::once(&mut self.message).chain(&mut self.reason) {
             if is_header_refusal(message) {
@@ -59,7 +60,7 @@ impl ClientError {
         self
     }
 
-    /// The failure that a custom client's error stands for.
+    /// The failure for the thrown error.
     #[must_use]
     pub fn classify(self) -> Failure {
         if self.keyless {
@@ -77,7 +78,7 @@ impl ClientError {
         });
         let secrets = secrets(&this.secrets);
         let message = match this.status {
-            // Some SDKs say that there was no body where it had no `error`.
+            // Some SDKs say "no body" of a body without `error`, so the body's own words are used.
             Some(status) if !this.message.contains(&said.words) => {
                 format!("the upstream answered {status}: {}", said.words)
             }
@@ -89,7 +90,7 @@ impl ClientError {
         failure.redacted(&secrets)
     }
 
-    /// Codes, words and status of the error: from its body, and from the members of the object.
+    /// Codes, words and status of the error: of its body and of the error object.
     fn said(&self) -> Said {
         let mut said = self.body.as_deref().map(Said::of).unwrap_or_default();
         said.codes.extend(self.codes.iter().map(|code| code.to_lowercase()));
@@ -99,13 +100,13 @@ impl ClientError {
         said
     }
 
-    /// Whether a content encoding is broken.
+    /// Whether the error is about a broken content encoding.
     pub(crate) fn is_of_encoding(&self) -> bool {
         self.codes.iter().any(|code| javascript::ENCODING_CODES.iter().any(|start| code.starts_with(start)))
     }
 
-    /// The failure of a target whose key function threw. Status and codes of the error are ignored: they are not the upstream's,
-    /// which got no request.
+    /// The failure of a target whose key function threw: kind `auth`. Status and codes of the error are ignored, because they are not
+    /// the upstream's, which got no request.
     #[must_use]
     pub fn without_key(self) -> Failure {
         let this = self.without_header();
@@ -136,7 +137,7 @@ impl ClientError {
     }
 }
 
-/// Whether a code is one of the system, and not the API's.
+/// Whether a code is a system code, and not the API's.
 fn is_system_code(code: &str) -> bool {
     let upper = code.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
     upper && javascript::SYSTEM_CODES.iter().any(|start| code.starts_with(start))
@@ -147,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_custom_clients_error_is_known_by_its_marks() {
+    fn a_custom_clients_error_is_classified_by_its_properties() {
         let with = |json: &str| serde_json::from_str::<ClientError>(json).unwrap().classify().kind;
         for (marks, kind) in [
             (r#"{"status":429,"names":["RateLimitError"]}"#, Kind::RateLimit),
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_says_what_the_upstream_or_the_connection_said() {
+    fn the_message_is_that_of_the_upstream_or_of_the_connection() {
         let with = |json: &str| serde_json::from_str::<ClientError>(json).unwrap().classify().message;
         for (marks, message) in [
             (
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_a_key_was_refused_with_says_nothing_of_the_upstream() {
+    fn the_status_and_codes_of_a_key_functions_error_are_ignored() {
         let marks = r#"{"status":500,"codes":["ECONNREFUSED"],"message":"the vault is closed","ticket":3}"#;
         let keyless = marks.replacen('{', r#"{"keyless":true,"#, 1);
         let classified = serde_json::from_str::<ClientError>(&keyless).unwrap().classify();

@@ -1,29 +1,28 @@
-//! The names by which JavaScript's programs know errors: the core's only table of that language. A host of another language adds
-//! one beside it.
+//! The names and codes of errors in JavaScript: the core's only table of that language. A host of another language adds one beside it.
 //!
-//! Where Node.js, undici or an SDK gives an error no code and no class of its own, its message is all that there is to know it by.
+//! Node.js, undici and SDKs throw some errors without a code or a class of their own. These are recognised by their message.
 
-/// Parts of class names and of codes of errors of a time that was up.
+/// Part of the class names of timeouts.
 pub(super) const TIMEOUT_NAME: &str = "Timeout";
 pub(super) const TIMEOUT_CODES: [&str; 2] = ["TIMEDOUT", "TIMEOUT"];
-/// How the codes begin of a content encoding that is broken: zlib's, Brotli's, zstd's.
+/// Prefixes of the codes of a broken content encoding: zlib's, Brotli's, zstd's.
 pub(super) const ENCODING_CODES: [&str; 5] = ["Z_DATA", "Z_BUF", "ERR__ERROR_FORMAT", "ERR_BROTLI", "ZSTD_"];
-/// Parts of class names of errors of the connection.
+/// Parts of the class names of connection errors.
 pub(super) const CONNECTION_NAMES: [&str; 4] = ["Connection", "Abort", "FetchError", "SocketError"];
-/// undici's `fetch` says no more than this where the cause is not an error of its own.
+/// The whole messages of undici's `fetch` where the connection failed and the cause has no code.
 pub(super) const CONNECTION_MESSAGES: [&str; 2] = ["fetch failed", "terminated"];
-/// Parts of the messages with which `fetch` refuses a header. They repeat it, and it may be a key.
+/// Parts of the messages with which `fetch` refuses a header. Such a message repeats the header, which may be a key.
 pub(super) const HEADER_REFUSALS: [&str; 3] = ["invalid header value", "ByteString", "valid HTTP token"];
-/// How the system's codes begin: `ECONNRESET`, `EAI_AGAIN`, `UND_ERR_SOCKET`, `CERT_HAS_EXPIRED`, …
+/// Prefixes of system codes: `ECONNRESET`, `EAI_AGAIN`, `UND_ERR_SOCKET`, `CERT_HAS_EXPIRED`, …
 pub(super) const SYSTEM_CODES: [&str; 8] =
     ["E", "UND_ERR_", "CERT_", "ERR_TLS", "ERR_SSL", "DEPTH_ZERO", "SELF_SIGNED", "UNABLE_TO"];
-/// undici's code of a connection that ended without a word.
+/// undici's code of a connection that the peer closed without a response.
 pub(crate) const CLOSED: &str = "UND_ERR_SOCKET";
-/// The parser's code of a head that is no HTTP. hyper does not say how else one can be broken.
+/// The code that Node.js's parser has for a head that is not HTTP. hyper does not distinguish other faults of a head.
 pub(crate) const NO_HTTP: &str = "HPE_INVALID_CONSTANT";
-/// The same of a chunk that has no size.
+/// The same for a chunk without a size.
 pub(crate) const NO_CHUNK: &str = "HPE_INVALID_CHUNK_SIZE";
-/// undici's code of a connection that was not there in time.
+/// undici's code of a connect timeout.
 pub(crate) const CONNECT_TIMEOUT: &str = "UND_ERR_CONNECT_TIMEOUT";
-/// Node.js' variable that names a file of further certificate authorities.
+/// The environment variable of Node.js that names a file of further certificate authorities.
 pub(crate) const EXTRA_CA_VARIABLE: &str = "NODE_EXTRA_CA_CERTS";

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// The target's time was up, or the wait for the first token.
+    /// The target's timeout, or the first-token timeout, has passed.
     Timeout,
-    /// DNS, refused, reset, TLS, proxy, a response that ends early or breaks HTTP.
+    /// DNS, refused, reset, TLS, proxy, a response that ends early or is not HTTP.
     Connection,
     /// 429.
     RateLimit,
@@ -26,7 +26,7 @@ pub enum Kind {
     ContextLength,
     /// 4xx with an error code of a content filter.
     ContentFilter,
-    /// A 2xx that is no answer, a 3xx, a broken content encoding, over the size limit.
+    /// A 2xx that is not a valid answer, a 3xx, a broken content encoding, a response over the size limit.
     InvalidResponse,
     /// A stream that breaks, stalls, or carries an error.
     Stream,
@@ -52,14 +52,13 @@ impl Kind {
         Self::Rejected,
     ];
 
-    /// Whether another try may do better, as OpenAI's clients have it. What a response says about it comes before
-    /// (`x-should-retry`).
+    /// Whether a retry may succeed, by the rules of OpenAI's clients. A response's own `x-should-retry` takes precedence.
     #[must_use]
     pub fn is_transient(self) -> bool {
         matches!(self, Self::Timeout | Self::Connection | Self::RateLimit | Self::ServerError)
     }
 
-    /// The name that a caller knows the kind by.
+    /// The name of the kind in options, attempts and logs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

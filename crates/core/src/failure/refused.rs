@@ -1,4 +1,4 @@
-//! Recognizes failures by which a key is refused or its quota used up, for the circuit breaker (contract.md, section 3).
+//! Recognises a refused key and a used-up quota, which open a circuit at once (contract.md, section 3).
 
 use std::num::NonZeroU16;
 
@@ -14,8 +14,8 @@ pub enum Refused {
     Quota,
 }
 
-/// Codes and types of a 403 that say that the key itself is refused, as of 2026-11 in the providers' documentation: OpenAI,
-/// Azure, Anthropic, Mistral, DeepSeek, Moonshot, DashScope, xAI, LiteLLM. Other 403s are of a model, a region, a content.
+/// Codes and types of a 403 that mean that the key itself is refused, as of 2026-11 in the documentation of OpenAI, Azure, Anthropic,
+/// Mistral, DeepSeek, Moonshot, DashScope, xAI and LiteLLM. Any other 403 is about a model, a region or a content.
 const KEY_CODES: [&str; 26] = [
     "access_key_disabled",
     "account_deactivated",
@@ -77,7 +77,7 @@ mod tests {
     use crate::failure::Head;
 
     #[test]
-    fn each_refusal_is_known_by_its_status_and_code() {
+    fn a_refusal_is_recognised_by_its_status_and_code() {
         for (status, body, refused) in [
             (401, "", Some(Refused::Key)),
             (401, r#"{"error":{"code":"whatever"}}"#, Some(Refused::Key)),
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_that_gives_no_key_is_no_refusal() {
+    fn a_key_function_that_fails_is_not_a_refusal() {
         let failure = Failure::new(Kind::Auth, crate::failure::Surface::Client, "the vault is closed");
         assert_eq!(failure.refused(), None);
     }

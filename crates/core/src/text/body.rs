@@ -1,8 +1,8 @@
 //! The text of a request body, and what a target changes in it.
 //!
-//! The body was written once, by the caller's `JSON.stringify`, and its text is sacred: large numbers, key order,
-//! escapes and nesting survive, because nothing is parsed into a tree and written again. Only the spans of the
-//! top-level members are found; an edit copies the text around the members it changes (contract.md, section 2).
+//! The host wrote the body once, and the upstream gets that text: large numbers, the order of members, escapes and nesting survive,
+//! because nothing is parsed into a tree and written again. Only the byte ranges of the top-level members are found; an edit copies
+//! the text around the members that it changes (contract.md, section 2).
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::text::json::{self, Members};
 
-/// A chat completion request, as the caller wrote it.
+/// A request's body, as the caller wrote it.
 #[derive(Debug, Clone)]
 pub struct RequestBody {
     text: Bytes,
@@ -22,7 +22,7 @@ pub struct RequestBody {
     stream: bool,
 }
 
-/// Where one top-level member stands in the text; both spans include their quotes.
+/// The byte ranges of one top-level member in the text; that of the key includes its quotes.
 #[derive(Debug, Clone)]
 struct Member {
     key: Range<usize>,
@@ -36,16 +36,16 @@ pub struct Edit<'a> {
     pub model: Option<&'a str>,
     /// A JSON object that is merged over the body's top-level members.
     pub params: Option<&'a RawValue>,
-    /// Members that this target does not take.
+    /// Names of members to leave out for this target.
     pub omit: &'a [String],
-    /// Take `metadata` out unless `store` is `true` in what is sent: OpenAI rejects the one without the other.
+    /// Leave `metadata` out unless the sent body has `store: true`: OpenAI rejects the one without the other.
     pub drop_unstored_metadata: bool,
-    /// Members that are written otherwise, by name; `params` and `omit` go over them.
+    /// New values of members, by name; `params` and `omit` take precedence.
     pub rewritten: &'a [(&'static str, String)],
 }
 
 impl Edit<'_> {
-    /// What is written in place of a member's value.
+    /// The new value of a member, where `rewritten` has one.
     fn rewritten(&self, key: &str) -> Option<&str> {
         self.rewritten.iter().find(|(name, _)| json::is_quoted(key, name)).map(|(_, text)| text.as_str())
     }
@@ -56,7 +56,7 @@ struct Changes<'e> {
     /// The target's model as JSON.
     model: Option<String>,
     params: Members<'e>,
-    /// `params` by their names, so that the cost is linear in what a caller sent.
+    /// `params` by name: a search of the list for each member would be quadratic in what a caller sent.
     by_name: HashMap<Cow<'e, str>, &'e RawValue>,
     omitted: HashSet<&'e str>,
     drop_metadata: bool,
@@ -70,7 +70,7 @@ impl<'e> Changes<'e> {
         let omitted = edit.omit.iter().map(String::as_str).collect();
         let model = edit.model.map(json::string);
         let mut changes = Self { model, params, by_name, omitted, drop_metadata: false };
-        // What `params` sets is meant for this target, so it outlives `omit`.
+        // `params` take precedence over `omit`.
         let store = match changes.params.get("store") {
             Some(value) => Some(value.get().as_bytes()),
             None => body.value_of("store").filter(|_| !changes.omits("\"store\"")),
@@ -100,12 +100,12 @@ impl<'e> Changes<'e> {
     }
 }
 
-/// Why a text is no usable request body.
+/// Why a text is not a usable request body.
 #[derive(Debug, PartialEq, Eq)]
 pub enum BodyError {
     /// The text is not a JSON object.
     NotAnObject,
-    /// `model` is missing, not a string, or empty; holds what stands there.
+    /// `model` is missing, not a string, or empty; holds its JSON text, `None` where it is missing.
     Model(Option<String>),
 }
 
@@ -113,7 +113,7 @@ impl RequestBody {
     /// Finds the members of a request in its text.
     ///
     /// # Errors
-    /// [`BodyError`] where the text is no JSON object, or has no model.
+    /// [`BodyError`] where the text is not a JSON object, or has no model.
     pub fn parse(text: String) -> Result<Self, BodyError> {
         let parsed: Members<'_> = serde_json::from_str(&text).map_err(|_| BodyError::NotAnObject)?;
         let members = parsed
@@ -121,7 +121,7 @@ impl RequestBody {
             .map(|(key, value)| Member { key: span_in(&text, key.get()), value: span_in(&text, value.get()) })
             .collect();
         let model = match parsed.get("model") {
-            // A stored prompt may name the model.
+            // A stored prompt may bring its own model.
             None if parsed.get_non_null("prompt").is_some() => String::new(),
             None => return Err(BodyError::Model(None)),
             Some(value) => serde_json::from_str::<String>(value.get())
@@ -133,7 +133,7 @@ impl RequestBody {
         Ok(Self { text: Bytes::from(text), members, model, stream })
     }
 
-    /// The caller's model; empty where a stored prompt may name it.
+    /// The caller's model; empty where the body has a stored prompt instead, which may bring its own.
     #[must_use]
     pub fn model(&self) -> &str {
         &self.model
@@ -145,7 +145,7 @@ impl RequestBody {
         self.stream
     }
 
-    /// The value of a member as it is written, the last one of that name.
+    /// The JSON text of a member's value; of several members with this name the last one's.
     #[must_use]
     pub fn member(&self, name: &str) -> Option<&str> {
         std::str::from_utf8(self.value_of(name)?).ok()
@@ -157,11 +157,11 @@ impl RequestBody {
         self.text.len()
     }
 
-    /// The text that goes to one target. Without a change it is the caller's own, not copied.
+    /// The text for one target. If nothing changes it shares the caller's buffer, without a copy.
     #[must_use]
     pub fn edited(&self, edit: &Edit<'_>) -> Bytes {
         let changes = Changes::of(self, edit);
-        // `model` was read from the member, if there is one.
+        // An empty model means that the body has no such member to replace.
         let lacks_model = changes.model.is_some() && self.model.is_empty();
         let mut keys = self.members.iter().map(|member| self.key(member));
         if changes.params.is_empty()
@@ -211,11 +211,11 @@ impl RequestBody {
     }
 
     fn key(&self, member: &Member) -> &str {
-        // The spans were taken from this very text, which was a `String`.
+        // The ranges were taken from this text, which was a `String`, so neither step can fail.
         self.text.get(member.key.clone()).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
     }
 
-    /// A value as bytes: it may be large, and need not be looked at again.
+    /// A value as bytes, without another check of its UTF-8: it may be large.
     fn value(&self, member: &Member) -> &[u8] {
         self.text.get(member.value.clone()).unwrap_or_default()
     }
@@ -228,7 +228,7 @@ fn push_member(out: &mut Vec<u8>, key: &str, value: &[u8]) {
     out.extend_from_slice(value);
 }
 
-/// Where `part`, a slice of `whole`, stands in it.
+/// The byte range of `part`, a slice of `whole`.
 fn span_in(whole: &str, part: &str) -> Range<usize> {
     let start = part.as_ptr() as usize - whole.as_ptr() as usize;
     start..start + part.len()
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn openpipe_is_taken_out_however_it_is_written() {
+    fn openpipe_is_left_out_however_its_name_is_escaped() {
         let text = r#"{"model":"m","openp\u0069pe":{"cache":"readWrite"},"n":1.0,"openpipe":null}"#;
         assert_eq!(edited(text, &Edit::default()), r#"{"model":"m","n":1.0}"#);
     }
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn omit_takes_members_out_unless_params_set_them() {
+    fn omit_leaves_members_out_unless_params_set_them() {
         let params: Box<RawValue> = serde_json::from_str(r#"{"seed":2}"#).unwrap();
         let omit = ["logprobs".to_owned(), "seed".to_owned(), "absent".to_owned()];
         let edit = Edit { params: Some(&params), omit: &omit, ..Edit::default() };
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_the_same_however_it_is_escaped() {
+    fn names_are_compared_without_their_escapes() {
         let params: Box<RawValue> = serde_json::from_str(r#"{"x":3,"mode\u006c":"ignored","\u0079":4}"#).unwrap();
         let edit = Edit { model: Some("b"), params: Some(&params), drop_unstored_metadata: true, ..Edit::default() };
         assert_eq!(
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_goes_only_where_it_is_stored() {
+    fn metadata_is_sent_only_with_store_true() {
         let edit = Edit { drop_unstored_metadata: true, ..Edit::default() };
         assert_eq!(edited(r#"{"model":"a","metadata":{"k":"v"}}"#, &edit), r#"{"model":"a"}"#);
         assert_eq!(
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn whether_metadata_is_stored_is_what_the_target_is_told() {
+    fn store_is_read_from_the_body_that_the_target_gets() {
         let stored = r#"{"model":"a","metadata":{"k":"v"},"store":true}"#;
         let unstored = r#"{"model":"a","metadata":{"k":"v"}}"#;
         let sent = |text: &str, params: &str, omit: &[&str]| {
@@ -343,7 +343,7 @@ mod tests {
         assert_eq!(edited(r#"{"model":"a","metadata":{}}"#, &edit), r#"{"model":"a","n":1}"#);
     }
 
-    /// A request's members, by their text; the names of a few are likely.
+    /// Members of a request as JSON texts, with names that are likely to repeat.
     fn some_members() -> impl Strategy<Value = Vec<(String, String)>> {
         let name = prop_oneof!["(metadata|store|seed|n|model)", "[a-zé\\\"]{0,4}"].prop_map(|name| json::string(&name));
         let value = prop_oneof![
@@ -362,7 +362,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_edit_leaves_alone_what_it_does_not_name(
+        fn an_edit_leaves_members_alone_that_it_does_not_name(
             mut members in some_members(),
             params in some_members(),
             omit in prop::collection::vec("(seed|n|[a-z]{0,3})", 0..3),
@@ -376,7 +376,7 @@ mod tests {
 
             let raw = RawValue::from_string(object(&params, "")).unwrap();
             let edit = Edit { model: Some("b"), params: Some(&raw), omit: &omit, ..Edit::default() };
-            // The same on a list: replaced in place, taken out, appended.
+            // The reference implementation, on a list: replace in place, leave out, append.
             let param = |name: &str| params.iter().rev().find(|(param, _)| param == name).map(|(_, value)| value.clone());
             let kept = members.iter().filter_map(|(name, value)| match param(name) {
                 _ if name == "\"model\"" => Some((name.clone(), "\"b\"".to_owned())),
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_is_refused() {
+    fn a_text_that_is_not_a_request_is_refused() {
         for (text, error) in [
             ("[]", BodyError::NotAnObject),
             ("null", BodyError::NotAnObject),

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-/// Whether a header, or a parameter of a query, may prove who somebody is. Such a one goes to the upstream that it was written for
-/// and nowhere else; when in doubt, it does not go.
+/// Whether a header or a query parameter may hold a credential, by its name. A credential is sent only to the upstream that it was set
+/// for; a name in doubt counts as one.
 #[must_use]
 pub fn is_credential(name: &str) -> bool {
     let name = lower(name);
@@ -17,7 +17,7 @@ pub fn is_account(name: &str) -> bool {
     is_lasting(&name) && !is_of_one_call(&name)
 }
 
-/// Credentials that are made anew for a session or a request, by what their names hold.
+/// Whether a credential is made anew for each session or request, by parts of its name.
 fn is_of_one_call(name: &str) -> bool {
     const ANYWHERE: [&str; 5] = ["session", "signature", "jwt", "assertion", "ticket"];
     const PARTS: [&str; 10] = ["sig", "sid", "sign", "signed", "otp", "totp", "dpop", "nonce", "mfa", "hmac"];
@@ -70,7 +70,7 @@ fn is_auth(part: &str) -> bool {
     part.ends_with("auth") || (part.starts_with("auth") && !part.starts_with("author"))
 }
 
-/// Whether a name is that of a key, in any version, and of one that opens something: an idempotency key must go along.
+/// Whether a name ends in `key`, also with a version after it; not an idempotency key, which every target needs.
 fn has_key(name: &str) -> bool {
     const OPEN_NOTHING: [&str; 12] = [
         "idempotency",
@@ -98,7 +98,7 @@ fn has_key(name: &str) -> bool {
     false
 }
 
-/// The words of a name.
+/// The words of a name, which separators divide.
 fn parts(name: &str) -> impl Iterator<Item = &str> {
     name.split(|character: char| !character.is_ascii_alphanumeric()).filter(|part| !part.is_empty())
 }
@@ -108,7 +108,8 @@ fn lower(name: &str) -> Cow<'_, str> {
     if is_lower { Cow::Borrowed(name) } else { Cow::Owned(name.to_ascii_lowercase()) }
 }
 
-/// Whether a name holds one of these. A search of `str` gets ready for a long text first, which a name is not.
+/// Whether a name contains one of these. Compares windows of bytes: `str::contains` first builds a searcher, which costs more than
+/// the search of so short a text.
 fn holds(name: &str, parts: &[&str]) -> bool {
     let name = name.as_bytes();
     (0..name.len())
@@ -120,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_are_known_by_their_names() {
+    fn credentials_are_recognised_by_their_names() {
         for name in [
             "Authorization",
             "api-key",
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn other_headers_are_no_credentials() {
+    fn other_headers_are_not_credentials() {
         for name in [
             "idempotency-key",
             "Idempotency-Key",
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_from_call_to_call_identifies_no_account() {
+    fn credentials_of_one_call_identify_no_account() {
         for name in ["authorization", "x-api-key", "X-Access-Key", "cookie"] {
             assert!(is_account(name), "{name}");
         }

@@ -1,4 +1,4 @@
-//! The headers of a request: what a caller wrote, checked, and what of it may go where.
+//! The headers of a request: the check of what a caller gave, and which of them a target may get.
 
 use std::borrow::Cow;
 
@@ -7,15 +7,15 @@ use serde::{Serialize, Serializer};
 
 use super::credentials;
 
-/// Headers as a host hands them over; `None` removes one. Of one name the first replaces, the others append.
+/// Headers as a host gives them; `None` removes one. Of several with one name the first replaces the header, the others append to it.
 pub type HeaderList = Vec<(String, Option<String>)>;
 
-/// Applies a call's headers over the request's own, by the rules of OpenAI's clients. What is the transport's own affair
-/// is left out ([`is_transports`]).
+/// Applies a call's headers over the request's own, by the rules of OpenAI's clients. Headers that the transport sets are left out
+/// ([`is_transports`]).
 ///
 /// # Errors
-/// Says which header is not allowed in HTTP: a name that is no token, a value with CR, LF or NUL, or with characters
-/// beyond Latin-1. A value is never repeated in the message, as it may be a key.
+/// Names the header that HTTP does not allow: its name is not a token, or its value has CR, LF, NUL or a character beyond Latin-1.
+/// The message does not contain the value, which may be a key.
 pub fn overlay(headers: &mut HeaderMap, list: &HeaderList) -> Result<(), String> {
     lay(headers, list, is_transports)
 }
@@ -54,15 +54,15 @@ fn lay(headers: &mut HeaderMap, list: &HeaderList, is_left_out: fn(&str, &str) -
     Ok(())
 }
 
-/// Whether a request's header is for the transport to set and nobody else, and so is left out wherever the request goes: one
-/// that frames the message or concerns this one connection, as a gateway has them that hands its own request's headers on. Given
-/// to HTTP they would cut the body, leave the server waiting for more of it, or name another host. `name` is in small letters.
+/// Whether only the transport may set a header, so that a caller's is left out for every target: framing headers, hop-by-hop headers
+/// and `host`. A gateway that passes its own request's headers on brings them; sent as they are they would truncate the body, leave
+/// the server waiting for more, or name another host. `name` is in lower case.
 #[must_use]
 pub fn is_transports(name: &str, value: &str) -> bool {
     match name {
         "host" | "content-length" | "transfer-encoding" | "connection" | "keep-alive" | "proxy-connection"
         | "upgrade" | "http2-settings" | "expect" | "te" | "trailer" => true,
-        // One that asks for what cannot be decoded here.
+        // Left out if it accepts an encoding that this crate cannot decode.
         "accept-encoding" => !value.split(',').all(|coding| {
             let coding = coding.split(';').next().unwrap_or_default().trim();
             ["gzip", "x-gzip", "deflate", "br", "zstd", "identity", ""]
@@ -73,12 +73,12 @@ pub fn is_transports(name: &str, value: &str) -> bool {
     }
 }
 
-/// A header's name as a message may repeat it: what is long, or has more than one word, may be a value in the wrong place.
+/// A header's name for a message. A long one, or one of several words, may be a value in the wrong place, so it is not repeated.
 fn short(name: &str) -> String {
     if name.len() <= 32 && !name.trim().contains(' ') { format!("{name:?}") } else { "a name".to_owned() }
 }
 
-/// A byte string (one character for each byte) as a header's value.
+/// A byte string (one character for each byte) as a header's value; `None` where it has a character that HTTP does not allow.
 pub fn header_value(value: &str) -> Option<HeaderValue> {
     let bytes: Option<Vec<u8>> =
         value.trim().chars().map(|character| u8::try_from(u32::from(character)).ok()).collect();
@@ -87,8 +87,7 @@ pub fn header_value(value: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// Headers as a host takes them, pairs of name and value: a header's bytes become the characters of the same code, as in
-/// the Fetch standard's byte strings.
+/// Headers as a host takes them, pairs of name and value as byte strings: one character for each byte, as in the Fetch standard.
 #[derive(Debug, Clone, Copy)]
 pub struct Pairs<'a>(pub &'a HeaderMap);
 
@@ -114,14 +113,14 @@ pub(crate) fn text(value: &HeaderValue) -> Cow<'_, str> {
     }
 }
 
-/// The same list without what the transport sets ([`is_transports`]): what a custom client is given.
+/// The same list without the headers that the transport sets ([`is_transports`]): for custom clients.
 #[must_use]
 pub fn without_transports(mut list: HeaderList) -> HeaderList {
     list.retain(|(name, value)| !is_transports(&name.to_ascii_lowercase(), value.as_deref().unwrap_or_default()));
     list
 }
 
-/// The same list without what is meant for one upstream only.
+/// The same list without credentials, which are meant for one upstream only.
 #[must_use]
 pub fn without_credentials(list: &HeaderList) -> HeaderList {
     list.iter().filter(|(name, _)| !credentials::is_credential(name)).cloned().collect()
@@ -147,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_http_forbids_is_named_without_the_value() {
+    fn an_error_names_the_header_that_http_forbids_and_not_its_value() {
         for value in ["a\r\nx: y", "a\nb", "a\0b", "\u{20ac}"] {
             let message = overlay(&mut HeaderMap::new(), &list(&[("x-note", Some(value))])).unwrap_err();
             assert!(message.contains("\"x-note\"") && !message.contains(value), "{message}");
@@ -156,14 +155,14 @@ mod tests {
     }
 
     #[test]
-    fn latin1_is_one_byte_a_character() {
+    fn a_latin1_character_is_one_byte() {
         let mut headers = HeaderMap::new();
         overlay(&mut headers, &list(&[("x", Some("caf\u{e9}"))])).unwrap();
         assert_eq!(headers["x"].as_bytes(), b"caf\xe9");
     }
 
     #[test]
-    fn a_value_in_the_place_of_a_name_is_not_repeated() {
+    fn an_error_does_not_repeat_a_value_in_the_place_of_a_name() {
         for name in ["Bearer sk-0123456789", "sk-\u{20ac}-0123456789012345678901234567890123456789"] {
             let message = overlay(&mut HeaderMap::new(), &list(&[(name, Some("1"))])).unwrap_err();
             assert!(!message.contains("0123456789"), "{message}");
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_frames_a_message_or_names_its_host_is_left_out() {
+    fn headers_that_frame_a_message_or_name_its_host_are_left_out() {
         let given = [
             ("Host", "other.example"),
             ("Content-Length", "5"),
@@ -193,12 +192,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_must_be_well_formed_all_the_same() {
+    fn a_header_that_is_left_out_must_be_well_formed_as_well() {
         assert!(overlay(&mut HeaderMap::new(), &list(&[("host", Some("a\r\nx: y"))])).is_err());
     }
 
     #[test]
-    fn only_encodings_that_are_decoded_are_asked_for() {
+    fn only_encodings_that_can_be_decoded_are_accepted() {
         for (value, is_kept) in [
             ("identity", true),
             ("GZIP;q=0.5, br", true),
@@ -215,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_headers_of_a_response_are_all_told() {
+    fn a_host_gets_all_headers_of_a_response() {
         let told = of_response(&list(&[("Connection", Some("close")), ("accept-encoding", Some("*"))]));
         assert_eq!(told.len(), 2);
     }

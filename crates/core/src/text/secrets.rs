@@ -11,24 +11,24 @@ use super::credentials::is_credential;
 use super::headers;
 use super::unescape::Level;
 
-/// The credentials of a request, which are redacted in its failures: some upstreams repeat the key that they refuse.
+/// The credentials of a request, to be redacted in its failures: some upstreams repeat the key that they refuse.
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
-    /// In their normal form: unescaped, in small letters.
+    /// Unescaped, in lower case.
     needles: Vec<String>,
 }
 
-/// What is shorter is no key, and may well be a word.
+/// In characters. A shorter value is not taken for a key: it may be an ordinary word.
 const SHORTEST_KEY: usize = 6;
-/// So for a piece of a credential that holds several.
+/// The same for one value of a credential that holds several.
 const SHORTEST_PIECE: usize = 8;
-/// A password is known to be one.
+/// The same for a password of a URL or a proxy.
 const SHORTEST_PASSWORD: usize = 4;
-/// A text within a text within a text: as often as escapes are taken off.
+/// How many layers of escapes are removed: JSON within JSON within a URL.
 const MAX_LEVELS: usize = 4;
 
 impl Secrets {
-    /// Those in a set of headers; of `Bearer KEY` the key, of `Basic …` the password.
+    /// The credentials in a set of headers; of `Bearer KEY` the key, of `Basic …` the password.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
         let mut secrets = Self::default();
@@ -38,7 +38,7 @@ impl Secrets {
         secrets
     }
 
-    /// Those of a request: its headers', and its URL's, the password and the parameters that are credentials.
+    /// The credentials of a request: of its headers, and of its URL the password and the query parameters that are credentials.
     #[must_use]
     pub fn of_request(headers: &HeaderMap, url: &Url) -> Self {
         let mut secrets = Self::of(headers);
@@ -46,7 +46,7 @@ impl Secrets {
         secrets
     }
 
-    /// Adds a credential of which nothing else is known.
+    /// Adds a credential of any form.
     pub fn add_key(&mut self, key: &str) {
         self.add(key, SHORTEST_KEY);
     }
@@ -60,7 +60,7 @@ impl Secrets {
         }
     }
 
-    /// Adds what a proxy is sent, in words and coded.
+    /// Adds a user's password as text and as the Base64 of `Basic` authentication.
     pub fn add_login(&mut self, user: &str, password: &str) {
         self.add(password, SHORTEST_PASSWORD);
         let both = format!("{user}:{password}");
@@ -85,7 +85,7 @@ impl Secrets {
         self.add_pieces(value);
     }
 
-    /// A cookie, a signature and their like are lists of names and values.
+    /// Adds each value of a credential that is a list of names and values: a cookie, a signature.
     fn add_pieces(&mut self, value: &str) {
         for piece in value.split([' ', ';', ',', '=']) {
             self.add(piece.trim_matches('"'), SHORTEST_PIECE);
@@ -103,7 +103,7 @@ impl Secrets {
             let Some(below) = level.unescaped() else { break };
             level = below;
         }
-        // A key that is not UTF-8 is read as U+FFFD where its bytes are repeated.
+        // Where an upstream repeats the bytes of a key that is not UTF-8, they are decoded to U+FFFD.
         let unreadable: String =
             level.text.chars().map(|character| if character.is_ascii() { character } else { '\u{fffd}' }).collect();
         self.push(unreadable);
@@ -116,8 +116,8 @@ impl Secrets {
         }
     }
 
-    /// Replaces each of them in the text by `***`, however it is spelled: as it is, in other case, with JSON's, a URL's or HTML's escapes,
-    /// also in a text within the text. Returns whether there was one. The cost is linear in the text.
+    /// Replaces each credential in the text by `***`, in every spelling: as it is, in other case, with the escapes of JSON, URLs or HTML,
+    /// also nested. Returns whether there was one. The cost is linear in the text.
     pub fn redact(&self, text: &mut String) -> bool {
         if self.needles.is_empty() || text.is_empty() {
             return false;
@@ -137,7 +137,7 @@ impl Secrets {
         holds_one
     }
 
-    /// A header's value, redacted.
+    /// The redacted value of a header; `None` where it holds no credential.
     #[must_use]
     pub fn redact_header(&self, value: &HeaderValue) -> Option<HeaderValue> {
         let mut redacted = headers::text(value).into_owned();
@@ -153,7 +153,7 @@ impl Secrets {
     }
 }
 
-/// The text with `***` in the place of these ranges.
+/// The text with `***` in place of these ranges.
 fn without(text: &str, mut ranges: Vec<Range<usize>>) -> String {
     ranges.sort_unstable_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
     let (mut result, mut at) = (String::with_capacity(text.len()), 0);
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_is_found_coded_and_in_words() {
+    fn a_login_is_found_as_text_and_as_base64() {
         let mut headers = HeaderMap::new();
         let login = base64::engine::general_purpose::STANDARD.encode("user:pa55:w");
         headers.insert("proxy-authorization", HeaderValue::try_from(format!("Basic {login}")).unwrap());
@@ -246,11 +246,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_short_to_be_a_key_is_left() {
+    fn a_text_too_short_for_a_key_is_left() {
         assert_eq!(redacted(&secrets(&["test"]), "a test"), "a test");
     }
 
-    /// A character as somebody may have written it.
+    /// A character in one of the spellings that an upstream may use.
     fn spelled(character: char, how: u8) -> String {
         let mut bytes = [0; 4];
         match how {
@@ -279,7 +279,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_left_that_holds_no_key(text in "\\PC{0,200}") {
+        fn a_text_without_a_key_is_left(text in "\\PC{0,200}") {
             prop_assert_eq!(redacted(&secrets(&["sk-0123456789-0123456789"]), text.clone()), text);
         }
     }

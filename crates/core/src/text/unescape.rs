@@ -1,11 +1,11 @@
-//! A text without the escapes of JSON, URLs and HTML, which knows where in its source each byte stood.
+//! Removes the escapes of JSON, URLs and HTML from a text, and keeps a source map: where each byte stood before.
 
 use std::ops::Range;
 
-/// A text in small letters, with the place in the source of each of its bytes.
+/// A text in lower case, with the place of each of its bytes in the source.
 pub(super) struct Level {
     pub(super) text: String,
-    /// Where the character that a byte belongs to begins in the source; then the source's length.
+    /// For each byte, where its character begins in the source; and at the end the source's length.
     starts: Vec<u32>,
 }
 
@@ -25,7 +25,7 @@ impl Level {
 
     fn push(&mut self, character: char, start: u32) {
         let before = self.text.len();
-        // One character stays one, so that no part of one is ever a match.
+        // Some characters have several in lower case. Only the first is kept, so that a match never begins within a character.
         self.text.push(character.to_lowercase().next().unwrap_or(character));
         self.starts.extend(std::iter::repeat_n(start, self.text.len() - before));
     }
@@ -35,7 +35,7 @@ impl Level {
         at(range.start)..at(range.end)
     }
 
-    /// The same with one layer of escapes taken off; `None` where it has none.
+    /// The same without one layer of escapes; `None` where it has none.
     pub(super) fn unescaped(&self) -> Option<Self> {
         memchr::memchr3(b'\\', b'%', b'&', self.text.as_bytes())?;
         let mut result = Self::with_capacity(self.text.len());
@@ -49,7 +49,7 @@ impl Level {
                 continue;
             };
             has_changed = true;
-            // All characters of one run of escapes have its place: what is found in it is redacted with the whole of it.
+            // All characters of one run of escapes map to its start: a match within the run redacts the whole run.
             characters.chars().for_each(|character| result.push(character, start));
             at += length;
         }
@@ -58,7 +58,7 @@ impl Level {
     }
 }
 
-/// The characters that a text's first escape stands for, and its length.
+/// The characters of the escape that the text begins with, and the length of the escape in bytes.
 fn escape(text: &str) -> Option<(String, usize)> {
     match text.as_bytes().first()? {
         b'\\' => json_escape(text),
@@ -85,7 +85,7 @@ fn json_escape(text: &str) -> Option<(String, usize)> {
     char::from_u32(u32::from(first)).map(|character| (character.to_string(), 6))
 }
 
-/// The bytes of one character, in UTF-8 or, where they are not UTF-8, in Latin-1.
+/// The same for a run of `%XX`: one character in UTF-8, or in Latin-1 where the bytes are not UTF-8.
 fn percent_escape(text: &str) -> Option<(String, usize)> {
     let byte = |index: usize| {
         let digits = text.get(3 * index..3 * index + 3)?.strip_prefix('%')?;

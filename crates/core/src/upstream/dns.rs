@@ -1,8 +1,8 @@
-//! The system's resolver, asked once for calls that come together.
+//! The system's resolver with single flight: concurrent calls share one look-up of a name.
 //!
-//! A look-up occupies a thread for as long as the system takes, which is half a minute where a name's servers are silent. A
-//! look-up for each new connection would, at a few dozen calls a second, occupy all the threads there are, and then the names
-//! of fallbacks, which are fine, would wait for a thread.
+//! A look-up occupies a thread for as long as the system takes: half a minute if the name's servers are silent. At a few dozen calls a
+//! second, a look-up for each new connection would occupy every thread of the pool, and the names of fallbacks, whose servers are
+//! fine, would wait for a thread.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -20,8 +20,8 @@ use tokio::time::Instant;
 use super::BoxFuture;
 use super::http::Route;
 
-/// Who asks within this time of the last look-up of a name waits for that one. Later ones ask anew, so that a lost packet,
-/// for which the system waits five seconds, holds up few.
+/// How long a look-up under way is shared: a call within this time of its start waits for it. A later call starts a new one, so that
+/// a lost packet, for which the system waits five seconds, delays few calls.
 const TOGETHER: Duration = Duration::from_millis(500);
 
 type Found = Result<Arc<[SocketAddr]>, DnsError>;
@@ -31,9 +31,9 @@ type Found = Result<Arc<[SocketAddr]>, DnsError>;
 pub(super) struct DnsError(Arc<io::Error>);
 
 impl DnsError {
-    /// The low-level reason by its name in the host's table of system errors.
+    /// The code of `getaddrinfo`: `ENOTFOUND` or `EAI_AGAIN`.
     pub(super) fn code(&self) -> &'static str {
-        // The resolver's own code does not come through the standard library, but its words do (glibc's, musl's and macOS').
+        // The standard library keeps the resolver's message (glibc's, musl's or macOS's) and drops its code.
         let reason = self.0.to_string();
         let is_temporary = ["Temporary failure", "Try again", "temporarily"].iter().any(|words| reason.contains(words));
         if is_temporary { "EAI_AGAIN" } else { "ENOTFOUND" }
@@ -56,7 +56,7 @@ impl Error for DnsError {}
 /// How a name is looked up.
 type LookUp = dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync;
 
-/// A resolver for reqwest.
+/// Resolves names for reqwest.
 pub(super) struct Resolver {
     look_up: Box<LookUp>,
     under_way: Arc<Mutex<HashMap<String, Flight>>>,
@@ -99,7 +99,7 @@ impl Resolver {
         found
     }
 
-    /// Looks a name up, to the end also when all who asked have gone: the thread is taken by then.
+    /// Starts a look-up, which runs to its end even if all calls that wait for it are dropped: the system call cannot be cancelled.
     fn start(&self, name: &str, now: Instant) -> Shared<BoxFuture<'static, Found>> {
         let (looking, under_way, name) =
             ((self.look_up)(name.to_owned()), Arc::clone(&self.under_way), name.to_owned());
@@ -107,7 +107,7 @@ impl Resolver {
         let task = tokio::spawn(async move {
             let found = looking.await;
             let mut under_way = under_way.lock().unwrap_or_else(PoisonError::into_inner);
-            // An answer is for those who wait; who comes now asks anew, as names move.
+            // Answers are not cached, as addresses change: they are for the calls that wait already.
             if under_way.get(&name).is_some_and(|flight| flight.since == now) {
                 under_way.remove(&name);
             }
@@ -145,7 +145,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// A resolver that takes its time and counts; names that begin with `no` are unknown.
+    /// A resolver that takes this time and counts its look-ups; names that begin with `no` are unknown.
     fn resolver(time: Duration) -> (Arc<Resolver>, Arc<AtomicUsize>) {
         let asked = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&asked);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_asks_at_once_waits_for_one_look_up() {
+    async fn concurrent_calls_share_one_look_up() {
         let (resolver, asked) = resolver(SECOND);
         let all = futures_util::future::join_all((0..100).map(|_| resolve(&resolver, "a.test"))).await;
         assert!(all.iter().all(|found| *found == Ok(1)));
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn names_are_looked_up_apart() {
+    async fn each_name_has_a_look_up_of_its_own() {
         let (resolver, asked) = resolver(SECOND);
         let (one, other) = tokio::join!(resolve(&resolver, "a.test"), resolve(&resolver, "no.test"));
         assert_eq!(one, Ok(1));
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_look_up_that_hangs_holds_up_only_those_who_came_with_it() {
+    async fn a_look_up_that_hangs_delays_only_the_calls_that_share_it() {
         let (resolver, asked) = resolver(30 * SECOND);
         let waits = || {
             let resolver = Arc::clone(&resolver);
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_threads_that_a_silent_name_takes_are_few() {
+    async fn a_silent_name_takes_few_threads() {
         let (resolver, asked) = resolver(30 * SECOND);
         for _ in 0..3_000 {
             let _ = tokio::time::timeout(SECOND / 100, resolve(&resolver, "a.test")).await;
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_look_up_goes_on_for_those_who_are_left() {
+    async fn a_look_up_goes_on_when_one_of_its_calls_is_dropped() {
         let (resolver, asked) = resolver(SECOND);
         let leaving = tokio::time::timeout(SECOND / 10, resolve(&resolver, "a.test"));
         let (left, stayed) = tokio::join!(leaving, resolve(&resolver, "a.test"));
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_has_the_name_that_getaddrinfo_gives_it() {
+    fn an_error_has_the_code_of_getaddrinfo() {
         let code = |reason: &str| DnsError(Arc::new(io::Error::other(reason.to_owned()))).code();
         assert_eq!(code("failed to lookup address information: Name or service not known"), "ENOTFOUND");
         assert_eq!(code("failed to lookup address information: Temporary failure in name resolution"), "EAI_AGAIN");

@@ -1,4 +1,4 @@
-//! Upstreams that need the host: one of its clients ([`HostUpstream`]), or HTTP from here with headers that only the host
+//! Upstreams that need the host: a custom client ([`HostUpstream`]), or HTTP from the core with headers that only the host
 //! knows ([`AskedUpstream`]).
 
 use std::sync::Arc;
@@ -17,15 +17,15 @@ use crate::plan::Overlay;
 use crate::text::headers::{self, HeaderList};
 use crate::text::secrets::Secrets;
 
-/// One client of the host, for one call.
+/// A custom client, for one call.
 pub struct HostUpstream {
     /// The call's host.
     pub host: Arc<dyn HostSide>,
-    /// The client's number there.
+    /// The client's number in the host.
     pub client: u32,
     /// The caller's own headers.
     pub headers: HeaderList,
-    /// The retries that the client is to make by itself.
+    /// How many retries the client makes by itself; `None` leaves it to the client.
     pub max_retries: Option<u32>,
 }
 
@@ -86,7 +86,7 @@ async fn completion(
     }
 }
 
-/// The head of a response that only the host has seen: it was a success.
+/// A stand-in for the head of a successful response that only the host has seen.
 fn head(request_id: Option<String>) -> Head {
     let mut head = Head { status: 200, ..Head::default() };
     if let Some(id) = request_id.and_then(|id| id.parse().ok()) {
@@ -115,8 +115,8 @@ impl EventSource for HostEvents {
                 Err(HostFailure::Thrown(error)) => {
                     let is_of_encoding = error.is_of_encoding();
                     let failure = error.classify();
-                    // Within a stream every failure is the stream's, but an error that names a status and a broken encoding;
-                    // what the caller gets is the client's own error.
+                    // Within a stream every failure is of the kind `stream`, except an error that names a status and a broken encoding. The caller
+                    // gets the client's own error object.
                     let is_of_itself = failure.named_status.is_some() || is_of_encoding;
                     let kind = if is_of_itself { failure.kind } else { Kind::Stream };
                     Err(Failure { kind, ..failure })
@@ -131,7 +131,8 @@ impl EventSource for HostEvents {
     }
 }
 
-/// An upstream over HTTP from here, where a function of the caller's gives the key: the host asks it at each try, and only the target that needs the key waits for it.
+/// An upstream over HTTP from the core whose key a function of the caller returns: the host calls it for each try, and only the target
+/// that needs the key waits for it.
 pub struct AskedUpstream {
     /// The call's host.
     pub host: Arc<dyn HostSide>,
@@ -139,11 +140,11 @@ pub struct AskedUpstream {
     pub pool: Option<Arc<HttpPool>>,
     /// The upstream's name.
     pub upstream: Arc<str>,
-    /// Where to.
+    /// The URL of the endpoint.
     pub url: Arc<Url>,
-    /// The headers that are known before.
+    /// All headers but the key.
     pub base: Arc<HeaderMap>,
-    /// What the call changes in the headers.
+    /// The call's own headers, applied over those.
     pub overlay: Overlay,
 }
 

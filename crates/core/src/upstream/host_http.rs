@@ -1,5 +1,5 @@
-//! HTTP through the host's own client, for what only that client can honour: a dispatcher, an agent, a mock.
-//! What it receives is read and judged like a response of our own.
+//! HTTP through the host's own HTTP client, for options that only that client can honour: a dispatcher, an agent, a mock.
+//! Its response is read and judged like one of the core's own HTTP client.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -22,9 +22,9 @@ use crate::text::secrets::Secrets;
 pub struct HostHttpUpstream {
     /// The call's host.
     pub host: Arc<dyn HostSide>,
-    /// Where to.
+    /// The URL of the endpoint.
     pub url: Arc<Url>,
-    /// Every header but those of a try.
+    /// Every header but those that differ from try to try.
     pub headers: Arc<HeaderMap>,
 }
 
@@ -40,7 +40,7 @@ impl Upstream for HostHttpUpstream {
 }
 
 impl HostHttpUpstream {
-    /// One exchange, with the redirects that are followed.
+    /// One request and its response, with up to a few redirects.
     async fn exchange(&self, headers: &HeaderMap, body: &Bytes) -> Result<reqwest::Response, Failure> {
         let mut url = Url::clone(&self.url);
         let mut redirects = 0;
@@ -60,7 +60,7 @@ impl HostHttpUpstream {
     }
 }
 
-/// What the host's client threw is of its connection, whatever it is.
+/// An error that the host's client throws counts as a failure of the connection, whatever it is.
 fn failure(failure: HostFailure) -> Failure {
     match failure {
         HostFailure::Thrown(error) => Failure { surface: Surface::Connection, ticket: None, ..error.classify() },
@@ -69,7 +69,7 @@ fn failure(failure: HostFailure) -> Failure {
 }
 
 fn response(answer: HttpAnswer, mut headers: HeaderMap, url: Url) -> Result<reqwest::Response, Failure> {
-    // The host has decoded the body, so these no longer hold.
+    // The host has decoded the body, so these headers do not describe it any more.
     for name in [CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING] {
         headers.remove(name);
     }
@@ -88,7 +88,7 @@ enum State {
     Over,
 }
 
-/// The mutex only makes the type `Sync`: the task that polls the stream owns it, and no lock is ever taken.
+/// The mutex only makes the type `Sync`, as hyper asks for: it is reached by `get_mut`, never locked.
 struct Body(Mutex<State>);
 
 impl http_body::Body for Body {

@@ -1,5 +1,5 @@
-//! What the engine asks of an upstream. Natively over HTTP ([`http`]), or through a client of the host ([`host`]):
-//! the engine does not know which it has.
+//! The trait by which the engine sends a request to an upstream: over HTTP from the core ([`http`]), or through the host ([`host`]).
+//! The engine does not know which it has.
 
 pub mod decoding;
 mod dns;
@@ -23,40 +23,40 @@ pub use crate::events::sse::SseEvent;
 /// One try at one target.
 #[derive(Debug)]
 pub struct Request<'a> {
-    /// The endpoint that is called.
+    /// The endpoint.
     pub endpoint: Endpoint,
     /// The target.
     pub target: &'a Target,
-    /// The body's text.
+    /// The text of the body.
     pub body: Bytes,
     /// The caller asked for a stream.
     pub stream: bool,
     /// Tries made before this one.
     pub retries: u32,
-    /// The time that this try has: the target's, or what is left of the call's. `None` is no limit. For a client that wants
-    /// to know; the engine enforces it.
+    /// The time of this try: the target's, or the rest of the call's. `None` is no limit. Upstreams pass it on (`x-stainless-timeout`, a
+    /// custom client's `timeout`); the engine enforces it.
     pub time: Option<Duration>,
     /// The bound on the response's decompressed size, in bytes.
     pub max_response_bytes: u64,
-    /// The response that it cancels, which its URL names as well; `None` where it asks for an answer.
+    /// The id of the response that the request cancels, which its URL has as well; `None` for a request for an answer.
     pub cancels: Option<&'a str>,
 }
 
-/// Somebody who can be asked for a completion.
+/// An upstream that requests can be sent to.
 ///
 /// Dropping the future of [`Upstream::send`], or a stream, ends the request and closes its connection.
 pub trait Upstream: Send + Sync {
-    /// Sends one request. A stream is returned at its headers.
+    /// Sends one request. A stream is returned when its headers have arrived, a completion when its body has.
     fn send<'a>(&'a self, request: Request<'a>) -> BoxFuture<'a, Result<Response, Failure>>;
 }
 
-/// The upstreams of a call, by the way a target is called.
+/// Gives the upstream of each target of a call.
 pub trait Upstreams: Send + Sync {
-    /// The one to ask.
+    /// The upstream for a way of sending.
     fn upstream(&self, via: &Via) -> Arc<dyn Upstream>;
 }
 
-/// The upstream of a target that cannot be sent: a `bad_request`, before anything leaves.
+/// The upstream of a target whose URL cannot be made: fails with `bad_request`, and sends nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct Unsendable;
 
@@ -68,11 +68,11 @@ impl Upstream for Unsendable {
     }
 }
 
-/// What an upstream answered, and it was a success.
+/// The successful response of an upstream.
 pub enum Response {
-    /// An answer that is no stream: checked to be one.
+    /// A whole answer, which the endpoint has accepted.
     Completion(Completion),
-    /// A stream of events, at its headers.
+    /// A stream of events, none of which has been read.
     Stream {
         /// The response's head.
         head: Head,
@@ -83,31 +83,31 @@ pub enum Response {
     },
 }
 
-/// An answer that is no stream.
+/// A whole answer.
 #[derive(Debug)]
 pub struct Completion {
     /// The response's head.
     pub head: Head,
     /// Its text.
     pub text: String,
-    /// The usage that it states, as JSON text.
+    /// Its `usage`, as JSON text.
     pub usage: Option<String>,
     /// The ticket by which the host keeps a custom client's object.
     pub ticket: Option<u32>,
 }
 
-/// The events of a stream, in batches as they come.
+/// The events of a stream, in batches as they arrive.
 pub trait EventSource: Send {
-    /// The next events; `None` at a clean end of the body. Cancel-safe: a dropped future loses no event. A failure needs no head:
-    /// the stream adds that of the response.
+    /// The next events; `None` at a clean end of the body. Cancel-safe: a dropped future loses no event. A failure need not have a head:
+    /// the reader adds that of the response.
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<SseEvent>>, Failure>>;
 
-    /// A failure without the credentials of the request.
+    /// Redacts the credentials of the request in a failure.
     fn redact(&self, failure: Failure) -> Failure {
         failure
     }
 
-    /// The stream has ended for its reader: reads what little may still come, so that the connection can serve again.
+    /// Reads the rest of a body whose last event has been read, so that the connection can be used again.
     fn drain(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }

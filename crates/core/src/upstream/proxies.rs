@@ -1,4 +1,4 @@
-//! Which requests go through a proxy, by the variables `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`.
+//! Which requests go through a proxy, by the environment variables `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`.
 
 use reqwest::{Proxy, Url};
 
@@ -9,7 +9,7 @@ use crate::text::secrets::Secrets;
 #[derive(Debug)]
 pub(super) struct Proxies {
     exceptions: Exceptions,
-    /// Those of `http:` and of `https:` URLs: why one cannot be one.
+    /// The proxy's URL for each scheme of a request's URL, or the error where the variable does not have the URL of a proxy.
     by_scheme: Vec<(&'static str, Result<String, String>)>,
 }
 
@@ -27,7 +27,7 @@ impl Proxies {
         Self { exceptions, by_scheme }
     }
 
-    /// As reqwest asks for them.
+    /// The proxies in reqwest's form.
     pub(super) fn all(&self) -> impl Iterator<Item = Proxy> + '_ {
         let usable = self.by_scheme.iter().filter_map(|(scheme, url)| Some((*scheme, url.as_ref().ok()?.clone())));
         usable.map(|(scheme, url)| {
@@ -36,14 +36,14 @@ impl Proxies {
         })
     }
 
-    /// The proxy that a request goes by.
+    /// The URL of the proxy for a request; `None` where it goes directly, or where the proxy is refused.
     pub(super) fn proxy(&self, to: &Url) -> Option<Url> {
         let (_, proxy) = self.by_scheme.iter().find(|(scheme, _)| to.scheme() == *scheme)?;
         let url = parsed(proxy.as_ref().ok()?)?;
         (!self.exceptions.name(to)).then_some(url)
     }
 
-    /// Adds the passwords of all proxies: one that refuses its own may repeat it.
+    /// Adds the passwords of all proxies: a proxy may repeat the password that it refuses.
     pub(super) fn add_secrets(&self, secrets: &mut Secrets) {
         for url in self.by_scheme.iter().filter_map(|(_, url)| parsed(url.as_ref().ok()?)) {
             if let Some(password) = url.password() {
@@ -53,7 +53,7 @@ impl Proxies {
         }
     }
 
-    /// Why a request cannot be sent by the proxy that it is to go by.
+    /// The error of the variable that names the proxy for a request.
     pub(super) fn refusal(&self, to: &Url) -> Option<&str> {
         let (_, proxy) = self.by_scheme.iter().find(|(scheme, _)| to.scheme() == *scheme)?;
         let why = proxy.as_ref().err()?;
@@ -61,7 +61,7 @@ impl Proxies {
     }
 }
 
-/// The URL of an HTTP proxy. What it is instead is not repeated but for its scheme: it may hold a password.
+/// The URL of an HTTP proxy. The error repeats no more than the scheme: the rest may hold a password.
 fn checked(variable: &str, url: &str) -> Result<String, String> {
     let refuse = |got: &str| Err(format!("`{variable}` must be the URL of an HTTP proxy, got {got}"));
     match url.split_once("://") {
@@ -71,7 +71,7 @@ fn checked(variable: &str, url: &str) -> Result<String, String> {
     }
 }
 
-/// Without a scheme it is one of `http:`.
+/// Parses a URL; one without a scheme is taken for `http:`.
 fn parsed(url: &str) -> Option<Url> {
     if url.contains("://") { Url::parse(url).ok() } else { Url::parse(&format!("http://{url}")).ok() }
 }
@@ -80,8 +80,7 @@ fn is_http(scheme: &str) -> bool {
     ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
 }
 
-/// `NO_PROXY`: hosts, with or without a port, separated by commas or blanks; each stands for those below it as well. `*` alone is
-/// every host.
+/// `NO_PROXY`: hosts with or without a port, separated by commas or blanks. Each includes its subdomains; `*` alone is every host.
 #[derive(Debug, Clone, Default)]
 struct Exceptions {
     all: bool,
@@ -91,7 +90,7 @@ struct Exceptions {
 #[derive(Debug, Clone)]
 struct Entry {
     host: String,
-    /// Only this one.
+    /// `None` is every port.
     port: Option<u16>,
 }
 
@@ -109,7 +108,7 @@ impl Exceptions {
 }
 
 impl Entry {
-    /// `None` of one that names a port which no URL has.
+    /// `None` where the port is out of range, so that the entry matches no URL.
     fn parse(name: &str) -> Option<Self> {
         let is_number = |port: &&str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
         let (host, port) = match name.rsplit_once(':').filter(|(host, port)| !host.is_empty() && is_number(port)) {
@@ -120,7 +119,7 @@ impl Entry {
         Some(Self { host: host.strip_prefix('.').unwrap_or(host).to_lowercase(), port })
     }
 
-    /// A host of a URL is in small letters, and one of IPv6 in brackets.
+    /// Whether the entry includes this host of a URL, which is in lower case and, for IPv6, in brackets.
     fn names(&self, host: &str, port: Option<u16>) -> bool {
         let is_below = |host: &str| host.strip_suffix(self.host.as_str()).is_some_and(|above| above.ends_with('.'));
         (self.port.is_none() || self.port == port) && (host == self.host || is_below(host))
@@ -136,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_named_as_a_url_reads_it() {
+    fn an_entry_includes_its_host_and_subdomains_as_a_url_writes_them() {
         for (list, url) in [
             ("x.internal", "http://x.internal/v1"),
             ("X.Internal", "http://x.INTERNAL/v1"),
@@ -164,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn another_host_is_not() {
+    fn an_entry_does_not_include_another_host() {
         for (list, url) in [
             ("", "http://x.internal/v1"),
             (" , ", "http://x.internal/v1"),

@@ -1,5 +1,5 @@
-//! The body of a response, taken out of its content encodings (RFC 9110, section 8.4) as browsers do it: names in any case,
-//! several encodings, `deflate` with and without the header of zlib, a gzip file of several members.
+//! Decodes the content encodings of a response's body (RFC 9110, section 8.4), as leniently as browsers: names in any case, several
+//! encodings, `deflate` with and without zlib's header, gzip of several members.
 
 mod stack;
 
@@ -9,23 +9,23 @@ use tokio::task::yield_now;
 
 pub use stack::{Bound, Coding, PIECE, Refusal, Stack, Step};
 
-/// What a request says of the encodings that are decoded here.
+/// The `Accept-Encoding` of requests: the encodings that are decoded here.
 pub(super) const ACCEPTED: &str = "zstd,gzip,deflate,br";
-/// Two of them are some server's, and then its balancer's. A body of more is taken as it came, which is no answer.
+/// Two happen where a server and its load balancer each add one. A body with more is not decoded, and fails as an answer.
 const MAX_CODINGS: usize = 2;
-/// The decoder yields to other tasks after this many bytes of work, which is well below a millisecond.
+/// The decoder yields to the scheduler after this many bytes of work, which take well below a millisecond.
 const TURN: u64 = 64 * 1024;
 
-/// A body that is read piece by piece.
+/// A body that is read and decoded piece by piece.
 pub(super) struct Body {
     response: reqwest::Response,
-    /// Where it is coded.
+    /// The decoders; `None` where the body has no encoding.
     stack: Option<Stack>,
     /// Bytes of work since the last yield.
     since_turn: u64,
 }
 
-/// Why a body broke off.
+/// Why a body could not be read to its end.
 #[derive(Debug)]
 pub(super) enum Broken {
     /// Its connection failed.
@@ -35,7 +35,7 @@ pub(super) enum Broken {
 }
 
 impl Body {
-    /// The body of a response without its head. Where it is decoded, `Content-Encoding` and `Content-Length` are taken out of the head.
+    /// The body of a response. If it is decoded, `Content-Encoding` and `Content-Length` are removed from `headers`.
     pub(super) fn of(response: reqwest::Response, headers: &mut HeaderMap, bound: Bound) -> Self {
         let codings = codings(headers);
         let stack = (!codings.is_empty()).then(|| Stack::new(&codings, bound));
@@ -46,16 +46,15 @@ impl Body {
         Self { response, stack, since_turn: 0 }
     }
 
-    /// The length of what will come, where it is known.
+    /// The length of the rest of the body in bytes, where it is known.
     pub(super) fn length(&self) -> Option<u64> {
         if self.stack.is_some() { None } else { self.response.content_length() }
     }
 
-    /// The next piece, as soon as there is one; `None` at the end. Cancel-safe: it holds no bytes between two calls that the
-    /// second one would not give.
+    /// The next piece, as soon as there is one; `None` at the end. Cancel-safe: a dropped future loses no bytes.
     ///
-    /// Others have their turn at least once in [`TURN`] bytes of work, also where nothing comes out: this runs on the threads
-    /// that serve every call of the process.
+    /// Yields to the scheduler at least once in [`TURN`] bytes of work, also while there is no output: it runs on the threads that serve
+    /// all calls of the process.
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, Broken> {
         loop {
             if self.since_turn >= TURN {
@@ -83,8 +82,8 @@ impl Body {
     }
 }
 
-/// The encodings of a body in the order in which they were put on. None where one of them is unknown, so that the body is taken
-/// as it came.
+/// The encodings of a body in the order in which the server applied them; empty where one of them is unknown, so that the body is
+/// not decoded.
 fn codings(headers: &HeaderMap) -> Vec<Coding> {
     let mut codings = Vec::new();
     for value in headers.get_all(CONTENT_ENCODING) {
@@ -121,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn encodings_are_known_by_their_names_in_any_case() {
+    fn names_of_encodings_are_read_in_any_case() {
         assert_eq!(of(&["GZip"]), [Coding::Gzip]);
         assert_eq!(of(&["x-gzip"]), [Coding::Gzip]);
         assert_eq!(of(&["deflate, BR "]), [Coding::Deflate, Coding::Brotli]);
@@ -130,7 +129,7 @@ mod tests {
         assert_eq!(of(&["identity, gzip,"]), [Coding::Gzip]);
     }
 
-    /// A body of which everything is there at once, also what it fails with.
+    /// A body whose pieces and final error are all available at once.
     struct AtOnce(Vec<io::Result<Bytes>>);
 
     impl http_body::Body for AtOnce {
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_came_before_a_failure_is_given_first() {
+    async fn pieces_before_a_failure_are_returned_first() {
         use tokio::io::AsyncWriteExt;
         let mut encoder = async_compression::tokio::write::GzipEncoder::new(Vec::new());
         encoder.write_all(b"first").await.unwrap();
@@ -162,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_in_an_unknown_encoding_is_taken_as_it_came() {
+    fn a_body_in_an_unknown_encoding_is_not_decoded() {
         for values in [&[][..], &["identity"], &[""], &["utf-8"], &["gzip, aws-chunked"], &["br,br,br"]] {
             assert_eq!(of(values), [], "{values:?}");
         }
@@ -173,10 +172,10 @@ mod tests {
         Body::of(http::Response::new(bytes).into(), &mut headers, bound)
     }
 
-    /// Bodies that are costly to decode, by what they are, with their codings and whether they can be decoded to their end.
+    /// Bodies that are costly to decode: description, encodings, bytes, and whether they can be decoded to their end.
     fn costly() -> Vec<(&'static str, &'static str, Vec<u8>, bool)> {
         let padded = [gzip(b"x"), vec![0; 32 * MIB]].concat();
-        // An empty stored block is five bytes that come to nothing.
+        // An empty stored block is five bytes without output.
         let empty_blocks = [0, 0, 0, 0xff, 0xff].repeat(MIB);
         let long_name = [&[0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 0][..], &vec![b'n'; 16 * MIB]].concat();
         vec![
@@ -232,9 +231,9 @@ mod tests {
         Ok(length)
     }
 
-    /// On one thread a timer is only seen when a task gives way to the scheduler.
+    /// On one thread a timer can fire only when the task yields to the scheduler.
     #[tokio::test(start_paused = true)]
-    async fn timers_are_due_while_a_body_is_decoded() {
+    async fn timers_fire_while_a_body_is_decoded() {
         for bound in [WHOLE, STREAM] {
             for (what, names, bytes, is_whole) in costly() {
                 let timer = tokio::runtime::Handle::current().spawn(tokio::time::sleep(MILLISECOND));

@@ -1,7 +1,7 @@
-//! The content decoders of a body, one on top of the other, without any I/O.
+//! The content decoders of a body, one on top of the other, as a state machine without I/O.
 //!
-//! One step calls one decoder once, with at most [`PIECE`] bytes in and [`PIECE`] bytes out, so the caller of the stack can give
-//! way between any two steps. What a step may not do is grow: every layer's output is bounded, as are parts without output.
+//! One step calls one decoder once, with at most [`PIECE`] bytes in and [`PIECE`] bytes out, so the caller can yield to the scheduler
+//! between any two steps. Decompression bombs are refused: the output of every layer is bounded, and so are parts without output.
 
 use std::fmt;
 use std::io;
@@ -11,14 +11,14 @@ use compression_codecs::core::util::{PartialBuffer, WriteBuffer};
 use compression_codecs::zstd::params::DParameter;
 use compression_codecs::{BrotliDecoder, DecodeV2, DeflateDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder};
 
-/// How much one step reads or writes at most.
+/// The most bytes that one step reads or writes.
 pub const PIECE: usize = 8 * 1024;
-/// Empty gzip members or zstd frames in a row that are passed over. A server may send some as keep-alives.
+/// The most empty gzip members or zstd frames in a row that are skipped. A server may send some as keep-alives.
 const MAX_EMPTY_PARTS: usize = 1024;
 /// The fixed cost of a step, and of setting up a decoder, in bytes of work.
 const STEP_COST: u64 = 64;
 const PART_COST: u64 = 2 * 1024;
-/// The largest window of a zstd frame, as a power of two: what RFC 9659 allows over HTTP (8 MiB). It is memory.
+/// The largest window of a zstd frame, as a power of two: RFC 9659 allows 8 MiB over HTTP. The decoder allocates it.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
 /// A content coding (RFC 9110, section 8.4.1).
@@ -37,18 +37,18 @@ pub enum Coding {
 /// The bound on a body's size.
 #[derive(Debug, Clone, Copy)]
 pub struct Bound {
-    /// The bytes.
+    /// In bytes.
     pub bytes: u64,
-    /// The whole body may be of any size; the bound is on what is read and decoded since the last output.
+    /// For streams: the whole body may be of any size, and the bound is on the bytes read and decoded since the last output.
     pub is_since_output: bool,
 }
 
 /// Why a body cannot be decoded.
 #[derive(Debug)]
 pub enum Refusal {
-    /// Its bytes are wrong.
+    /// Its bytes are malformed, or end too early.
     Malformed(io::Error),
-    /// It, or what is below its last layer, is larger than the bound.
+    /// It, or the output of a lower layer, is larger than the bound.
     TooLarge,
 }
 
@@ -56,7 +56,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Malformed(error) => error.fmt(f),
-            Self::TooLarge => f.write_str("the content encodings give out more than is allowed"),
+            Self::TooLarge => f.write_str("the content encodings decode to more than is allowed"),
         }
     }
 }
@@ -76,9 +76,9 @@ fn malformed(why: &'static str) -> Refusal {
 pub enum Step {
     /// The next piece of the decoded body.
     Output(Bytes),
-    /// Progress, but nothing to show yet.
+    /// Progress without output yet.
     Working,
-    /// Every byte was used: [`Stack::push`] or [`Stack::end`] is next.
+    /// All input is used: [`Stack::push`] or [`Stack::end`] is next.
     NeedsInput,
     /// The end of the decoded body.
     End,
@@ -86,9 +86,9 @@ pub enum Step {
 
 /// The decoders of one body.
 pub struct Stack {
-    /// The first takes off what was put on last.
+    /// The first decodes the encoding that the server applied last.
     layers: Vec<Layer>,
-    /// Bytes of the body, as they came.
+    /// Bytes of the body before decoding.
     received: u64,
     output: Box<[u8]>,
     bound: Bound,
@@ -96,14 +96,14 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Decoders for these codings, in the order in which they were put on.
+    /// Decoders for these encodings, in the order in which the server applied them.
     #[must_use]
     pub fn new(codings: &[Coding], bound: Bound) -> Self {
         let layers = codings.iter().rev().map(|coding| Layer::new(*coding)).collect();
         Self { layers, received: 0, output: vec![0; PIECE].into_boxed_slice(), bound, work: 0 }
     }
 
-    /// Gives it bytes of the body. Only when a step needs input.
+    /// Adds bytes of the body. Call it only after a step returned [`Step::NeedsInput`].
     pub fn push(&mut self, bytes: Bytes) {
         self.received += bytes.len() as u64;
         if let Some(first) = self.layers.first_mut() {
@@ -111,14 +111,14 @@ impl Stack {
         }
     }
 
-    /// The body has ended well.
+    /// Notes the clean end of the body.
     pub fn end(&mut self) {
         if let Some(first) = self.layers.first_mut() {
             first.source_ended = true;
         }
     }
 
-    /// The bytes that all layers have read and written so far, and what the steps cost besides.
+    /// The bytes that all layers have read and written so far, plus a fixed cost for each step.
     #[must_use]
     pub fn work(&self) -> u64 {
         self.work
@@ -130,7 +130,7 @@ impl Stack {
     /// [`Refusal`]: nothing more can be decoded.
     pub fn step(&mut self) -> Result<Step, Refusal> {
         self.work += STEP_COST;
-        // The last one that can: what it reads was put out by the one below, which so never has to keep its output.
+        // The topmost layer that can run: it uses up the output of the one below, which so never has to be buffered.
         let Some(at) = self.layers.iter().rposition(Layer::can_run) else {
             let is_over = self.layers.last().is_none_or(|layer| layer.is_over);
             return Ok(if is_over { Step::End } else { Step::NeedsInput });
@@ -158,7 +158,7 @@ impl Stack {
 
     fn check(&self) -> Result<(), Refusal> {
         let Bound { bytes, is_since_output } = self.bound;
-        // A coding can make what it codes a little larger.
+        // An encoding can make its input a little larger.
         let coded = bytes.saturating_add(bytes / 16).saturating_add(1024);
         let Some((last, lower)) = self.layers.split_last() else { return Ok(()) };
         let is_too_large = self.received > coded
@@ -168,28 +168,28 @@ impl Stack {
     }
 }
 
-/// What a run of a layer came to.
+/// The bytes that a run of a layer read, and its output.
 struct Ran {
     produced: usize,
     cost: u64,
 }
 
-/// One coding that is taken off. It reads to the end of what is below, so that the connection can serve again.
+/// The decoder of one encoding. It reads its input to the end, so that the connection can be used again.
 struct Layer {
     coding: Coding,
-    /// At work within a part.
+    /// The decoder of the current part (gzip member, zstd frame); `None` between parts.
     decoder: Option<Box<dyn DecodeV2 + Send>>,
     input: Bytes,
     source_ended: bool,
-    /// The decoder may hold output that had no room.
+    /// The decoder may hold output that did not fit.
     has_more: bool,
-    /// The end of a first part has come.
+    /// A first part has ended.
     has_decoded: bool,
-    /// What still comes is no other part.
+    /// The rest of the input is padding, not another part.
     is_padding: bool,
     is_over: bool,
     part_is_empty: bool,
-    /// Parts in a row that came to nothing.
+    /// Parts in a row without output.
     empty_parts: usize,
     produced: u64,
 }
@@ -220,7 +220,7 @@ impl Layer {
         self.within_part(decoder, output)
     }
 
-    /// What has come decides whether there is another part, and of which sort.
+    /// Decides by the next byte whether another part follows, and chooses its decoder.
     fn between_parts(&mut self) -> Result<Ran, Refusal> {
         let Some(first) = self.input.first().copied() else {
             self.is_over = self.source_ended;
@@ -237,7 +237,7 @@ impl Layer {
         Ok(Ran { produced: 0, cost: count as u64 })
     }
 
-    /// Whether a part begins with this byte. What follows a part may be padding.
+    /// Whether a part begins with this byte; else it is padding after a part.
     fn begins_part(&self, first: u8) -> bool {
         let begins_another = match self.coding {
             Coding::Gzip => first == 0x1f,
@@ -257,7 +257,7 @@ impl Layer {
         } else if self.has_more || !self.source_ended {
             (0, false)
         } else {
-            // The end must not come within a part.
+            // An end of the input within a part is an error.
             (0, decoder.finish(&mut written)?)
         };
         self.input.advance(consumed);
@@ -294,7 +294,7 @@ impl Layer {
 fn decoder(coding: Coding, first: u8) -> Box<dyn DecodeV2 + Send> {
     match coding {
         Coding::Gzip => Box::new(GzipDecoder::new()),
-        // As the standard says; servers send it without the header as well.
+        // The standard asks for zlib's header; some servers leave it out.
         Coding::Deflate if first & 0x0f == 0x08 => Box::new(ZlibDecoder::new()),
         Coding::Deflate => Box::new(DeflateDecoder::new()),
         Coding::Brotli => Box::new(BrotliDecoder::new()),

@@ -1,4 +1,4 @@
-//! What fails on the way, as data: errors of DNS, TCP, TLS and HTTP by the names of POSIX, OpenSSL and the host's own HTTP client.
+//! Turns errors of DNS, TCP, TLS and HTTP into failures, with the codes of POSIX, OpenSSL and the host's own HTTP client.
 
 use std::error::Error;
 use std::io;
@@ -11,7 +11,7 @@ use crate::failure::{Bound, Failure, Head, SystemError};
 use crate::upstream::decoding::{Broken, Refusal};
 use crate::upstream::dns::DnsError;
 
-/// A failure while a request was sent or its head awaited.
+/// The failure of a request before its response's head has arrived.
 pub(super) fn failure(error: &reqwest::Error, route: &Route) -> Failure {
     if let Some(error) = find::<DnsError>(error) {
         let message = format!("getaddrinfo {} {}", error.code(), route.host);
@@ -49,26 +49,26 @@ pub(super) fn failure(error: &reqwest::Error, route: &Route) -> Failure {
 }
 
 fn with_peer(system: SystemError, route: &Route) -> SystemError {
-    // Of several, the one that was tried last.
+    // Of several addresses the last one: it was tried last.
     let address = route.addresses().last().map(|address| address.ip().to_string());
     SystemError { address, port: Some(route.port), ..system }
 }
 
-/// Whether a code says that a connection was there.
+/// Whether a code means that an established connection broke.
 fn is_of_open_connection(code: &str) -> bool {
     matches!(code, "ECONNRESET" | "EPIPE") || code == CLOSED
 }
 
-/// What is said of a head that is no HTTP.
+/// The message for a response head that is not HTTP.
 fn words(error: &reqwest::Error, route: &Route) -> String {
     let reason = innermost(error);
     if matches!(route.port, 443 | 8443) {
-        return format!("{reason}: the server may speak TLS on this port; is the URL to begin with `https:`?");
+        return format!("{reason}: the server may speak TLS on this port; should the URL begin with `https:`?");
     }
     reason
 }
 
-/// A failure within a body: the connection's, or that of a content encoding which lies or gives out too much.
+/// The failure of a completion's body: the connection broke, or the content encoding is malformed or decodes to too much.
 pub(super) fn body_failure(broken: &Broken, head: Head, max_bytes: u64) -> Failure {
     match broken {
         Broken::Connection(error) => {
@@ -90,9 +90,8 @@ pub(super) fn stream_failure(broken: &Broken, max_bytes: u64) -> Failure {
             return Failure::broken_stream(format!("the stream broke off: {}", innermost(error)), code(error));
         }
         Broken::Coding(Refusal::TooLarge) => {
-            let message = format!(
-                "the stream's content encodings give out more than `openpipe.maxResponseBytes` ({max_bytes}) without an event"
-            );
+            let message =
+                format!("the stream decodes to more than `openpipe.maxResponseBytes` ({max_bytes}) without an event");
             return Failure::invalid_response(message, None, None).by(Bound::Size);
         }
         Broken::Coding(Refusal::Malformed(error)) => format!("the stream could not be decoded: {error}"),
@@ -100,13 +99,13 @@ pub(super) fn stream_failure(broken: &Broken, max_bytes: u64) -> Failure {
     Failure::invalid_response(why, None, None)
 }
 
-/// The code of the low-level reason.
+/// The code of the innermost error that has one.
 fn code(error: &(dyn Error + 'static)) -> Option<String> {
     if find::<hyper::Error>(error).is_some_and(hyper::Error::is_incomplete_message) {
         return Some(CLOSED.into());
     }
     let is_connect = find::<reqwest::Error>(error).is_some_and(reqwest::Error::is_connect);
-    // The first of them may be one that only wraps the reason.
+    // The first may only wrap the one with the code.
     chain(error).filter_map(|link| link.downcast_ref::<io::Error>()).find_map(|io| {
         if let Some(name) = io.raw_os_error().and_then(errno_name) {
             return Some(name.to_owned());
@@ -126,10 +125,10 @@ fn kind_name(kind: io::ErrorKind, is_connect: bool) -> Option<&'static str> {
         Io::HostUnreachable => "EHOSTUNREACH",
         Io::NetworkUnreachable => "ENETUNREACH",
         Io::AddrNotAvailable => "EADDRNOTAVAIL",
-        // Within a handshake it is a reset; later it is a body that was cut.
+        // During a handshake the peer reset the connection; later it cut the body short.
         Io::UnexpectedEof if is_connect => "ECONNRESET",
         Io::UnexpectedEof => CLOSED,
-        // The decoder of chunks is the only one that says so of a body.
+        // Within a body only the decoder of chunked transfer coding reports this.
         Io::InvalidInput if !is_connect => NO_CHUNK,
         _ => return None,
     })
@@ -208,8 +207,8 @@ fn tls_message(error: &rustls::Error) -> String {
         return format!("{untrusted} (`{EXTRA_CA_VARIABLE}` names a file of further authorities to trust)");
     }
     let hint = match error {
-        Tls::InvalidMessage(_) => "the server may speak no TLS on this port; is the URL to begin with `http:`?",
-        // Any client refuses these.
+        Tls::InvalidMessage(_) => "the server may not speak TLS on this port; should the URL begin with `http:`?",
+        // No TLS client accepts these, so no hint helps.
         Tls::InvalidCertificate(
             Cert::Expired
             | Cert::ExpiredContext { .. }
@@ -220,14 +219,14 @@ fn tls_message(error: &rustls::Error) -> String {
             | Cert::Revoked,
         ) => return error.to_string(),
         Tls::InvalidCertificate(_) | Tls::PeerIncompatible(_) | Tls::AlertReceived(_) | Tls::PeerMisbehaved(_) => {
-            "other TLS stacks take some that this one refuses: `openpipe: { transport: \"fetch\" }` sends by the runtime's own"
+            "this may be a server that only other TLS stacks accept: `openpipe: { transport: \"fetch\" }` uses the runtime's own"
         }
         _ => return error.to_string(),
     };
     format!("{error} ({hint})")
 }
 
-/// What an error says at the bottom of its chain, where the reason is. The URL, which may hold secrets, is further up.
+/// The message of the last error in the chain of sources: the reason. Those before it may have the URL, which may hold secrets.
 pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
     chain(error).last().map(ToString::to_string).unwrap_or_default()
 }
@@ -236,7 +235,7 @@ pub(super) fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> 
     chain(error).find_map(|link| link.downcast_ref())
 }
 
-/// An error and its sources. `io::Error` hides the error that it wraps from `source`, so it is looked into.
+/// An error and its sources, including the error that an `io::Error` wraps and does not give as its source.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |link| {
         let link: &'a (dyn Error + 'static) = *link;

@@ -12,24 +12,24 @@ use crate::text::secrets::Secrets;
 use crate::upstream::decoding::Body;
 use crate::upstream::{BoxFuture, EventSource, SseEvent};
 
-/// The request's headers: their credentials are redacted in every failure of the stream.
+/// The URL and headers of the request: their credentials are redacted in every failure of the stream.
 #[derive(Debug)]
 pub(in crate::upstream) struct Sent {
     pub(in crate::upstream) headers: Arc<HeaderMap>,
     pub(in crate::upstream) url: Arc<Url>,
 }
 
-/// The events of a response. Who reads them has its head, and adds it to what fails.
+/// The events of a response. The reader has the response's head, and adds it to failures.
 pub(super) struct HttpEvents {
     pub(super) body: Body,
     pub(super) decoder: Decoder,
     pub(super) sent: Sent,
     pub(super) max_bytes: u64,
-    /// The content type is that of an event stream, or a first event has arrived.
+    /// The response counts as an event stream: its content type says so, or a first event has arrived.
     pub(super) is_something: bool,
-    /// Events that were there before anybody asked.
+    /// Events that have arrived and are not returned yet.
     pub(super) ready: Vec<SseEvent>,
-    /// Nothing more is read: the body has ended, or an event was too large.
+    /// Set when nothing more is read: the body has ended, or an event was too large.
     pub(super) end: Option<Result<(), TooLarge>>,
 }
 

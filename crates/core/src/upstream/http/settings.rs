@@ -1,4 +1,4 @@
-//! How connections are made.
+//! The options of a connection pool.
 
 use std::path::PathBuf;
 
@@ -12,10 +12,10 @@ pub struct TransportSettings {
     pub http_proxy: Option<String>,
     /// Proxy for `https:` URLs.
     pub https_proxy: Option<String>,
-    /// Hosts that are reached without a proxy, separated by commas or blanks.
+    /// Hosts that are connected to without a proxy, separated by commas or blanks.
     pub no_proxy: Option<String>,
-    /// A PEM file of further roots.
+    /// A PEM file of further root certificates.
     pub extra_ca_certs: Option<PathBuf>,
-    /// Any certificate will do.
+    /// Accept any certificate.
     pub accept_invalid_certs: bool,
 }

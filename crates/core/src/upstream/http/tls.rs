@@ -1,4 +1,4 @@
-//! TLS as the rest of the process has it: which certificates are trusted.
+//! The TLS configuration, with the certificates that the host's own HTTP client would trust.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use webpki::EndEntityCert;
 
 use super::settings::TransportSettings;
 
-/// The TLS of a pool. Reads the system's certificates, which takes milliseconds.
+/// The TLS configuration of a pool. Reads the system's certificates, which takes milliseconds.
 pub(super) fn config(settings: &TransportSettings) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = if settings.accept_invalid_certs {
@@ -35,17 +35,17 @@ pub(super) fn config(settings: &TransportSettings) -> Result<ClientConfig, Strin
     Ok(config)
 }
 
-/// The file's certificates. One that cannot be read or parsed is left out, with a warning.
+/// The certificates of the file of further roots; none where it cannot be read. One that cannot be parsed is left out.
 fn extra_roots(settings: &TransportSettings) -> Vec<CertificateDer<'static>> {
     let pem = settings.extra_ca_certs.as_ref().and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
     CertificateDer::pem_slice_iter(&pem)
         .filter_map(Result::ok)
-        // One that rustls cannot read would spoil every connection, also those that do not need it.
+        // A certificate that rustls cannot read would fail every connection, also those that do not need it.
         .filter(|der| RootCertStore::empty().add(der.clone()).is_ok())
         .collect()
 }
 
-/// The platform's roots, Mozilla's, and further ones. Slim images have no certificate store of their own, so Mozilla's come along.
+/// Verifies by the platform's roots, Mozilla's and the file's. Mozilla's are bundled because slim container images have no store.
 #[derive(Debug)]
 struct Trusted {
     chains: Verifier,
@@ -59,8 +59,8 @@ impl Trusted {
         Ok(Self { chains, extra })
     }
 
-    /// `openssl req -x509` marks a server's own certificate as an authority's, which rustls refuses as a server's. One that the user
-    /// trusts itself is taken for its names; its time was checked before what it is.
+    /// Accepts a server's certificate that is itself one of the file's roots, for the names in it. `openssl req -x509` marks a self-signed
+    /// certificate as an authority's, which rustls refuses as a server's. Its validity period has been checked before.
     fn trusted_itself(
         &self,
         refusal: Error,
@@ -119,7 +119,7 @@ impl ServerCertVerifier for Trusted {
     }
 }
 
-/// Why no trusted authority stands behind a certificate, by the words and names of OpenSSL.
+/// Why a certificate has no trusted issuer, with OpenSSL's codes and messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Untrusted {
     SelfSigned,
@@ -143,7 +143,7 @@ impl Untrusted {
         }
     }
 
-    /// A refusal with the reason by which OpenSSL would refuse these certificates; any other refusal as it is.
+    /// Replaces "unknown issuer" by the reason that OpenSSL would give for these certificates; any other error is returned as it is.
     fn named(refusal: Error, certificate: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> Error {
         let is_own = is_self_signed(certificate);
         let reason = match refusal {
