@@ -1,11 +1,11 @@
-//! Errors that stand inside of a response with a good status, as providers mark them (contract.md, section 3).
+//! Errors inside a response with a good status, as providers mark them (contract.md, section 3).
 
 use serde_json::value::RawValue;
 
 use crate::text::json::{self, Members};
 
-/// Whether an `error` member is an error. One that says nothing is none beside an answer (`has_answer`), and where the object is
-/// something else (`is_something`: it has choices or a usage), as some gateways put an empty one on each event.
+/// Whether a member `error` is an error. An empty one is not, if the object has an answer (`has_answer`) or is something else
+/// (`is_something`: it has choices or a usage): some gateways put an empty `error` on each event.
 #[must_use]
 pub(super) fn is_error(error: Option<&RawValue>, has_answer: bool, is_something: bool) -> bool {
     error.is_some_and(|error| {
@@ -13,7 +13,7 @@ pub(super) fn is_error(error: Option<&RawValue>, has_answer: bool, is_something:
     })
 }
 
-/// Whether an object that holds no answer has a provider's own mark of an error.
+/// Whether an object without an answer has a provider's own mark of an error.
 #[must_use]
 pub(super) fn is_marked(members: &Members<'_>) -> bool {
     let is = |name: &str, value: &str| members.get(name).is_some_and(|raw| json::is_quoted(raw.get(), value));
@@ -31,7 +31,7 @@ fn is_code_of_failure(code: &RawValue) -> bool {
     json::says_something(code.get()) && !matches!(code.get(), "200" | "\"200\"" | "\"0\"")
 }
 
-/// The `error` of an event that says nothing beside an answer or its usage.
+/// Whether the `error` of an event is empty and to be ignored, because the event has an answer or a usage.
 #[must_use]
 pub(super) fn empty_error(data: &str) -> Option<&RawValue> {
     let members = Members::of(data).ok()?;
@@ -39,20 +39,20 @@ pub(super) fn empty_error(data: &str) -> Option<&RawValue> {
     members.get_non_null("error").filter(|error| !json::says_something(error.get()))
 }
 
-/// The one element of an array of one: Gemini's compatible API and Vertex AI send their errors so.
+/// The element of an array of one: Gemini's compatible API and Vertex AI send an error as `[{"error": …}]`.
 #[must_use]
 pub(super) fn only_element(text: &str) -> Option<&str> {
     json::first_element(text).filter(|(_, count)| *count == 1).map(|(only, _)| only.get())
 }
 
-/// The body of a response that was to be something else, where it carries an error.
+/// The error in the body of a response that is not an answer, as the body of a failure; `None` where it has no error.
 #[must_use]
 pub(super) fn error_in(text: &str) -> bool {
     let text = only_element(text).unwrap_or(text);
     Members::of(text).is_ok_and(|members| is_error(members.get("error"), false, false) || is_marked(&members))
 }
 
-/// An error as the body of a failure: an object whose `error` it is.
+/// An error as the body of a failure: `{ "error": … }`.
 #[must_use]
 pub(super) fn body_of(error: &RawValue) -> String {
     format!("{{\"error\":{}}}", error.get())

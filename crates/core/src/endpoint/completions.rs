@@ -1,9 +1,9 @@
-//! `/completions`: as chat, with a `text` in the place of a message (contract.md, section 9).
+//! `/completions`: like chat, but a choice has a `text` instead of a message (contract.md, section 9).
 
 use super::chat::{self, merge};
 use super::{Accepted, Merge, Refusal, Tracker};
 
-/// Accepts a completion, or says why it is not a good one: an object whose choices each have a text.
+/// Accepts an object whose choices each have a text; else says what is wrong.
 pub(super) fn accept(text: String) -> Result<Accepted, Refusal> {
     let is_text =
         |choice: &crate::text::json::Members<'_>| choice.get("text").is_some_and(|text| text.get().starts_with('"'));
@@ -11,7 +11,7 @@ pub(super) fn accept(text: String) -> Result<Accepted, Refusal> {
     Ok(Accepted { text, usage })
 }
 
-/// A chunk's choice has a text in the place of a delta, which the tracker of chat takes for content, too.
+/// The tracker of chat: it takes the `text` of a chunk's choice for content as well as a delta.
 pub(super) fn tracker() -> Box<dyn Tracker> {
     Box::<chat::Tracker>::default()
 }

@@ -6,10 +6,10 @@ use serde_json::value::RawValue;
 use super::{Accepted, Refusal, carried};
 use crate::text::json::{self, Members};
 
-/// What a request says of the vectors that it wants.
+/// The vectors that a request asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Asked {
-    /// One for each input; a text, or an array of numbers, is one.
+    /// How many: one for each input. A text, or an array of numbers, is one input. `None` where `input` is malformed.
     vectors: Option<usize>,
     dimensions: Option<usize>,
     as_base64: bool,
@@ -39,8 +39,8 @@ fn inputs(input: &RawValue) -> Option<usize> {
     }
 }
 
-/// Accepts an answer to this request, or says why it is not a good one. Numbers are packed where the request asked for base64 and the server
-/// took no notice: the clients that ask for it read what they get as base64, and would make empty vectors of numbers without a word.
+/// Accepts a good answer to this request; else says what is wrong. If the request asks for base64 and the server ignores that, the
+/// numbers are packed: OpenAI's clients decode whatever they get as base64, and would make empty vectors of numbers without an error.
 pub(super) fn accept(text: String, request: &[u8]) -> Result<Accepted, Refusal> {
     let asked = Asked::of(request);
     let members = super::object(&text)?;
@@ -51,7 +51,7 @@ pub(super) fn accept(text: String, request: &[u8]) -> Result<Accepted, Refusal> 
         return Err(Refusal::error(text));
     }
     let Some(data) = data else {
-        return Err(Refusal::because("the response has no embeddings: it has no array of data"));
+        return Err(Refusal::because("the response has no embeddings: it has no array `data`"));
     };
     let expected = asked.vectors.unwrap_or(data.len());
     if data.len() != expected {
@@ -63,7 +63,7 @@ pub(super) fn accept(text: String, request: &[u8]) -> Result<Accepted, Refusal> 
     Ok(Accepted { text: packed.unwrap_or(text), usage })
 }
 
-/// The vectors, checked: each index once, one length, the dimensions that were asked for.
+/// The vectors, after the checks: each index once, all of one length, the dimensions that were asked for.
 fn vectors<'a>(data: &[Members<'a>], asked: &Asked) -> Result<Vec<&'a RawValue>, Refusal> {
     let mut seen = vec![false; data.len()];
     let mut vectors = Vec::with_capacity(data.len());
@@ -78,7 +78,7 @@ fn vectors<'a>(data: &[Members<'a>], asked: &Asked) -> Result<Vec<&'a RawValue>,
             return Err(Refusal::because("the response has no vector for an input"));
         };
         let Some(numbers) = length_of(vector).filter(|numbers| *numbers > 0) else {
-            return Err(Refusal::because("the response has a vector that is none, or empty"));
+            return Err(Refusal::because("the response has a vector that is malformed or empty"));
         };
         let expected = *length.get_or_insert(numbers);
         if numbers != expected {
@@ -91,7 +91,7 @@ fn vectors<'a>(data: &[Members<'a>], asked: &Asked) -> Result<Vec<&'a RawValue>,
     Ok(vectors)
 }
 
-/// How many numbers a vector has: an array of them, or 32-bit floats as base64.
+/// The length of a vector, which is an array of numbers, or 32-bit floats as base64; `None` where it is neither.
 fn length_of(vector: &RawValue) -> Option<usize> {
     if vector.get().starts_with('[') {
         return serde_json::from_str::<Vec<f64>>(vector.get()).ok().map(|numbers| numbers.len());
@@ -101,7 +101,7 @@ fn length_of(vector: &RawValue) -> Option<usize> {
     bytes.len().is_multiple_of(4).then_some(bytes.len() / 4)
 }
 
-/// The text with its arrays of numbers as base64; `None` where there are none.
+/// The answer with its arrays of numbers as base64; `None` where it has no arrays.
 fn packed(text: &str, vectors: &[&RawValue]) -> Option<String> {
     let arrays: Vec<&RawValue> = vectors.iter().copied().filter(|vector| vector.get().starts_with('[')).collect();
     if arrays.is_empty() {

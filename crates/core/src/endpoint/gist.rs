@@ -1,22 +1,22 @@
-//! What the rules of `reject` look at in an answer, and the format that its request asked for (contract.md, section 10).
+//! Extracts from an answer what the rules of `reject` judge by, and from a request the format that it asks for (contract.md, section 10).
 
 use serde_json::value::RawValue;
 
 use super::responses::CALLERS_CALLS;
 use crate::text::json::{self, Members};
 
-/// What one choice of an answer comes to.
+/// What the rules judge of one choice.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Gist {
     /// Its text, without reasoning.
     pub text: String,
-    /// It calls a tool or function of the caller's.
+    /// It calls a tool or a function of the caller.
     pub has_call: bool,
     /// It has audio or an image.
     pub has_media: bool,
-    /// It has a refusal that is marked as one.
+    /// It has a member `refusal`, or a part of that type.
     pub is_refusal: bool,
-    /// Why it ended, as the upstream says.
+    /// Its finish reason, as the upstream wrote it.
     pub end: String,
 }
 
@@ -71,7 +71,7 @@ impl Gist {
     /// Adds a text, or an array of parts.
     fn add_content(&mut self, content: &RawValue) {
         if content.get().starts_with('"') {
-            // Half a surrogate pair, which JSON may hold and a Rust text cannot, is read as it is written.
+            // A lone surrogate, which JSON may hold and a Rust string cannot: the escape itself is taken as the text.
             self.text.push_str(&json::decoded(content).unwrap_or_else(|| content.get().trim_matches('"').to_owned()));
             return;
         }

@@ -1,5 +1,5 @@
-//! What of a request not every upstream can take: state that one upstream holds, tools that it hosts, and what only its issuer can
-//! read (contract.md, section 9, "State").
+//! Finds what in a request not every upstream can take: references to state that one upstream holds, hosted tools, and items that only
+//! the upstream that issued them can read (contract.md, section 9, "State").
 
 use std::collections::HashSet;
 
@@ -16,9 +16,9 @@ pub struct Need {
     pub member: &'static str,
     /// The type of the tool in which it stands.
     pub tool: Option<String>,
-    /// How messages name it.
+    /// Its name in messages.
     pub name: String,
-    /// It is state; else a hosted tool.
+    /// It is state; else it is a hosted tool.
     pub is_state: bool,
 }
 
@@ -27,9 +27,9 @@ pub struct Need {
 pub struct Needs {
     /// Each once.
     pub all: Vec<Need>,
-    /// The response that it continues.
+    /// The id of the response that it continues.
     pub response_id: Option<String>,
-    /// What is taken out of `input` for an upstream that did not issue it, by name.
+    /// The names of what is left out of `input` for an upstream that did not issue it.
     pub issued: Vec<&'static str>,
     /// It starts a job in the background.
     pub background: bool,
@@ -37,7 +37,7 @@ pub struct Needs {
     pub conversation: bool,
 }
 
-/// Members that refer to what an upstream holds, by an id.
+/// Members that refer by an id to something that an upstream holds.
 const IDS: [&str; 4] = ["file_id", "file_ids", "vector_store_ids", "container_id"];
 /// Tools that the caller's machine runs.
 const CALLERS_TOOLS: [&str; 8] = [
@@ -50,7 +50,7 @@ const CALLERS_TOOLS: [&str; 8] = [
     "computer_use",
     "computer_use_preview",
 ];
-/// Members that refer to a conversation, and leave no request without them.
+/// Members that refer to a conversation: a request without them would be another one.
 pub const CONVERSATION: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
 
 /// What a request of an endpoint needs. Linear in the body.
@@ -63,7 +63,7 @@ pub fn of(endpoint: Endpoint, body: &RequestBody) -> Needs {
     }
 }
 
-/// Whether a member holds anything.
+/// Whether a member has a value other than `null`, `false` and an empty array.
 fn holds(raw: &str) -> bool {
     !matches!(raw, "null" | "false" | "\"\"") && json::says_something(raw)
 }
@@ -138,7 +138,7 @@ fn environment_of<'a>(tool: &Members<'a>) -> Option<Members<'a>> {
 fn of_chat(body: &RequestBody) -> Needs {
     let mut needs = Needs::default();
     let Some(messages) = body.member("messages") else { return needs };
-    // Nearly no conversation has either, and this costs a hundredth of reading one.
+    // Few conversations have either, and this search costs a hundredth of parsing.
     if !["file_id", "\"audio\"", "\\u"].iter().any(|mark| messages.contains(mark)) {
         return needs;
     }
@@ -160,7 +160,7 @@ fn of_chat(body: &RequestBody) -> Needs {
     needs
 }
 
-/// What is taken out for an upstream that did not issue it.
+/// The names of what is left out for an upstream that did not issue it.
 const ISSUED: [&str; 4] = ["reasoning", "item_reference", "encrypted_content", "id"];
 
 /// An item of `input`.
@@ -174,7 +174,7 @@ impl<'a> Item<'a> {
     fn of(raw: &'a str) -> Option<Self> {
         let members: Members<'a> = serde_json::from_str(raw).ok()?;
         let kind = text_of(&members, "type");
-        // The type of a reference may be left out.
+        // A reference need not have a `type`.
         let is_reference = kind.is_empty() && members.get_non_null("role").is_none() && members.get("id").is_some();
         let kind = if is_reference { "item_reference".to_owned() } else { kind };
         Some(Self { raw, members, kind })
@@ -188,7 +188,7 @@ impl<'a> Item<'a> {
         self.members.get("encrypted_content").is_some_and(|raw| holds(raw.get()))
     }
 
-    /// What of it only its issuer can read, or only what is sealed. Whether it goes altogether.
+    /// Calls `found` for each part that only the issuing upstream can read, or that is sealed. Returns whether the whole item is left out.
     fn issued(&self, only_sealed: bool, mut found: impl FnMut(&'static str)) -> bool {
         if self.kind == "reasoning" && (!only_sealed || self.is_sealed()) {
             found("reasoning");
@@ -210,13 +210,13 @@ impl<'a> Item<'a> {
         false
     }
 
-    /// Whether its id is its own. The output of a local shell names its call by it.
+    /// Whether its `id` is that of the item. In the output of a local shell it is the id of the call.
     fn has_own_id(&self) -> bool {
         !matches!(self.kind.as_str(), "item_reference" | "local_shell_call_output")
             && self.members.get_non_null("id").is_some()
     }
 
-    /// What it refers to that an upstream holds.
+    /// The member that refers to something that an upstream holds.
     fn state(&self) -> Option<&'static str> {
         if self.kind == "item_reference" {
             return (!self.is_reference_to_reasoning()).then_some("item_reference");
@@ -228,7 +228,7 @@ impl<'a> Item<'a> {
         })
     }
 
-    /// Its text without what only its issuer can read; `None` where nothing is left.
+    /// Writes the item without what only its issuer can read. Returns whether anything is left.
     fn without_issued(&self, only_sealed: bool, out: &mut String) -> bool {
         let mut changes = false;
         if self.issued(only_sealed, |_| changes = true) {
@@ -255,8 +255,8 @@ impl<'a> Item<'a> {
     }
 }
 
-/// `input` without what only its issuer can read: every reasoning item and id, or the items that are sealed and ids, which
-/// would refer to them. `None` where nothing changes.
+/// `input` without what only its issuer can read: all reasoning items and ids, or (`only_sealed`) the sealed items and the ids,
+/// which would refer to them. `None` where nothing changes.
 #[must_use]
 pub fn without_issued(input: &str, only_sealed: bool) -> Option<String> {
     let items = elements(input);
@@ -282,7 +282,7 @@ pub fn without_issued(input: &str, only_sealed: bool) -> Option<String> {
     (out.len() < input.len()).then_some(out)
 }
 
-/// `tools` without those of these types.
+/// `tools` without tools of these types.
 #[must_use]
 pub fn without_tools(tools: &str, types: &[&str]) -> String {
     let kept = elements(tools).into_iter().filter(|tool| {
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_upstream_holds_is_found_and_nothing_holds_nothing() {
+    fn state_of_an_upstream_is_found_and_empty_members_are_none() {
         for (members, expected) in [
             (r#""previous_response_id":"resp_1""#, &["previous_response_id"][..]),
             (r#""previous_response_id":null,"conversation":null,"background":false,"prompt":null"#, &[]),
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_its_issuer_can_read_is_cut_out_of_the_text() {
+    fn items_that_only_their_issuer_can_read_are_cut_out_of_the_text() {
         let input = r#"[ {"role":"user","content":"x"}, {"type":"reasoning","id":"rs_1","encrypted_content":"e"},
             {"type":"item_reference","id":"rs_2"}, {"id":"fc_1","type":"function_call","call_id":"c","n":1e400},
             {"type":"compaction","encrypted_content":"e","id":"cmp"}, {"type":"local_shell_call_output","id":"l"} ]"#;
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_sealed_is_cut_out_for_its_own_upstream() {
+    fn only_sealed_items_are_cut_out_for_their_own_upstream() {
         let input = r#"[{"type":"reasoning","id":"rs_1"},{"type":"reasoning","id":"rs_2","encrypted_content":"e"},{"type":"item_reference","id":"msg_1"}]"#;
         assert_eq!(
             without_issued(input, true).unwrap(),

@@ -1,7 +1,8 @@
-//! Rewrites an event stream in its plainest form: one `data` field an event, without names, comments or fields of no use.
+//! Normalises an event stream: one `data` field for each event, without names, comments and unknown fields.
 //!
 //! The SDKs of a host read fewer forms than servers write: they fail on an event without data, do not see an error outside of
-//! `data`, take an empty `error` for one, and read on after `[DONE]`. What is rewritten below such an SDK is read there as it is read here.
+//! `data`, take an empty `error` for an error, and read on after `[DONE]`. With the bytes below it normalised, an SDK reads a stream as
+//! the core does.
 
 use std::borrow::Cow;
 
@@ -26,17 +27,17 @@ impl Rewriter {
         Self { decoder: Decoder::new(max_event_bytes), is_done: false }
     }
 
-    /// The events that these bytes complete, in the plainest form.
+    /// The events that these bytes complete, normalised.
     ///
     /// # Errors
-    /// [`TooLarge`], after which the rewriter is of no use.
+    /// [`TooLarge`]; then the rewriter must not be used any more.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<String, TooLarge> {
         let mut events = Vec::new();
         self.decoder.feed(bytes, &mut events)?;
         Ok(self.write(&events, bytes.len()))
     }
 
-    /// The body has ended cleanly: the event that was still without its blank line.
+    /// Notes the clean end of the body. Returns the last event, if it had no blank line after it.
     ///
     /// # Errors
     /// As [`Decoder::finish`].
@@ -46,7 +47,7 @@ impl Rewriter {
         Ok(self.write(&events, 0))
     }
 
-    /// Whether `[DONE]` has come: the stream is over, even if its connection stays open.
+    /// Whether `[DONE]` has arrived: the stream is over, even if its connection stays open.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.is_done
@@ -72,7 +73,7 @@ impl Rewriter {
 }
 
 fn write_event(text: &mut String, data: &str) {
-    // A CR would end the line for the next reader as well; within JSON it can only be a blank.
+    // A CR ends a line for the next reader as well; within JSON text it can only be white space.
     for line in data.split(['\n', '\r']) {
         text.push_str("data: ");
         text.push_str(line);
@@ -81,7 +82,7 @@ fn write_event(text: &mut String, data: &str) {
     text.push('\n');
 }
 
-/// An event without the `error` that says nothing: SDKs take every object for an error.
+/// An event without its empty `error`: SDKs take any object there for an error.
 fn without_empty_error(data: &str) -> Cow<'_, str> {
     let place = || {
         let error = empty_error(data)?.get();
@@ -94,7 +95,7 @@ fn without_empty_error(data: &str) -> Cow<'_, str> {
     }
 }
 
-/// An error event as the SDKs know one: an object with the member `error`, or the typed event of Responses.
+/// An error event in a form that SDKs recognise: an object with the member `error`, or the typed event of Responses.
 fn error_of(data: &str) -> String {
     let is_known = |value: &Value| {
         value.as_object().is_some_and(|members| {
@@ -103,7 +104,7 @@ fn error_of(data: &str) -> String {
         })
     };
     match serde_json::from_str::<&RawValue>(data) {
-        // Deep or large JSON is passed on as it is: to read it into values would cost what it says.
+        // Deeply nested JSON does not parse, and is passed on as it is.
         Ok(raw) if raw.get().starts_with('{') => match serde_json::from_str::<Value>(data) {
             Ok(value) if is_known(&value) => data.to_owned(),
             _ => format!(r#"{{"error":{}}}"#, raw.get()),

@@ -7,19 +7,19 @@ use crate::failure::codes::Said;
 use crate::failure::{Failure, Kind};
 use crate::text::json::{self, Members};
 
-/// The texts that vary in the events of a text that is written: OpenAI numbers and pads each.
+/// The slots of delta encoding: texts that differ from one delta event to the next. OpenAI numbers and pads each event.
 const SLOTS: [(&str, Place, bool); 3] = [
     ("delta", Place(r#"["delta"]"#), true),
     ("sequence_number", Place(r#"["sequence_number"]"#), false),
     ("obfuscation", Place(r#"["obfuscation"]"#), false),
 ];
-/// Calls that the caller's machine runs, or whose arguments are streamed: no silence is to be expected of them.
+/// Items of calls that the caller's machine runs, or whose arguments are streamed: the upstream is not silent while it works on them.
 pub(super) const CALLERS_CALLS: [&str; 6] =
     ["function_call", "custom_tool_call", "local_shell_call", "shell_call", "apply_patch_call", "computer_call"];
-/// At most this many items are watched at once; no response has more under way.
+/// The most items in progress that are tracked; no response has more at once.
 const MAX_ITEMS: usize = 256;
 
-/// Accepts a response, or says why it is not a good one: an array `output`, a status that is no failure, no error.
+/// Accepts an object with an array `output`, a good status and no error; else says what is wrong.
 pub(super) fn accept(text: String) -> Result<Accepted, Refusal> {
     let members = super::object(&text)?;
     let has_output = members.get("output").is_some_and(|output| output.get().starts_with('['));
@@ -31,20 +31,20 @@ pub(super) fn accept(text: String) -> Result<Accepted, Refusal> {
         return Err(Refusal::because(format!("the response's status is {status:?}")));
     }
     if !has_output {
-        return Err(Refusal::because("the response is no response of this API: it has no array of outputs"));
+        return Err(Refusal::because("the response is not one of this API: it has no array `output`"));
     }
     let usage = members.get_non_null("usage").map(|usage| usage.get().to_owned());
     Ok(Accepted { text, usage })
 }
 
-/// Whether a response is that of a job in the background which has not ended.
+/// Whether a response is that of a background job that has not ended.
 pub(super) fn is_under_way(text: &str) -> bool {
     let members: Result<Members<'_>, _> = serde_json::from_str(text);
     let status = members.ok().and_then(|members| json::decoded(members.get("status")?));
     status.is_some_and(|status| matches!(status.as_str(), "queued" | "in_progress"))
 }
 
-/// The kind of an error by its code, where it names no status.
+/// The kind of an error by its code, for an error that names no status.
 fn kind_in(body: &str) -> Option<Kind> {
     Said::of(body).kind_of_code()
 }
@@ -57,7 +57,7 @@ pub(super) struct Events {
     /// The response's id.
     id: Option<String>,
     templates: Templates,
-    /// Reasoning and hosted tools that were begun and are not done, by their place in the output.
+    /// Reasoning and hosted tools that were added and are not done, by their index in the output.
     at_work: Vec<String>,
 }
 
@@ -88,7 +88,7 @@ impl Tracker for Events {
     }
 
     fn is_complete(&self) -> bool {
-        // Its last event ends the stream.
+        // `[DONE]` is ignored: the stream ends with its last event.
         false
     }
 
@@ -142,7 +142,7 @@ impl Events {
             kind => {
                 let content = is_content(kind, members);
                 self.content |= content;
-                // Also the event that ends the work is life of it.
+                // The event that ends the work counts as life as well, so this comes before `watch`.
                 let life = self.life(content);
                 self.watch(kind, members);
                 Verdict::Event { life, news: self.learn(kind, data) }
@@ -158,7 +158,7 @@ impl Events {
         }
     }
 
-    /// Notes which reasoning and hosted tools are under way.
+    /// Notes which reasoning and hosted tools are in progress.
     fn watch(&mut self, kind: &str, members: &Members<'_>) {
         let place = || members.get("output_index").or_else(|| item(members)?.get("id")).map(|raw| raw.get().to_owned());
         match kind {
@@ -182,7 +182,7 @@ impl Events {
             let slots = SLOTS.iter().filter_map(|(name, place, is_content)| {
                 Some(Slot { place: *place, text: members.get(name)?, is_content: *is_content })
             });
-            // Without its text an event of a kind that ends in `.delta` has no content.
+            // An event whose type ends in `.delta` has no content without its text.
             members.get("delta").filter(|delta| delta.get().starts_with('"'))?;
             Some(Candidate { slots: slots.collect(), finishes: false, may_have_more: false, has_content: |_| false })
         })
@@ -209,7 +209,7 @@ fn item_type(members: &Members<'_>) -> String {
     item(members).and_then(|item| json::decoded(item.get("type")?)).unwrap_or_default()
 }
 
-/// Whether an item of this type keeps the upstream busy without a word: reasoning, and tools that the upstream runs.
+/// Whether the upstream may be silent while it works on an item of this type: reasoning, and hosted tools.
 fn works_alone(kind: &str) -> bool {
     kind == "reasoning" || kind == "mcp_list_tools" || (kind.ends_with("_call") && !CALLERS_CALLS.contains(&kind))
 }
@@ -223,7 +223,7 @@ fn failure(what: &str, body: String) -> Failure {
     Failure::carried(kind, what, body)
 }
 
-/// The last state of the response in the events.
+/// Keeps the last `response` of the events, which is what is reported.
 #[derive(Debug, Default)]
 pub(super) struct LastResponse(Option<String>);
 

@@ -15,7 +15,7 @@ type Read<T> = Result<T, ArgumentError>;
 /// What a name of `aliases` stands for.
 #[derive(Debug, Clone)]
 pub struct Alias {
-    /// Its targets, the first asked first; at least one.
+    /// Its targets in the order in which they are tried; at least one.
     pub targets: Vec<FallbackTarget>,
     /// They are the whole chain: the default `fallback` does not follow.
     pub is_chain: bool,
@@ -45,9 +45,9 @@ pub(super) fn read(
 
 /// One entry of the table.
 struct Entry<'a> {
-    /// Where the host's notes on its values are found.
+    /// Its path in the host's table of values that JSON cannot hold.
     path: String,
-    /// How an error names it.
+    /// Its path in error messages.
     option: String,
     raw: &'a str,
 }
@@ -70,7 +70,7 @@ fn alias(entry: &Entry<'_>, section: &Section<'_>, known: Names<'_>, warnings: &
         Some(b'{') => Alias { targets: vec![target(path, raw, section.aside(), known, warnings)?], is_chain: false },
         _ => return Err(refused(section.aside().odd.get(path).cloned().unwrap_or_else(|| shown(raw)))),
     };
-    // In a body an unknown member is a warning. This table comes from no user's input, so here it is an error.
+    // In a call an unknown member is a warning. This table is written by the developer, so here it is an error.
     if let Some(unknown) = warnings.get(count) {
         return Err(ArgumentError::other(option.as_str(), format!("has a member that is not known: {unknown}")));
     }
@@ -83,13 +83,13 @@ fn check(alias: &Alias, option: &str, known: Names<'_>) -> Read<()> {
         return Err(ArgumentError::other(option, "is an empty array: give at least one target"));
     };
     if first.on.is_some() || !first.except.is_empty() {
-        let what = "cannot have `on` or `except` on its first target, which no failure leads to";
+        let what = "cannot have `on` or `except` on its first target: no failure comes before it";
         return Err(ArgumentError::other(option, what));
     }
     alias.targets.iter().try_for_each(|target| check_model(target, option, known))
 }
 
-/// A model that names its upstream must name one that is declared, and a model of it.
+/// A model with an upstream's prefix must name a declared upstream, and a model after the prefix.
 fn check_model(target: &FallbackTarget, option: &str, declared: Names<'_>) -> Read<()> {
     if target.upstream.is_some() || target.client.is_some() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The error of a malformed option, and what of a caller's value may be repeated in it.
+//! The error of a malformed option, and how a caller's value is shown in it.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ pub struct ArgumentError {
     pub option: String,
     /// What it must be; without `got`, what is wrong with it.
     pub expected: String,
-    /// What was given, where it may be repeated.
+    /// A description of the given value; never a text that may be a key.
     pub got: Option<String>,
 }
 
@@ -21,7 +21,7 @@ impl ArgumentError {
         Self { option: option.into(), expected: expected.into(), got: Some(got.into()) }
     }
 
-    /// An option of which something else is wrong.
+    /// Any other mistake in an option; `what` goes on after its name.
     pub fn other(option: impl Into<String>, what: impl Into<String>) -> Self {
         Self { option: option.into(), expected: what.into(), got: None }
     }
@@ -38,10 +38,10 @@ impl fmt::Display for ArgumentError {
 
 /// A string that is longer may be a key, and is not repeated.
 const MAX_SHOWN: usize = 16;
-/// A name that is longer is cut, and not compared with others.
+/// In characters. A longer name is cut, and not compared with others.
 pub(super) const MAX_NAME: usize = 64;
 
-/// What a JSON value is, for a message.
+/// The description of a JSON value for a message.
 pub(super) fn shown(raw: &str) -> String {
     match raw.as_bytes().first() {
         Some(b'[') => "an array".into(),
@@ -55,7 +55,7 @@ pub(super) fn shown(raw: &str) -> String {
     }
 }
 
-/// A name from outside, as a message repeats it: cut, and quoted where it has other characters than a name has.
+/// A name from outside for a message: cut, and in quotes if it has other characters than names have.
 #[must_use]
 pub fn quoted(name: &str) -> String {
     let cut = cut(name);

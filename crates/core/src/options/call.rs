@@ -1,4 +1,4 @@
-//! What a host gives with one call, and the reading of its `openpipe` objects.
+//! The options of one call as a host writes them, and the merge of its `openpipe` objects.
 
 use std::collections::HashMap;
 
@@ -12,11 +12,11 @@ use super::{ClientConfig, Limit, OpenPipeOptions, RequestUpstream, openpipe};
 use crate::endpoint::Endpoint;
 use crate::text::headers::HeaderList;
 
-/// What a caller gave with one call.
+/// The options of one call.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct CallOptions {
-    /// The endpoint that is called; not given, chat completions.
+    /// The endpoint; default: chat completions.
     pub endpoint: Endpoint,
     /// `options.timeout`.
     pub timeout: Option<Limit>,
@@ -24,38 +24,38 @@ pub struct CallOptions {
     pub max_retries: Option<u32>,
     /// `options.headers`.
     pub headers: HeaderList,
-    /// The client's own URL for this call, where `options` changed path or query.
+    /// The full URL at the client's own upstream, where the request options changed path or query.
     pub url: Option<String>,
-    /// How long the caller waits before it gives the call up, where no timeout was given: the call's deadline, of which the
-    /// primary gets half where another target follows.
+    /// How long the caller waits before it gives up, where no timeout was given. It is the call's deadline, and the primary gets half of it
+    /// if another target follows.
     pub patience: Option<Limit>,
     /// Every request of the call goes through the host's own HTTP client.
     pub through_host: bool,
     /// No redirect is followed, not even within the origin.
     pub refuses_redirects: bool,
-    /// A stream is committed with its content by the last target too, instead of at its headers.
+    /// The last target's stream is committed with its first content too, instead of at its headers.
     pub commit_last: bool,
-    /// A stream's events are handed over as the text of server-sent events.
+    /// The host gets a stream's events as the text of server-sent events.
     pub wire_events: bool,
     /// `openpipe` of the request options.
     pub openpipe: Option<Box<RawValue>>,
-    /// Its values that JSON cannot hold, in words, by path.
+    /// Descriptions of its values that JSON cannot hold, by path.
     pub odd: HashMap<String, String>,
     /// The custom clients in it.
     pub clients: HashMap<String, ClientRef>,
-    /// The numbers of the functions in it that judge answers.
+    /// The numbers of the `reject` functions in it.
     pub functions: HashMap<String, u32>,
     /// `openpipe` of the body, as far as the constructor allows it.
     pub body_openpipe: Option<Box<RawValue>>,
-    /// The values of the body's `openpipe` that JSON cannot hold, in words, by path.
+    /// Descriptions of the values of the body's `openpipe` that JSON cannot hold, by path.
     pub body_odd: HashMap<String, String>,
     /// The custom clients in the body's `openpipe`.
     pub body_clients: HashMap<String, ClientRef>,
-    /// The caller's own HTTP request, where a door takes whole requests: an upstream of this call, in place of the client's.
+    /// The URL and headers of the caller's own HTTP request (`createFetch`): the upstream of this call, in place of the client's.
     pub request: Option<RequestUpstream>,
 }
 
-/// What a call's own `openpipe` objects say: the members of the request options' win over the body's, one by one.
+/// Merges a call's own `openpipe` objects: members of the request options take precedence over those of the body, one by one.
 ///
 /// # Errors
 /// The first option that is malformed.

@@ -1,4 +1,4 @@
-//! The configuration of one client, as a host writes it when the client is made.
+//! The configuration of one client, which a host writes as JSON when the client is made.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub struct ReportTarget {
     pub host_transport: Option<u32>,
 }
 
-/// The native side of one client: what its constructor was given. Immutable; a host that changes an option makes a new one.
+/// The configuration of one client. Immutable: a host that changes an option makes a new one.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
     /// The client's own `baseURL`.
@@ -56,7 +56,7 @@ pub struct ClientConfig {
     pub upstream_names: Vec<Arc<str>>,
     /// The aliases by their names.
     pub aliases: HashMap<String, Alias>,
-    /// The client's default headers set or remove `x-stainless-timeout`, so that it is left as it is.
+    /// The client's default headers set or remove `x-stainless-timeout`, so the core leaves it as it is.
     pub keeps_timeout: bool,
     /// The client's `timeout`.
     pub timeout: Option<Limit>,
@@ -69,7 +69,7 @@ pub struct ClientConfig {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireConfig {
-    /// The client's own upstream; absent where each call has a URL and headers of its own.
+    /// The client's own upstream; absent for `createFetch`, where each call has a URL and headers of its own.
     openai: Option<WireUpstream>,
     openpipe_url: String,
     report_url: Option<String>,

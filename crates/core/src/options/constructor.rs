@@ -1,4 +1,4 @@
-//! Reads the `openpipe` object of a client's constructor: defaults, declared upstreams, aliases, and what a body may bring.
+//! Reads the `openpipe` object of a client's constructor: defaults, declared upstreams, aliases, and which options a body may set.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub struct ClientOptions {
     variables: HashMap<String, String>,
 }
 
-/// The constructor's `openpipe`, read.
+/// The constructor's `openpipe` after all checks.
 #[derive(Debug, Clone)]
 pub struct ReadClientOptions {
     /// Defaults for every call.
@@ -42,12 +42,12 @@ pub struct ReadClientOptions {
     pub aliases: HashMap<String, Alias>,
     /// The per-call options that a request's body may set.
     pub allowed_in_body: Vec<String>,
-    /// Warnings, where nothing is malformed.
+    /// Warnings for the caller, such as unknown names.
     pub warnings: Vec<String>,
 }
 
 impl ClientOptions {
-    /// Reads them.
+    /// Reads and checks the options.
     ///
     /// # Errors
     /// The first option that is malformed.
@@ -103,7 +103,7 @@ fn allowed_in_body(section: &Section<'_>) -> Result<Vec<String>, ArgumentError> 
                     let path = format!("{}[{index}]", section.path(NAME));
                     return Err(ArgumentError::other(
                         path,
-                        format!("names no option that a body may bring: {}{hint}", read::quoted(name)),
+                        format!("names no option that a body may set: {}{hint}", read::quoted(name)),
                     ));
                 }
             }

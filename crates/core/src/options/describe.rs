@@ -1,4 +1,4 @@
-//! What a host has to know of the constructor's `openpipe` once it is checked.
+//! Describes a constructor's checked `openpipe` to the host.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use super::spec::{self, Place};
 use super::urls;
 use crate::text::headers::{self, HeaderList};
 
-/// What a host has to know of the constructor's `openpipe`.
+/// The parts of a constructor's `openpipe` that a host needs.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Described {
@@ -28,7 +28,7 @@ pub struct Described {
 #[serde(rename_all = "camelCase")]
 struct DescribedUpstream {
     name: String,
-    /// Where it is; `{model}` stands for the model.
+    /// Its base URL; `{model}` stands for the model.
     base_url: String,
     query: Vec<(String, String)>,
     headers: HeaderList,
@@ -38,7 +38,7 @@ struct DescribedUpstream {
     asked: bool,
 }
 
-/// Checks the constructor's `openpipe`, and says what a host has to know of it.
+/// Checks the constructor's `openpipe`, and describes it to the host.
 ///
 /// # Errors
 /// The first option that is malformed.

@@ -18,21 +18,21 @@ pub const MAX_TARGETS: usize = 16;
 pub struct FallbackTarget {
     /// Its model.
     pub model: String,
-    /// Its upstream; not given, the model's prefix decides.
+    /// Its upstream; default: the model's prefix decides.
     pub upstream: Option<UpstreamId>,
-    /// The name that its custom client goes by.
+    /// The name of its custom client in attempts and logs; default: `client`.
     pub name: Option<Arc<str>>,
-    /// Its time; not given, `options.timeout`, else its upstream's, else the client's.
+    /// Its timeout; default: the call's, else its upstream's, else the client's.
     pub timeout: Option<Limit>,
-    /// How often it is retried; not given, the call's `maxRetries`.
+    /// Its retries; default: the call's `maxRetries`.
     pub max_retries: Option<u32>,
-    /// The wait for a stream's first content; not given, the call's.
+    /// Its first-token timeout; default: the call's.
     pub first_token_timeout: Option<Limit>,
-    /// A custom client that is asked instead of an upstream.
+    /// A custom client, instead of an upstream.
     pub client: Option<ClientRef>,
     /// Members merged over the body.
     pub params: Option<Box<RawValue>>,
-    /// Members taken out of the body.
+    /// Members to leave out of the body.
     pub omit: Vec<String>,
     /// Only these failures move on to it.
     pub on: Option<Vec<Trigger>>,
@@ -40,7 +40,7 @@ pub struct FallbackTarget {
     pub except: Vec<Trigger>,
     /// Its model is the first target's under another name: their vectors can be compared.
     pub same_vectors: Option<bool>,
-    /// The rules that refuse its answers; not given, the call's.
+    /// The rules that refuse its answers; default: the call's.
     pub reject: Option<Rules>,
 }
 
@@ -73,7 +73,7 @@ impl FallbackTarget {
         }
     }
 
-    /// The failures that this target takes over.
+    /// The filter of failures that move on to this target.
     #[must_use]
     pub fn filter(&self) -> Filter {
         Filter { on: self.on.clone(), except: self.except.clone() }

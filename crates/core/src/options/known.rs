@@ -1,9 +1,9 @@
-//! The upstreams that are known by name: where they are, which variable holds their key, and what they serve
-//! (contract.md, section 8). Each row has the provider's page and the date on which it was read.
+//! The known upstreams: base URL, environment variable of the key, and endpoints (contract.md, section 8). Each row has the provider's
+//! page and the date on which it was read.
 
 use crate::endpoint::Endpoint::{self, ChatCompletions, Completions, Embeddings, Responses};
 
-/// An upstream that needs no more than its name.
+/// An upstream that can be declared by its name alone.
 #[derive(Debug, Clone, Copy)]
 pub struct KnownUpstream {
     /// Its name.
@@ -12,7 +12,7 @@ pub struct KnownUpstream {
     pub base_url: &'static str,
     /// The environment variable that holds its key.
     pub variable: &'static str,
-    /// What it serves.
+    /// The endpoints that it serves.
     pub endpoints: &'static [Endpoint],
     /// The provider's page.
     pub page: &'static str,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-/// The default time of a target, ten minutes, as OpenAI's own clients have it.
+/// The default timeout of a target: ten minutes, as in OpenAI's own clients.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// A time limit: milliseconds, or `None` for `Infinity`.
@@ -21,7 +21,7 @@ impl<'de> Deserialize<'de> for Limit {
             Name(#[expect(dead_code, reason = "only `\"Infinity\"` is ever sent")] &'a str),
         }
         Ok(match Wire::deserialize(deserializer)? {
-            // What does not fit into a `Duration` is as good as no limit.
+            // A number that does not fit into a `Duration` is as good as no limit.
             Wire::Milliseconds(milliseconds) => Self(Duration::try_from_secs_f64(milliseconds / 1000.0).ok()),
             Wire::Name(_) => Self(None),
         })

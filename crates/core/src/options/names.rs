@@ -1,4 +1,4 @@
-//! The names of upstreams: which may be given, and which upstream a name stands for.
+//! The names of upstreams: which names are allowed, and which upstream a name stands for.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ pub(super) fn shown_name(name: &str) -> String {
     }
 }
 
-/// Whether a name may be given to an upstream or a client.
+/// Whether an upstream or a custom client may have this name.
 #[must_use]
 pub(super) fn is_free_name(name: &str) -> bool {
     let mut bytes = name.bytes();

@@ -1,4 +1,4 @@
-//! `openpipe` of a call and of the constructor, read from what a host wrote.
+//! Reads the members that `openpipe` of a call and of the constructor have in common.
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -12,7 +12,7 @@ use crate::text::json;
 
 type Read<T> = Result<T, ArgumentError>;
 
-/// Tags that are longer as a header would be refused by servers.
+/// The most bytes of the tags as a header. Servers refuse longer headers.
 const MAX_TAGS: usize = 4096;
 
 /// Reads the members that a call and the constructor have in common.
@@ -80,7 +80,7 @@ fn breaker(section: &Section<'_>, warnings: &mut Vec<String>) -> Read<Option<Bre
     }
 }
 
-/// The caller's tags and those that say which SDK it was, as JSON.
+/// The caller's tags plus `$sdk` and `$sdk.version`, as JSON.
 #[must_use]
 pub fn tags_with_sdk(tags: Option<&Map<String, Value>>) -> String {
     let mut all = tags.cloned().unwrap_or_default();

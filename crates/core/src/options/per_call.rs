@@ -1,4 +1,4 @@
-//! The options that a call and the constructor's defaults have in common, and how the two are merged.
+//! The options that a call and the constructor's defaults have in common, and their merge.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -15,7 +15,7 @@ use crate::policy::reject::Rules;
 pub enum BreakerOption {
     /// `true`: the default policy; `false`: none.
     Switch(bool),
-    /// A policy of the caller's.
+    /// The caller's policy.
     Policy(BreakerPolicy),
 }
 
@@ -30,7 +30,7 @@ impl BreakerOption {
     }
 }
 
-/// When a stream that has a follower is handed to the caller.
+/// When a stream is committed, if another target follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldUntil {
@@ -44,17 +44,17 @@ pub enum HoldUntil {
 /// The `openpipe` member of a call or of the constructor.
 #[derive(Debug, Clone, Default)]
 pub struct OpenPipeOptions {
-    /// The fallback targets in their order; an empty list switches the default off.
+    /// The fallback targets in order; an empty list switches the default off.
     pub fallback: Option<Vec<FallbackTarget>>,
     /// Tags for the log.
     pub tags: Option<Map<String, Value>>,
-    /// Whether the call is logged; not given, it is.
+    /// Whether the call is logged; default: it is.
     pub log_request: Option<bool>,
     /// `op-cache`; on a primary it routes to OpenPipe.
     pub cache: Option<String>,
     /// `op-criteria`.
     pub criteria: Option<Box<RawValue>>,
-    /// The wait for the first content of a stream, where another target follows.
+    /// The longest wait for the first content of a stream, if another target follows.
     pub first_token_timeout: Option<Limit>,
     /// The longest silence of a stream after its first content.
     pub idle_timeout: Option<Limit>,
@@ -62,11 +62,11 @@ pub struct OpenPipeOptions {
     pub deadline: Option<Limit>,
     /// When a stream is committed.
     pub hold_until: Option<HoldUntil>,
-    /// The decompressed size of a response, in bytes.
+    /// The largest response, in bytes after decompression.
     pub max_response_bytes: Option<u64>,
-    /// Whether a target that keeps failing is left out for a while.
+    /// The circuit breaker; default: off.
     pub breaker: Option<BreakerOption>,
-    /// The upstream of the primary, whatever its model.
+    /// The upstream of the primary, whatever the model's prefix is.
     pub upstream: Option<UpstreamId>,
     /// The rules that refuse answers.
     pub reject: Option<Rules>,

@@ -17,29 +17,29 @@ use super::{Identity, nearest_name};
 use crate::endpoint::Endpoint;
 use crate::text::json::{self, Members};
 
-/// At most this many unknown members of one object get a warning.
+/// The most unknown members of one object that get a warning each.
 const MAX_WARNED: usize = 8;
 
 /// A custom client, which stays with the host.
 #[derive(Debug, Clone, Deserialize)]
 pub struct ClientRef {
-    /// The number by which the host knows it.
+    /// Its number in the host.
     pub number: u32,
-    /// Tells its upstream from those of other clients.
+    /// Identifies its upstream.
     #[serde(default)]
     pub identity: Identity,
-    /// The endpoints that it has a method for.
+    /// The endpoints that it has a method for; `None`: not said, and any is tried.
     pub endpoints: Option<Vec<Endpoint>>,
 }
 
-/// The values that JSON cannot hold, which a host passes beside it, by path: `openpipe.fallback[0].client`.
+/// The values that JSON cannot hold, which a host passes beside the JSON, by path: `openpipe.fallback[0].client`.
 #[derive(Debug, Clone, Default)]
 pub struct Aside {
-    /// Their descriptions for error texts: `a function`, `NaN`.
+    /// Descriptions of values for error messages: `a function`, `NaN`.
     pub odd: HashMap<String, String>,
     /// The custom clients.
     pub clients: HashMap<String, ClientRef>,
-    /// The numbers by which the host knows the functions of `reject`.
+    /// The numbers of the `reject` functions in the host.
     pub functions: HashMap<String, u32>,
     /// The options are from a request's body: those that a body may not set do nothing.
     pub is_from_body: bool,
@@ -97,7 +97,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The members of this object that hold a client, or a value of the wrong type where a client belongs. They are not in its JSON.
+    /// The members of this object that are custom clients, or values of a wrong type in their place. They are not in its JSON.
     fn clients_aside(&self) -> impl Iterator<Item = String> {
         let is_there = |name: &&str| {
             let path = self.path(name);
@@ -106,7 +106,7 @@ impl<'a> Section<'a> {
         ["client", "fallbackClient"].into_iter().filter(is_there).map(str::to_owned)
     }
 
-    /// Where the object stands.
+    /// The kind of object.
     #[must_use]
     pub fn place(&self) -> Place {
         self.place
@@ -131,7 +131,7 @@ impl<'a> Section<'a> {
         format!("{}.{name}", self.path)
     }
 
-    /// What the host keeps of values.
+    /// The values that are passed beside the JSON.
     #[must_use]
     pub fn aside(&self) -> &'a Aside {
         self.aside
@@ -143,7 +143,7 @@ impl<'a> Section<'a> {
         self.members.get(name).map(RawValue::get)
     }
 
-    /// What the host says of a value that JSON cannot hold.
+    /// The description of a member that JSON cannot hold; `None` where JSON holds it.
     #[must_use]
     pub fn odd(&self, name: &str) -> Option<&'a str> {
         if self.aside.odd.is_empty() {
@@ -152,7 +152,7 @@ impl<'a> Section<'a> {
         self.aside.odd.get(&self.path(name)).map(String::as_str)
     }
 
-    /// A member of the object at `name` that JSON cannot hold.
+    /// The first member of the object at `name` that JSON cannot hold: its name and description.
     #[must_use]
     pub fn odd_member(&self, name: &str) -> Option<(&'a str, &'a str)> {
         if self.aside.odd.is_empty() {

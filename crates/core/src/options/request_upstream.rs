@@ -1,4 +1,4 @@
-//! The upstream that the caller's own HTTP request names by its URL and headers: it takes the place of the client's.
+//! The upstream of a `fetch` request, given by its URL and headers. It takes the place of the client's own upstream.
 
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use serde::{Deserialize, Deserializer};
 use super::parse_url;
 use crate::text::headers::{self, HeaderList};
 
-/// The upstream that a request's own URL and headers name (contract.md, section 11).
+/// The upstream given by a request's own URL and headers (contract.md, section 11).
 #[derive(Debug, Clone)]
 pub struct RequestUpstream {
     url: Arc<Url>,
     headers: Arc<HeaderMap>,
-    /// The same for every other target of the call: without what belongs to the one request.
+    /// The same for the other targets of the call: without the query.
     other_url: Arc<Url>,
     other_headers: Arc<HeaderMap>,
 }
@@ -31,7 +31,7 @@ impl RequestUpstream {
 
 impl<'de> Deserialize<'de> for RequestUpstream {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        /// Headers that belong to the one request that was written.
+        /// Headers that only the primary gets.
         const PRIMARY_ONLY: [&str; 3] = ["openai-organization", "openai-project", "accept-encoding"];
         #[derive(Deserialize)]
         struct Wire {

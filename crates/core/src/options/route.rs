@@ -1,23 +1,23 @@
-//! Where a model is served: the table of contract.md, section 2.
+//! Routes a model to its upstream by its prefix: the table of contract.md, section 2.
 
 use std::sync::Arc;
 
 use super::upstream_id::UpstreamId;
 use crate::options::known;
 
-/// Where a model leads.
+/// The upstream of a model.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Route<'a> {
-    /// To an upstream, which knows it by this name.
+    /// This upstream, which gets this name of the model.
     To(UpstreamId, &'a str),
-    /// To a known upstream that is not declared.
+    /// A known upstream that is not declared.
     Undeclared(&'a str),
 }
 
-/// Models with these prefixes are OpenPipe's to serve.
+/// The prefixes of models that OpenPipe serves.
 pub(crate) const OPENPIPE_PREFIXES: [&str; 4] = ["openpipe", "openai", "anthropic", "gemini"];
 
-/// The upstream that has a model of this name, where no alias stands for it.
+/// Routes a model that is no alias.
 #[must_use]
 pub fn by_model<'a>(model: &'a str, declared: &[Arc<str>]) -> Route<'a> {
     let Some((prefix, rest)) = model.split_once(':') else { return Route::To(UpstreamId::Own, model) };

@@ -62,7 +62,7 @@ pub enum Kind {
     Object,
     /// Texts by name.
     Texts,
-    /// Texts by name; `null` takes a header away.
+    /// Texts by name; `null` removes a header.
     Headers,
     /// Endpoints.
     Endpoints,
@@ -86,7 +86,7 @@ pub enum Kind {
     AllowInBody,
     /// `reject`.
     Rules,
-    /// Read by the host, or in a room of its own.
+    /// Read by the host.
     Elsewhere,
 }
 
@@ -163,7 +163,7 @@ const CLIENT: &[Place] = &[Place::Client];
 const TARGET: &[Place] = &[Place::Target];
 const UPSTREAM: &[Place] = &[Place::Upstream];
 const BREAKER: &[Place] = &[Place::Breaker];
-/// A circuit that stays open for ever, or never forgets, would be no breaker.
+/// At most a day: a circuit that never closes, or a window that never ends, would be useless.
 const DAY: Kind = Kind::BoundedTime { most: 86_400_000.0 };
 
 /// Every option.

@@ -87,12 +87,13 @@ fn reject(section: &Section<'_>, warnings: &mut Vec<String>) -> Read<Option<Rule
     Ok(None)
 }
 
-/// Members that no target may change: the model is the target's own, and what a call returns was decided when it was made.
+/// Refuses members that `params` and `omit` of a target must not change: `model` has an option of its own, and `stream` decides what the
+/// call returns.
 fn refuse_fixed<'n>(section: &Section<'_>, option: &str, mut names: impl Iterator<Item = &'n str>) -> Read<()> {
     match names.find(|name| matches!(*name, "model" | "stream" | "openpipe")) {
         Some(name) => Err(ArgumentError::other(
             section.path(option),
-            format!("cannot change `{name}`, which holds for every target alike"),
+            format!("cannot change `{name}`, which is the same for every target"),
         )),
         None => Ok(()),
     }

@@ -1,4 +1,4 @@
-//! How an upstream is reached: its URLs, headers, key and time, as the constructor's options give them.
+//! The configuration of an upstream: URLs, headers, key and timeout.
 
 use std::sync::Arc;
 
@@ -21,28 +21,28 @@ pub enum Takes {
     Types(Vec<String>),
 }
 
-/// How an upstream is reached: where, and with what.
+/// The configuration of an upstream.
 #[derive(Debug, Clone)]
 pub struct UpstreamConfig {
-    /// Its name, as the caller sees it.
+    /// Its name in attempts and logs.
     pub name: Arc<str>,
-    /// Where its endpoints are.
+    /// The URLs of its endpoints.
     pub urls: Urls,
-    /// Every header but those of a call, the key among them.
+    /// Every header but those of a call, including the key.
     pub headers: Arc<HeaderMap>,
     /// Its own headers, which replace those of the host's client and the key.
     pub own_headers: HeaderList,
-    /// Says how to give the key, where it is missing.
+    /// The error message for a missing key, which says how to set it; `None` where there is a key or none is needed.
     pub missing_key: Option<String>,
-    /// Says why it cannot be called as it is configured: a malformed argument.
+    /// The error message of a malformed option that keeps it from being called.
     pub invalid: Option<String>,
-    /// The host is asked for the headers at each try, because a function returns the key: the headers here lack it.
+    /// A function returns the key, so the host gives it for each try; `headers` lacks it.
     pub asked: bool,
-    /// The number of the host's client that is called instead of HTTP from here.
+    /// The number of the host's client that is called instead of HTTP from the core.
     pub client: Option<u32>,
-    /// Who that client is.
+    /// The identity of that client.
     pub identity: Identity,
-    /// The time of a target there, where neither the target nor the call says.
+    /// The timeout of a target there, if neither the target nor the call has one.
     pub timeout: Option<Limit>,
     /// The endpoints that it serves.
     pub endpoints: Vec<Endpoint>,
@@ -59,7 +59,7 @@ impl UpstreamConfig {
         self.urls.base()
     }
 
-    /// An upstream of which nothing is known yet.
+    /// An upstream that cannot be called: the base for others.
     pub(super) fn unset() -> Self {
         Self {
             name: UpstreamKind::Own.name().into(),

@@ -1,6 +1,6 @@
-//! What upstreams there are.
+//! Kinds of upstreams, and the ids by which options refer to them.
 
-/// The kind of upstream that a target is. What people see is its name, as in `attempt.upstream`.
+/// The kind of a target's upstream. Attempts show its name instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum UpstreamKind {
     /// OpenPipe's own API.
@@ -16,7 +16,7 @@ pub enum UpstreamKind {
 }
 
 impl UpstreamKind {
-    /// The name that attempts and logs give to an upstream that was declared without one.
+    /// The name in attempts and logs of an upstream that has no name of its own.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -29,7 +29,7 @@ pub(super) fn names(section: &Section<'_>) -> Read<Vec<Arc<str>>> {
             return Ok(name.into());
         }
         let path = format!("{}.{}", section.path("upstreams"), quoted(&name));
-        let what = "has a name that cannot be given: a letter, then letters, digits, - and _; openai, openpipe, client and request are taken";
+        let what = "has a name that is not allowed: a letter, then letters, digits, - and _; openai, openpipe, client and request are taken";
         Err(ArgumentError::other(path, what))
     };
     section.entries("upstreams")?.into_iter().map(name).collect()
@@ -53,7 +53,7 @@ pub(super) fn read(section: &Section<'_>, host: &Host<'_>) -> Read<Vec<UpstreamC
     section.entries("upstreams")?.into_iter().map(each).collect()
 }
 
-/// What reading an upstream needs of the host.
+/// What the host contributes to declared upstreams.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Host<'a> {
     /// Headers that the host's client sets itself, for every upstream.
@@ -102,7 +102,7 @@ fn one(name: &str, section: &Section<'_>, host: &Host<'_>) -> Read<UpstreamConfi
     let query = query(section)?;
     let (urls, basic) = urls::with_credentials(&section.path("baseURL"), &base, &query)?;
     if basic.is_some() && !matches!(key, Key::None) {
-        let what = "holds a user or a password: give `apiKey: null` to send them";
+        let what = "has a user or a password: set `apiKey: null` to send them";
         return Err(ArgumentError::other(section.path("baseURL"), what));
     }
 

@@ -16,7 +16,7 @@ use crate::text::headers;
 pub enum Urls {
     /// One for each endpoint, in the order of [`Endpoint::ALL`].
     Each([Arc<Url>; Endpoint::ALL.len()]),
-    /// A base whose path names the model.
+    /// A base URL with a mark for the model in its path.
     Template(Arc<Url>),
 }
 
@@ -36,7 +36,7 @@ impl Urls {
         Self::Template(Arc::new(base))
     }
 
-    /// That of an endpoint; `None` where the model's name would be a step within the path.
+    /// The URL of an endpoint; `None` where the model's name would be a path segment such as `..`.
     #[must_use]
     pub fn of(&self, endpoint: Endpoint, model: &str) -> Option<Arc<Url>> {
         match self {
@@ -70,18 +70,18 @@ fn endpoint_url(base: &Url, endpoint: Endpoint) -> Url {
     url
 }
 
-/// A URL that leads nowhere.
+/// A placeholder URL, which cannot be resolved.
 #[expect(clippy::expect_used, reason = "a constant, which a test parses")]
 pub(super) fn nowhere() -> Url {
     Url::parse("http://unset.invalid/").expect("a valid URL")
 }
 
-/// A URL that HTTP can go to.
+/// Parses an http or https URL.
 ///
 /// # Errors
 /// Names the option.
 pub fn parse_url(option: &str, text: &str) -> Result<Url, String> {
-    // What is no URL at all may be a key in the wrong place, and one with a password holds a secret.
+    // A text that is not a URL may be a key in the wrong place, and a URL with a password holds a secret.
     let looks_like_one = text.contains('/') && !text.contains('@');
     let shown = if looks_like_one || text.len() <= 16 { format!("{text:?}") } else { "what was given".to_owned() };
     let url = Url::parse(text).map_err(|error| format!("`{option}`: {shown} is not a valid URL ({error})"))?;
@@ -104,7 +104,7 @@ pub(super) fn with_credentials(
         let prefix = format!("`{option}`: ");
         ArgumentError::other(option, message.strip_prefix(&prefix).unwrap_or(&message))
     };
-    // In a path alone, and there it must come through a parser that would encode it.
+    // The parser would encode the braces, so a mark replaces them; it is allowed in the path only.
     let plain = base.replace("{model}", MODEL_MARK);
     let mut url = parse_url(option, &plain).map_err(malformed)?;
     if url.query().is_some() || url.fragment().is_some() {
@@ -118,7 +118,7 @@ pub(super) fn with_credentials(
         let pair = format!("{}:{}", decoded(url.username()), decoded(url.password().unwrap_or_default()));
         headers::header_value(&format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair)))
     });
-    // An http URL can always be without them.
+    // Both setters succeed for http and https URLs.
     let _ = url.set_username("").and_then(|()| url.set_password(None));
     if !query.is_empty() {
         url.query_pairs_mut().extend_pairs(query);
@@ -127,10 +127,10 @@ pub(super) fn with_credentials(
     Ok((urls, basic.flatten()))
 }
 
-/// Stands for `{model}` in a URL that has been parsed.
+/// The mark that replaces `{model}` before a URL is parsed.
 pub(super) const MODEL_MARK: &str = "openpipe-native.model.here";
 
-/// The URL for a model; `None` where its name would be a step within the path.
+/// The URL for a model; `None` where its name would be a path segment such as `..`.
 #[must_use]
 fn url_for_model(template: &Url, model: &str) -> Option<Url> {
     if is_step(model) {
@@ -144,8 +144,8 @@ fn url_for_model(template: &Url, model: &str) -> Option<Url> {
     Some(url)
 }
 
-/// Whether a name is a step within a path, `.` or `..`, however often it is percent-encoded; or nothing. One that is encoded more often
-/// than anybody decodes counts as one too, so that the cost stays linear.
+/// Whether a name is `.`, `..` or empty, however often it is percent-encoded. A name that is encoded more than 16 times counts as well,
+/// so that the cost stays linear.
 fn is_step(name: &str) -> bool {
     const MOST_DECODINGS: usize = 16;
     let mut decoded = name.to_owned();

@@ -37,7 +37,7 @@ fn shape(plan: &Plan) -> Vec<(UpstreamKind, &str, Option<u128>, u32)> {
 const OPENPIPE: &str = r#"{"model":"openpipe:ft"}"#;
 
 #[test]
-fn headers_that_are_asked_for_have_the_calls_laid_over_them() {
+fn a_calls_headers_are_applied_over_those_that_the_host_gives() {
     let config = CONFIG.replacen(r#""headers""#, r#""asked": true, "identity": "me", "headers""#, 1);
     let client = ClientConfig::from_json(&format!("{config}}}")).unwrap();
     let via = |call: &str| {
@@ -86,7 +86,7 @@ fn a_call_with_a_credential_of_its_own_has_no_circuit() {
 }
 
 #[test]
-fn limits_that_a_call_narrows_are_known() {
+fn a_plan_says_which_limits_the_call_narrowed() {
     let narrowed = |defaults: &str, call: &str| {
         let plan = planned(defaults, call, r#"{"model":"gpt-4"}"#).unwrap();
         plan.targets.iter().map(|target| target.narrowed).collect::<Vec<_>>()
@@ -243,7 +243,7 @@ fn a_calls_headers_go_everywhere_but_its_credentials_to_the_primary_only() {
 }
 
 #[test]
-fn what_frames_a_message_goes_to_no_target() {
+fn framing_headers_go_to_no_target() {
     let call = r#"{"headers":[["Host","gateway.example"],["content-length","5"],["connection","upgrade"],["x-trace","t"]],"openpipe":{"fallback":[{"model":"gpt-4"},{"model":"x"}]},"clients":{"openpipe.fallback[1].client":{"number":7}}}"#;
     let plan = planned("", call, OPENPIPE).unwrap();
     for target in &plan.targets[..2] {
@@ -264,7 +264,7 @@ fn a_header_that_http_forbids_is_a_malformed_argument() {
 }
 
 #[test]
-fn a_timeout_given_with_the_call_is_told_in_whole_seconds() {
+fn x_stainless_timeout_has_a_calls_timeout_in_whole_seconds() {
     let header = |call: &str| {
         let plan = planned("", call, OPENPIPE).unwrap();
         http(&plan.targets[0]).1.get("x-stainless-timeout").map(|value| value.to_str().unwrap().to_owned())
@@ -274,7 +274,7 @@ fn a_timeout_given_with_the_call_is_told_in_whole_seconds() {
 }
 
 #[test]
-fn each_target_is_told_its_own_time_unless_the_callers_headers_say_otherwise() {
+fn x_stainless_timeout_has_each_targets_time_unless_the_callers_headers_set_it() {
     let told = |config: &str, body: &str| {
         let call = r#"{"timeout":10500,"openpipe":{"fallback":[{"model":"b","timeout":3000},{"model":"own:c"}]}}"#;
         let plan = planned(config, call, body).unwrap();
@@ -307,7 +307,7 @@ fn a_missing_key_of_the_primary_stops_the_call_and_of_a_fallback_warns() {
 }
 
 #[test]
-fn first_token_timeout_is_not_the_last_targets_and_idle_is_a_minute_or_the_timeout() {
+fn the_last_target_has_no_first_token_timeout_and_idle_is_a_minute_or_the_timeout() {
     let call = r#"{"timeout":5000,"openpipe":{"firstTokenTimeout":100,"fallback":[{"model":"b","timeout":90000}]}}"#;
     let plan = planned("", call, OPENPIPE).unwrap();
     let waits: Vec<_> = plan.targets.iter().map(|target| (target.first_token_timeout, target.idle_timeout)).collect();
@@ -328,7 +328,7 @@ fn each_target_gets_its_body() {
 }
 
 #[test]
-fn a_calls_own_url_is_for_the_clients_upstream_only() {
+fn the_url_of_a_call_is_used_for_the_clients_upstream_only() {
     let call = r#"{"url":"http://openai.test/v1/chat/completions?a=1","openpipe":{"fallback":[{"model":"gpt-4"}]}}"#;
     let plan = planned("", call, OPENPIPE).unwrap();
     assert_eq!(http(&plan.targets[0]).0.as_str(), "http://openpipe.test/chat/completions");
@@ -336,7 +336,7 @@ fn a_calls_own_url_is_for_the_clients_upstream_only() {
 }
 
 #[test]
-fn a_callers_patience_is_the_deadline_and_half_of_it_the_primarys() {
+fn the_callers_patience_is_the_deadline_and_the_primary_gets_half_of_it() {
     let fallback = r#""openpipe":{"fallback":[{"model":"gpt-4"}]}"#;
     let config = CONFIG.replacen(r#", "timeout": 600000"#, "", 1);
     let of_client = |config: &str, call: String| {
@@ -369,7 +369,7 @@ fn the_endpoint_gives_the_path_below_an_upstreams_base_url() {
 }
 
 #[test]
-fn only_conversations_have_the_default_fallback() {
+fn only_chat_and_responses_have_the_default_fallback() {
     let config = r#","options":{"openpipe":{"fallback":[{"model":"gpt-4"}]}}"#;
     for (endpoint, count) in [("chat", 2), ("responses", 2), ("embeddings", 1), ("completions", 1)] {
         let plan = planned(config, &format!(r#"{{"endpoint":"{endpoint}"}}"#), r#"{"model":"gpt-4o"}"#).unwrap();
@@ -378,7 +378,7 @@ fn only_conversations_have_the_default_fallback() {
 }
 
 #[test]
-fn embeddings_never_change_unseen() {
+fn the_model_of_embeddings_changes_only_with_same_vectors() {
     let of = |target: &str| {
         let call = format!(r#"{{"endpoint":"embeddings","openpipe":{{"fallback":[{target}]}}}}"#);
         planned("", &call, r#"{"model":"e"}"#).map(|plan| plan.targets.len())
@@ -440,7 +440,7 @@ fn route_of(plan: &Plan) -> Vec<String> {
 }
 
 #[test]
-fn a_model_with_the_name_of_an_upstream_is_asked_there_for_the_rest_of_it() {
+fn a_prefix_with_an_upstreams_name_routes_there_and_is_cut_off() {
     let plan = named("{}", "groq:llama:70b").unwrap();
     assert_eq!(route_of(&plan), ["groq llama:70b", "openai gpt-4o-mini"]);
     let (url, headers) = http(&plan.targets[0]);
@@ -452,7 +452,7 @@ fn a_model_with_the_name_of_an_upstream_is_asked_there_for_the_rest_of_it() {
 }
 
 #[test]
-fn a_deployment_is_part_of_the_path_and_no_step_within_it() {
+fn a_deployment_is_encoded_into_the_path_and_cannot_leave_it() {
     let plan = named("{}", "azure:gpt 4/o").unwrap();
     let (url, headers) = http(&plan.targets[0]);
     assert_eq!(url.as_str(), "https://x.test/openai/deployments/gpt%204%2Fo/chat/completions?api-version=2024-10-21");
@@ -539,7 +539,7 @@ fn tables_are_checked_when_they_are_read() {
         |openpipe: &str| crate::options::describe(&format!(r#"{{"openpipe":{openpipe}}}"#)).unwrap_err().to_string();
     for (openpipe, part) in [
         (r#"{"upstreams":{"openai":{}}}"#, "`openpipe.upstreams.openai` has a name"),
-        (r#"{"upstreams":{"1a":{}}}"#, "has a name that cannot be given"),
+        (r#"{"upstreams":{"1a":{}}}"#, "has a name that is not allowed"),
         (r#"{"upstreams":{"a":{}}}"#, "`openpipe.upstreams.a.baseURL` must be a non-empty string, got undefined"),
         (r#"{"upstreams":{"a":{"baseUrl":"http://x"}}}"#, "`baseURL`"),
         (r#"{"upstreams":{"groq":{"basURL":"http://x"}}}"#, "did you mean `baseURL`?"),
@@ -574,7 +574,7 @@ fn a_user_and_a_password_in_a_url_are_sent_where_there_is_no_key() {
 }
 
 #[test]
-fn unknown_names_cost_what_their_text_costs_and_forge_no_line() {
+fn a_warning_of_unknown_names_is_linear_in_cost_and_forges_no_line() {
     let long = "x".repeat(1_000_000);
     let call = format!(
         r#"{{"openpipe":{{"{long}":1,"a\nb":1{}}}}}"#,
@@ -586,7 +586,7 @@ fn unknown_names_cost_what_their_text_costs_and_forge_no_line() {
     assert!(plan.warnings[8].contains("9994 more"), "{}", plan.warnings[8]);
 }
 
-// === What not every upstream can take ===
+// === Requests that not every upstream can take ===
 
 const VENDORS: &str = r#","options":{"openpipe":{
     "upstreams":{
@@ -676,7 +676,7 @@ fn hosted_tools_are_a_capability() {
 }
 
 #[test]
-fn what_only_its_issuer_can_read_is_left_out_for_another_upstream() {
+fn items_that_only_their_issuer_can_read_are_left_out_for_another_upstream() {
     let call = r#"{"endpoint":"responses","openpipe":{"fallback":[{"model":"gpt-4"},{"model":"azure:a"}]}}"#;
     let text = r#"{"model":"gpt-5","input":[{"type":"reasoning","id":"rs_1"},{"type":"function_call","id":"fc_1","call_id":"c"}],"n":1.0}"#;
     let plan = planned(VENDORS, call, text).unwrap();
@@ -704,7 +704,7 @@ fn a_call_without_a_target_that_can_take_it_is_refused() {
 }
 
 #[test]
-fn a_response_leads_to_its_home() {
+fn a_response_is_continued_at_its_home() {
     let homes = Homes::default();
     let client = ClientConfig::from_json(&format!("{CONFIG}{VENDORS}}}")).unwrap();
     let body = RequestBody::parse(r#"{"model":"gpt-5","previous_response_id":"resp_1"}"#.to_owned()).unwrap();
@@ -743,7 +743,7 @@ fn a_response_leads_to_its_home() {
 }
 
 #[test]
-fn what_refers_to_a_conversation_is_left_out_only_for_another_input() {
+fn references_to_a_conversation_are_left_out_only_if_params_give_an_input() {
     let of = |target: &str| {
         let call = format!(r#"{{"endpoint":"responses","openpipe":{{"fallback":[{target}]}}}}"#);
         planned(VENDORS, &call, r#"{"model":"gpt-5","conversation":"c"}"#)

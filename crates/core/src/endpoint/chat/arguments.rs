@@ -1,12 +1,12 @@
-//! Whether the arguments of a choice's tool and function calls have come to their end: a stream that stops in the middle of them
-//! without a finish reason was cut short (contract.md, section 5).
+//! Whether the arguments of a choice's tool and function calls are complete: a stream that ends in the middle of them without a finish
+//! reason was cut short (contract.md, section 5).
 
 use serde_json::value::RawValue;
 
 use super::members::Key;
 use crate::text::json::{self, Members};
 
-/// So many calls of a choice are watched; no API gives more, and each piece is looked up among them.
+/// The most calls of a choice that are tracked; no API sends more, and each piece is looked up among them.
 const MAX_CALLS: usize = 256;
 
 /// The calls of one choice.
@@ -21,7 +21,7 @@ struct Call {
     text: Text,
 }
 
-/// JSON text that comes in pieces, as far as it has to be known whether it is whole.
+/// The state of a scanner of JSON text that arrives in pieces: enough to know whether the text is complete.
 #[derive(Debug, Default, Clone, Copy)]
 struct Text {
     depth: usize,
@@ -30,7 +30,7 @@ struct Text {
 }
 
 impl Calls {
-    /// Takes the pieces of a delta. Returns the place of the call, where it had one piece of one.
+    /// Takes the pieces of a delta. Returns the place of the call if the delta has exactly one piece.
     pub(super) fn take(&mut self, delta: &Members<'_>) -> Option<usize> {
         let mut last = None;
         json::each_element(delta.get("tool_calls").map_or("", RawValue::get), |piece| {
@@ -44,14 +44,14 @@ impl Calls {
         last
     }
 
-    /// More arguments of a call that is known by its place.
+    /// Takes more arguments of the call at this place.
     pub(super) fn more(&mut self, place: usize, quoted: &str) {
         if let Some(call) = self.0.get_mut(place) {
             call.text.feed(quoted);
         }
     }
 
-    /// Some call's arguments have begun and not ended.
+    /// Whether the arguments of some call have begun and not ended.
     pub(super) fn are_cut(&self) -> bool {
         self.0.iter().any(|call| call.text.depth > 0 || call.text.in_string)
     }
@@ -82,14 +82,14 @@ impl Calls {
 }
 
 impl Call {
-    /// A function call, of which a choice has one, is none of the tool calls; nobody sends both.
+    /// The key of a call. The one `function_call` of a choice has a kind of its own, which keeps it apart from tool calls.
     fn key<'a>(&'a self, kind: &'a str) -> Key<'a> {
         Key { index: self.index, id: &self.id, is_named: self.is_named, kind }
     }
 }
 
 impl Text {
-    /// Takes a piece as the JSON string that it is written as.
+    /// Takes a piece as it is written, a JSON string.
     fn feed(&mut self, quoted: &str) {
         let mut bytes = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().bytes();
         while let Some(byte) = bytes.next() {
@@ -117,7 +117,7 @@ impl Text {
     }
 }
 
-/// The character of `\uXXXX`, where it is ASCII; another one makes no difference.
+/// The character of `\uXXXX`; 0 for one beyond ASCII, which is never part of JSON's structure.
 fn unicode(bytes: &mut impl Iterator<Item = u8>) -> u8 {
     let digits: String = bytes.take(4).map(char::from).collect();
     u8::from_str_radix(&digits, 16).unwrap_or(b' ')

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use crate::text::json;
 
-/// Reasons that say that the answer failed. In lower case, `-` as `_`.
+/// Reasons that mean that the answer failed. In lower case, `-` as `_`.
 const FAILED: [&str; 5] = [
     "error",                        // OpenRouter
     "network_error",                // Z.ai
@@ -20,9 +20,9 @@ const NONE: [&str; 3] = ["", "null", "None"];
 pub enum Finish {
     /// The choice has not ended.
     None,
-    /// It has ended, for any reason that is no failure.
+    /// It has ended well, for whatever reason.
     Good,
-    /// It has ended because something failed; the reason as it was sent.
+    /// It has failed; holds the reason as it was sent.
     Failed(String),
 }
 
@@ -33,7 +33,7 @@ impl Finish {
         let Some(reason) = reason else { return Self::None };
         match reason.get() {
             "null" | "false" | "0" | "[]" | "{}" => Self::None,
-            // What OpenAI sends, without a look at the table.
+            // A shortcut for the reasons that OpenAI sends.
             "\"stop\"" | "\"length\"" | "\"tool_calls\"" => Self::Good,
             _ => match json::decoded(reason) {
                 Some(text) if NONE.contains(&text.trim()) => Self::None,
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_of_a_failure_are_known_in_any_case_and_with_either_dash() {
+    fn reasons_of_a_failure_are_recognised_in_any_case_and_with_either_dash() {
         for reason in
             ["error", "ERROR", "network_error", "network-error", "insufficient_system_resource", "abort", "Aborted"]
         {
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_no_reason() {
+    fn empty_values_are_not_a_reason() {
         for reason in ["null", "\"\"", "\"null\"", "\"None\"", "false", "0"] {
             assert_eq!(finish(reason), Finish::None, "{reason}");
         }

@@ -1,5 +1,5 @@
-//! The members of a delta that are known by name: the one table for the commit, for delta encoding and for the merge of a report
-//! (contract.md, sections 5 and 7). A member that is not in it is content where it holds a text.
+//! The table of a delta's members: used by the commit, by delta encoding and by the merge of a report (contract.md, sections 5 and 7).
+//! A member that is not in it is content if it holds a text.
 
 use std::fmt;
 
@@ -12,13 +12,13 @@ use crate::text::json::{self, Members};
 /// What a member of a delta is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Text that comes in pieces.
+    /// Text that arrives in pieces, which are joined.
     Text,
-    /// A mark: no content, and never in pieces.
+    /// A mark, such as an id: not content, and always whole.
     Mark,
     /// Tool calls, or the function call.
     Calls,
-    /// A list whose elements are known by index and type.
+    /// A list whose elements are identified by index and type.
     Details,
 }
 
@@ -29,7 +29,7 @@ pub struct Member {
     pub name: &'static str,
     /// What it is.
     pub role: Role,
-    /// Where its text stands in a chunk, if delta encoding looks for it there.
+    /// Its slot for delta encoding: the path to its text in a chunk; `None` where it has no slot.
     pub slot: Option<Place>,
 }
 
@@ -37,7 +37,7 @@ pub struct Member {
 pub const ARGUMENTS: Place = Place(r#"["choices",0,"delta","tool_calls",0,"function","arguments"]"#);
 /// The path to the text of a choice of `/completions`.
 pub const TEXT: Place = Place(r#"["choices",0,"text"]"#);
-/// The padding by which OpenAI hides the length of its events.
+/// The padding with which OpenAI hides the length of its events.
 pub const PADDING: (&str, Place) = ("obfuscation", Place(r#"["obfuscation"]"#));
 
 const fn text(name: &'static str, path: &'static str) -> Member {
@@ -48,7 +48,7 @@ const fn of(name: &'static str, role: Role) -> Member {
     Member { name, role, slot: None }
 }
 
-/// Every member that is known. The most frequent first.
+/// The table, the most frequent members first.
 pub const MEMBERS: [Member; 19] = [
     text("content", r#"["choices",0,"delta","content"]"#),
     of("role", Role::Mark),
@@ -71,7 +71,7 @@ pub const MEMBERS: [Member; 19] = [
     of("finish_reason", Role::Mark),
 ];
 
-/// What a member is, by its name with quotes.
+/// The role of a member, by its name with quotes.
 #[must_use]
 pub fn role_of(quoted: &str) -> Role {
     let name = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(quoted);
@@ -89,14 +89,14 @@ pub fn role_of(quoted: &str) -> Role {
 /// What a delta holds.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Holds {
-    /// Content: any text at any depth that is no mark; of a call its name, too.
+    /// Content: any text at any depth that is not a mark; for a call also its name.
     pub content: bool,
     /// Pieces of a tool or function call.
     pub calls: bool,
 }
 
 impl Holds {
-    /// What a member of a delta adds.
+    /// Adds what a member of the delta holds.
     fn note(&mut self, name: &str, value: &str) {
         match value.as_bytes() {
             [b'"', b'"'] => {}
@@ -114,7 +114,7 @@ impl Holds {
     }
 }
 
-/// Reads what a delta holds, member by member: no list of them is made, however many there are.
+/// Reads a delta member by member, without a list of them: there may be very many.
 impl<'de> Deserialize<'de> for Holds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct DeltaVisitor;
@@ -133,7 +133,7 @@ impl<'de> Deserialize<'de> for Holds {
                 Ok(holds)
             }
 
-            /// A delta that is nothing but its text.
+            /// A delta that is a string.
             fn visit_str<E>(self, text: &str) -> Result<Holds, E> {
                 Ok(Holds { content: !text.is_empty(), calls: false })
             }
@@ -142,13 +142,13 @@ impl<'de> Deserialize<'de> for Holds {
     }
 }
 
-/// What a delta holds, given as JSON text; nothing where that is neither object nor text.
+/// What a delta holds, given as JSON text; nothing where that is neither an object nor a string.
 #[must_use]
 pub fn held_by(delta: &str) -> Holds {
     serde_json::from_str(delta).unwrap_or_default()
 }
 
-/// Whether a value has a text that is no mark.
+/// Whether a value has a text that is not a mark.
 #[must_use]
 pub fn is_content(value: &str) -> bool {
     holds_text(value, |name| name.is_empty() || role_of(name) != Role::Mark)
@@ -162,7 +162,7 @@ fn is_name(quoted: &str) -> bool {
     json::is_quoted(quoted, "name")
 }
 
-/// One piece of a list whose elements come in pieces, tool calls or reasoning details: what it is known by.
+/// The identity of one piece of a list whose elements arrive in pieces: tool calls, reasoning details.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Key<'a> {
     /// Its `index`.
@@ -194,8 +194,7 @@ impl<'a> Key<'a> {
         Self { index: index_of(members), id, is_named: !id.is_empty(), kind }
     }
 
-    /// To which of the known elements this piece belongs, by their places; `None` where it begins a new one
-    /// (contract.md, section 7, rule 6).
+    /// The place of the known element that this piece belongs to; `None` where it begins a new one (contract.md, section 7, rule 6).
     pub fn place_among<'b>(&self, known: impl Iterator<Item = (usize, Key<'b>)> + Clone) -> Option<usize> {
         let of_kind = known.filter(|(_, key)| key.kind == self.kind);
         let of_index = of_kind.filter(|(_, key)| self.index.is_none() || key.index == self.index);
@@ -206,7 +205,7 @@ impl<'a> Key<'a> {
         }
         let (place, last) = of_index.last()?;
         let is_another = match self.index {
-            // A call without an id gets it with a later piece, unless that begins a call of its own.
+            // A later piece may bring the id of a call that had none, unless that piece begins a call of its own.
             Some(_) => !self.id.is_empty() && (!last.id.is_empty() || last.is_named),
             None => true,
         };
@@ -220,7 +219,7 @@ pub fn index_of(members: &Members<'_>) -> Option<u64> {
     members.get("index")?.get().parse().ok()
 }
 
-/// What is between the quotes of a text; empty where the value is none.
+/// What is between the quotes of a string; empty where the value is not a string.
 fn inner(raw: &RawValue) -> &str {
     raw.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
-//! The chunks of a stream merged into the completion that they would have been, for its report (contract.md, section 7, rules 1 to 7).
+//! Merges the chunks of a stream into one completion, for its report (contract.md, section 7, rules 1 to 7).
 //!
-//! Only a choice's `delta`, its `logprobs` and its arrays grow. Everything else is a snapshot: the last one that holds something
-//! counts. People fine-tune on the reports, so the result is what the same provider would have answered without streaming.
+//! Only a choice's `delta`, its `logprobs` and its arrays accumulate. Everything else is a snapshot: the last non-empty one counts.
+//! People fine-tune on the reports, so the result is what the same provider would have answered without streaming.
 
 mod chunk;
 mod completion;
@@ -17,7 +17,7 @@ use chunk::add_chunk;
 use nodes::take_text;
 use trace::{Trace, Way, at};
 
-/// What is kept of a stream, in bytes. A report much larger than this would be refused anyway.
+/// The most bytes that are kept of a stream. A report much larger than this would be refused anyway.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
 
 /// The member of a chunk's choice that holds its text.
@@ -37,12 +37,12 @@ pub struct Merge {
     /// The bytes that may still be kept.
     room: usize,
     is_cut: bool,
-    /// Where the texts of the last event went, in their order, if those of another like it would go there and nowhere else.
+    /// The places of the last event's texts, in their order, if the texts of an event of the same shape would be written to exactly these.
     ways: Option<Vec<Way>>,
 }
 
 impl endpoint::Merge for Merge {
-    /// An event that differs from the last one by its texts alone is not parsed: its texts go where those of the last one went.
+    /// An event that differs from the last one only in its texts is not parsed: its texts are written to the same places.
     fn add(&mut self, event: &Event) {
         match (&event.news, self.ways.take()) {
             (News::Texts(texts), Some(ways)) => {
@@ -88,7 +88,7 @@ impl Merge {
         Self { shape, completion: Object::default(), room: bytes, is_cut: false, ways: None }
     }
 
-    /// Adds a chunk, given as JSON text. What is no object adds nothing.
+    /// Adds a chunk, given as JSON text. Anything but an object adds nothing.
     pub fn add_chunk(&mut self, chunk: &str) {
         self.ways = None;
         self.merge(chunk, false);
@@ -99,7 +99,7 @@ impl Merge {
         let (room, steps, strings) = (self.room, Vec::new(), Vec::new());
         let mut trace = Trace { room, is_cut, is_asked_for, steps, strings, grew: is_cut };
         if let Some(members) = Members::of(chunk).ok().filter(|_| !is_cut) {
-            // A ping adds nothing.
+            // Anything else is a keep-alive or unknown, and adds nothing.
             if members.get("choices").is_some() || members.get_non_null("usage").is_some() {
                 add_chunk(&mut self.completion, &members, self.shape, &mut trace);
             }

@@ -13,28 +13,28 @@ use super::members::{self, Holds};
 use crate::endpoint::carried;
 use crate::text::json::{self, Members};
 
-/// More choices of one event are ignored: each is looked up among all of the stream, and no API gives so many.
+/// Further choices of one event are ignored: each is looked up among all of the stream's, and no API sends so many.
 pub const MAX_CHOICES: usize = 1024;
 
-/// The signs in one event by which a stream is tracked.
+/// What one event means for its stream.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Signs {
     /// It carries content, a refusal, reasoning, a tool or function call.
     pub content: bool,
     /// It has pieces of a tool or function call.
     pub calls: bool,
-    /// The choices that it mentions: index (where it has none its place, as in merge.rs), and whether it gives a finish reason.
+    /// The choices in it: the index (or the place, where it has no index, as in merge.rs), and whether the choice has a finish reason.
     pub choices: Vec<(u64, bool)>,
-    /// A finish reason that says that the answer failed.
+    /// A finish reason that means that the answer failed.
     pub failed_finish: Option<String>,
-    /// The error that it carries: an object whose `error` it is, or the event itself.
+    /// The error in it: `{ "error": … }`, or the event itself.
     pub error: Option<String>,
-    /// The usage that it states, in the event, a choice or `x_groq`, as JSON text.
+    /// The `usage` of the event, of a choice or of `x_groq`, as JSON text.
     pub usage: Option<String>,
 }
 
 impl Signs {
-    /// Some choice has its finish reason.
+    /// Whether some choice has a finish reason.
     #[must_use]
     pub fn finishes(&self) -> bool {
         self.choices.iter().any(|(_, finished)| *finished)
@@ -53,7 +53,7 @@ struct Chunk<'a> {
     x_groq: Option<&'a RawValue>,
 }
 
-/// What the choices of an event say, taken together as each is read: no list of them is made, however many there are.
+/// What the choices of an event mean, accumulated while they are read, without a list of them: there may be very many.
 #[derive(Default)]
 struct Choices<'a> {
     count: usize,
@@ -81,7 +81,7 @@ struct Choice<'a> {
     usage: Option<&'a RawValue>,
 }
 
-/// A struct that is read from an object only: derived code would take an array as well.
+/// Deserializes a struct from an object only: the derived code takes an array as well.
 struct Strict<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Strict<T> {
@@ -127,12 +127,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Choices<'a> {
 /// Reads the signs of an event's data.
 ///
 /// # Errors
-/// `Err` where the data is no JSON object: what it held is unknown, so the stream has failed.
+/// Where the data is not a JSON object. What it held is unknown, so the stream has failed.
 pub fn signs(data: &str) -> Result<Signs, serde_json::Error> {
     if let Ok(Strict(chunk)) = serde_json::from_str::<Strict<Chunk<'_>>>(data) {
         return Ok(chunk.signs(data));
     }
-    // The shape is unusual (a name twice, an index that is no number, …) or the data is no JSON: read it member by member.
+    // Either the shape is unusual (a name twice, an index that is not a number), which is read member by member, or it is not JSON.
     let members = Members::of(data)?;
     Ok(Chunk::of(&members).signs(data))
 }
@@ -193,7 +193,7 @@ impl<'a> Choices<'a> {
         self.holds.calls |= calls;
         let finish = Finish::of(choice.finish_reason);
         if place == 0 {
-            // Of most events it is the only one.
+            // Most events have one choice.
             self.told.reserve_exact(1);
         }
         self.told.push((choice.index.unwrap_or(place as u64), finish.is_some()));
@@ -219,7 +219,7 @@ impl<'a> Choice<'a> {
         }
     }
 
-    /// What its delta holds, or what a provider sends instead of one.
+    /// What its delta holds, or the `message` or `text` that some providers send instead.
     fn holds(&self) -> Holds {
         match (self.delta, self.message, self.text) {
             (Some(delta), ..) => delta,
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_and_empty_deltas_are_no_content() {
+    fn a_role_and_empty_deltas_are_not_content() {
         for delta in [
             r#""""#,
             r#"{}"#,
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_a_reader_waits_for_is_content() {
+    fn any_text_of_a_delta_is_content() {
         for delta in [
             r#"{"content":" "}"#,
             r#"{"content":"\ud83d"}"#,
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn finish_reasons_are_told_by_choice() {
+    fn finish_reasons_are_found_for_each_choice() {
         let signs =
             signs(r#"{"choices":[{"index":1,"delta":{},"finish_reason":"stop"},{"index":0,"finish_reason":null}]}"#)
                 .unwrap();
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_choice_without_an_index_is_known_by_its_place() {
+    fn a_choice_without_an_index_is_identified_by_its_place() {
         for choices in
             [r#"{"delta":{}},{"finish_reason":"stop"}"#, r#"{"index":0.0},{"index":-1,"finish_reason":"stop"}"#]
         {
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_is_not_null_is_told() {
+    fn an_error_that_is_not_null_is_found() {
         assert_eq!(signs(r#"{"error":null,"choices":[]}"#).unwrap().error, None);
         let body = r#"{"error":{"code":"x"}}"#;
         assert_eq!(signs(body).unwrap().error.as_deref(), Some(body));
@@ -394,14 +394,14 @@ mod tests {
     }
 
     #[test]
-    fn one_event_tells_of_no_more_choices_than_can_be_watched() {
+    fn further_choices_of_one_event_are_ignored() {
         let choices: Vec<String> = (0..3000).map(|index| format!(r#"{{"index":{index}}}"#)).collect();
         let signs = signs(&format!(r#"{{"choices":[{}]}}"#, choices.join(","))).unwrap();
         assert_eq!(signs.choices.len(), MAX_CHOICES);
     }
 
     #[test]
-    fn what_is_no_json_object_is_refused() {
+    fn data_that_is_not_a_json_object_is_an_error() {
         for data in ["", "[DONE", "{", "[]", "[null,null,null]", "null", "5", r#"{"a":1}x"#] {
             assert!(signs(data).is_err(), "{data}");
         }

@@ -1,4 +1,4 @@
-//! What the events of a stream with choices have said so far: content, finish reasons, usage (contract.md, section 5).
+//! Tracks a stream with choices over its events: content, finish reasons, usage, errors (contract.md, section 5).
 
 use super::arguments::Calls;
 use super::members::{self, ARGUMENTS, MEMBERS, PADDING, Role, TEXT};
@@ -17,11 +17,11 @@ pub struct Tracker {
     choices: Vec<Choice>,
     usage: Option<String>,
     templates: Templates,
-    /// Of the last template: which of its texts is a piece of arguments, and whose.
+    /// For events like the last template: which of their texts is a piece of arguments, and of which call.
     arguments: Option<Arguments>,
 }
 
-/// A choice that was mentioned.
+/// A choice that has appeared.
 #[derive(Debug, Default)]
 struct Choice {
     index: u64,
@@ -87,7 +87,7 @@ impl endpoint::Tracker for Tracker {
 }
 
 impl Tracker {
-    /// An event like the last template. The choice that it mentions is that of the template.
+    /// Observes an event like the last template, which has the template's choice.
     fn observe_alike(&mut self, data: &str, alike: Alike) -> Verdict {
         self.content |= alike.content;
         if let Some(Arguments { text, choice, call }) = self.arguments
@@ -118,7 +118,7 @@ impl Tracker {
         news
     }
 
-    /// A choice and its place, a new one too as long as there is room.
+    /// A choice and its place. Adds a new one; `None` where there is no room.
     fn choice(&mut self, index: u64) -> Option<(usize, &mut Choice)> {
         let known = self.choices.iter().position(|choice| choice.index == index);
         let place = known.or_else(|| {
@@ -130,7 +130,7 @@ impl Tracker {
         Some((place, self.choices.get_mut(place)?))
     }
 
-    /// Takes the pieces of calls; returns the places of choice and call of the last.
+    /// Takes the pieces of calls. Returns the places of choice and call of the last one.
     fn take_calls(&mut self, data: &str) -> Option<(usize, usize)> {
         let chunk = Members::of(data).ok()?;
         let (mut last, mut places) = (None, 0..MAX_CHOICES as u64);
@@ -145,7 +145,7 @@ impl Tracker {
         last
     }
 
-    /// `[DONE]` is a good end, unless nothing came before it, or the arguments of a call were cut.
+    /// Whether `[DONE]` is a good end now: not before any content, nor in the middle of a call's arguments.
     fn end(&self) -> Result<(), Failure> {
         if !self.content && !self.finished {
             return Err(Failure::bad_stream("the stream ended without any content", None));
@@ -157,7 +157,7 @@ impl Tracker {
     }
 }
 
-/// Makes an event the template of those that follow, if it may be one.
+/// Makes an event the template for delta encoding of later ones, if its shape allows that.
 pub fn learn(templates: &mut Templates, data: &str, signs: &Signs) -> News {
     if signs.error.is_some() || signs.usage.is_some() || signs.failed_finish.is_some() {
         return News::All;
@@ -165,7 +165,7 @@ pub fn learn(templates: &mut Templates, data: &str, signs: &Signs) -> News {
     templates.learn(data, || candidate(data, signs.finishes()))
 }
 
-/// The texts of a chunk that may vary. The last of two members counts, as in `JSON.parse`: the paths lead to the same ones there.
+/// The slots of a chunk. Of two members with one name the last counts, as in `JSON.parse`, which the host reads the chunk by.
 fn candidate(data: &str, finishes: bool) -> Option<Candidate<'_>> {
     let chunk: Members<'_> = serde_json::from_str(data).ok()?;
     let choice = only(chunk.get("choices")?.get())?;

@@ -1,12 +1,12 @@
-//! JSON as a tree of texts that grow: what chunks are merged into. Nothing is decoded: a surrogate pair that was split over two
-//! events comes together again, numbers stay as they were written, and members that nobody knows are kept.
+//! A JSON tree whose texts can grow, into which chunks are merged. Nothing is decoded, so a surrogate pair that was split over two
+//! events is joined again, numbers stay as they were written, and unknown members are kept.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use crate::text::json;
 
-/// An object with more members than these finds them by a table, so that its cost stays linear.
+/// An object with more members than this has a hash table of them, so that merging stays linear.
 const SEARCHED: usize = 32;
 
 /// A value.
@@ -25,7 +25,7 @@ pub(super) enum Node {
 pub(super) struct Element {
     /// Its `index`, where it has one.
     pub(super) index: Option<u64>,
-    /// Its value. Elements that are never merged stand together in one `Raw`, with commas: they cost no more than their text.
+    /// Its value. A run of elements that are never merged is one `Raw`, with commas, so that it takes no more memory than its text.
     pub(super) node: Node,
 }
 
@@ -62,7 +62,7 @@ impl Node {
         }
     }
 
-    /// Itself as JSON text, in no more memory than that takes.
+    /// Its JSON text, in a buffer of exactly that size.
     pub(super) fn written(&self) -> String {
         let mut out = String::with_capacity(self.written_len());
         self.write(&mut out);
@@ -146,14 +146,14 @@ impl Object {
         Some(node)
     }
 
-    /// Makes the table anew, where it is used.
+    /// Builds the hash table again, where it is used.
     fn note_places(&mut self) {
         if self.members.len() > SEARCHED {
             self.places = self.members.iter().enumerate().map(|(place, (name, _))| (name.clone(), place)).collect();
         }
     }
 
-    /// Sets a member, where it stands or first of all.
+    /// Sets a member, in its place or, if it is new, before all others.
     pub(super) fn set(&mut self, quoted: &str, node: Node) {
         match self.get_mut(quoted) {
             Some(known) => *known = node,
@@ -193,7 +193,7 @@ impl Object {
     }
 }
 
-/// A member's name as it is known here.
+/// A member's name with quotes and without needless escapes, so that equal names are equal texts.
 pub(super) fn plain_name(quoted: &str) -> String {
     if quoted.contains('\\') {
         return json::canonical(quoted).unwrap_or_else(|| quoted.to_owned());

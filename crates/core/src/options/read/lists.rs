@@ -13,7 +13,7 @@ use crate::text::headers::HeaderList;
 use crate::text::json::{self, Members};
 
 impl<'a> Section<'a> {
-    /// The elements of an array, each with its path and what the host says of it.
+    /// The elements of an array, each with its path.
     ///
     /// # Errors
     /// Where it is no array.
@@ -23,7 +23,7 @@ impl<'a> Section<'a> {
         Ok(elements.map(|elements| elements.into_iter().enumerate().map(numbered).collect()))
     }
 
-    /// An array whose elements are each read from their text.
+    /// An array whose elements are each deserialized and checked.
     fn array<T: DeserializeOwned>(
         &self,
         name: &str,

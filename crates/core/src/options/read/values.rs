@@ -20,7 +20,7 @@ impl<'a> Section<'a> {
         }
         self.read(name, |raw| {
             let milliseconds = raw.parse::<f64>().ok().filter(|milliseconds| *milliseconds > 0.0)?;
-            // What does not fit into a `Duration` is as good as no limit.
+            // A number that does not fit into a `Duration` is as good as no limit.
             Some(Limit(Duration::try_from_secs_f64(milliseconds / 1000.0).ok()))
         })
     }
@@ -88,7 +88,7 @@ impl<'a> Section<'a> {
         self.read(name, |raw| serde_json::from_str(raw).ok().filter(|text: &String| !text.is_empty()))
     }
 
-    /// A text that may be a key, of which an error says no more than its type. An empty one counts as not given.
+    /// A text that may be a key: an error says no more than the type of the value. An empty one counts as not given.
     ///
     /// # Errors
     /// Where it is malformed.
@@ -112,7 +112,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A text that must be there.
+    /// A non-empty text that must be given.
     ///
     /// # Errors
     /// Where it is missing or malformed.
@@ -141,10 +141,10 @@ impl<'a> Section<'a> {
         self.read(name, |raw| serde_json::from_str(raw).ok())
     }
 
-    /// Whether a function is there.
+    /// Whether the host has a function for this member.
     ///
     /// # Errors
-    /// Where something else is.
+    /// Where it has another value.
     pub fn function(&self, name: &str) -> Read<bool> {
         match self.given(name) {
             Given::Nothing => Ok(false),

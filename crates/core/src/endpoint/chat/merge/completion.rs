@@ -37,7 +37,7 @@ impl Merge {
     }
 }
 
-/// Rule 7: the usage of a choice or of `x_groq` is the completion's, where it has none.
+/// Rule 7: takes the usage of a choice or of `x_groq`, where the completion has none.
 fn take_usage(completion: &mut Object, of_choice: Option<String>) {
     if completion.get("\"usage\"").is_some_and(|usage| !usage.is_null()) {
         return;
@@ -86,12 +86,12 @@ fn delta_to_message(choice: &mut Object) {
     }
 }
 
-/// Whether a delta has a text of content: most do, and need not be written and read for it.
+/// A shortcut: whether a delta has a text `content`. Most do, which saves writing the delta to JSON to look for any text.
 fn has_text(delta: &Node) -> bool {
     matches!(delta, Node::Object(delta) if delta.get("\"content\"").is_some_and(|content| !content.text().is_empty()))
 }
 
-/// Tool calls are numbered while they are streamed, and only then.
+/// Removes the `index` of tool calls, which only chunks have.
 fn strip_call_indices(message: &mut Object) {
     if let Some(Node::Array(calls)) = message.get_mut("\"tool_calls\"") {
         calls.sort_by_key(|call| call.index);

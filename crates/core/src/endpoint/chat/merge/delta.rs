@@ -13,7 +13,7 @@ use crate::text::json::{self, Members};
 
 /// Deeper than this a value is taken whole: no API nests its deltas so.
 const MAX_DEPTH: usize = 12;
-/// Merges a delta, or the `logprobs` of a choice, whose texts are no pieces.
+/// Merges a delta, or the `logprobs` of a choice, whose texts are snapshots (`has_pieces` is false).
 pub(super) fn add_delta(object: &mut Object, delta: &Members<'_>, has_pieces: bool, depth: usize, trace: &mut Trace) {
     each_member(object, delta, trace, |name, node, value, trace| {
         let text = value.get();
@@ -35,7 +35,7 @@ pub(super) fn add_delta(object: &mut Object, delta: &Members<'_>, has_pieces: bo
     });
 }
 
-/// A text of a delta. Of a content that is in parts already it is a part, too (rule 4).
+/// Adds a text of a delta. Where the content is an array of parts already, it is added as a part (rule 4).
 pub(super) fn piece(node: &mut Node, quoted: &str, joins: bool, trace: &mut Trace) {
     if let Node::Array(parts) = node
         && !parts.is_empty()
@@ -54,7 +54,7 @@ pub(super) fn piece(node: &mut Node, quoted: &str, joins: bool, trace: &mut Trac
     take_text(node, inner(quoted), joins);
 }
 
-/// Adds an array of a delta to what is there: calls and details by what they are known by, anything else as parts.
+/// Adds an array of a delta: calls and details are merged by their keys, anything else is appended as parts.
 fn append(name: &str, node: &mut Node, text: &str, depth: usize, trace: &mut Trace) {
     if !json::is_filled_array(text) && !node.is_null() {
         return;
@@ -87,7 +87,7 @@ fn append_element(array: &mut Vec<Element>, role: Role, element: &RawValue, dept
     }
 }
 
-/// Rule 6: a piece belongs to the element that its key names, or begins a new one.
+/// Rule 6: adds a piece to the element that its key identifies, or begins a new one.
 fn add_keyed(
     array: &mut Vec<Element>,
     members: &Members<'_>,
@@ -130,7 +130,7 @@ impl Element {
     }
 }
 
-/// Rule 4: a part that is nothing but text is joined to one before it that is nothing but text of the same type.
+/// Rule 4: a part that holds only text is joined to the part before it, if that holds only text of the same type.
 fn append_part(parts: &mut Vec<Element>, part: &Members<'_>, depth: usize, trace: &mut Trace) {
     trace.grew = true;
     let last = parts.len().checked_sub(1);
@@ -143,7 +143,7 @@ fn append_part(parts: &mut Vec<Element>, part: &Members<'_>, depth: usize, trace
     }
 }
 
-/// The members of a part that is text.
+/// Whether a part's member holds its text.
 fn is_text_member(quoted: &str) -> bool {
     matches!(quoted, "\"text\"" | "\"thinking\"")
 }
@@ -157,7 +157,7 @@ fn is_bare_text(part: &Object) -> bool {
         })
 }
 
-/// Whether a part is of that type and adds text, or marks such as a signature.
+/// Whether a part is of the same type as a known one, and adds text or marks such as a signature.
 fn continues(known: &Object, part: &Members<'_>) -> bool {
     let kind = known.get("\"type\"").map_or("", Node::text);
     part.iter().all(|(name, value)| {

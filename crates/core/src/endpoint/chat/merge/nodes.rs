@@ -6,7 +6,7 @@ use super::super::tree::{Element, Node, Object, inner, plain_name};
 use super::trace::Trace;
 use crate::text::json::{self, Members};
 
-/// So many of an array's elements are searched for the one that a piece belongs to. What is beyond is kept, but not merged.
+/// The most elements of an array that are searched for the one that a piece belongs to. Later elements are kept, but not merged.
 pub(super) const MAX_SEARCHED: usize = 256;
 
 /// Merges each member into that of the same name.
@@ -37,7 +37,7 @@ pub(super) fn each_member(
     }
 }
 
-/// Rule 1: the last value that holds something counts. Nothing takes back what is there by being empty (rule 3).
+/// Rule 1: the last non-empty value counts. An empty value never replaces another (rule 3).
 pub(super) fn snapshot(node: &mut Node, value: &str, trace: &mut Trace) {
     if value.starts_with('"') {
         trace.grew |= !matches!(node, Node::Text(_));
@@ -56,7 +56,7 @@ pub(super) fn snapshot(node: &mut Node, value: &str, trace: &mut Trace) {
     }
 }
 
-/// Whether a value holds something: a text, a number but 0, `true` or `false`, at any depth.
+/// Whether a value is not empty: it has a non-empty text, a number other than 0, `true` or `false`, at any depth.
 pub(super) fn holds(value: &str) -> bool {
     value == "false" || json::any_scalar(value, |_, scalar| scalar == "false" || json::says_something(scalar))
 }
@@ -65,7 +65,7 @@ pub(super) fn take_text(node: &mut Node, text: &str, joins: bool) {
     match node {
         Node::Text(_) if text.is_empty() => {}
         Node::Text(whole) if joins => whole.push_str(text),
-        // Most members say the same in every chunk.
+        // Most members are the same in every chunk, so the buffer is used again.
         Node::Text(whole) => text.clone_into(whole),
         Node::Raw(whole) if whole != "null" && text.is_empty() => {}
         Node::Object(object) if text.is_empty() && !object.is_empty() => {}

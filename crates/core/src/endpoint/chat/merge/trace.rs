@@ -1,16 +1,16 @@
-//! Remembers the places that a chunk's texts were written to: a chunk of the same shape is merged without parsing it.
+//! Records where a chunk's texts were written, so that a chunk of the same shape can be merged without parsing it.
 
 use super::super::tree::{Node, Object, inner};
 use crate::events::delta::Texts;
 
-/// What a member or element takes beside its text, in a list that grows.
+/// The memory that a member or element takes beside its text, in bytes.
 const NODE_COST: usize = 192;
 
-/// The way to a text: the places of members and elements, from the completion on.
+/// The path to a text: the places of members and elements, starting from the completion.
 #[derive(Debug)]
 pub(super) struct Way {
     pub(super) steps: Vec<usize>,
-    /// The text is joined to what is there, and does not take its place.
+    /// The text is joined to the one that is there; else it replaces it.
     pub(super) joins: bool,
 }
 
@@ -21,9 +21,9 @@ pub(super) struct Trace {
     pub(super) is_cut: bool,
     /// The places of the texts are recorded.
     pub(super) is_asked_for: bool,
-    /// The way to what is merged now.
+    /// The path to the value that is being merged.
     pub(super) steps: Vec<usize>,
-    /// The strings that were merged, by the addresses of their text.
+    /// The paths of the strings that were merged, by the addresses of their text in the chunk.
     pub(super) strings: Vec<(*const u8, Way)>,
     /// A member was added, or became a text: a chunk of the same shape would not be merged in the same way.
     pub(super) grew: bool,
@@ -46,7 +46,7 @@ impl Trace {
         }
     }
 
-    /// Something is added, if there is room for it.
+    /// Reserves room for a new member or element. Returns whether there was room.
     pub(super) fn adds(&mut self) -> bool {
         self.grew = true;
         self.is_cut |= self.room < NODE_COST;
@@ -54,7 +54,7 @@ impl Trace {
         !self.is_cut
     }
 
-    /// The ways of an event's texts, where merging an event of the same shape writes these texts and does nothing else.
+    /// The paths of an event's texts; `None` unless merging an event of the same shape would write these texts and nothing else.
     pub(super) fn ways(self, texts: &Texts, data: &str) -> Option<Vec<Way>> {
         let is_of = |text: &str, string: *const u8| inner(text).as_ptr() == string;
         let mut strings = self.strings;
@@ -68,7 +68,7 @@ impl Trace {
     }
 }
 
-/// The node at the end of a way.
+/// The node at the end of a path.
 pub(super) fn at<'a>(object: &'a mut Object, steps: &[usize]) -> Option<&'a mut Node> {
     let (first, rest) = steps.split_first()?;
     rest.iter().try_fold(object.node_at(*first)?, |node, step| match node {
