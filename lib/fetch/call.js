@@ -26,7 +26,7 @@ const { responseOf } = require('./response.js');
 /** @typedef {import('../call/openpipe-member.js').Meta} Meta */
 /** @typedef {import('../call/errors.js').Failure} Failure */
 
-/** What a stream of the endpoint ends with on the wire. @type {Record<string, string>} */
+/** The last event of a stream on the wire, by endpoint. @type {Record<string, string>} */
 const LAST_EVENTS = { chat: 'data: [DONE]\n\n', completions: 'data: [DONE]\n\n' };
 
 /**
@@ -35,11 +35,11 @@ const LAST_EVENTS = { chat: 'data: [DONE]\n\n', completions: 'data: [DONE]\n\n' 
  * @property {import('./door.js').Door} door
  * @property {import('./request.js').Request} request Held until the end: some signals live no longer than their request.
  * @property {string} endpoint
- * @property {string} url Where its primary is.
+ * @property {string} url The URL of the primary.
  * @property {boolean} throughFetch Its requests go through `fetch`.
- * @property {() => Promise<Response>} passOn Sends the request as it was given.
- * @property {(settle: import('./repeats.js').Settled) => void} keep Keeps a failure for a retry of the SDK's.
- * @property {() => void} leftWaiting The caller left while the first target was still waited for.
+ * @property {() => Promise<Response>} passOn Sends the request unchanged by the `fetch` below.
+ * @property {(settle: import('./repeats.js').Settled) => void} keep Keeps a failure, which a retry of the SDK gets again.
+ * @property {() => void} leftWaiting Called when the caller aborts while the first target is still waited for.
  */
 
 class FetchCall {
@@ -56,10 +56,10 @@ class FetchCall {
     /** @type {import('../call/abort.js').Waiter | undefined} */
     this.waiter = undefined;
     this.isHolding = false;
-    /** Once a stream is handed over. @type {{ seat: BodySeat, meta: Meta } | undefined} */
+    /** Set when a stream is handed over. @type {{ seat: BodySeat, meta: Meta } | undefined} */
     this.stream = undefined;
-    /** The event by which a stream of Responses says that it has failed was passed on. */
-    this.hasToldFailure = false;
+    /** The caller has got the event `response.failed`, so no other error event is added. */
+    this.hasSentFailure = false;
     /** Requests that go through `fetch`, by Rust's number for each. @type {Map<number, Exchange> | undefined} */
     this.exchanges = setup.throughFetch ? new Map() : undefined;
   }
@@ -109,7 +109,7 @@ class FetchCall {
     warning: (call, [, , message]) => call.setup.door.warn(message),
   };
 
-  /** Something that the call met on its way to the caller threw. @param {unknown} error */
+  /** Rejects the call where handling one of its messages threw. @param {unknown} error */
   fail(error) {
     native.cancel(this.id);
     this.#release();
@@ -137,13 +137,13 @@ class FetchCall {
     this.stream = state;
     const waiter = signal && { aborted: aborterOf(this.id, seat, signal, exchanges) };
     this.waiter = waiter;
-    // What ends the call must hold neither the source nor the call: a response that is dropped is to be collected.
+    // `close` must hold neither the source nor the call, so that a response that is dropped can be garbage collected.
     const close = closerOf(this.id, signal, waiter, exchanges);
     const source = new EventSource(this.id, seat, close);
     whenDropped(source, close);
     if (waiter) onAbort(signal, waiter);
     const { resolve } = this;
-    // A promise's functions hold what it was resolved with.
+    // The functions of a promise hold its value.
     this.resolve = this.reject = () => {};
     resolve(
       this.#responseOf(
@@ -158,7 +158,7 @@ class FetchCall {
   /**
    * The response of the target that answered.
    * @param {string | ReadableStream} body @param {number} status
-   * @param {() => Meta} meta How the call went until here. @param {() => Meta} [latest] How a stream goes on.
+   * @param {() => Meta} meta The call's record so far. @param {() => Meta} [latest] The record of a stream that goes on.
    */
   #responseOf(body, status, meta, latest = meta) {
     const { id } = this;
@@ -172,7 +172,7 @@ class FetchCall {
     askJudge(this.id, ask, judging, judge, () => JSON.parse(text));
   }
 
-  /** Answers the core, which needs the key of an upstream that a function gives. @param {number} ask @param {string} upstream */
+  /** Gives the core the headers of an upstream whose key a function returns. @param {number} ask @param {string} upstream */
   #tellHeaders(ask, upstream) {
     keyHeaders(this.setup.door.options, upstream).then(
       (headers) => native.answer(this.id, ask, JSON.stringify({ headers })),
@@ -192,8 +192,8 @@ class FetchCall {
 
   /** @param {string} text Events. */
   #passedOn(text) {
-    // No JSON has a line break within it, so this is the field of an event.
-    if (this.setup.endpoint === 'responses' && text.includes('event: response.failed\n')) this.hasToldFailure = true;
+    // JSON text has no raw line break within a string, so this is the field of an event.
+    if (this.setup.endpoint === 'responses' && text.includes('event: response.failed\n')) this.hasSentFailure = true;
   }
 
   // === the end of a stream ===
@@ -206,7 +206,7 @@ class FetchCall {
   /** A stream failed after it was handed over: the upstream's own error is passed on first. @param {Meta & { failures: Failure[] }} failed */
   #broke(failed) {
     const failure = failed.failures.at(-1);
-    this.#settleStream(failed, this.hasToldFailure ? '' : errorEvent(failure, this.setup.endpoint), {
+    this.#settleStream(failed, this.hasSentFailure ? '' : errorEvent(failure, this.setup.endpoint), {
       error: bodyErrorOf(failure),
     });
   }
@@ -260,7 +260,7 @@ class FetchCall {
   /** @param {string} why @param {string} message */
   #refused(why, message) {
     this.#done();
-    // What is no request of the endpoint is not ours.
+    // A body that is not a request of the endpoint is passed on.
     if (why === 'body') this.setup.passOn().then(this.resolve, this.reject);
     else this.reject(why === 'argument' ? new TypeError(message) : openaiError(message));
   }
@@ -270,7 +270,7 @@ class FetchCall {
     const progress = native.cancel(this.id);
     this.#release();
     dropAll(this.exchanges);
-    // The first target was still waited for: the only attempt is the one under way.
+    // The only attempt is the one under way, so the first target was still waited for.
     if (progress && JSON.parse(progress).attempts.length <= 1) this.setup.leftWaiting();
     this.reject(this.setup.request.signal?.reason);
   }
@@ -296,13 +296,13 @@ class FetchCall {
     if (observers.isCallWatched()) this.#inScope(() => observers.publishCall(meta(), usage()));
   }
 
-  /** The call is over: no message for it follows. */
+  /** Ends the call: no message for it follows. */
   #done() {
     native.unregister(this.id);
     this.#release();
   }
 
-  /** Lets go of what keeps the process alive and of the caller's signal. */
+  /** Releases the process and the caller's signal. */
   #release() {
     if (this.isHolding) native.releaseProcess();
     this.isHolding = false;
@@ -316,7 +316,7 @@ class FetchCall {
   }
 }
 
-/** Rust says nothing any more of a call that was cancelled. @param {Map<number, Exchange> | undefined} exchanges */
+/** Aborts all requests of a cancelled call, for which no message follows. @param {Map<number, Exchange> | undefined} exchanges */
 function dropAll(exchanges) {
   for (const exchange of exchanges?.values() ?? []) exchange.drop();
   exchanges?.clear();

@@ -16,11 +16,11 @@ const {
 /** @typedef {import('./request.js').Request} Request */
 
 const REPEATED =
-  'an SDK sent a request again whose every target had failed a moment ago, and got that failure again: the targets have ' +
-  'their own retries. Set the SDK’s `maxRetries` to 0.';
+  'an SDK retried a request all of whose targets had just failed, and got the same failure again. The targets have retries ' +
+  'of their own: set the SDK’s `maxRetries` to 0.';
 const LEFT =
-  'a signal ended a call while its first target was still waited for. If that was the timeout of an SDK, no fallback ever ' +
-  'runs: make the SDK’s `timeout` longer than that of all targets together, or set `timeout` in createFetch.';
+  'a signal aborted a call while its first target was still waited for. If that was the timeout of an SDK, no fallback ever ' +
+  'runs: make the SDK’s `timeout` longer than those of all targets together, or set `timeout` in createFetch.';
 
 /** @param {any} [options] */
 function createFetch(options) {
@@ -37,7 +37,7 @@ function createFetch(options) {
   return fetch;
 }
 
-/** Never throws: whatever is wrong is a rejection. @param {Door} door @param {unknown} input @param {any} init @returns {Promise<Response>} */
+/** Never throws: any error is a rejection. @param {Door} door @param {unknown} input @param {any} init @returns {Promise<Response>} */
 function run(door, input, init) {
   try {
     const request = readRequest(input, init);
@@ -94,7 +94,7 @@ function call(door, request, endpoint, { text, again }) {
       endpoint,
       request: { url, headers: sent },
       throughHost: throughFetch,
-      // As everywhere, one to another origin is never followed.
+      // A redirect to another origin is never followed, whatever `redirect` says.
       refusesRedirects: (request.redirect ?? 'follow') !== 'follow',
       patience: patienceOf(headers),
       commitLast: true,
@@ -105,21 +105,21 @@ function call(door, request, endpoint, { text, again }) {
   });
 }
 
-/** What came with the call: in its header, and in its body as far as that is allowed. @param {Door} door @param {[string, string][]} headers @param {string} text */
+/** The call's own options: of its header `x-openpipe`, and of its body as far as `allowInBody` allows. @param {Door} door @param {[string, string][]} headers @param {string} text */
 function optionsOf(door, headers, text) {
   const told = header(headers, OPTIONS_HEADER);
   const inBody = openpipeOfBody(text);
   return readOwn(told === undefined ? undefined : parseHeader(told), inBody, door.options.allowed, door.warn);
 }
 
-/** How long an SDK waits for the whole call, in milliseconds; it tells in whole seconds. @param {[string, string][]} headers */
+/** How long an SDK waits for the whole call, in milliseconds; its header has whole seconds. @param {[string, string][]} headers */
 function patienceOf(headers) {
   const seconds = Number(header(headers, 'x-stainless-timeout'));
   return seconds > 0 ? seconds * 1000 : undefined;
 }
 
 /**
- * Sends what is not ours, as it was given, but for our own header and a body that was read.
+ * Passes a request on that is not ours: unchanged, except that our own header is removed and a body that was read is replaced.
  * @param {Door} door @param {Request} request @param {unknown} again @returns {Promise<Response>}
  */
 async function passOn(door, { input, init }, again) {
@@ -130,7 +130,7 @@ async function passOn(door, { input, init }, again) {
   const changed = { ...init };
   if (hasOptions) changed.headers = headers.filter(([name]) => name !== OPTIONS_HEADER);
   if (again !== undefined) Object.assign(changed, { body: again, duplex: 'half' });
-  // A request whose body was read cannot be given once more.
+  // A `Request` whose body was read cannot be sent again, so its parts are.
   if (!isRequest(input) || again === undefined) return fetch(input, changed);
   const { method, signal, redirect, url } = /** @type {any} */ (input);
   return fetch(url, { method, signal, redirect, headers, ...changed });

@@ -1,5 +1,5 @@
 'use strict';
-/** What one `createFetch` keeps from call to call. */
+/** The state of one `createFetch`, shared by its calls. */
 
 const native = require('../native/native.js');
 const { readEnv } = require('../native/environment.js');
@@ -18,7 +18,7 @@ const MISSING_OPENPIPE_KEY =
   'there is no OpenPipe key: set the environment variable OPENPIPE_API_KEY, or the option `apiKey` of createFetch';
 
 const PAST_THE_MOCK =
-  'the global `fetch` is a mock by now, and requests go past it to the real API: call createFetch when the mock is in place, ' +
+  'the global `fetch` has become a mock, and requests bypass it and go to the real API: call createFetch when the mock is in place, ' +
   'and without `transport: "native"`';
 
 /** @typedef {{ create(body: string, options: string | null): number }} Side */
@@ -37,10 +37,10 @@ class Door {
       this.#warnings.warnOnce(this.logging, message);
     };
     this.options = readOptions(given, this.warn);
-    /** What is not ours goes there. */
+    /** The `fetch` below, for requests that are not ours. */
     this.fetch = this.options.fetch ?? globalThis.fetch;
     this.repeats = new Repeats();
-    /** What the caller chose. */
+    /** The caller's choice; `undefined` where there is none. */
     this.transport = this.options.transport ?? readEnv('OPENPIPE_TRANSPORT');
     /** All calls go through `fetch`: for tests that mock it, and agents that see nothing else. */
     this.isThroughFetch = this.transport === 'fetch' || (this.transport !== 'native' && this.#isMocked());
@@ -54,14 +54,14 @@ class Door {
     reports.start(this.logging);
   }
 
-  /** Whether the `fetch` below is a mock of a test's. */
+  /** Whether the `fetch` below is a test's mock. */
   #isMocked() {
     return (
       this.options.fetch === undefined && (isMock(this.fetch) || (this.fetch === globalThis.fetch && isFetchReplaced()))
     );
   }
 
-  /** Warns where a test has replaced the global `fetch` since this one was made, which keeps to the one before. */
+  /** Warns if a test has replaced the global `fetch` since this one was made: calls still go to the `fetch` before. */
   watchMocks() {
     if (this.isThroughFetch || this.options.fetch !== undefined || !isFetchReplaced()) return;
     this.warn(PAST_THE_MOCK);
@@ -76,7 +76,7 @@ class Door {
   #makeSide() {
     const { apiKey, baseUrl, options } = this;
     const config = JSON.stringify({
-      // Each call brings a request of its own in place of the client's upstream.
+      // There is no upstream of the client's own: each call has its request's URL and headers.
       openpipeUrl: baseUrl,
       reportUrl: apiKey ? `${baseUrl}/report` : undefined,
       reports: this.sinks,
@@ -106,7 +106,7 @@ class Door {
     return reports.flush(this.#family, flushTime(options));
   }
 
-  /** Takes no more calls, delivers the reports that are queued, and lets go of everything native. */
+  /** Refuses new calls, delivers the queued reports, and releases everything native. */
   async close() {
     this.isClosed = true;
     this.#side = undefined;

@@ -44,7 +44,7 @@ class Exchange {
 
   #readBody() {
     const { reader } = this;
-    // Bytes that are no text are a response of none of our endpoints; half a character waits for its other half.
+    // All endpoints answer in text. A character that is split over two chunks waits for its rest.
     const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
     const next = () => reader?.read() ?? Promise.resolve({ done: true, value: undefined });
     const write = (/** @type {Uint8Array} */ bytes) => decoder.decode(bytes, { stream: true });
@@ -81,7 +81,7 @@ class Exchange {
 
   /** @param {unknown} error */
   #fail(error) {
-    // Whatever `fetch` throws, there is no response.
+    // Any error that `fetch` throws means that there is no response.
     const { codes, message } = describe(error);
     this.#answer({ error: { codes, names: ['FetchError'], message: innermost(error) ?? message, ticket: 0 } });
   }
@@ -92,7 +92,7 @@ class Exchange {
   }
 }
 
-/** What `fetch` says is that it failed; why is in the causes. @param {any} error @returns {string | undefined} */
+/** The message of the last cause: that of `fetch`'s own error says no more than that it failed. @param {any} error @returns {string | undefined} */
 function innermost(error) {
   try {
     const cause = error.cause?.cause ?? error.cause;
@@ -102,7 +102,7 @@ function innermost(error) {
   }
 }
 
-/** Of what the caller gave in `init`, what says how traffic leaves this machine. @param {any} init */
+/** The members of the caller's `init` that say how traffic leaves this machine. @param {any} init */
 function ownTransport(init) {
   const given = TRANSPORT_MEMBERS.map((name) => [name, init?.[name]]);
   return Object.fromEntries(given.filter(([, value]) => value !== undefined && value !== null));

@@ -104,7 +104,7 @@ function errorsOf(failures) {
   );
 }
 
-/** What the class refuses with an `OpenAIError`: there may be no `openai` package here. @param {string} message */
+/** An error for what the SDK's class refuses with an `OpenAIError`: the `openai` package may not be installed here. @param {string} message */
 function openaiError(message) {
   return Object.assign(new Error(message), { name: 'OpenAIError' });
 }

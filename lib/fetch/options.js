@@ -5,7 +5,7 @@ const { readCallOptions } = require('../options/call-options.js');
 const { functionOf, isObject, milliseconds, refuse, retries, shown } = require('../options/checks.js');
 const { readClientOptions } = require('../options/client-options.js');
 
-/** What only this door has; everything else is an option of `openpipe`. */
+/** Options that only `createFetch` has; everything else is an option of `openpipe`. */
 const OWN = ['timeout', 'maxRetries', 'fetch', 'match', 'onFailure', 'headers', 'logger', 'logLevel'];
 
 /** The numbers that the SDK's own transports have, as JavaScript clients. */
@@ -23,7 +23,7 @@ function readOptions(given, warn) {
   const openpipe = {};
   for (const [name, value] of Object.entries(given ?? {})) (OWN.includes(name) ? own : openpipe)[name] = value;
   const clients = Array(TRANSPORTS);
-  // A body that passes through here comes from anywhere.
+  // Bodies may come from untrusted users.
   const read = readClientOptions({ ...openpipe, allowInBody: openpipe.allowInBody ?? false }, { clients, warn });
   refuseClients(clients);
   return {
@@ -64,7 +64,7 @@ function parseHeader(text) {
   try {
     parsed = JSON.parse(text);
   } catch {
-    // Whatever it is, it may hold what should not be repeated.
+    // The error does not quote the header, which may hold a secret.
   }
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
     throw new TypeError('the header `x-openpipe` must be a JSON object');

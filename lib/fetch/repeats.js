@@ -1,7 +1,7 @@
 'use strict';
 /**
- * An SDK's own retries would run the whole chain again: a body that comes again soon after its failure, by such a retry,
- * gets that failure again (contract.md, section 11).
+ * An SDK's own retries would run the whole chain again. So a retry of a request that failed a moment ago gets the same failure
+ * (contract.md, section 11).
  */
 
 const { createHash } = require('node:crypto');
@@ -22,7 +22,7 @@ class Repeats {
   /** The failures of the last two seconds, the oldest first. @type {Map<string, Settled & { until: number }>} */ #failures =
     new Map();
   #characters = 0;
-  /** It is looked for what is too old, soon. */
+  /** A timer that forgets old failures is running. */
   #isForgetting = false;
 
   /** @param {string} key @param {Settled} settled */
@@ -43,7 +43,7 @@ class Repeats {
     });
   }
 
-  /** The failure that a repeated request gets again. @param {string} key @returns {Settled | undefined} */
+  /** The failure of a request with this key, if it is recent. @param {string} key @returns {Settled | undefined} */
   find(key) {
     const failure = this.#failures.get(key);
     return failure && failure.until > clock.now() ? failure : undefined;
@@ -61,12 +61,12 @@ class Repeats {
   }
 }
 
-/** Whether a request says that its SDK has sent it before. @param {[string, string][]} headers */
+/** Whether the headers say that this is an SDK's retry. @param {[string, string][]} headers */
 function isRetry(headers) {
   return Number(header(headers, 'x-stainless-retry-count')) > 0;
 }
 
-/** What tells a request from others: where it goes, who asks, and what. @param {string} url @param {[string, string][]} headers @param {string} body */
+/** The identity of a request: its URL, credentials and body. @param {string} url @param {[string, string][]} headers @param {string} body */
 function keyOf(url, headers, body) {
   // Other headers may differ from try to try.
   const own = headers.filter(([name]) => native.isCredential(name));

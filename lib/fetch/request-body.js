@@ -1,5 +1,5 @@
 'use strict';
-/** The body of a request as text: read once, whatever it was given as, and bounded. */
+/** Reads the body of a request as text, once and bounded, whatever type it has. */
 
 /** A larger body is passed on as it is. */
 const MAX_BYTES = 64 * 1024 * 1024;
@@ -7,8 +7,8 @@ const MAX_BYTES = 64 * 1024 * 1024;
 /**
  * A body that was read.
  * @typedef {object} ReadBody
- * @property {string | undefined} text `undefined` where it cannot be a JSON object.
- * @property {unknown} again What to pass on in its place; `undefined` where the one that was given is untouched.
+ * @property {string | undefined} text `undefined` where the body cannot be a JSON object.
+ * @property {unknown} again The body to pass on instead; `undefined` where the given one was not consumed.
  */
 
 /**
@@ -23,7 +23,7 @@ function readBody(body, signal) {
     return body.size > MAX_BYTES
       ? untouched(undefined)
       : blobBytes(body, signal).then((bytes) => untouched(textOf(bytes)));
-  // A form is iterable too, and no JSON.
+  // `FormData` is iterable too, but not asynchronously.
   const isStream = typeof (/** @type {any} */ (body).getReader) === 'function' || Symbol.asyncIterator in body;
   return isStream ? readStream(/** @type {any} */ (body), signal) : untouched(undefined);
 }
@@ -57,7 +57,7 @@ function bytesOfChunk(chunk) {
   throw new TypeError(`a body's stream must give bytes, got ${typeof chunk}`);
 }
 
-/** What is no UTF-8 is no JSON. A byte order mark stays, which JSON does not know. */
+/** Bytes that are not UTF-8 are not JSON. A byte order mark is kept, and so refused as JSON. */
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** @param {Uint8Array} bytes @returns {string | undefined} */
@@ -82,7 +82,7 @@ async function blobBytes(blob, signal) {
 
 /** @param {ReadableStream | AsyncIterable<any>} stream @param {AbortSignal | undefined} signal @returns {Promise<ReadBody>} */
 async function readStream(stream, signal) {
-  // One that somebody else reads is for `fetch` to refuse.
+  // `fetch` refuses a stream that has another reader.
   if (/** @type {any} */ (stream).locked) return untouched(undefined);
   const chunks = chunksOf(stream);
   /** @type {Uint8Array[]} */
@@ -112,7 +112,7 @@ function chunksOf(stream) {
   return { next: () => reader.read(), return: (why) => reader.cancel(why) };
 }
 
-/** What was read of a stream, and the rest of it. @param {Uint8Array[]} read @param {ReturnType<typeof chunksOf>} rest */
+/** A stream of the chunks that were read and of those that follow. @param {Uint8Array[]} read @param {ReturnType<typeof chunksOf>} rest */
 function allOf(read, rest) {
   return new ReadableStream({
     async pull(controller) {
@@ -129,7 +129,7 @@ function allOf(read, rest) {
 }
 
 /**
- * What `work` gives; an abort does not wait for it.
+ * The result of `work`, or a rejection as soon as the signal aborts.
  * @template T @param {Promise<T>} work @param {AbortSignal | undefined} signal @returns {Promise<T>}
  */
 function orAborted(work, signal) {

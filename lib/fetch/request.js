@@ -1,7 +1,7 @@
 'use strict';
 /** Reads a request as `fetch` would: `init` goes before a `Request`'s own members. */
 
-/** Headers that belong to the bytes of a request as they were going to be sent, or to its connection. */
+/** Framing and hop-by-hop headers, which hold for the original bytes and connection only. */
 const FRAMING = new Set([
   'connection', 'content-length', 'expect', 'host', 'keep-alive', 'proxy-connection', 'te', 'trailer',
   'transfer-encoding', 'upgrade',
@@ -10,7 +10,7 @@ const FRAMING = new Set([
 /** Options of one call, as JSON. Never leaves the process. */
 const OPTIONS_HEADER = 'x-openpipe';
 
-/** What can be given to `fetch` in `init` that only `fetch` itself can honour. */
+/** Members of `init` that only `fetch` itself can honour. */
 const TRANSPORT_MEMBERS = ['dispatcher', 'agent', 'client', 'proxy'];
 
 /**
@@ -45,7 +45,7 @@ function readRequest(input, init) {
 }
 
 /**
- * The headers of a request as pairs, with names in small letters.
+ * The headers of a request as pairs, with names in lower case.
  * @param {Request} request @returns {[string, string][]}
  */
 function headersOf({ input, init }) {
@@ -55,7 +55,7 @@ function headersOf({ input, init }) {
   return rows.map(([name, value]) => [String(name).toLowerCase(), String(value)]);
 }
 
-/** Those of a request's headers that go to an upstream. @param {[string, string][]} headers */
+/** The headers of a request that go to an upstream. @param {[string, string][]} headers */
 function upstreamHeaders(headers) {
   const own = headers.filter(([name]) => name !== OPTIONS_HEADER && !FRAMING.has(name));
   if (!own.some(([name]) => name === 'content-type')) own.push(['content-type', 'application/json']);
@@ -67,7 +67,7 @@ function header(headers, name) {
   return headers.findLast(([each]) => each === name)?.[1];
 }
 
-/** Whether only `fetch` itself can send it as it was asked to. @param {any} init */
+/** Whether `init` has a member that only `fetch` can honour. @param {any} init */
 function needsFetch(init) {
   return init !== undefined && init !== null && TRANSPORT_MEMBERS.some((name) => isGiven(init[name]));
 }
@@ -78,7 +78,7 @@ function isGiven(value) {
 }
 
 /**
- * Takes user and password out of a URL; they go as `Basic` where nothing else says who asks.
+ * Removes user and password from a URL. They are sent as `Basic` authentication if there is no `authorization` header.
  * @param {string} text @param {[string, string][]} headers @returns {string}
  */
 function withoutPassword(text, headers) {
@@ -93,7 +93,7 @@ function withoutPassword(text, headers) {
   return url.href;
 }
 
-/** @param {string} text Percent-encoded, or meant as it is. */
+/** @param {string} text Decoded if it is valid percent-encoding, else taken literally. */
 function decoded(text) {
   try {
     return decodeURIComponent(text);

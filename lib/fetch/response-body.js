@@ -1,17 +1,17 @@
 'use strict';
-/** The body of a streamed `Response`: the text of server-sent events, handed out as it is read. */
+/** The body of a streamed `Response`: the text of server-sent events, with back-pressure. */
 
 const clock = require('../native/clock.js');
 const native = require('../native/native.js');
 
-/** Bytes that are given back to the window at once, so that not every read costs a call. */
+/** Consumed bytes are reported to the core's window in steps of this size, to save calls. */
 const GIVE_BACK_BYTES = 64 * 1024;
 
 const encoder = new TextEncoder();
 
 /**
- * Where the call finds the source of its body. Only a reader that waits holds the source, so that a response which is dropped
- * unread is collected and its connection closed.
+ * Holds the source of a body weakly while no reader waits, so that a response that is dropped unread is garbage collected and its
+ * connection closed.
  */
 class BodySeat {
   constructor() {
@@ -36,9 +36,9 @@ class EventSource {
     this.seat = seat;
     seat.weak = new WeakRef(this);
     this.onLeave = onLeave;
-    /** What came and was not read. @type {{ text: string, bytes: number }[]} */
+    /** Texts that have arrived and not been read. @type {{ text: string, bytes: number }[]} */
     this.texts = [];
-    /** Bytes that were read, but not yet given back to the core's window. */
+    /** Bytes that were read, but not yet reported to the core's window. */
     this.owed = 0;
     /** @type {(() => void) | undefined} */
     this.pulled = undefined;
@@ -54,14 +54,14 @@ class EventSource {
     this.controller = controller;
   }
 
-  /** Events came. @param {string} text @param {number} bytes */
+  /** Adds events. @param {string} text @param {number} bytes */
   push(text, bytes) {
     if (this.hasEnded) return;
     this.texts.push({ text, bytes });
     this.#answer();
   }
 
-  /** The stream has ended; what came before is still handed out. @param {string} last What stands at its end. @param {{ error: unknown }} [failure] */
+  /** Ends the body after what has arrived. @param {string} last The last text. @param {{ error: unknown }} [failure] */
   end(last, failure) {
     if (this.hasEnded) return;
     if (last !== '') this.texts.push({ text: last, bytes: 0 });
@@ -70,7 +70,7 @@ class EventSource {
     this.#answer();
   }
 
-  /** Ends the body at once, whatever came before. @param {unknown} error */
+  /** Ends the body at once, and drops what has arrived. @param {unknown} error */
   fail(error) {
     this.texts = [];
     this.hasEnded = true;
@@ -98,7 +98,8 @@ class EventSource {
   }
 
   /**
-   * An error discards what is still queued in a pipeline of streams, so the reader first gets a turn to read what arrived before.
+   * Errors the body in a later turn of the event loop: an error discards what is queued in a pipeline of streams, so the reader gets
+   * time to read it.
    * @param {unknown} error @returns {Promise<void>}
    */
   #failSoon(error) {
@@ -114,7 +115,7 @@ class EventSource {
     if (this.pulled && this.#handOut()) this.#settle();
   }
 
-  /** Whoever waits has something. */
+  /** Resolves a pending pull. */
   #settle() {
     const { pulled } = this;
     if (!pulled) return;
@@ -124,7 +125,7 @@ class EventSource {
     pulled();
   }
 
-  /** Gives the reader everything that is there; `false` where that is nothing. */
+  /** Enqueues everything that has arrived; `false` where there is nothing. */
   #handOut() {
     if (this.texts.length > 0) {
       const text = this.texts.length === 1 ? this.texts[0]?.text : this.texts.map((each) => each.text).join('');
@@ -132,7 +133,7 @@ class EventSource {
       this.texts = [];
       this.controller.enqueue(encoder.encode(text));
       this.#owe(bytes);
-      // An error would throw away what was just given, and not been read.
+      // An error would discard what was just enqueued, so it comes with the next pull.
       if (this.hasEnded && !this.failure) this.#close();
       return true;
     }
@@ -144,7 +145,7 @@ class EventSource {
 
   #close() {
     this.controller.close();
-    // A reader with a buffer of its own waits until it is told that nothing more comes into it.
+    // A BYOB reader waits until its request is answered with 0 bytes.
     this.controller.byobRequest?.respond(0);
   }
 
@@ -157,7 +158,7 @@ class EventSource {
   }
 }
 
-/** What is left to do for a body that nobody can read any more. */
+/** Closes the connections of bodies that were garbage collected. */
 const dropped = new FinalizationRegistry((/** @type {() => void} */ close) => close());
 
 /**
@@ -175,7 +176,7 @@ function forgetDropped(source) {
 
 /** @param {EventSource} source */
 function bodyOf(source) {
-  // Nothing is read ahead: what is not read stays with the upstream.
+  // No read-ahead: back-pressure reaches the upstream.
   return new ReadableStream(source, { highWaterMark: 0 });
 }
 

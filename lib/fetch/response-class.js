@@ -1,9 +1,9 @@
 'use strict';
 /**
- * The class of our responses: a `Response` of the platform, with the URL, redirect and type of one that `fetch` gave.
+ * The class of our responses: the platform's `Response`, with the `url`, `redirected` and `type` of a fetched one.
  *
- * In Node.js, headers and the stream of a body that is here as text are made when they are first looked at. Making a
- * `Response` with both takes as long there as the rest of the call, and most callers read `json()` and nothing else.
+ * In Node.js, the headers, and the stream of a body that is a text, are made lazily. Making a `Response` with both takes as long there
+ * as the rest of the call, and most callers only read `json()`.
  */
 
 /** Whether the runtime is Node.js, whose `Response` is written in JavaScript. The others read its insides natively. */
@@ -16,8 +16,8 @@ const WITHOUT_BODY = [204, 205, 304];
  * @typedef {object} Content
  * @property {string | ReadableStream} body
  * @property {{ status: number, statusText: string }} init
- * @property {() => [string, string][] | Headers} headers Called once at most.
- * @property {() => string} url Where it came from.
+ * @property {() => [string, string][] | Headers} headers Called at most once.
+ * @property {() => string} url The URL of the upstream that answered.
  * @property {() => boolean} redirected
  * @property {(response: Response) => void} dress Called for the response and for each of its clones.
  */
@@ -28,10 +28,10 @@ const WITHOUT_BODY = [204, 205, 304];
 function makeClass(Platform) {
   class FetchedResponse extends Platform {
     #content;
-    /** The body, where it is a text whose stream is made late. @type {string | undefined} */
+    /** The body, where it is a text whose stream is not made yet. @type {string | undefined} */
     #text;
     #isTextRead = false;
-    /** Has the body, where that is a text. @type {Response | undefined} */
+    /** The platform's response with the body, once it is made. @type {Response | undefined} */
     #whole;
     /** @type {Headers | undefined} */
     #headers;
@@ -40,7 +40,7 @@ function makeClass(Platform) {
     constructor(content) {
       const { body, init, headers } = content;
       const sent = WITHOUT_BODY.includes(init.status) ? null : body;
-      // A byte order mark is for the platform to take off.
+      // The platform removes a byte order mark, so a text with one is not kept back.
       const isLate = IS_NODE && typeof sent === 'string' && !sent.startsWith('\ufeff');
       super(isLate ? null : sent, IS_NODE ? init : { ...init, headers: headers() });
       this.#content = content;
@@ -62,7 +62,7 @@ function makeClass(Platform) {
       return this.#content.redirected();
     }
 
-    /** One that was made by hand says `default`. */
+    /** A response made by the constructor would say `default`. */
     get type() {
       return /** @type {const} */ ('basic');
     }
@@ -98,7 +98,7 @@ function makeClass(Platform) {
 
     clone() {
       const content = this.#content;
-      // Copied now: later changes are changes of one of the two.
+      // Copied now, so that later changes affect one of the two only.
       const copy = new Headers(this.headers);
       const headers = () => copy;
       // Throws where the body is used.
@@ -123,7 +123,7 @@ function makeClass(Platform) {
     #withBody(text) {
       if (this.#whole) return this.#whole;
       this.#whole = new Platform(text, { headers: this.headers });
-      // Locked and used, as a body is that was read.
+      // A body that was read is locked and used.
       if (this.#isTextRead) this.#whole.body?.getReader().cancel().catch(ignore);
       return this.#whole;
     }
@@ -134,7 +134,7 @@ function makeClass(Platform) {
     }
   }
   const { prototype } = FetchedResponse;
-  // For callers it is a `Response` as `fetch` gives one: that it is a subclass is nothing to rely on.
+  // For callers the class is `Response`, not the subclass.
   Object.defineProperty(prototype, 'constructor', { value: Platform, configurable: true, writable: true });
   if ('bytes' in Platform.prototype) {
     const value = /** @this {FetchedResponse} */ async function bytes() {

@@ -1,5 +1,5 @@
 'use strict';
-/** The `Response` of a call: the serving upstream's, and how the call went. */
+/** The `Response` of a call: status and headers of the upstream that answered, plus headers about the call. */
 
 const { STATUS_CODES } = require('node:http');
 
@@ -12,11 +12,11 @@ const { newResponse } = require('./response-class.js');
 
 /** Headers about the bytes on the wire, which are wrong for a body that was decoded or rewritten. */
 const WIRE_HEADERS = ['content-encoding', 'content-length', 'transfer-encoding'];
-/** Headers of ours that say how the call went. */
+/** Headers of ours about the call. */
 const OWN_HEADERS = ['x-openpipe-served-by', 'x-openpipe-model', 'x-openpipe-attempts'];
 /** The longest `x-openpipe-attempts`, in bytes. */
 const MAX_ATTEMPTS_BYTES = 2048;
-/** The longest text within it, once it has to be shortened. */
+/** The longest text within it in characters, once it has to be shortened. */
 const MAX_NAME = 64;
 
 /**
@@ -24,10 +24,10 @@ const MAX_NAME = 64;
  * @typedef {object} Parts
  * @property {number} status
  * @property {string | ReadableStream} body
- * @property {string} asked The URL that was asked for.
+ * @property {string} asked The URL of the request.
  * @property {() => [string, string][]} headers The upstream's.
  * @property {() => Meta} meta
- * @property {boolean} marks Whether headers say how the call went.
+ * @property {boolean} marks Whether to add headers about the call.
  * @property {() => object} openpipe
  */
 
@@ -43,7 +43,7 @@ function responseOf({ status, body, asked, headers, meta, marks, openpipe }) {
   });
 }
 
-/** @param {[string, string][]} given @param {Meta | undefined} marked How the call went, where headers say it. */
+/** @param {[string, string][]} given @param {Meta | undefined} marked The call's record, where headers of it are added. */
 function headersOf(given, marked) {
   const headers = given.filter(([name]) => !WIRE_HEADERS.includes(name) && !(marked && OWN_HEADERS.includes(name)));
   if (marked) {
@@ -53,7 +53,7 @@ function headersOf(given, marked) {
   return headers;
 }
 
-/** A URL without user, password, and what in its query proves who asks. @param {string} text */
+/** A URL without user, password, and the credentials in its query. @param {string} text */
 function shownUrl(text) {
   if (!/[@?#]/.test(text) || !URL.canParse(text)) return text;
   const url = new URL(text);
@@ -65,12 +65,12 @@ function shownUrl(text) {
   return url.href;
 }
 
-/** @param {string} model Half of a surrogate pair has no encoding. */
+/** @param {string} model A lone surrogate is replaced, because it has no encoding. */
 function encoded(model) {
   return encodeURIComponent(wellFormed(model));
 }
 
-/** The attempts as JSON in ASCII; where they are too many or too long, without what matters least. @param {Meta['attempts']} attempts */
+/** The attempts as ASCII JSON of at most 2 KiB: texts are cut and the first attempts left out if need be. @param {Meta['attempts']} attempts */
 function attemptsText(attempts) {
   const whole = asciiJson(attempts);
   if (whole.length <= MAX_ATTEMPTS_BYTES) return whole;
@@ -79,7 +79,7 @@ function attemptsText(attempts) {
     model: cut(model),
     ...{ outcome, tries, status, durationMs },
   }));
-  // The last ones say how the call ended.
+  // The last attempts are kept: they say how the call ended.
   while (asciiJson(short).length > MAX_ATTEMPTS_BYTES) short.shift();
   return asciiJson(short);
 }

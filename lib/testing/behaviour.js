@@ -1,7 +1,7 @@
 'use strict';
 /**
- * What an upstream can be told to do with a request. All of it is plain data, so that it crosses to
- * a child process as it is.
+ * What an upstream can do with a request. All of it is plain data, so that it can be sent to a child
+ * process.
  */
 
 /**
@@ -9,12 +9,12 @@
  */
 
 /**
- * What every behaviour may have.
+ * Members of every behaviour.
  *
  * @typedef {object} Common
  * @property {number} [delayMs] Pause before anything is sent, in ms. Default 0.
- * @property {number} [failFirst] So many requests for the same model, counted from the start or the
- *   last `reset()`, get `failWith` instead. Default 0.
+ * @property {number} [failFirst] The first so many requests for the same model, counted from the start
+ *   or the last `reset()`, get `failWith` instead. Default 0.
  * @property {Behaviour} [failWith] Default: a 500.
  */
 
@@ -36,7 +36,7 @@
 
 /**
  * @typedef {object} StreamFault
- * @property {StreamPoint} after The last thing that arrives well.
+ * @property {StreamPoint} after The last point that the stream reaches before the fault.
  * @property {StreamFailure} how
  * @property {number} [everyMs] `keep-alive`, `empty-deltas`: time between two of them. Default 50.
  */
@@ -51,10 +51,10 @@
 /**
  * - `reset`: the connection is reset.
  * - `cut`: the connection is closed without the end of the body (no last chunk).
- * - `end`: the body ends cleanly, without what should still have come.
- * - `stall`: nothing more comes, the connection stays open. After `done`: an end that never closes.
+ * - `end`: the body ends cleanly, without the rest of the stream.
+ * - `stall`: nothing more is sent, the connection stays open. After `done`: an end that never closes.
  * - `error-event`: `data: {"error": …}`, then a clean end.
- * - `malformed-event`: an event that is not JSON, then the rest of the stream as if nothing were.
+ * - `malformed-event`: an event that is not JSON, then the rest of the stream.
  * - `keep-alive`: comments, forever.
  * - `empty-deltas`: events without content, forever.
  *
@@ -62,7 +62,7 @@
  */
 
 /**
- * Any status with any body: errors, and 2xx that are no completion.
+ * Any status with any body: errors, and a 2xx that is not a good answer.
  *
  * @typedef {object} StatusMembers
  * @property {"status"} kind
@@ -88,7 +88,7 @@
  */
 
 /**
- * These chunks, exactly, on the socket itself: the caller makes up the response's head as well.
+ * These chunks, exactly, on the socket itself: they include the response's head.
  *
  * @typedef {object} RawMembers
  * @property {"raw"} kind
@@ -115,7 +115,7 @@
 /** @typedef {Answer | Status | Mishap | Raw | Sse} Behaviour */
 
 /**
- * What an upstream does without being told, by the model that a request names.
+ * The built-in behaviours, by the model that a request names.
  *
  * @type {Readonly<Record<string, Behaviour>>}
  */
@@ -151,12 +151,12 @@ const namedBehaviours = Object.freeze({
   'empty-deltas': { kind: 'answer', fault: { after: 'role', how: 'empty-deltas' } },
 });
 
-/** OpenPipe's prefixes say where a model lives, not how it behaves. */
+/** OpenPipe's prefixes say where a model is served, so they are ignored here. */
 const ROUTING_PREFIX = /^(openpipe|openai|anthropic|gemini):/;
 
 /**
- * The behaviour that goes with a model's name, with or without a routing prefix: the caller's own,
- * else one of {@link namedBehaviours}, else `status-NNN`, else a good answer.
+ * The behaviour for a model's name, with or without a routing prefix: the caller's own, else one of
+ * {@link namedBehaviours}, else that of `status-NNN`, else a good answer.
  *
  * @param {string} model
  * @param {Readonly<Record<string, Behaviour>>} own

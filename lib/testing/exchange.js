@@ -1,5 +1,5 @@
 'use strict';
-/** One request and the means to answer it: waiting, writing, and breaking off. */
+/** One request and how to answer it: wait, write, break off. */
 
 const { once } = require('node:events');
 const { setTimeout: sleep } = require('node:timers/promises');
@@ -9,15 +9,15 @@ const { createBrotliCompress, createDeflate, createGzip } = require('node:zlib')
  * @typedef {object} Exchange
  * @property {import("./upstream.js").LoggedRequest} request
  * @property {import("node:http").ServerResponse} response
- * @property {import("node:net").Socket} socket Kept here: a response that is over forgets its own.
+ * @property {import("node:net").Socket} socket Kept here, because a response that has ended has none any more.
  * @property {AbortSignal} gone Aborted when the response or its connection has closed. Every wait
  *   ends with it, so that nothing is left running for a client that has left.
  * @property {string} upstreamName
  */
 
 /**
- * The time that bytes already sent get to reach the client's program before the connection is
- * destroyed: a reset may overtake what is still unread, and some systems then drop it.
+ * How long to wait before the connection is destroyed, in ms: after a reset some systems drop bytes
+ * that the client's program has not read yet.
  */
 const DELIVERY_MS = 20;
 
@@ -31,7 +31,7 @@ async function pause({ gone }, ms) {
 }
 
 /**
- * Writes, and waits while the client is slower than we are.
+ * Writes, and waits while the client is slower (back-pressure).
  *
  * @param {Exchange} exchange
  * @param {import("node:stream").Writable} out The response, or the socket itself.
@@ -55,7 +55,7 @@ async function destroyAfterDelivery(exchange) {
 }
 
 /**
- * Closes the connection in order, but before the response is complete.
+ * Closes the connection with a FIN before the response is complete.
  *
  * @param {Exchange} exchange
  */

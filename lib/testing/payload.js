@@ -100,7 +100,7 @@ function streamEvents(model, content, { deltas, includeUsage }) {
  */
 function errorBody(status, members = {}) {
   const type = status >= 500 ? 'server_error' : 'invalid_request_error';
-  const message = `The upstream was told to answer ${status}.`;
+  const message = `The mock upstream answers ${status}.`;
   return { error: { message, type, param: null, code: null, ...members } };
 }
 
@@ -109,8 +109,8 @@ const htmlPage =
   '<body><h1>Please sign in to use this network</h1></body></html>\n';
 
 /**
- * Split at words where there are enough of them, else at code points: no piece holds half of a
- * surrogate pair.
+ * Splits a text at words if there are enough of them, else at code points: no piece has a lone
+ * surrogate.
  *
  * @param {string} content
  * @param {number} pieces
@@ -123,7 +123,7 @@ function splitContent(content, pieces) {
   return Array.from({ length: count }, (_, index) => parts.slice(start(index), start(index + 1)).join(''));
 }
 
-/** @param {string} content Counted in words: tokens enough for a test. */
+/** A usage with words counted as tokens. @param {string} content */
 function usageOf(content) {
   const completionTokens = content.split(/\s+/).filter(Boolean).length;
   return {

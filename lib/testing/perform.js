@@ -1,5 +1,5 @@
 'use strict';
-/** Does with one request what a {@link Behaviour} says. */
+/** Answers one request as a {@link Behaviour} says. */
 
 const { CHAT, endpointOf } = require('./answers.js');
 const { bodyWriter, destroyAfterDelivery, pause, resetAfterDelivery, send } = require('./exchange.js');
@@ -14,7 +14,7 @@ const { playStream } = require('./stream.js');
 const NOT_HTTP = '\u0000\u0001\u0002 this is not HTTP \u0003\r\n\r\n';
 
 /**
- * Resolves when the behaviour has run its course; rejects when the client leaves before that.
+ * Resolves when the behaviour is complete; rejects when the client leaves before that.
  *
  * @param {Behaviour} behaviour
  * @param {Exchange} exchange
@@ -91,7 +91,7 @@ async function status(behaviour, { response }) {
 }
 
 /**
- * Announces what a good answer would be and sends the first half of it.
+ * Announces the length of a good answer and sends its first half.
  *
  * @param {Exchange} exchange
  */

@@ -2,8 +2,8 @@
 /**
  * A small OpenAI-compatible upstream that fails on request: `openpipe-native/testing`, and what the demo and the tests run against.
  *
- * What it does with a request is a {@link Behaviour}: what the `behaviour` function returns for it,
- * else what goes with the model that the request names (see behaviour.js).
+ * It answers a request by a {@link Behaviour}: that which the function `behaviour` returns, else that of
+ * the model that the request names (see behaviour.js).
  */
 
 const { EventEmitter, once } = require('node:events');
@@ -40,8 +40,8 @@ const { perform } = require('./perform.js');
  */
 
 /**
- * `broken off`: the connection closed, by either side, before the response was complete. Raw bytes
- * are no response that we know the end of: they are always `broken off`.
+ * `broken off`: either side closed the connection before the response was complete. The outcome of raw
+ * bytes, whose end is not known, is always `broken off`.
  *
  * @typedef {"answered" | "broken off"} Outcome
  */
@@ -50,8 +50,8 @@ const { perform } = require('./perform.js');
  * @typedef {object} UpstreamOptions
  * @property {number} [port] Default: one that is free.
  * @property {string} [host] Default 127.0.0.1.
- * @property {string} [name] Who the answers say they are from. Default `upstream`.
- * @property {number} [keepAliveMs] How long an idle connection is kept. Default 5000.
+ * @property {string} [name] Its name in the content of answers. Default `upstream`.
+ * @property {number} [keepAliveMs] How long an idle connection is kept, in ms. Default 5000.
  * @property {Readonly<Record<string, Behaviour>>} [behaviours] By model, whatever the endpoint; comes before the built-in ones.
  * @property {(request: LoggedRequest) => Behaviour | undefined} [behaviour] Asked first, once for
  *   every request on any path; also the place to watch requests arrive.
@@ -147,8 +147,8 @@ function checkOptions(options) {
 }
 
 /**
- * A port of this machine that nobody listens on: connections to it are refused. It is below the ports that systems give to who asks
- * for any (from 32768 on Linux, 49152 on macOS and Windows): one of those could soon be another server's.
+ * A port of this machine without a listener: connections to it are refused. It is below the range of ephemeral ports (from 32768 on
+ * Linux, 49152 on macOS and Windows), from which another server could get it at any time.
  *
  * @param {string} [host]
  * @returns {Promise<number>}
@@ -187,7 +187,7 @@ function trackSockets(server) {
   let total = 0;
   server.on('connection', (/** @type {Socket} */ socket) => {
     numbers.set(socket, ++total);
-    // What a client does to its end of a connection is what the tests are about, not an error here.
+    // A client that resets a connection is a normal case for tests, not an error here.
     socket.on('error', () => {});
     socket.once('close', () => numbers.delete(socket));
   });
@@ -289,8 +289,8 @@ function parseJson(text) {
 }
 
 /**
- * A mistake in a behaviour is left to surface as an unhandled rejection, which fails a test run;
- * a client that leaves is no mistake.
+ * A mistake in a behaviour becomes an unhandled rejection, which fails a test run. A client that leaves
+ * is not an error.
  *
  * @param {LoggedRequest} request
  * @param {Socket} socket
