@@ -13,7 +13,6 @@ const LONGEST = [
   'custom-clients/process',
   'reports/process',
   'faults/reading',
-  'load/load',
   'custom-clients/time',
   'calls/linear',
   'faults/streams',
@@ -27,13 +26,22 @@ const LONGEST = [
   'sdk/retries',
 ];
 
+/** More processes than cores: a third of the time they wait, for timers and for processes that they started. */
+const WORKERS = Math.ceil(availableParallelism() * 1.5);
+
+/** Needs the cores for itself: of thousands of connections at once the kernel resets some where nobody takes them in time. */
+const CROWD = ['__test__/load/load.test.mjs'];
+
 /**
  * Files whose tests depend on what else their process does, each in a process of its own: its memory, threads, event loop and time,
  * its counts of reports, its circuits and remembered responses, which of two undicis set the global dispatcher first, and the
  * SDKs as other packages patch them.
  */
 const ALONE = [
-  '__test__/{docs,faults,load,package,process,reports,runtimes,wrappers}/**/*.test.mjs',
+  '__test__/{faults,reports,runtimes,wrappers}/**/*.test.mjs',
+  '__test__/docs/{demo,demo-page,examples,frameworks,opentelemetry}.test.mjs',
+  '__test__/package/{documented-types,install}.test.mjs',
+  '__test__/process/{deliveries,ends,environment,environments,process}.test.mjs',
   '__test__/{calls,custom-clients,fetch}/{blocked-loop,breaker,linear,load,onfallback,process,routing,time,upstreams}.test.mjs',
   '__test__/fetch/sdks/*.test.mjs',
   '__test__/sdk/responses.test.mjs',
@@ -56,8 +64,7 @@ export default defineConfig({
   test: {
     // Every test has servers of its own; files run side by side.
     pool: 'forks',
-    // More processes than cores: a third of the time they wait, for timers and for processes that they started.
-    maxWorkers: Math.ceil(availableParallelism() * 1.5),
+    maxWorkers: WORKERS,
     testTimeout: 20_000,
     hookTimeout: 20_000,
     sequence: { sequencer: LongestFirst },
@@ -74,6 +81,7 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
         },
       },
+      { extends: true, test: { name: 'crowd', include: CROWD, sequence: { groupOrder: 2 } } },
     ],
   },
 });

@@ -9,9 +9,9 @@ import { runProgram } from '../support/programs.mjs';
 import { test } from '../support/upstreams.mjs';
 
 /** The first only compiles what is measured. */
-const SIZES = [1_000, 12_500, 100_000];
+const SIZES = [1_000, 6_250, 50_000];
 /**
- * Eight times as large may cost so many times as much: objects of 100,000 members leave the processor's caches, and the heap grows for
+ * Eight times as large may cost so many times as much: objects of 50,000 members leave the processor's caches, and the heap grows for
  * them, which makes up to 25 times of it. What is quadratic costs 64 times as much.
  */
 const AT_MOST_TIMES = 40;

@@ -11,7 +11,7 @@ import { clientOptions, test } from '../support/upstreams.mjs';
 import { chunks, completion, pause, plainClient, streamOf, TO_CLIENT } from '../support/custom-clients.mjs';
 import { CLIENT_KEY } from '../support/custom-sdks.mjs';
 
-const CALLS = 2_000;
+const CALLS = 1_000;
 
 for (const stream of [false, true]) {
   test(`of ${CALLS} concurrent ${stream ? 'streams' : 'completions'} each caller gets its own answer`, async ({

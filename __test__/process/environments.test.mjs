@@ -35,9 +35,9 @@ async function told(serve, program, scene) {
 
 describe.concurrent('worker threads', { timeout: AT_MOST + 10_000 }, () => {
   for (const [scene, right] of /** @type {[string, unknown][]} */ ([
-    ['terminate 20 times in the middle of a request and of a stream', 10],
-    ['terminate 10 times in the middle of a report', 10],
-    ['terminate 10 times while the addon is loaded and first called', 10],
+    ['terminate 14 times in the middle of a request and of a stream', 10],
+    ['terminate 7 times in the middle of a report', 10],
+    ['terminate 7 times while the addon is loaded and first called', 10],
     ['terminate 8 at once, while the main thread calls', [200, 10]],
     ['8 at once', [...Array(9).fill(20), ...Array(8).fill(0)]],
     ['out of memory', ['ERR_WORKER_OUT_OF_MEMORY', 10]],

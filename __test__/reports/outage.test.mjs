@@ -10,7 +10,7 @@ import { MODEL, reportsAt, TAKES } from '../support/reporting.mjs';
 
 /** @import { Behaviour } from '../../demo/upstream.mjs' */
 
-const CALLS = 2_000;
+const CALLS = 1_000;
 const OUTAGE_MS = 1_000;
 /** An address of this machine where no other test listens, so that a port which was free stays free. */
 const HOST = '127.0.0.2';

@@ -5,12 +5,7 @@
 
 import { getEventListeners, once, setMaxListeners } from 'node:events';
 
-import Cerebras from '@cerebras/cerebras_cloud_sdk';
-import Groq from 'groq-sdk';
-import OpenAI6 from 'openai';
-import OpenAI5 from 'openai5';
 import OpenAI from 'openpipe-native';
-import Together from 'together-ai';
 
 import { startUpstream } from '../../../demo/upstream.mjs';
 import { chunks, completion, contentChunk, pause, ROLE, streamOf } from '../../support/custom-clients.mjs';
@@ -131,6 +126,14 @@ const scenes = {
     });
     const origin = new URL(upstream.url).origin;
     const own = { apiKey: 'k', baseURL: upstream.url };
+    // Only here: to load five SDKs takes longer than most scenes do.
+    const [{ OpenAI: OpenAI6 }, { OpenAI: OpenAI5 }, { Groq }, { Together }, { Cerebras }] = await Promise.all([
+      import('openai'),
+      import('openai5'),
+      import('groq-sdk'),
+      import('together-ai'),
+      import('@cerebras/cerebras_cloud_sdk'),
+    ]);
     const outcomes = /** @type {Record<string, string>} */ ({});
     for (const [name, client] of /** @type {[string, any][]} */ ([
       ['openai 6', new OpenAI6(own)],

@@ -102,9 +102,9 @@ async function terminate(does, turns) {
 
 /** @type {Record<string, () => Promise<unknown>>} */
 const inMain = {
-  'terminate 20 times in the middle of a request and of a stream': () => terminate('request and stream', 20),
-  'terminate 10 times in the middle of a report': () => terminate('report', 10),
-  'terminate 10 times while the addon is loaded and first called': () => terminate('the first call', 10),
+  'terminate 14 times in the middle of a request and of a stream': () => terminate('request and stream', 14),
+  'terminate 7 times in the middle of a report': () => terminate('report', 7),
+  'terminate 7 times while the addon is loaded and first called': () => terminate('the first call', 7),
   async 'terminate 8 at once, while the main thread calls'() {
     const does = ['request and stream', 'request and stream', 'report', 'the first call'];
     const started = [...does, ...does].map((each) => startWorker(each));
