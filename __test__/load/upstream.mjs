@@ -55,7 +55,7 @@ server.on('request', async (incoming, response) => {
   });
   try {
     const body = JSON.parse(await text(incoming));
-    const request = /** @type {any} */ ({ body, eventsSent: 0 });
+    const request = /** @type {any} */ ({ body, path: incoming.url ?? '', eventsSent: 0 });
     const exchange = { request, response, socket, gone: leaving.signal, upstreamName: 'upstream' };
     await perform(behaviourFor(incoming.url ?? '', body), exchange);
   } catch (error) {
