@@ -1,4 +1,4 @@
-//! Whether a failed try is repeated on the same target, and after which pause. Pure.
+//! Decides whether a failed try is retried on the same target, and after which pause. Pure.
 //!
 //! Defaults are those of OpenAI's clients: connection
 //! errors, 408, 409, 429, 5xx and what `x-should-retry` says; 0.5 s doubling to 8 s, less up to a quarter of jitter;
@@ -10,24 +10,24 @@ use crate::failure::{Failure, Head, Kind};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
-/// A response that asks for a longer pause is ignored, and the default taken: to the caller, such a pause would be a hang.
+/// If a response asks for a longer pause, the default pause is taken instead: to the caller, such a pause would be a hang.
 const LONGEST_ASKED_PAUSE: Duration = Duration::from_secs(60);
 /// A pause longer than this is not taken while another target waits.
 const LONGEST_PAUSE_WHILE_ANOTHER_WAITS: Duration = Duration::from_secs(5);
 
-/// A connection that took longer to fail is not tried again while another target waits.
+/// A connection that took longer to fail is not retried while another target waits.
 const LONGEST_CONNECT: Duration = Duration::from_secs(5);
 
 /// How a target may be retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Tries beyond the first.
+    /// The most tries after the first.
     pub max_retries: u32,
-    /// Another target waits: pauses are short, and a timeout is left to that target.
+    /// Another target waits: pauses are short, and a timeout moves on to that target without a retry.
     pub another_waits: bool,
 }
 
-/// What is known when a try has failed.
+/// A failed try.
 #[derive(Debug)]
 pub struct Failed<'a> {
     /// What it failed with.
@@ -53,7 +53,7 @@ impl RetryPolicy {
         }
         let asked = failed.failure.head.as_deref().and_then(|head| asked_pause(head, failed.now));
         let pause = asked
-            // Where another target waits, one that asks for so long is left to it.
+            // If another target waits, a long pause is not replaced: it makes the call move on.
             .filter(|asked| self.another_waits || *asked <= LONGEST_ASKED_PAUSE)
             .unwrap_or_else(|| default_pause(failed.tries, failed.random));
         let outlasts = failed.time_left.is_some_and(|left| pause >= left);
@@ -76,7 +76,7 @@ impl RetryPolicy {
         }
         match failure.kind {
             Kind::Timeout => !self.another_waits,
-            // One that was not there for so long is no better the next time.
+            // A connection that could not be made for so long will hardly succeed the next time.
             Kind::Connection if failure.head.is_none() && failed.took > LONGEST_CONNECT => !self.another_waits,
             kind => kind.is_transient(),
         }
@@ -134,7 +134,7 @@ mod tests {
     const FOLLOWED: RetryPolicy = RetryPolicy { max_retries: 2, another_waits: true };
 
     #[test]
-    fn a_connection_that_was_slow_to_fail_is_left_to_the_next_target() {
+    fn a_connection_that_was_slow_to_fail_is_not_retried_while_another_target_waits() {
         let failure = Failure::connection("gone", None);
         let after = |policy: RetryPolicy, took: Duration| {
             let failed =
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_sdk_retries_is_retried() {
+    fn the_failures_that_the_sdk_retries_are_retried() {
         for (status, retried) in [
             (400, false),
             (401, false),
@@ -165,13 +165,13 @@ mod tests {
     }
 
     #[test]
-    fn the_server_may_say_whether_to_retry() {
+    fn x_should_retry_decides_whether_to_retry() {
         assert!(pause(LAST, &answered(400, &[("x-should-retry", "true")]), 1, None).is_some());
         assert!(pause(LAST, &answered(500, &[("x-should-retry", "false")]), 1, None).is_none());
     }
 
     #[test]
-    fn a_server_does_not_say_so_of_a_response_that_broke_later() {
+    fn x_should_retry_is_ignored_if_the_response_broke_off_later() {
         let head = |answer: &str| {
             let mut head = Head { status: 200, ..Head::default() };
             head.headers.insert("x-should-retry", answer.parse().unwrap());
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_asked_for_more_than_a_minute_takes_its_own_pause() {
+    fn a_pause_of_more_than_a_minute_is_replaced_by_the_default() {
         let pause_for =
             |policy, seconds: &str, left| pause(policy, &answered(429, &[("retry-after", seconds)]), 1, left);
         assert_eq!(pause_for(LAST, "60", None), Some(60 * SECOND));
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timeout_is_left_to_the_next_target() {
+    fn a_timeout_is_not_retried_while_another_target_waits() {
         assert!(pause(FOLLOWED, &Failure::timeout("up"), 1, None).is_none());
         assert!(pause(LAST, &Failure::timeout("up"), 1, None).is_some());
     }

@@ -1,7 +1,7 @@
 //! The recent outcomes of a client's targets, for health checks: `openai.upstreams()` (contract.md, section 3).
 //!
-//! Nothing is decided by it. There is one row for each upstream, endpoint and model; at most 1,000 are kept, of which the one
-//! used longest ago goes. A call pays for a look-up and a few numbers, and nothing is computed until somebody reads.
+//! It influences no decision. There is one row for each upstream, endpoint and model; at most 1,000 rows are kept, and the least
+//! recently used one is dropped. A call costs a look-up and a few numbers; medians are computed only when the table is read.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ const MAX_ROWS: usize = 1000;
 /// The median is taken over this many of the latest times to first content.
 const TIMES: usize = 64;
 
-/// The table of one client and of those that were made from it.
+/// The table of one client and of the clients that were made from it.
 #[derive(Debug)]
 pub struct Health {
     hashers: (RandomState, RandomState),
@@ -38,14 +38,14 @@ struct Row {
 #[derive(Debug)]
 struct Known {
     in_flight: u32,
-    /// The last times to the first content, in milliseconds; the next one takes the place of the oldest.
+    /// The last times to the first content, in milliseconds, as a ring buffer.
     times: Vec<f64>,
     next_time: usize,
     last_failure: Option<LastFailure>,
     circuits: Option<Watch>,
 }
 
-/// What a target failed with last.
+/// The last failure of a target.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LastFailure {
@@ -58,7 +58,7 @@ pub struct LastFailure {
     pub at: u64,
 }
 
-/// One row, as it is read.
+/// One row of the table, computed.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UpstreamState {
@@ -89,7 +89,7 @@ impl Default for Health {
 }
 
 impl Health {
-    /// A request to a target starts. It is under way until what is returned is dropped.
+    /// Notes the start of a request, which is in flight until the returned guard is dropped.
     pub fn enter(&self, upstream: &Arc<str>, model: &str, endpoint: Endpoint, gate: Option<&Gate>) -> InFlight {
         let named = (upstream, endpoint, model);
         let key = (self.hashers.0.hash_one(named), self.hashers.1.hash_one(named));
@@ -157,7 +157,7 @@ fn unix_ms(time: SystemTime) -> u64 {
     u64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A request that is under way.
+/// A request in flight.
 #[derive(Debug)]
 pub struct InFlight {
     row: Arc<Row>,
@@ -166,7 +166,7 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    /// The answer has come, or a stream's first content.
+    /// Notes the answer, or a stream's first content.
     pub fn first_content(&mut self) {
         if std::mem::replace(&mut self.had_content, true) {
             return;
@@ -181,7 +181,7 @@ impl InFlight {
         known.next_time = (next + 1) % TIMES;
     }
 
-    /// It failed.
+    /// Notes a failure.
     pub fn failed(&mut self, failure: &Failure) {
         let last = LastFailure { kind: failure.kind, status: failure.status_code(), at: unix_ms(SystemTime::now()) };
         lock(&self.row.known).last_failure = Some(last);

@@ -1,5 +1,5 @@
-//! Which upstream stores each response, as later calls must go there (contract.md, section 9, "State").
-//! Process-wide. Only digests of ids are kept, and of the last [`MOST`].
+//! Remembers which upstream stores each response, because later calls must go there (contract.md, section 9, "State").
+//! One table for the process. It keeps digests of the last [`MOST`] ids only.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +9,7 @@ use super::lru::Lru;
 /// At most this many ids are kept; the least recently used one is dropped.
 const MOST: usize = 10_000;
 
-/// An upstream, by what it is: its name and where it is, or the custom client.
+/// The identity of an upstream: its name and URL, or the custom client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Home {
     digest: u64,
@@ -17,7 +17,7 @@ pub struct Home {
 }
 
 impl Home {
-    /// Whether it is a custom client, of which only those who have it know more.
+    /// Whether it is a custom client, which only the client that has it can look up.
     #[must_use]
     pub const fn is_client(self) -> bool {
         self.is_client
@@ -38,13 +38,13 @@ impl Default for Homes {
 }
 
 impl Homes {
-    /// The home that an upstream is.
+    /// An upstream as a home.
     #[must_use]
     pub fn home(&self, name: &str, place: &[u8]) -> Home {
         Home { digest: self.digest.hash_one((name, place)), is_client: false }
     }
 
-    /// The home that a custom client is.
+    /// A custom client as a home.
     #[must_use]
     pub fn client(&self, identity: &[u8]) -> Home {
         Home { digest: self.digest.hash_one(("", identity)), is_client: true }
@@ -56,7 +56,7 @@ impl Homes {
         self.lock().get(self.digest.hash_one(id)).copied()
     }
 
-    /// A response was issued; `None` where an id that is not known leads there anyway.
+    /// Notes the home of a new response; `None` for the upstream that unknown ids are sent to anyway.
     pub fn issued(&self, id: &str, home: Option<Home>) {
         let (id, mut known) = (self.digest.hash_one(id), self.lock());
         match home {

@@ -1,9 +1,9 @@
-//! A map of bounded size that forgets what was used longest ago. Every operation takes constant time.
+//! A map of bounded size that drops the least recently used entry. Every operation takes constant time.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// Stands for no neighbour.
+/// The index for "no neighbour".
 const NONE: usize = usize::MAX;
 
 /// See the module.
@@ -11,7 +11,7 @@ const NONE: usize = usize::MAX;
 pub(crate) struct Lru<K, V> {
     capacity: usize,
     places: HashMap<K, usize>,
-    /// A doubly linked list by indices, from the entry used last to the one used longest ago.
+    /// A doubly linked list by indices, from the most to the least recently used entry.
     entries: Vec<Entry<K, V>>,
     newest: usize,
     oldest: usize,
@@ -35,12 +35,12 @@ impl<K: Copy + Eq + Hash, V> Lru<K, V> {
         self.entries.len()
     }
 
-    /// An entry, without using it.
+    /// An entry, without marking it as used.
     pub(crate) fn peek(&self, key: K) -> Option<&V> {
         self.entries.get(*self.places.get(&key)?).map(|entry| &entry.value)
     }
 
-    /// An entry, which becomes the one used last.
+    /// An entry, which becomes the most recently used.
     pub(crate) fn get(&mut self, key: K) -> Option<&mut V> {
         let place = *self.places.get(&key)?;
         if place != self.newest {
@@ -55,12 +55,12 @@ impl<K: Copy + Eq + Hash, V> Lru<K, V> {
         self.entries.iter().map(|entry| &entry.value)
     }
 
-    /// The entry used longest ago.
+    /// The least recently used entry.
     pub(crate) fn oldest(&self) -> Option<(K, &V)> {
         self.entries.get(self.oldest).map(|entry| (entry.key, &entry.value))
     }
 
-    /// Adds an entry, which becomes the one used last. Returns what had to go for it.
+    /// Adds an entry as the most recently used. Returns the one that was dropped for it.
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
         let before = self.remove(key);
         let pushed_out = if self.entries.len() >= self.capacity {
@@ -75,12 +75,12 @@ impl<K: Copy + Eq + Hash, V> Lru<K, V> {
         before.or(pushed_out)
     }
 
-    /// Takes an entry out.
+    /// Removes an entry.
     pub(crate) fn remove(&mut self, key: K) -> Option<V> {
         let place = self.places.remove(&key)?;
         self.unlink(place);
         let removed = self.entries.swap_remove(place);
-        // The last entry has moved into the gap.
+        // `swap_remove` moved the last entry into the gap.
         if let Some(moved) = self.entries.get(place) {
             let (key, newer, older) = (moved.key, moved.newer, moved.older);
             self.places.insert(key, place);
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_used_longest_ago_goes_first() {
+    fn the_least_recently_used_entry_is_dropped_first() {
         let mut lru = Lru::new(3);
         for key in [1, 2, 3] {
             assert_eq!(lru.insert(key, key * 10), None);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_same_as_a_simple_list() {
+    fn it_behaves_like_a_simple_list() {
         let mut random = fastrand::Rng::with_seed(7);
         let (mut lru, mut list) = (Lru::new(8), Vec::<u32>::new());
         for _ in 0..20_000 {

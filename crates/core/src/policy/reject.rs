@@ -1,7 +1,7 @@
-//! Answers that the caller's own rules refuse, by their names (contract.md, section 10).
+//! Judges answers by the named rules of `reject` (contract.md, section 10).
 //!
-//! A refused answer is a failure of kind `rejected`, and the next target is asked; but it was paid for, so it is never thrown away:
-//! the engine keeps the latest one, and returns it when nothing else answers.
+//! A refused answer is a failure of kind `rejected`, and the next target is tried. But it was paid for, so the engine keeps the latest
+//! one, and returns it if no other target answers.
 
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,17 +15,17 @@ use crate::endpoint::{Endpoint, Format, Gist};
 
 /// At most this many compiled schemas are kept; the least recently used one is dropped.
 const MAX_SCHEMAS: usize = 64;
-/// A longer schema is not judged by.
+/// In bytes. An answer to a request with a longer schema is not judged by it.
 const MAX_SCHEMA_BYTES: usize = 1024 * 1024;
-/// An answer that is not judged within this time stands.
+/// An answer that cannot be judged within this time is accepted.
 const JUDGE_TIME: Duration = Duration::from_secs(2);
 
-/// The reasons for which a choice has ended because it was too long, in lower case.
+/// Finish reasons of an answer that was cut off at its length limit, in lower case.
 const LENGTH_ENDS: [&str; 4] = ["length", "max_tokens", "model_length", "max_output_tokens"];
-/// The reasons for which a filter has ended it.
+/// Finish reasons of an answer that a content filter cut off.
 const FILTER_ENDS: [&str; 2] = ["content_filter", "sensitive"];
 
-/// A rule by its name.
+/// A named rule: it refuses answers that are as follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
@@ -48,7 +48,7 @@ impl Rule {
     pub const ALL: [Self; 6] =
         [Self::Empty, Self::Length, Self::ContentFilter, Self::Refusal, Self::InvalidJson, Self::Schema];
 
-    /// The name that a caller knows it by.
+    /// Its name in options and in `rejectedBy`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -73,7 +73,7 @@ impl Rule {
 pub struct Rules {
     /// The names, in the order in which they are judged.
     pub names: Vec<Rule>,
-    /// The number by which the host knows the function.
+    /// The number of the function in the host.
     pub function: Option<u32>,
 }
 
@@ -99,7 +99,7 @@ pub const FUNCTION: &str = "function";
 pub struct Rejection {
     /// The rule's name.
     pub by: &'static str,
-    /// What it says, for a person.
+    /// The reason, for a person.
     pub message: String,
 }
 
@@ -112,8 +112,8 @@ pub struct Judgement {
     pub warnings: Vec<String>,
 }
 
-/// Judges an answer to the body as its target got it. Off the async threads and bounded in time: when that is up, the answer
-/// stands.
+/// Judges an answer to `request`, the body that its target got. Runs on a blocking thread, for at most [`JUDGE_TIME`]; then the answer
+/// is accepted.
 pub async fn judge(rules: Arc<Rules>, endpoint: Endpoint, answer: String, request: Bytes) -> Judgement {
     if rules.names.is_empty() {
         return Judgement::default();
@@ -123,7 +123,7 @@ pub async fn judge(rules: Arc<Rules>, endpoint: Endpoint, answer: String, reques
         Ok(judged) => judged.unwrap_or_default(),
         Err(_elapsed) => {
             let limit = JUDGE_TIME.as_millis();
-            let warning = format!("`reject`: an answer stands that could not be judged within {limit} ms");
+            let warning = format!("`reject`: an answer was accepted, because it could not be judged within {limit} ms");
             Judgement { rejection: None, warnings: vec![warning] }
         }
     }
@@ -155,7 +155,7 @@ pub fn judge_now(rules: &[Rule], endpoint: Endpoint, answer: &str, request: &[u8
 }
 
 impl Rule {
-    /// Why it refuses the answer, if it does.
+    /// Why the rule refuses the answer; `None` where it accepts it.
     ///
     /// # Errors
     /// Why it cannot judge.
@@ -168,7 +168,7 @@ impl Rule {
             Self::Refusal => any(&|gist| gist.is_refusal, "the answer is a refusal"),
             Self::InvalidJson => {
                 format.ok_or("the request asks for no JSON")?;
-                any(&|gist| is_judged_as_json(gist) && !is_json(&gist.text), "the answer is no JSON")
+                any(&|gist| is_judged_as_json(gist) && !is_json(&gist.text), "the answer is not JSON")
             }
             Self::Schema => {
                 let Some(Format::Schema(schema)) = format else { return Err("the request has no JSON schema".into()) };
@@ -192,7 +192,7 @@ fn ends_by(gist: &Gist, ends: &[&str]) -> bool {
     ends.contains(&gist.end.to_lowercase().as_str())
 }
 
-/// A choice that calls a tool, or refuses, has no text in the format.
+/// Whether the JSON rules apply: a choice that calls a tool, or refuses, has no text in the format.
 fn is_judged_as_json(gist: &Gist) -> bool {
     !gist.has_call && !gist.is_refusal
 }
@@ -207,7 +207,7 @@ impl Schema {
             return Err("the schema is too large".into());
         }
         let schema = serde_json::from_str(text).map_err(|error| format!("the schema cannot be read ({error})"))?;
-        Self::new(&schema).map_err(|why| format!("the schema is none ({})", short(&why)))
+        Self::new(&schema).map_err(|why| format!("the schema is not valid ({})", short(&why)))
     }
 
     /// Why a text does not fit.
@@ -216,9 +216,9 @@ impl Schema {
     /// Why that cannot be said.
     fn misfit(&self, text: &str) -> Result<Option<String>, String> {
         if !is_json(text) {
-            return Ok(Some("the answer does not fit its schema: it is no JSON".into()));
+            return Ok(Some("the answer does not fit its schema: it is not JSON".into()));
         }
-        // What only `JSON.parse` takes, such as half a surrogate pair or very deep nesting, is not judged.
+        // JSON that only `JSON.parse` takes, with a lone surrogate or very deep nesting, is not judged.
         let Ok(value) = serde_json::from_str(text) else { return Ok(None) };
         let place = match self.judge(&value) {
             Verdict::Fits => return Ok(None),
@@ -236,12 +236,12 @@ fn short(text: &str) -> String {
 
 type Kept = Vec<(Box<str>, Result<Arc<Schema>, String>)>;
 
-/// A compiled schema, or why it is none; each is compiled once while it is kept.
+/// A compiled schema, or why it is not valid. Each is compiled once while it is cached.
 fn compiled(text: &str) -> Result<Arc<Schema>, String> {
     static KEPT: LazyLock<Mutex<Kept>> = LazyLock::new(Mutex::default);
     let lock = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     let known = take(&mut lock(), text);
-    // Compiled outside of the lock: another call's answer need not wait for it.
+    // Compiled outside of the lock, so that other calls need not wait.
     let schema = known.unwrap_or_else(|| Schema::of(text).map(Arc::new));
     let mut kept = lock();
     if kept.len() >= MAX_SCHEMAS {

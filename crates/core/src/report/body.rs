@@ -1,4 +1,4 @@
-//! What a report says: the body of `POST /report` for one target.
+//! Writes a report: the body of `POST /report` for one target, or a line of a file.
 
 use std::borrow::Cow;
 
@@ -8,20 +8,20 @@ use crate::failure::Failure;
 use crate::record::Attempt;
 use crate::text::json::{self, Members};
 
-/// What one target came to, for its report.
+/// The outcome of one target, for its report.
 #[derive(Debug)]
 pub enum Came<'a> {
-    /// To a completion, as JSON text; of a stream, merged.
+    /// A completion as JSON text; for a stream, merged.
     Completion(&'a str),
-    /// To a failure; with what had come of a stream before, as JSON text.
+    /// A failure, and what a stream had brought before it, merged, as JSON text.
     Failure(&'a Failure, Option<&'a str>),
-    /// To a stream that ended well, but is too long to be reported whole: as much as was kept of it.
+    /// A stream that ended well, but is too long to be reported whole: the part that was kept.
     Cut(&'a str),
-    /// The caller left; with what had come of a stream before.
+    /// The caller left before the end, and what a stream had brought before.
     Left(Option<&'a str>),
 }
 
-/// Which attempt of which call a line of a file is of.
+/// The call and attempt of a line of a file.
 #[derive(Debug)]
 pub struct Place<'a> {
     /// The call's own id, the same for all of its attempts.
@@ -32,13 +32,13 @@ pub struct Place<'a> {
     pub endpoint: &'a str,
 }
 
-/// An id for a call that no other call of any process has.
+/// A unique id for a call, across processes.
 #[must_use]
 pub fn new_call_id() -> String {
     format!("{:032x}", fastrand::u128(..))
 }
 
-/// A line of a file, with its end: what is reported, and which attempt it is of.
+/// A line of a file, with its line break: the report, the call and the attempt.
 #[must_use]
 pub fn line(
     attempt: &Attempt,

@@ -1,4 +1,4 @@
-//! Counts the outcomes of reports, of all and of each client.
+//! Counts the outcomes of reports, in total and for each family of clients.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,19 +10,19 @@ use tokio::sync::Notify;
 pub struct Counts {
     /// Delivered.
     pub delivered: u64,
-    /// Given up: refused, tried for too long, or pushed out of a full queue.
+    /// Given up: refused, retried for too long, or dropped from a full queue.
     pub dropped: u64,
-    /// Queued or on their way; and one for each call that is being left and may still report.
+    /// Queued or in flight; plus one for each cancelled call that may still report.
     pub pending: u64,
-    /// Tries beyond the first.
+    /// Tries after the first.
     pub retried: u64,
 }
 
-/// The reports of one client and of those made from it, counted apart from others'.
+/// The counts of one client and of the clients made from it.
 #[derive(Debug, Default)]
 pub struct Group {
     pub(super) counts: Mutex<Counts>,
-    /// Nothing of it is pending any more.
+    /// Notified when nothing of the group is pending any more.
     pub(super) idle: Notify,
 }
 

@@ -1,4 +1,4 @@
-//! What is delivered, how a host delivers it, and what becomes of it.
+//! A report, the traits by which a host delivers it and hears of it, and its outcome.
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -9,16 +9,16 @@ use super::sinks::Destination;
 use crate::boxed::BoxFuture;
 use crate::failure::{Failure, Head};
 
-/// One report, on its way.
+/// One report.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// Where it goes.
+    /// Its destination.
     pub to: Destination,
-    /// The number of the host's function that gets a copy first, and says what is sent.
+    /// The number of the host's function that redacts it.
     pub redact: Option<u32>,
-    /// What it says, as JSON.
+    /// Its text, JSON.
     pub body: Bytes,
-    /// The call that it is of.
+    /// The call that it belongs to.
     pub call: u32,
     /// When it was made.
     pub queued_at: Instant,
@@ -27,11 +27,11 @@ pub struct Report {
 /// The result of the caller's function that redacts reports.
 #[derive(Debug)]
 pub enum Redacted {
-    /// This is sent.
+    /// Send this text.
     Send(Bytes),
-    /// Nothing is sent, as the function said.
+    /// Send nothing: the function returned none.
     Withheld,
-    /// Nothing is sent, because the function failed.
+    /// Send nothing: the function failed.
     Failed,
 }
 
@@ -43,7 +43,7 @@ pub trait Delivery: Send + Sync {
         Box::pin(async { Redacted::Failed })
     }
 
-    /// The head of the response, whatever its status.
+    /// Sends a report once. Returns the head of the response, whatever its status.
     fn deliver<'a>(
         &'a self,
         url: &'a Url,
@@ -55,7 +55,7 @@ pub trait Delivery: Send + Sync {
 
 /// Receives the outcome of each report.
 pub trait Listener: Send + Sync {
-    /// Every report of a call is delivered or given up, or was waited for long enough.
+    /// All reports of a call are delivered or given up, or the wait for them has timed out.
     fn reported(&self, call: u32);
     /// Reports were given up; called once a minute at most.
     fn warning(&self, message: &str);
@@ -65,7 +65,7 @@ pub trait Listener: Send + Sync {
 #[derive(Clone, Copy)]
 pub(super) enum Outcome {
     Delivered,
-    /// It was given up, for this reason where nobody has said it yet.
+    /// It was given up; with the reason, unless the host has warned already.
     Dropped(Option<&'static str>),
     /// The caller's function said that nothing is to be sent.
     Withheld,

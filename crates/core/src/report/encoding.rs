@@ -1,4 +1,4 @@
-//! An endpoint for reports, and a body as it takes it: compressed, once it has said that it takes that.
+//! An endpoint for reports, and the encoding of bodies: compressed, once the endpoint has announced that it accepts that.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use reqwest::Url;
 use crate::failure::Head;
 use crate::in_place::LARGE_BYTES;
 
-/// Where reports go.
+/// An endpoint for reports.
 #[derive(Debug)]
 pub struct ReportEndpoint {
     /// `baseUrl` + `/report`.
@@ -19,12 +19,12 @@ pub struct ReportEndpoint {
     pub headers: HeaderMap,
     /// The number of the host's transport that sends to it; without one, the core sends over HTTP.
     pub host_transport: Option<u32>,
-    /// It has said that it takes compressed bodies (`Accept-Encoding` in a response, RFC 9110, section 12.5.3).
+    /// It accepts compressed bodies (`Accept-Encoding` in a response, RFC 9110, section 12.5.3).
     takes_gzip: AtomicBool,
 }
 
 impl ReportEndpoint {
-    /// An endpoint of which nothing is known yet.
+    /// A new endpoint, which gets plain bodies at first.
     #[must_use]
     pub fn new(url: Url, mut headers: HeaderMap, host_transport: Option<u32>) -> Self {
         // Where the host calls the client's own upstream itself, the core does not know the headers of that request.
@@ -36,7 +36,7 @@ impl ReportEndpoint {
 /// Bodies above this are worth compressing.
 const GZIP_FROM: usize = 16 * 1024;
 
-/// The body as the endpoint takes it, and its headers.
+/// The headers and the encoded body for an endpoint.
 pub(super) async fn encoded(endpoint: &ReportEndpoint, body: &Bytes) -> (HeaderMap, Bytes) {
     let mut headers = endpoint.headers.clone();
     if body.len() < GZIP_FROM || !endpoint.takes_gzip.load(Ordering::Relaxed) {
@@ -51,7 +51,7 @@ pub(super) async fn encoded(endpoint: &ReportEndpoint, body: &Bytes) -> (HeaderM
     let compressed = if body.len() < LARGE_BYTES {
         compress()
     } else {
-        // Not in place: the other reports that are on their way are of the same task.
+        // On a blocking thread: the other reports in flight belong to the same task.
         tokio::task::spawn_blocking(compress).await.unwrap_or_else(|error| Err(error.into()))
     };
     match compressed {
@@ -59,19 +59,19 @@ pub(super) async fn encoded(endpoint: &ReportEndpoint, body: &Bytes) -> (HeaderM
             headers.insert(http::header::CONTENT_ENCODING, http::HeaderValue::from_static("gzip"));
             (headers, Bytes::from(compressed))
         }
-        // Into memory this does not fail; the plain body is right in any case.
+        // Compressing into memory does not fail; if it did, the plain body is right as well.
         Err(_) => (headers, body.clone()),
     }
 }
 
 impl ReportEndpoint {
-    /// Learns from a response whether it takes compressed bodies.
+    /// Notes from a response whether the endpoint accepts compressed bodies.
     pub(super) fn learn(&self, head: &Head) {
         let takes = head.header("accept-encoding").is_some_and(|codings| codings.contains("gzip"));
         self.takes_gzip.fetch_or(takes, Ordering::Relaxed);
     }
 
-    /// Whether another endpoint is the same place, so that what happens to one happens to the other.
+    /// Whether another endpoint has the same URL, headers and transport, so that both share a lane.
     pub(super) fn is_same_place(&self, other: &Self) -> bool {
         self.url == other.url && self.host_transport == other.host_transport
     }

@@ -1,8 +1,8 @@
-//! A file for reports: one line of JSON each, whole lines with any number of processes (contract.md, section 7).
+//! Appends reports to a file of JSON lines, which any number of processes may share (contract.md, section 7).
 //!
-//! The file is opened for each report, so that `logrotate` may move it away; locked, so that a line that could be written in
-//! part only is removed again before another process writes; and never waited for where that could block: a FIFO without a
-//! reader, or a lock that somebody keeps, is a failure like a full disk, and the queue tries again.
+//! The file is opened for each report, so that `logrotate` can move it, and locked, so that a line that could only be written in part
+//! is removed again before another process writes. Nothing blocks for long: a FIFO without a reader, or a lock that another process
+//! keeps, is a failure like a full disk, and the queue tries again.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
@@ -13,23 +13,23 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::Mutex;
 
-/// How long a lock, or room in a pipe, is waited for.
+/// The longest wait for a lock, or for room in a pipe.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often that is looked at.
+/// The interval at which these are polled.
 const TURN: Duration = Duration::from_millis(2);
-/// How often a file is opened again that was moved away meanwhile.
+/// How often the file is opened again because it was moved while its lock was waited for.
 const MAX_MOVES: usize = 3;
 
 /// A file that reports are appended to.
 #[derive(Debug)]
 pub struct ReportFile {
     path: PathBuf,
-    /// Held while a thread writes, also by one that is stuck: so there is never more than one.
+    /// Held while a thread writes, so that at most one thread can get stuck.
     writing: Arc<Mutex<()>>,
 }
 
 impl ReportFile {
-    /// A file that is made when there is a report. The path is absolute.
+    /// A file, which is created with the first report. The path is absolute.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), writing: Arc::default() }
@@ -39,7 +39,7 @@ impl ReportFile {
         self.path == other.path
     }
 
-    /// Appends a line, on a thread that may block. Dropping the future leaves a write that has begun to itself.
+    /// Appends a line on a blocking thread. Dropping the future does not stop a write that has begun.
     pub(super) async fn append(&self, line: Bytes) -> io::Result<()> {
         let path = self.path.clone();
         let writing = Arc::clone(&self.writing).lock_owned().await;
@@ -57,9 +57,9 @@ fn append(path: &Path, line: &[u8]) -> io::Result<()> {
     let metadata = file.metadata()?;
     let before = metadata.is_file().then_some(metadata.len());
     write_whole(&mut file, line).inspect_err(|_| {
-        // What was written in part must not be there when the next line is appended. The lock is still held.
+        // Removes a line that was written in part, while the lock is still held.
         if let Some(before) = before.filter(|before| file.metadata().is_ok_and(|now| now.len() > *before)) {
-            // Where even that fails, the error at hand says so already.
+            // If that fails too, the first error is reported.
             let _ = file.set_len(before);
         }
     })
@@ -85,7 +85,7 @@ fn write_whole(file: &mut File, mut rest: &[u8]) -> io::Result<()> {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(written) => rest = rest.get(written..).unwrap_or_default(),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // A pipe that is full; where a part of the line is in it already, its reader gets the rest.
+            // A full pipe that has a part of the line already: the reader must get the rest.
             Err(error) if error.kind() == ErrorKind::WouldBlock && rest.len() < all && Instant::now() < until => {
                 std::thread::sleep(TURN);
             }
@@ -114,7 +114,7 @@ fn lock(file: &File) -> io::Result<()> {
             Ok(()) => return Ok(()),
             Err(Errno::WOULDBLOCK) if Instant::now() < until => std::thread::sleep(TURN),
             Err(Errno::INTR) => {}
-            // Some file systems have no locks. One write in append mode keeps lines apart there as well, short of a full disk.
+            // Some file systems have no locks. One write in append mode keeps lines whole there as well, unless the disk is full.
             Err(Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
@@ -129,7 +129,7 @@ fn is_still_at(path: &Path, file: &File) -> bool {
     (there.dev(), there.ino()) == (here.dev(), here.ino())
 }
 
-/// Others may read the file while it is open here, but not open it for writing, which is as good as a lock.
+/// On Windows the share mode takes the place of a lock: others may read the file while it is open here, but not write.
 #[cfg(windows)]
 fn open(path: &Path) -> io::Result<File> {
     use std::os::windows::fs::OpenOptionsExt as _;

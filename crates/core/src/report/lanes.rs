@@ -1,4 +1,4 @@
-//! What is queued: one lane of reports per destination, and the calls whose reports are pending.
+//! The queue's state: one lane of reports per destination, and the calls whose reports are pending.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -14,25 +14,25 @@ use super::sinks::Destination;
 /// The state of the queue, behind its lock.
 #[derive(Default)]
 pub(super) struct State {
-    /// Where reports go that are queued or on their way. Each has a queue of its own, so that none waits for another's.
+    /// The destinations of reports that are queued or in flight. Each has a queue of its own, so that a slow one delays no other.
     pub(super) lanes: Vec<Lane>,
     /// The lane that is served next.
     pub(super) turn: usize,
     pub(super) queued_bytes: usize,
     pub(super) counts: Counts,
-    /// Calls that are running or whose reports are pending, and how many of these there are.
+    /// Calls that are running or whose reports are pending, by number.
     pub(super) calls: HashMap<u32, Owed>,
-    /// A report that comes before then is one of a rush …
+    /// A report that is queued before this time is part of a rush …
     pub(super) last_gap_at: Option<Instant>,
-    /// … which is over then, if none comes.
+    /// … which is over at this time, unless another report is queued.
     pub(super) rush_over_at: Option<Instant>,
-    /// How many wait for the queue to be delivered.
+    /// How many flushes are waiting.
     pub(super) flushing: usize,
     pub(super) dropped_since_warning: u64,
     pub(super) warned_at: Option<Instant>,
 }
 
-/// A report and the group that counts it.
+/// A queued report, and the group that counts it.
 pub(super) struct Queued {
     pub(super) report: Report,
     pub(super) group: Arc<Group>,
@@ -53,7 +53,7 @@ impl Lane {
         Some(queued)
     }
 
-    /// When the next report may go; `None` where another one has to arrive first, or there is none.
+    /// When the next report may be sent; `None` where one in flight has to finish first, or there is none.
     pub(super) fn ready_at(&self, limits: &Limits, rush_over_at: Instant, now: Instant) -> Option<Instant> {
         let queued_at = self.queue.front()?.report.queued_at;
         if self.under_way >= limits.max_concurrency {
@@ -73,11 +73,11 @@ impl Lane {
 pub(super) struct Owed {
     /// The call itself, while it runs, and each of its reports.
     pub(super) count: usize,
-    /// A watcher waits for its reports.
+    /// [`super::queue::Reporter::watch`] waits for its reports.
     pub(super) watched: bool,
-    /// It is being cancelled, and counts as pending until it has ended.
+    /// It was cancelled, and counts as pending until its task has ended.
     pub(super) left: bool,
-    /// The call is over.
+    /// When the call ended.
     pub(super) over_at: Option<Instant>,
 }
 
@@ -98,7 +98,7 @@ impl State {
         self.lanes.push(Lane { to, queue: VecDeque::from([queued]), bytes, under_way: 0 });
     }
 
-    /// The oldest report to the endpoint with the most bytes queued.
+    /// Removes the oldest report of the lane with the most bytes.
     pub(super) fn pop_of_longest(&mut self) -> Option<Queued> {
         let queued = self.lanes.iter_mut().max_by_key(|lane| lane.bytes)?.pop()?;
         self.queued_bytes -= queued.report.body.len();

@@ -1,25 +1,25 @@
-//! The bounds of the queue of reports, in bytes, number and time.
+//! The bounds of the report queue, in bytes, number and time.
 
 use std::time::Duration;
 
 /// The bounds of a reporter.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Queued reports, in bytes; a report beyond drops the oldest.
+    /// Queued reports, in bytes; beyond it the oldest report of the longest lane is dropped.
     pub queue_bytes: usize,
-    /// Reports on their way at once while none waits for long: calls come first.
+    /// Reports in flight to one destination while none waits for long: calls have priority.
     pub concurrency: usize,
-    /// Reports on their way at once when one has waited for long: a slow endpoint needs more of them.
+    /// Reports in flight to one destination when one has waited for long: a slow endpoint needs more.
     pub max_concurrency: usize,
-    /// How long a report may wait in the queue until there are more.
+    /// How long a report waits in the queue before more may be in flight.
     pub long_wait: Duration,
-    /// Reports that follow each other within this time wait for the end of the rush …
+    /// Reports that are queued within this time of each other are a rush, and wait for its end …
     pub gap: Duration,
-    /// … for this long at most.
+    /// … for at most this long.
     pub rush_wait: Duration,
     /// The time of one try.
     pub try_time: Duration,
-    /// From the first try on, how long a report is tried again.
+    /// How long after its first try a report is retried.
     pub retry_time: Duration,
     /// How long `reportingFinished` waits for a report after the end of its call.
     pub patience: Duration,

@@ -1,4 +1,4 @@
-//! Reports of calls: what they say ([`body`]), and their way to where they go ([`queue`]; contract.md, section 7).
+//! Reports of calls: their contents ([`body`]), and their delivery ([`queue`]; contract.md, section 7).
 
 mod body;
 mod counts;

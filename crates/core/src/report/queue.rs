@@ -1,12 +1,10 @@
-//! Reports of calls that OpenPipe did not serve: a queue, and one task that delivers it (contract.md, section 7).
+//! The queue of reports, and the task that delivers it (contract.md, section 7).
 //!
-//! Reporting is off everybody's path: what is queued costs its caller a lock and a copy, and whatever becomes of it is only
-//! counted. Bounds: 64 MiB of queued reports, 4 on their way at once (64 when one has to wait), 10 s for
-//! a try, 30 s for a report.
+//! Reporting is off the caller's path: queueing costs a lock and a copy, and the outcome is only counted. Bounds: 64 MiB of queued
+//! reports, 4 in flight to a destination (64 when one has waited for long), 10 s for a try, 30 s for a report.
 //!
-//! Calls come first also where the machine has no core to spare: a report is a request like the call that it is of, so while
-//! calls come thick and fast their reports wait for the first gap, of a few milliseconds. Not for longer than two seconds, not
-//! when the queue is half full, and not while somebody flushes it.
+//! Calls have priority on a busy machine: a report costs as much as the call that it belongs to, so during a rush of calls the reports
+//! wait for a gap of a few milliseconds. They wait for at most two seconds, and not if the queue is half full or being flushed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +26,7 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// A reporter, and the task that delivers what it queues: to be run by the reporter's owner, until dropped.
+    /// A reporter, and the future that delivers what it queues, which the owner must poll; it never ends by itself.
     pub fn new(
         limits: Limits,
         delivery: Arc<dyn Delivery>,
@@ -39,21 +37,21 @@ impl Reporter {
         (reporter, async move { worker::run(&shared, delivery.as_ref()).await })
     }
 
-    /// The same queue, for the reports of a group.
+    /// A reporter of the same queue that counts for this group.
     #[must_use]
     pub fn of(&self, group: &Arc<Group>) -> Self {
         Self { shared: Arc::clone(&self.shared), group: Arc::clone(group) }
     }
 
-    /// A call starts that may be reported. It is over when the scope is dropped.
+    /// Notes the start of a call that may be reported. The call ends when the scope is dropped.
     #[must_use]
     pub fn scope(&self, call: u32) -> Scope {
         self.shared.lock().calls.entry(call).or_default().count += 1;
         Scope { reporter: self.clone(), call }
     }
 
-    /// A running call is being cancelled, and may queue a report at its end: it counts as pending until then, so that a flush right
-    /// after does not miss the report.
+    /// Notes that a call was cancelled. Its task may still queue a report, so it counts as pending until it ends: a flush right after
+    /// does not miss that report.
     pub fn leave(&self, call: u32) {
         let mut state = self.shared.lock();
         let Some(owed) = state.calls.get_mut(&call).filter(|owed| !owed.left && owed.over_at.is_none()) else { return };
@@ -62,7 +60,7 @@ impl Reporter {
         self.group.lock().pending += 1;
     }
 
-    /// Queues a report. Never waits: a full queue drops its oldest.
+    /// Queues a report. Never waits: a full queue drops its oldest reports.
     pub fn queue(&self, report: Report) {
         let Limits { queue_bytes, gap, .. } = self.shared.limits;
         let queued = Queued { report, group: Arc::clone(&self.group) };
@@ -72,7 +70,7 @@ impl Reporter {
         state.calls.entry(queued.report.call).or_default().count += 1;
         if queued.report.body.len() > queue_bytes {
             drop(state);
-            // It would push out every other one and still not fit.
+            // It would displace every other report and still not fit.
             return self.shared.settle(&queued, Outcome::Dropped(Some("it is larger than the queue")));
         }
         let gap_at = queued.report.queued_at + gap;
@@ -132,7 +130,7 @@ impl Reporter {
 
     /// Waits until no report of the group is pending, or until the time is up. Returns the outcomes since the last call.
     pub async fn flush_within(&self, time: Duration) -> Counts {
-        // Whatever is pending then is still delivered if it can be.
+        // After the time is up, delivery of what is pending goes on.
         let _ = timeout(time, self.flushed()).await;
         self.group.take_counts()
     }
@@ -191,7 +189,7 @@ impl Drop for Scope {
         let mut state = shared.lock();
         let owed = state.calls.entry(self.call).or_default();
         owed.over_at = Some(Instant::now());
-        // What it reports is queued by now, and pending by itself.
+        // Its reports are queued by now, and counted as pending themselves.
         let was_left = std::mem::take(&mut owed.left);
         if was_left {
             state.counts.pending -= 1;

@@ -13,9 +13,9 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) listener: Arc<dyn Listener>,
     state: Mutex<State>,
-    /// Something was queued, or closed.
+    /// Notified when a report was queued or a flush began.
     pub(super) work: Notify,
-    /// Nothing is pending any more.
+    /// Notified when nothing is pending any more.
     pub(super) idle: Notify,
 }
 
@@ -24,7 +24,7 @@ impl Shared {
         Self { limits, listener, state: Mutex::default(), work: Notify::new(), idle: Notify::new() }
     }
 
-    /// A report is delivered or given up.
+    /// Counts the outcome of a report, and notifies those who wait for it.
     pub(super) fn settle(&self, queued: &Queued, outcome: Outcome) {
         let warning = {
             let mut state = self.lock();
@@ -60,7 +60,7 @@ impl Shared {
         }
     }
 
-    /// One of those that a call's report waits for is done: the call itself, or a report.
+    /// Notes that a call itself or one of its reports has ended; the last one notifies the watcher.
     pub(super) fn release(&self, call: u32) {
         let mut state = self.lock();
         let Some(owed) = state.calls.get_mut(&call) else { return };

@@ -1,4 +1,4 @@
-//! Where the reports of a client go: `openpipe.reports` (contract.md, section 7).
+//! The sinks of a client's reports: `openpipe.reports` (contract.md, section 7).
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::endpoint::Endpoint;
 use crate::options::ClientConfig;
 use crate::options::upstream_id::UpstreamKind;
 
-/// A place that reports go to.
+/// A destination of reports.
 #[derive(Debug, Clone)]
 pub enum Destination {
     /// `POST` to OpenPipe.
@@ -18,7 +18,7 @@ pub enum Destination {
 }
 
 impl Destination {
-    /// Whether another one is the same place, so that what happens to one happens to the other.
+    /// Whether another destination is the same, so that both share a lane.
     pub(super) fn is_same_place(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Endpoint(this), Self::Endpoint(that)) => this.is_same_place(that),

@@ -13,13 +13,13 @@ use super::tries;
 enum Next {
     /// Deliver this one.
     Report(Queued),
-    /// Nothing, until then; or until one that is on its way has arrived.
+    /// Wait until then, or until a report in flight has been delivered.
     WaitUntil(Instant),
-    /// Nothing, until something happens.
+    /// Wait until a report is queued or one in flight has been delivered.
     Wait,
 }
 
-/// Delivers what is queued, until it is dropped.
+/// Delivers what is queued. Never ends by itself.
 pub(super) async fn run(shared: &Shared, delivery: &dyn Delivery) {
     let mut under_way = FuturesUnordered::new();
     loop {
@@ -32,14 +32,14 @@ pub(super) async fn run(shared: &Shared, delivery: &dyn Delivery) {
         };
         tokio::select! {
             Some(()) = under_way.next() => {}
-            // A wait for a point in time is short, and a new report does not shorten it.
+            // A timed wait is short, and a new report does not shorten it.
             () = shared.work.notified(), if wait.is_none() => {}
             () = sleep_until(wait.unwrap_or_else(Instant::now)), if wait.is_some() => {}
         }
     }
 }
 
-/// The next report, of one endpoint after the other, if one more may be on its way; else when to ask again.
+/// The next report to send, round-robin over the lanes; else when to look again.
 fn next(shared: &Shared) -> Next {
     let mut state = shared.lock();
     let state = &mut *state;

@@ -1,4 +1,4 @@
-//! One circuit: a state machine that admits or refuses each request, and learns its outcome.
+//! One circuit: a state machine that admits or refuses each request, and counts its outcome.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -9,9 +9,9 @@ use super::named_time::named_time;
 use super::window::Window;
 use crate::failure::{Cause, Failure};
 
-/// A circuit that is open grows to so long, or stays at its first time where that is longer.
+/// The longest time that a circuit is open after probes that fail, unless its first time is longer.
 const LONGEST_OPEN: Duration = Duration::from_secs(30);
-/// A circuit that was open is forgotten when nobody has asked for it so long after.
+/// A circuit that was open is dropped when no request has come for this long afterwards.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
 /// A number from 0 up to 1, for the jitter.
@@ -27,7 +27,7 @@ pub(super) struct Rule {
     pub(super) window: Duration,
     /// How long it stays open at first.
     pub(super) open_for: Duration,
-    /// It is open for longer with each probe that fails, give or take a fifth, and until a response's own time.
+    /// The time grows with each probe that fails, with a jitter of a fifth, and gives way to a time that a response names.
     pub(super) grows: bool,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Circuit {
 #[derive(Debug)]
 struct Inner {
     state: State,
-    /// Counts the changes of state: an outcome of a request that was let go before a change says nothing after it.
+    /// Counts the changes of state: the outcome of a request that was admitted before a change is ignored after it.
     epoch: u64,
     /// How long the circuit opens next, before jitter.
     open_for: Duration,
@@ -57,11 +57,11 @@ struct Inner {
 
 #[derive(Debug)]
 pub(super) enum State {
-    /// Requests are let through, and their outcomes counted.
+    /// Requests are admitted, and their outcomes counted.
     Closed(Box<Window>),
-    /// No request is let through until then. The cause is the failure with which it opened: filters of the next targets match it.
+    /// No request is admitted until then. `on` and `except` of the next targets match `cause`, the failure that opened it.
     Open { until: Instant, cause: Cause },
-    /// One request at a time is let through, the probe; when it began.
+    /// One request at a time is admitted, the probe; holds when it began.
     HalfOpen { probe: Option<Instant>, cause: Cause },
 }
 
@@ -69,7 +69,7 @@ pub(super) enum State {
 #[derive(Debug)]
 pub(super) enum Admitted {
     Go(Ticket),
-    /// It should not: what opened the circuit, and for how much longer it is open, where no probe is under way.
+    /// It is refused: the failure that opened the circuit, and for how much longer it is open; `None` while a probe is in flight.
     Refused(Cause, Option<Duration>),
 }
 
@@ -103,13 +103,13 @@ impl Circuit {
             State::Closed(_) => return Admitted::Go(self.ticket(inner.epoch, false)),
             State::Open { until, cause } if now < *until => return Admitted::Refused(*cause, Some(*until - now)),
             State::Open { cause, .. } => *cause,
-            // A probe that takes longer than any circuit is open says too little too late: another may go.
+            // A probe that takes longer than the longest open time is given up: another may be admitted.
             State::HalfOpen { probe: Some(since), cause } if now < *since + self.rule.longest_open() => {
                 return Admitted::Refused(*cause, None);
             }
             State::HalfOpen { probe, cause: _ } => {
                 *probe = Some(now);
-                // The outcome of an earlier probe counts no more.
+                // The outcome of an earlier probe is ignored from here on.
                 inner.epoch += 1;
                 return Admitted::Go(self.ticket(inner.epoch, true));
             }
@@ -118,7 +118,7 @@ impl Circuit {
         Admitted::Go(self.ticket(inner.epoch, true))
     }
 
-    /// A ticket for a request that goes whatever the state is. Its outcome counts all the same.
+    /// A ticket for a request that is sent whatever the state is. Its outcome counts as usual.
     pub(super) fn force(self: &Arc<Self>) -> Ticket {
         match self.admit() {
             Admitted::Go(ticket) => ticket,
@@ -133,8 +133,8 @@ impl Circuit {
         inner.change(State::Open { until, cause: failure.cause() });
     }
 
-    /// Whether nothing would be lost if it were forgotten: no outcome in its window and not open; or open, over, and not
-    /// asked for a long while.
+    /// Whether the circuit can be dropped: no outcome in its window and not open; or its open time is over, and no request has come for a
+    /// long while.
     pub(super) fn is_at_rest(&self, now: Instant) -> bool {
         let inner = self.lock();
         match &inner.state {
@@ -149,7 +149,7 @@ impl Circuit {
         let (name, left, is_closed) = match &inner.state {
             State::Closed(_) => ("closed", None, true),
             State::Open { until, .. } if now < *until => ("open", Some(*until - now), false),
-            // Its time is over: the next request is the probe.
+            // The open time is over: the next request is the probe.
             State::Open { .. } | State::HalfOpen { .. } => ("half_open", None, false),
         };
         Seen { name, since: inner.changed_at, left, is_closed }
@@ -163,7 +163,7 @@ impl Circuit {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Until when the circuit is open that opens now: the failure's own time, else as long as it is its turn.
+    /// The end of the open time that begins now: the time that the failure names, else the current open time.
     fn open_until(&self, inner: &Inner, failure: &Failure) -> Instant {
         let named = failure.head.as_deref().and_then(|head| named_time(head, SystemTime::now()));
         let jittered =
@@ -180,7 +180,7 @@ impl Inner {
     }
 }
 
-/// A request that a circuit let go. Dropped without an outcome, it counts for nothing, and another probe may go.
+/// A request that a circuit admitted. If it is dropped without an outcome, nothing is counted, and another probe may be admitted.
 #[derive(Debug)]
 pub(super) struct Ticket {
     circuit: Arc<Circuit>,
@@ -208,13 +208,13 @@ impl Ticket {
             State::Open { .. } | State::HalfOpen { .. } => {
                 inner.change(State::Closed(Box::new(Window::new(circuit.rule.window))));
                 inner.open_for = circuit.rule.open_for;
-                // The later outcome of this request counts in the closed circuit.
+                // A later outcome of this request (its stream fails) counts in the closed circuit.
                 self.epoch = inner.epoch;
             }
         }
     }
 
-    /// It failed; also a stream that had begun well, which then was no success.
+    /// Counts a failure; of a stream that had begun well also in place of its success.
     pub(super) fn failed(&mut self, failure: &Failure) {
         let circuit = Arc::clone(&self.circuit);
         let rule = circuit.rule;

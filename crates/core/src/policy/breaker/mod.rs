@@ -1,8 +1,8 @@
-//! The circuit breaker, `openpipe.breaker`: a target that keeps failing is not asked for a while, so that calls lose no
-//! time on it (contract.md, section 3).
+//! The circuit breaker, `openpipe.breaker`: a target that keeps failing is skipped for a while, so that calls lose no time on it
+//! (contract.md, section 3).
 //!
-//! Off unless it is asked for. There is one circuit for each upstream (its base URL and query), endpoint, credential, model
-//! and policy, shared by everybody who has the same [`Breakers`]: all clients and worker threads of a process.
+//! Off by default. There is one circuit for each upstream (its base URL and query), endpoint, credential, model and policy, shared by
+//! all users of the same [`Breakers`]: all clients and worker threads of a process.
 //!
 //! ```text
 //!              enough failures in the window
@@ -15,11 +15,11 @@
 //! A refused key and a quota that is used up have circuits of their own, which open with the first failure: that of the key
 //! for all models of the credential, that of the quota for one.
 //!
-//! What counts is how the upstream served: aborts, requests that it rightly refused and limits that the call itself narrowed
-//! say nothing about it ([`Failure::counts_against_upstream`], [`Narrowed`]). A circuit never fails a call: where nobody else
-//! takes over, the target is asked all the same.
+//! Only outcomes that are the upstream's doing count: not aborts, nor requests that it rightly refused, nor limits that the call
+//! itself narrowed ([`Failure::counts_against_upstream`], [`Narrowed`]). A circuit never fails a call: if no other target is left, the
+//! request is sent in spite of it.
 //!
-//! Bounds: 10,000 circuits, of which the one used longest ago goes; each call pays the same, however many there are.
+//! Bounds: 10,000 circuits, of which the least recently used one is dropped; the cost of a call does not depend on their number.
 
 mod circuit;
 mod named_time;
@@ -38,10 +38,10 @@ use circuit::{Admitted, Circuit, Random, Rule, Ticket};
 
 /// At most this many circuits are kept.
 const MAX_CIRCUITS: usize = 10_000;
-/// Each look-up drops at most this many of the least recently used circuits, where they are closed and count no failure.
+/// Each look-up drops at most this many of the least recently used circuits, if they are at rest.
 const FORGOTTEN_AT_ONCE: usize = 2;
 
-/// When a circuit opens, and for how long.
+/// The policy of a circuit: when it opens, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct BreakerPolicy {
@@ -102,21 +102,21 @@ pub struct Subject<'a> {
     pub place: [&'a [u8]; 2],
     /// The endpoint's name.
     pub endpoint: &'a str,
-    /// Every part of the credential.
+    /// All parts of the credential: values of headers and of the query.
     pub credential: Vec<&'a [u8]>,
-    /// The credential is known and the same for every call: no function gives it.
+    /// The credential is the same for every call: no function returns it.
     pub is_credential_known: bool,
     /// The model.
     pub model: &'a str,
 }
 
-/// The limits of a target that its call made narrower than the client's: what they end says nothing about the upstream to
-/// those who share the circuit.
+/// The limits of a target that the call made narrower than the client's. A failure by such a limit does not count for the circuit,
+/// which other calls share.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Narrowed {
     /// The target's time is shorter than it would be without the call's options.
     pub time: bool,
-    /// The call has a wait for the first content of its own.
+    /// The call has a first-token timeout of its own.
     pub first_token: bool,
     /// The call has a shorter idle timeout.
     pub idle: bool,
@@ -139,26 +139,26 @@ impl Narrowed {
     }
 }
 
-/// What a circuit watches.
+/// What a circuit is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Sort {
     /// How an upstream serves a model.
     Service,
-    /// Whether it takes a key.
+    /// Whether it accepts a key.
     Key,
     /// Whether the credential has quota left for a model.
     Quota,
 }
 
-/// The name of a circuit. A digest, so that no credential is kept.
+/// The key of a circuit in the table: a digest, so that no credential is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct CircuitKey(u64, u64);
 
-/// The names of the circuits that a request has to do with.
+/// The keys of the circuits that a request has to pass.
 #[derive(Debug, Clone, Copy)]
 struct Keys {
     service: CircuitKey,
-    /// Of the key and of the quota; none where the credential is not known.
+    /// The circuits of the key and of the quota; `None` where a function returns the key.
     credential: Option<(CircuitKey, CircuitKey)>,
 }
 
@@ -178,7 +178,7 @@ struct Shared {
 #[derive(Debug)]
 struct Circuits {
     kept: Lru<CircuitKey, (Sort, Arc<Circuit>)>,
-    /// How many of them are of keys and quotas. Most of the time there are none, and nobody looks for them.
+    /// How many of them are for keys and quotas. Usually there are none, which saves two look-ups a call.
     refusals: usize,
 }
 
@@ -189,7 +189,7 @@ impl Default for Breakers {
 }
 
 impl Breakers {
-    /// No circuits yet. The random numbers, from 0 up to 1, are for the jitter.
+    /// An empty table. `random` gives numbers from 0 up to 1 for the jitter.
     #[must_use]
     pub fn with_random(random: fn() -> f64) -> Self {
         let circuits = Mutex::new(Circuits { kept: Lru::new(MAX_CIRCUITS), refusals: 0 });
@@ -234,10 +234,10 @@ impl Shared {
 }
 
 impl Circuits {
-    /// A circuit that is kept; one at rest is as good as forgotten.
+    /// Finds a circuit. One at rest is dropped instead.
     fn get(&mut self, key: CircuitKey, now: Instant) -> Option<Arc<Circuit>> {
         let circuit = self.kept.get(key).map(|(_, circuit)| Arc::clone(circuit))?;
-        // One that somebody else holds has a request under way.
+        // A circuit with more references has a request in flight.
         if Arc::strong_count(&circuit) > 2 || !circuit.is_at_rest(now) {
             return Some(circuit);
         }
@@ -293,16 +293,16 @@ pub struct Gate {
     keys: Keys,
     narrowed: Narrowed,
     service: Arc<Circuit>,
-    /// Of the key and of the quota, where they have failed before.
+    /// The circuits of the key and of the quota, where they have failed before.
     refusals: [Option<Arc<Circuit>>; 2],
 }
 
 /// Whether a request may go.
 #[derive(Debug)]
 pub enum Admission {
-    /// It may; its outcome is to be reported to the permit.
+    /// It may; the permit must be given its outcome.
     Go(Permit),
-    /// It should not: what opened the circuit, and how long it is open, where no probe is under way.
+    /// It may not: the failure that opened the circuit, and for how much longer it is open; `None` while a probe is in flight.
     Refused(Cause, Option<Duration>),
 }
 
@@ -324,7 +324,7 @@ impl Gate {
         }
     }
 
-    /// Lets a request go whatever the state is, because there is nobody else to ask. Its outcome counts all the same.
+    /// Admits a request whatever the state is, because no other target is left. Its outcome counts as usual.
     #[must_use]
     pub fn force(&self) -> Permit {
         let refusals = self.refusals.each_ref().map(|circuit| circuit.as_ref().map(Circuit::force));
@@ -343,7 +343,7 @@ impl Gate {
     }
 }
 
-/// A request that was let go. Dropped without an outcome, it counts for nothing, and another probe may go.
+/// An admitted request. If it is dropped without an outcome, nothing is counted, and another probe may be admitted.
 #[derive(Debug)]
 pub struct Permit {
     shared: Arc<Shared>,
@@ -361,16 +361,16 @@ impl Permit {
         self.service.is_probe() || self.refusals.iter().flatten().any(Ticket::is_probe)
     }
 
-    /// The upstream has served it: a completion, or a stream's first content.
+    /// Counts a success: a completion, or a stream's first content.
     pub fn succeeded(&mut self) {
         self.service.succeeded();
         self.refusals.iter_mut().flatten().for_each(Ticket::succeeded);
     }
 
-    /// It failed; also a stream that had begun well, which then was no success.
+    /// Counts a failure; of a stream that had begun well also in place of its success.
     pub fn failed(&mut self, failure: &Failure) {
         if failure.kind == Kind::Rejected {
-            // The caller's own rules refuse the answer: the upstream gave one.
+            // The upstream did answer; the caller's own rules refuse the answer.
             return self.succeeded();
         }
         if !failure.counts_against_upstream() || self.narrowed.ended(failure) {
@@ -383,7 +383,7 @@ impl Permit {
         }
     }
 
-    /// Opens the circuit of the key or of the quota. That of the service learns nothing: it was not asked to serve.
+    /// Opens the circuit of the key or of the quota. Nothing counts for that of the service, which was not used.
     fn refuse(&self, sort: Sort, key: CircuitKey, failure: &Failure) {
         let circuit = self.shared.lock().circuit(key, sort, self.policy, self.shared.random, Instant::now());
         circuit.open(failure);
@@ -394,12 +394,12 @@ impl Permit {
 #[derive(Debug, Clone, Copy)]
 pub struct Watch(Keys);
 
-/// The state of a target's circuits: that of the one that keeps it from being asked.
+/// The state of a target's circuits: that of the one that blocks it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CircuitState {
     /// `closed`, `open` or `half_open`.
     pub name: &'static str,
-    /// Since when; `None` where nothing is known any more, because nothing has happened for so long.
+    /// Since when; `None` for a circuit at rest, which is not kept.
     pub since: Option<SystemTime>,
     /// For how much longer it is open.
     pub left: Option<Duration>,

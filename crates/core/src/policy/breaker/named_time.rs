@@ -1,4 +1,4 @@
-//! The time until which a response asks to be left alone, for a circuit that opens with it (contract.md, section 3).
+//! The time for which a response asks clients to wait, for a circuit that opens with it (contract.md, section 3).
 //!
 //! | header | read as |
 //! | --- | --- |
@@ -6,8 +6,8 @@
 //! | `retry-after` | seconds, or an HTTP date |
 //! | `x-ratelimit-reset-requests`, `x-ratelimit-reset-tokens` | a duration (`6m0s`, `850ms`, `1h2m3.5s`) or seconds |
 //!
-//! The first row that names a time counts. Of the last one only limits count whose `x-ratelimit-remaining-*` is 0 or absent,
-//! and of two the longer. What is 0, negative or anything else says nothing.
+//! The first row with a time counts. In the last row a limit counts only if its `x-ratelimit-remaining-*` is 0 or absent, and of two
+//! the longer one counts. A value that is 0, negative or malformed is ignored.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +16,7 @@ use crate::failure::Head;
 /// No response keeps a circuit open for longer.
 const LONGEST: Duration = Duration::from_secs(600);
 
-/// The time that a response names, from now on; at most ten minutes.
+/// The time from now on that a response names, at most ten minutes; `None` where it names none.
 pub(super) fn named_time(head: &Head, now: SystemTime) -> Option<Duration> {
     let retry_after_ms = || seconds(number(head.header("retry-after-ms")?)? / 1000.0);
     let named = retry_after_ms().or_else(|| retry_after(head.header("retry-after")?, now)).or_else(|| reset(head))?;

@@ -3,7 +3,7 @@ use crate::failure::Head;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Three failures in ten seconds, if they are half of it; five seconds open.
+/// Opens for five seconds at three failures in ten seconds, if they are half of the outcomes.
 fn policy() -> BreakerPolicy {
     BreakerPolicy {
         failures: 3,
@@ -82,7 +82,7 @@ async fn it_opens_with_the_last_of_enough_failures() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_opened_it_is_told() {
+async fn a_refusal_has_the_failure_that_opened_it() {
     let circuit = circuit();
     for failure in [status(500, ""), status(500, ""), status(429, "")] {
         permit(&circuit).failed(&failure);
@@ -125,7 +125,7 @@ async fn a_window_that_was_silent_for_long_is_empty() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_says_nothing_about_the_upstream_does_not_count() {
+async fn failures_that_are_not_the_upstreams_do_not_count() {
     let circuit = circuit();
     let deadline = Failure::timeout("the caller's deadline").by(Bound::Deadline);
     let refused = [
@@ -144,7 +144,7 @@ async fn what_says_nothing_about_the_upstream_does_not_count() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_else_goes_wrong_counts() {
+async fn every_other_failure_counts() {
     let invalid = Failure::invalid_response("no JSON", Head { status: 200, ..Head::default() }, None);
     let stream = Failure::broken_stream("reset", None);
     let failures = [
@@ -282,7 +282,7 @@ async fn a_probe_that_was_dropped_makes_room_for_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_holds_up_the_others_while_it_is_under_way_but_not_for_longer_than_half_a_minute() {
+async fn while_a_probe_is_in_flight_no_other_request_is_admitted_for_at_most_half_a_minute() {
     let circuit = opened();
     tokio::time::advance(5 * SECOND).await;
     let hanging = permit(&circuit);
@@ -296,7 +296,7 @@ async fn a_probe_holds_up_the_others_while_it_is_under_way_but_not_for_longer_th
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_sent_before_it_opened_says_nothing_afterwards() {
+async fn outcomes_of_requests_from_before_it_opened_are_ignored() {
     let circuit = circuit();
     let mut early_success = permit(&circuit);
     let mut early_failure = permit(&circuit);
@@ -311,7 +311,7 @@ async fn what_was_sent_before_it_opened_says_nothing_afterwards() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_had_to_go_closes_it_when_it_succeeds() {
+async fn a_forced_request_closes_it_when_it_succeeds() {
     let circuit = opened();
     circuit.force().failed(&status(500, ""));
     assert_eq!(left(&circuit), Some(5 * SECOND), "a failure says nothing new");
@@ -345,7 +345,7 @@ async fn a_probe_stream_that_dies_after_it_has_closed_the_circuit_counts_as_one_
 }
 
 #[tokio::test(start_paused = true)]
-async fn everybody_who_asks_for_the_same_has_the_same_circuit() {
+async fn equal_subjects_share_a_circuit() {
     let breakers = breakers();
     let of = |policy, subject: &Subject<'_>| breakers.gate(policy, subject, Narrowed::default());
     (0..3).for_each(|_| fail(&of(policy(), &subject())));
@@ -364,7 +364,7 @@ async fn everybody_who_asks_for_the_same_has_the_same_circuit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_that_the_call_narrowed_says_nothing() {
+async fn a_failure_by_a_limit_that_the_call_narrowed_does_not_count() {
     let all = Narrowed { time: true, first_token: true, idle: true, size: true };
     let breakers = breakers();
     let narrowed = || breakers.gate(policy(), &subject(), all);
@@ -448,7 +448,7 @@ async fn a_refused_key_is_tried_by_one_probe_when_its_time_is_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_a_function_gives_has_no_circuit_of_its_own() {
+async fn a_key_that_a_function_returns_has_no_circuit_of_its_own() {
     let breakers = breakers();
     let asked = Subject { is_credential_known: false, ..subject() };
     let of = || breakers.gate(policy(), &asked, Narrowed::default());
@@ -481,7 +481,7 @@ async fn circuits_at_rest_are_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_most_ten_thousand_are_kept_and_the_one_used_longest_ago_goes() {
+async fn at_most_ten_thousand_are_kept_and_the_least_recently_used_one_is_dropped() {
     let breakers = breakers();
     let of = |number: u32| {
         let model = number.to_string();
@@ -517,7 +517,7 @@ async fn keys_and_quotas_are_counted_as_they_come_and_go() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_watches_sees_the_circuit_that_keeps_the_target_from_being_asked() {
+async fn the_state_is_that_of_the_circuit_that_blocks_the_target() {
     let breakers = breakers();
     let of = || breakers.gate(policy(), &subject(), Narrowed::default());
     let seen = || {
