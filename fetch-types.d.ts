@@ -16,7 +16,8 @@ export type FetchTarget = Omit<FallbackTarget, 'client'>;
 export interface CreateFetchOptions extends Omit<OpenPipeOptions, 'fallback' | 'fallbackClient'> {
   /**
    * What to ask when the request's own target fails: one target, or several that are tried in order. One without an
-   * `upstream` has the request's URL and headers.
+   * `upstream` has the request's URL and headers. It is for chat completions and Responses: embeddings and completions take
+   * one from the header `x-openpipe`, or an alias.
    *
    * @default none
    */

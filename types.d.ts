@@ -274,7 +274,7 @@ export interface OpenPipeBodyOptions<Names extends string = string, Aliases exte
 > {
   /**
    * What to ask when the primary fails: one target, or several that are tried in order. `null` or `false` switches the
-   * constructor's off.
+   * constructor's off, which is for chat completions and Responses only.
    *
    * @default the constructor's, else none
    */
@@ -295,7 +295,7 @@ export interface OpenPipeCallOptions<Names extends string = string, Aliases exte
   upstream?: UpstreamName<Names> | undefined;
   /**
    * What to ask when the primary fails: one target, or several that are tried in order. `null` or `false` switches the
-   * constructor's off.
+   * constructor's off, which is for chat completions and Responses only.
    *
    * If all targets fail, the last target's error is thrown; `error.openpipe.errors` holds every target's.
    *
