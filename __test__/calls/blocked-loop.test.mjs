@@ -1,12 +1,12 @@
 /**
- * Times are kept off the JavaScript thread (contract.md, section 4): it spins, and the upstreams, in processes of their
+ * Times are kept off the JavaScript thread (contract.md, section 4): it is blocked, and the upstreams, in processes of their
  * own, tell by their clock when what reached them.
  */
 
 import OpenAI from 'openpipe-native';
 import { expect } from 'vitest';
 
-import { ask } from '../support/calls.mjs';
+import { ask, blockEventLoop } from '../support/calls.mjs';
 import { clientOptions, FALLBACK, PRIMARY, test } from '../support/upstreams.mjs';
 
 /** @import { Behaviour } from '../../demo/upstream.mjs' */
@@ -19,8 +19,8 @@ const MARGIN = 400;
 for (const stream of [false, true]) {
   const what = stream ? 'stream' : 'completion';
 
-  test(`a ${what}'s fallback starts on time while JavaScript spins`, async ({ serveElsewhere }) => {
-    const { told, startedAt, requests } = await callAndSpin(serveElsewhere, {
+  test(`a ${what}'s fallback starts on time while JavaScript is blocked`, async ({ serveElsewhere }) => {
+    const { told, startedAt, requests } = await callAndBlock(serveElsewhere, {
       primary: { kind: 'silence' },
       // Its answer arrives in the middle of the block, and its own time is up before the end of it.
       asking: { stream, options: { timeout: 500 }, openpipe: { fallback: { model: FALLBACK, timeout: 500 } } },
@@ -36,8 +36,8 @@ for (const stream of [false, true]) {
     expect(told.info.attempts.map(({ outcome }) => outcome)).toEqual(['timeout', 'ok']);
   });
 
-  test(`a ${what} that arrived while JavaScript spun is no timeout`, async ({ serveElsewhere }) => {
-    const { told, requests } = await callAndSpin(serveElsewhere, {
+  test(`a ${what} that arrived while JavaScript was blocked is no timeout`, async ({ serveElsewhere }) => {
+    const { told, requests } = await callAndBlock(serveElsewhere, {
       primary: { kind: 'answer', delayMs: 100, paceMs: 30 },
       asking: {
         stream,
@@ -54,8 +54,8 @@ for (const stream of [false, true]) {
   });
 }
 
-test('a retry is made on time while JavaScript spins', async ({ serveElsewhere }) => {
-  const { told, startedAt, requests } = await callAndSpin(serveElsewhere, {
+test('a retry is made on time while JavaScript is blocked', async ({ serveElsewhere }) => {
+  const { told, startedAt, requests } = await callAndBlock(serveElsewhere, {
     primary: { kind: 'answer', failFirst: 1, failWith: { kind: 'status', status: 500 } },
     asking: {},
   });
@@ -78,7 +78,7 @@ test('a call that is aborted when its answer is here already takes nothing from 
   const first = ask(openai, { model: 'openpipe:first', options: { signal: controller.signal } });
   const second = ask(openai, { model: 'openpipe:second' });
   // Both answers wait to be delivered together.
-  spin(700);
+  blockEventLoop(700);
   controller.abort();
 
   expect((await first).error?.constructor).toBe(OpenAI.APIUserAbortError);
@@ -90,7 +90,7 @@ test('a call that is aborted when its answer is here already takes nothing from 
  * @param {(behaviours: Record<string, Behaviour>) => Promise<import('../../demo/upstream-process.mjs').ForkedUpstream>} serveElsewhere
  * @param {{ primary: Behaviour, asking: Asking }} what
  */
-async function callAndSpin(serveElsewhere, { primary, asking }) {
+async function callAndBlock(serveElsewhere, { primary, asking }) {
   const upstream = await serveElsewhere({ [PRIMARY]: primary });
   const openai = new OpenAI(clientOptions(upstream.url, upstream.url));
   // The first call of a client reads its options, which takes turns of the event loop.
@@ -99,13 +99,7 @@ async function callAndSpin(serveElsewhere, { primary, asking }) {
 
   const startedAt = Date.now();
   const call = ask(openai, asking);
-  spin(BLOCKED_MS);
+  blockEventLoop(BLOCKED_MS);
   const told = await call;
   return { told, startedAt, requests: await upstream.requests() };
-}
-
-/** @param {number} ms */
-function spin(ms) {
-  const end = performance.now() + ms;
-  while (performance.now() < end);
 }

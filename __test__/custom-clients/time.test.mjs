@@ -4,7 +4,7 @@ import OpenAI from 'openpipe-native';
 import OpenAI7 from 'openai7';
 import { describe, expect } from 'vitest';
 
-import { ask, eventually, readAll, rejection, textOf } from '../support/calls.mjs';
+import { ask, blockEventLoop, eventually, readAll, rejection, textOf } from '../support/calls.mjs';
 import { clientOptions, onlyChat, PRIMARY, test } from '../support/upstreams.mjs';
 import { chunks, completion, contentChunk, FAILING, FINISH, gate, healthyClient, MODEL, never, onlyAsked, pause, plainClient, ROLE, streamOf, TO_CLIENT } from '../support/custom-clients.mjs'; // prettier-ignore
 import { sdks } from '../support/custom-sdks.mjs';
@@ -564,9 +564,9 @@ function watchedIterable(source) {
   return { iterable, closed: () => closed };
 }
 
-/** Keeps JavaScript busy. @param {number} ms @returns {number} When it began, in ms since the epoch. */
+/** @param {number} ms @returns {number} When the event loop was blocked, in ms since the epoch. */
 function block(ms) {
   const from = Date.now();
-  while (Date.now() < from + ms);
+  blockEventLoop(ms);
   return from;
 }

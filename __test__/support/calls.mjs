@@ -114,3 +114,12 @@ export async function eventually(holds, ms = 5_000) {
   while (!holds() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 10));
   return holds();
 }
+
+/**
+ * Blocks JavaScript's thread: no timer, no socket and no callback runs meanwhile. It sleeps, so that the core is left to the tests
+ * beside this one.
+ * @param {number} ms
+ */
+export function blockEventLoop(ms) {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
