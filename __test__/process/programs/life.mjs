@@ -164,8 +164,8 @@ const scenes = {
     await dropRead();
     await dropSignalled();
     console.log('dropped');
-    for (let round = 0; round < 50; round += 1) {
-      await pause(20);
+    for (let round = 0; round < 20; round += 1) {
+      await pause(50);
       globalThis.gc?.();
     }
     console.log(`listeners ${getEventListeners(signal, 'abort').length}`);
@@ -176,7 +176,7 @@ const scenes = {
   /** With --expose-gc: a stream that somebody reads is not dropped, though nobody holds it but its reader. */
   async 'a stream that is read slowly'() {
     let text = '';
-    const collect = setInterval(() => globalThis.gc?.(), 20);
+    const collect = setInterval(() => globalThis.gc?.(), 100);
     for await (const chunk of await stream('slow')) text += chunk.choices[0]?.delta.content ?? '';
     clearInterval(collect);
     console.log(text);
