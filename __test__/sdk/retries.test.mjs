@@ -62,7 +62,7 @@ const cases = [
 ]; // prettier-ignore
 
 for (const version of versions) {
-  describe(`${version.title}: ours makes`, () => {
+  describe.concurrent(`${version.title}: ours makes`, () => {
     for (const [what, doing, client, options, requests] of cases) {
       for (const stream of [false, true]) {
         test(`${what}, of a ${stream ? 'stream' : 'completion'}`, async ({ serve }) => {
