@@ -28,6 +28,7 @@ const waysToFail = {
   'parsed response': async ({ responses }) => await responses.parse({ model: 'gpt-4o', input: 'x' }),
   embeddings: async ({ embeddings }) => await embeddings.create({ model: 'e', input: 'x' }),
   completions: async ({ completions }) => await completions.create({ model: 'm', prompt: 'x' }),
+  malformed: async ({ chat }) => await chat.completions.create(REQUEST, { timeout: -1 }),
   aborted: async ({ chat }) => {
     const controller = new AbortController();
     setImmediate(() => controller.abort());
@@ -157,7 +158,18 @@ for (const { title, sdk, Ours } of versions) {
         };
         const ours = await shown((given) => new Ours({ ...given, openpipe }));
         expect(ours).toEqual(expect.arrayContaining(await shown((given) => new sdk.OpenAI(given))));
-        expect(ours).toEqual(expect.arrayContaining(['status completion', 'status stream', 'silent aborted']));
+        expect(ours).toEqual(
+          expect.arrayContaining(['status completion', 'status stream', 'status malformed', 'silent aborted']),
+        );
+      });
+
+      test('an error that the caller’s own getter throws stays as it is', async () => {
+        const thrown = new TypeError('of the caller');
+        const { stack } = thrown;
+        const openpipe = { get deadline() { throw thrown; } }; // prettier-ignore
+        const openai = new Ours({ apiKey: OPENAI_KEY, openpipe: { transport, logRequest: false } });
+        expect(await rejection(openai.chat.completions.create(REQUEST, { openpipe }))).toBe(thrown);
+        expect(thrown.stack).toBe(stack);
       });
 
       test('an error of a stream names the function that iterates', async ({ fallingBack }) => {

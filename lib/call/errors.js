@@ -277,6 +277,26 @@ function addCallers(error) {
 }
 
 /**
+ * Adds the functions that made a call to the stack of an error that refuses its arguments: there are more of this package's own in
+ * between than a stack has room for. An error that the user's code threw, in a getter or a `toJSON`, stays as it is.
+ * @template E @param {E} error @returns {E}
+ */
+function withCallersOf(error) {
+  if (!(error instanceof Error) || typeof error.stack !== 'string') return error;
+  const { stack } = error;
+  const [top] = stack.split('\n').filter((line) => line.startsWith('    at '));
+  if (!top?.includes(HERE)) return error;
+  /** @type {{ stack?: unknown }} */
+  const here = {};
+  withRoomForCallers(() => Error.captureStackTrace(here, withCallersOf));
+  if (typeof here.stack !== 'string') return error;
+  const frames = here.stack.split('\n');
+  const callers = frames.slice(frames.findLastIndex((frame) => frame.includes(HERE)) + 1);
+  error.stack = [stack, ...callers.filter((frame) => !stack.includes(frame))].join('\n');
+  return error;
+}
+
+/**
  * The error of a call that its caller aborted: in openai 7 with the signal's reason as its cause.
  * @param {Sdk} sdk @param {any} client @param {AbortSignal | undefined} signal
  */
@@ -358,4 +378,5 @@ module.exports = {
   rejection,
   streamErrorOf,
   takingDeep,
+  withCallersOf,
 };

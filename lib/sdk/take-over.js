@@ -16,7 +16,7 @@ const { Call } = require('../call/call.js');
 const clock = require('../native/clock.js');
 const native = require('../native/native.js');
 const { callLog } = require('./logging.js');
-const { abortErrorOf, rejection } = require('../call/errors.js');
+const { abortErrorOf, rejection, withCallersOf } = require('../call/errors.js');
 const { urlOf } = require('./own-upstream.js');
 const { stateOf } = require('./state-of.js');
 
@@ -108,11 +108,15 @@ function refused(client, error) {
  */
 function started(state, endpoint, options) {
   return new Promise((resolve) => {
-    const request = readBody(options.body, endpoint);
-    const later = options[LATER];
-    if (later)
-      resolve(later.then((/** @type {any} */ given) => startedLater(state, endpoint, options, given, request)));
-    else start(state, endpoint, options, request, resolve);
+    try {
+      const request = readBody(options.body, endpoint);
+      const later = options[LATER];
+      if (later)
+        resolve(later.then((/** @type {any} */ given) => startedLater(state, endpoint, options, given, request)));
+      else start(state, endpoint, options, request, resolve);
+    } catch (error) {
+      throw withCallersOf(error);
+    }
   });
 }
 
