@@ -16,7 +16,7 @@ use crate::post::Post;
 use crate::protocol::json;
 use crate::runtime::{self, PoolSlot};
 
-/// What every call of a client needs.
+/// Shared by all calls of a client.
 struct Shared {
     client: Arc<Client>,
     pool: Arc<PoolSlot>,
@@ -24,7 +24,7 @@ struct Shared {
     tokio: tokio::runtime::Handle,
 }
 
-/// A client with its configuration, which never changes: the facade makes a new one when an option does.
+/// A client. Its configuration is immutable: lib/ makes a new client when an option changes.
 #[napi(js_name = "OpenAI")]
 pub struct OpenAi {
     shared: Arc<Shared>,
@@ -75,7 +75,7 @@ pub struct Completions {
     shared: Arc<Shared>,
 }
 
-/// The upstream that stores a response, as far as the process knows.
+/// The upstream that stores a response, if the process knows it.
 #[derive(serde::Serialize)]
 struct Home<'a> {
     /// The name of its upstream.
@@ -84,15 +84,15 @@ struct Home<'a> {
     /// The number of its custom client, where that is one of the constructor's.
     #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<u32>,
-    /// The place of its custom client among those asked about.
+    /// The index of its custom client in `others`.
     #[serde(skip_serializing_if = "Option::is_none")]
     other: Option<usize>,
 }
 
 #[napi]
 impl Completions {
-    /// Where a response lives, as JSON: empty where that is not known. `others` are the identities of custom clients that had
-    /// single calls.
+    /// The home of a response as JSON; an empty object where it is not known. `others` are the identities of custom clients that were given
+    /// to single calls.
     #[napi(catch_unwind)]
     #[must_use]
     pub fn home(&self, id: String, others: Vec<String>) -> String {
@@ -105,10 +105,10 @@ impl Completions {
         })
     }
 
-    /// Starts a call, and returns its number at once; its messages arrive through the mailbox.
+    /// Starts a call, and returns its number at once. Its messages arrive through the mailbox.
     ///
-    /// `body` is the request as JSON text, and goes out as it is but for what a target changes in it. `options` is the
-    /// JSON that lib/options/writer.js writes, or `null`.
+    /// `body` is the request as JSON text, which is sent as it is except for a target's edits. `options` is the JSON that
+    /// lib/options/writer.js writes, or `null`.
     #[napi(catch_unwind)]
     pub fn create(&self, body: String, options: Option<String>) -> u32 {
         let Shared { client, pool, post, tokio } = &*self.shared;

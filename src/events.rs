@@ -1,4 +1,4 @@
-//! Event streams that an SDK of the host reads: rewritten on their way there (`openpipe_core::endpoint::plain`).
+//! Normalises event streams that an SDK reads (`openpipe_core::endpoint::plain`).
 
 use napi::bindgen_prelude::Uint8Array;
 use napi::{Error, Result, Status};
@@ -8,7 +8,7 @@ use openpipe_core::endpoint::plain::Rewriter;
 /// One event cannot be longer than a JavaScript string.
 const MAX_EVENT_BYTES: usize = 512 * 1024 * 1024;
 
-/// Rewrites the bytes of one event stream in their plainest form.
+/// Normalises the bytes of one event stream.
 #[napi]
 pub struct EventRewriter(Rewriter);
 
@@ -30,7 +30,7 @@ impl EventRewriter {
         self.0.feed(&bytes).map(Into::into).map_err(too_large)
     }
 
-    /// What is left at a clean end.
+    /// The last event at a clean end of the body, if it had no blank line after it.
     ///
     /// # Errors
     /// As for `feed`.
@@ -39,7 +39,7 @@ impl EventRewriter {
         self.0.finish().map(Into::into).map_err(too_large)
     }
 
-    /// Whether `[DONE]` has come.
+    /// Whether `[DONE]` has arrived.
     #[napi(getter)]
     #[must_use]
     pub fn is_done(&self) -> bool {

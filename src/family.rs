@@ -1,4 +1,5 @@
-//! Shared by a client, the clients made from it by `withOptions`, and the native sides that replace each other when an option changes.
+//! State that is shared by a client, the clients made from it by `withOptions`, and the native clients that replace each other when an
+//! option changes.
 
 use std::sync::Arc;
 
@@ -31,14 +32,14 @@ impl ClientFamily {
 
 #[napi]
 impl ClientFamily {
-    /// A family of one.
+    /// A family for a new client.
     #[napi(constructor)]
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How the targets have done lately, as a JSON array: see `UpstreamState` in the core.
+    /// The health of the targets as a JSON array of the core's `UpstreamState`.
     #[napi]
     #[must_use]
     pub fn upstreams(&self) -> String {

@@ -26,7 +26,7 @@ pub(crate) struct Asks {
 }
 
 impl Asks {
-    /// Takes an answer of JavaScript's. One that nobody waits for any more is dropped.
+    /// Passes on an answer of JavaScript. It is dropped if its question is closed.
     pub(crate) fn answer(&self, ask: u32, answer: Answer) {
         if let Some(sender) = self.lock().get(&ask) {
             // The receiver may have been dropped meanwhile.
@@ -34,7 +34,7 @@ impl Asks {
         }
     }
 
-    /// A new question's number, and its answers. At most as many wait here as JavaScript was asked for.
+    /// The number of a new question, and the channel of its answers, whose length is bounded by what JavaScript was asked for.
     pub(crate) fn ask(&self) -> (u32, UnboundedReceiver<Answer>) {
         let (sender, answers) = unbounded_channel();
         let ask = self.next.fetch_add(1, Ordering::Relaxed);
@@ -42,7 +42,7 @@ impl Asks {
         (ask, answers)
     }
 
-    /// Nobody waits for answers any more.
+    /// Closes a question: later answers are dropped.
     pub(crate) fn close(&self, ask: u32) {
         self.lock().remove(&ask);
     }

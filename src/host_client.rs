@@ -1,7 +1,7 @@
-//! [`HostClient`] and [`HeaderSource`] for Node.js: `openpipe.fallbackClient`, a target's `client`, the SDK's own transport,
-//! and the functions that give a key.
+//! [`HostClient`] and [`HeaderSource`] for Node.js: custom clients (`openpipe.fallbackClient`, a target's `client`), the SDK's own
+//! transport, and key functions.
 //!
-//! The call itself is made in JavaScript (lib/host-client/host-request.js), where what it returns or throws stays.
+//! JavaScript calls the client (lib/host-client/host-request.js), and keeps the values that it returns or throws.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,10 +19,9 @@ use crate::handle::Handle;
 use crate::post::Post;
 use crate::protocol::{Answer, Envelope, Judged, Judging, Message, Question};
 
-/// Receipts for consumed chunks go to JavaScript in steps of this many bytes. It reads ahead by twice as many
-/// (lib/host-client/chunks.js).
+/// JavaScript is notified of consumed chunks in steps of this many bytes, and reads ahead by twice as many (lib/host-client/chunks.js).
 const TAKEN_BYTES: usize = 32 * 1024;
-/// As [`openpipe_core::events::delta::Event::kept_bytes`]: what keeping a chunk takes beside its text.
+/// The memory that keeping a chunk takes beside its text, in bytes: as in [`openpipe_core::events::delta::Event::kept_bytes`].
 const CHUNK_COST: usize = 160;
 
 impl HostClient for NodeCall {
@@ -89,8 +88,8 @@ impl HostClient for NodeCall {
 /// The reason of a refusal where a function of `reject` returned `true`.
 const NO_REASON: &str = "the function `reject` refuses the answer";
 
-/// As the SDKs take it: their timers hold no more than 31 bits, and refuse 0. No limit is said as well, because a client may
-/// have a shorter one of its own.
+/// A timeout in whole milliseconds for an SDK, whose timers hold 31 bits and refuse 0. "No limit" is passed as the largest value, because
+/// a client may have a shorter default of its own.
 fn timeout(time: Option<Duration>) -> u32 {
     const LONGEST: u32 = i32::MAX as u32;
     time.map_or(LONGEST, |time| u32::try_from(time.as_millis()).unwrap_or(LONGEST).clamp(1, LONGEST))
@@ -111,10 +110,10 @@ impl HeaderSource for NodeCall {
     }
 }
 
-/// A stream that a JavaScript client returned: JavaScript keeps its chunks, and sends the text of each once, many together.
+/// The stream of a custom client. JavaScript keeps the chunks, and sends the text of each once, in batches.
 struct NodeChunks {
     conversation: Conversation,
-    /// Consumed bytes without a receipt yet.
+    /// Consumed bytes that JavaScript has not been notified of.
     taken: usize,
 }
 
@@ -140,14 +139,14 @@ impl HostChunks for NodeChunks {
     }
 }
 
-/// A question to JavaScript, from its message to the last answer, under one number.
+/// A question to JavaScript and its answers, under one number.
 pub(crate) struct Conversation {
     call: u32,
     ask: u32,
     handle: Arc<Handle>,
     post: Arc<Post>,
     answers: UnboundedReceiver<Answer>,
-    /// The request has ended: JavaScript has nothing to stop.
+    /// The request has ended, so JavaScript has nothing to stop.
     pub(crate) over: bool,
 }
 
@@ -157,7 +156,7 @@ impl Conversation {
         Self { call, ask, handle: Arc::clone(handle), post: Arc::clone(post), answers, over: false }
     }
 
-    /// Asks, and waits for the first answer.
+    /// Sends the question, and waits for the first answer.
     pub(crate) async fn ask<'a>(&mut self, message: impl FnOnce(u32) -> Message<'a>) -> Result<Answer, HostFailure> {
         self.send(message);
         self.answer().await
@@ -173,7 +172,7 @@ impl Conversation {
         self.answers.recv().await.ok_or_else(gone)
     }
 
-    /// An answer of another kind than the request asked for: most likely what the client threw.
+    /// The failure for an answer of another kind than expected: usually the error that the client threw.
     pub(crate) fn unexpected(&mut self, answer: Answer) -> HostFailure {
         match answer {
             Answer::Error(error) => {

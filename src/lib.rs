@@ -1,8 +1,7 @@
-//! The binding: what Node.js loads. It converts, calls the core, and converts back; it takes no decision.
+//! The binding, which Node.js loads. It converts between JavaScript and the core, and decides nothing.
 //!
-//! Everything goes one of two ways. From JavaScript: plain synchronous calls that return at once ([`client`], [`mailbox`]).
-//! To JavaScript: messages in one mailbox per environment, drained in a single wake-up ([`mailbox`]). No promise and no
-//! JavaScript value is ever held by another thread.
+//! From JavaScript there are synchronous calls that return at once ([`client`], [`mailbox`]). To JavaScript there are messages in one
+//! mailbox per environment, which are drained in one wake-up ([`mailbox`]). No other thread ever holds a promise or a JavaScript value.
 
 mod call_events;
 mod client;
@@ -46,28 +45,28 @@ pub fn read_client_options(options: String) -> String {
     }
 }
 
-/// Whether a header, or a parameter of a query, proves who somebody is, so that it goes to the upstream it was written for and nowhere else.
+/// Whether a header or a query parameter holds a credential, by its name: it is sent only to the upstream that it was set for.
 #[napi]
 #[must_use]
 pub fn is_credential(name: String) -> bool {
     openpipe_core::text::credentials::is_credential(&name)
 }
 
-/// Whether another try may do better after a failure of this kind.
+/// Whether a retry may succeed after a failure of this kind.
 #[napi]
 #[must_use]
 pub fn is_transient(kind: String) -> bool {
     Kind::ALL.into_iter().any(|known| known.name() == kind && known.is_transient())
 }
 
-/// Whether a message is that of a `fetch` which refuses a header.
+/// Whether a message is that of `fetch` refusing a header.
 #[napi]
 #[must_use]
 pub fn is_header_refusal(message: String) -> bool {
     openpipe_core::failure::host_errors::is_header_refusal(&message)
 }
 
-/// A text without these keys, in whatever spelling it repeats them.
+/// Redacts these keys in a text, in every spelling.
 #[napi(catch_unwind)]
 #[must_use]
 pub fn redact(mut text: String, keys: Vec<String>) -> String {

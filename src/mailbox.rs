@@ -1,14 +1,13 @@
-//! From Rust to JavaScript: one mailbox per environment.
+//! The mailbox, one per environment: messages from Rust to JavaScript, in batches.
 //!
-//! The costly thing is to wake the JavaScript thread. Tasks append their messages to one buffer and wake JavaScript only
-//! if it is not already on its way; JavaScript takes everything at once and parses it once. Under load the wake-ups merge
-//! by themselves. Events of streams merge a little more: one that follows the last wake-up by less than a millisecond waits
-//! for the next, unless something else wakes JavaScript before. Nobody reads faster than that, and of hundreds of streams
-//! each wake-up then brings many events.
+//! Waking the JavaScript thread is expensive. So tasks append their messages to one buffer, and wake JavaScript only if no wake-up is
+//! pending; JavaScript takes the whole buffer and parses it once. Under load the wake-ups coalesce by themselves. Events of streams
+//! coalesce a little more: an event less than a millisecond after the last wake-up waits for the next one, unless another message
+//! wakes JavaScript before. No reader notices, and with hundreds of streams each wake-up then brings many events.
 //!
-//! A delivery is an array of strings, bounded in size ([`crate::post`]); one that could not be made is `null`. The first is a
-//! JSON array of messages ([`crate::protocol`]); messages that bring texts along take the next strings in their order. What is
-//! of no call, but of the reports of them all, comes under the number [`REPORTS`].
+//! A delivery is an array of strings, bounded in size ([`crate::post`]); `null` stands for one that could not be made. The first string
+//! is a JSON array of messages ([`crate::protocol`]); messages with texts take the next strings in order. Messages that belong to the
+//! reporter and not to a call have the number [`REPORTS`].
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -60,7 +59,7 @@ impl Mailbox {
         post.open(wake, Arc::clone(&handle));
         let pool = PoolSlot::new(runtime.pool(settings));
         let reporter = reports::start(&runtime, &pool, &post, handle);
-        // What still runs when the environment goes is stopped, and nobody writes to its mailbox any more.
+        // At the end of the environment everything that still runs is stopped, so that nothing is written to the mailbox any more.
         env.add_env_cleanup_hook(Arc::downgrade(&post), |post: Weak<Post>| {
             if let Some(post) = post.upgrade() {
                 post.close();
@@ -69,7 +68,7 @@ impl Mailbox {
         Ok(Self { post, runtime, pool, reporter })
     }
 
-    /// Switches to other settings, as the constructor takes them: for calls, reports and requests that start from now on.
+    /// Changes the settings (JSON as for the constructor) for calls, reports and requests that start from now on.
     #[napi(catch_unwind)]
     pub fn set_transport(&self, settings: String) -> Result<()> {
         let settings =
@@ -78,15 +77,15 @@ impl Mailbox {
         Ok(())
     }
 
-    /// Lets calls and reports go on for a moment on this thread, where no other is to be had. Returns whether it has to be
-    /// called again: `false` where they have threads of their own, as they should.
+    /// Runs calls and reports for a moment on this thread, if the process could start no other. Returns whether another turn is needed:
+    /// `false` normally, when they have threads of their own.
     #[napi(catch_unwind)]
     pub fn turn(&self) -> bool {
         self.runtime.turn()
     }
 
-    /// Stops a call: its request is dropped, its connection closed, and no message of it comes any more. Returns how far it
-    /// had come, as JSON; `null` where it had not begun, or is over.
+    /// Cancels a call: drops its request, closes its connection, and sends no more messages of it. Returns its record as JSON; `null` if it
+    /// had not begun, or is over.
     #[napi]
     pub fn cancel(&self, call: u32) -> Option<String> {
         let handle = self.post.forget(call)?;
@@ -94,7 +93,7 @@ impl Mailbox {
         handle.control.aborted().map(|aborted| json(&aborted))
     }
 
-    /// The reader consumed this many bytes of a stream, which opens the window by as many.
+    /// Notes that the reader consumed this many bytes of a stream, and opens the window by as many.
     #[napi]
     pub fn consumed(&self, call: u32, bytes: u32) {
         if let Some(handle) = self.post.call(call) {
@@ -111,20 +110,20 @@ impl Mailbox {
         }
     }
 
-    /// Whether each report of a call that starts from now on comes as a `report`, for the diagnostics channel.
+    /// Whether calls that start from now on send each report as a message `report`, for the diagnostics channel.
     #[napi]
     pub fn publish_reports(&self, on: bool) {
         self.post.watch_reports(on);
     }
 
-    /// The number of reports that are queued or on their way.
+    /// The number of reports that are queued or in flight.
     #[napi]
     pub fn pending_reports(&self) -> u32 {
         u32::try_from(self.reporter.counts().pending).unwrap_or(u32::MAX)
     }
 
-    /// Waits until no report of a family is pending, or of all where there is none, or for so long. A `flushed` with this
-    /// number brings the counts: those of the family since its last flush, or of all reports so far.
+    /// Waits until no report of a family is pending (without a family: no report at all), for at most this many milliseconds. Then sends a
+    /// message `flushed` with this number and the counts: those of the family since its last flush, or of all reports so far.
     #[napi]
     pub fn flush(&self, family: Option<&ClientFamily>, flush: u32, milliseconds: u32) {
         let (reporter, post) = (self.reporter.clone(), Arc::downgrade(&self.post));
@@ -151,7 +150,7 @@ impl Mailbox {
     /// `headers` is JSON: an array of pairs.
     ///
     /// # Errors
-    /// `InvalidArg` where the URL or the key cannot be one; names the option.
+    /// `InvalidArg` for a malformed URL or key; names the option.
     #[napi(catch_unwind)]
     pub fn request(
         &self,
@@ -173,7 +172,7 @@ impl Mailbox {
         Ok(number)
     }
 
-    /// JavaScript's answer to a question, as JSON, with the texts that it brings along ([`crate::protocol::Answer`]).
+    /// An answer of JavaScript to a question, as JSON, with its texts ([`crate::protocol::Answer`]).
     #[napi]
     pub fn answer(&self, call: u32, ask: u32, answer: String, texts: Vec<String>) {
         let Some(handle) = self.post.call(call) else { return };

@@ -1,5 +1,5 @@
-//! The reporter of one environment: the core's queue, which sends by HTTP or by JavaScript's `fetch` and notifies JavaScript; and
-//! the other requests of OpenPipe's API.
+//! The reporter of one environment: implements the core's traits for its queue (HTTP or JavaScript's `fetch`); and sends the other
+//! requests of OpenPipe's API.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::post::{Post, REPORTS};
 use crate::protocol::{Answer, Envelope, Message};
 use crate::runtime::{PoolSlot, Runtime};
 
-/// What is read of the answer to a report, in bytes.
+/// The most bytes that are read of the answer to a report.
 const MAX_ANSWER: u64 = 1024 * 1024;
 
 /// Starts the reporter. Its task ends with the environment.
@@ -121,7 +121,7 @@ impl Listener for Notifier {
     }
 }
 
-/// One request of OpenPipe's API that is no chat completion.
+/// A request of OpenPipe's API other than a chat completion.
 pub(crate) struct ApiRequest {
     method: Method,
     url: Url,
@@ -131,7 +131,7 @@ pub(crate) struct ApiRequest {
 }
 
 impl ApiRequest {
-    /// Reads a request as JavaScript gives it; the error names what is wrong with it.
+    /// Reads and checks a request from JavaScript; the error names the option that is malformed.
     pub(crate) fn read(
         method: &str,
         url: &str,

@@ -1,7 +1,7 @@
-//! The one tokio runtime of the process and its pools of connections, shared by the main thread and all workers.
+//! The tokio runtime of the process and its connection pools, shared by the main thread and all workers.
 //!
-//! It is made with the first mailbox and goes with the last. It is not napi's: that one comes back as a default one after
-//! a reload, and a pool's connections belong to the runtime that made them.
+//! It is created with the first mailbox and dropped with the last. napi's own runtime is not used: after a reload it is replaced by a
+//! default one, and a pool's connections belong to the runtime that made them.
 
 use std::collections::HashMap;
 use std::panic::catch_unwind;
@@ -16,10 +16,10 @@ use openpipe_core::upstream::http::{HttpPool, TransportSettings};
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
 
-/// One JavaScript thread cannot keep two of these busy; more are for workers.
+/// The most threads. One JavaScript thread cannot keep two busy; the others serve workers.
 const MAX_THREADS: usize = 8;
 
-/// The circuits of the process. They outlive the runtime, so that the outages which one worker saw are known to the next.
+/// The circuits of the process. They outlive the runtime, so that a new worker knows the outages that an earlier one saw.
 static BREAKERS: LazyLock<Breakers> = LazyLock::new(Breakers::default);
 
 /// See [`BREAKERS`].
@@ -27,7 +27,7 @@ pub(crate) fn breakers() -> &'static Breakers {
     &BREAKERS
 }
 
-/// Which upstream stores each response that the process has seen. Outlives the runtime as well.
+/// The homes of the responses that the process has seen. They outlive the runtime as well.
 static HOMES: LazyLock<Homes> = LazyLock::new(Homes::default);
 
 /// See [`HOMES`].
@@ -43,9 +43,9 @@ const TURN: Duration = Duration::from_millis(1);
 /// The runtime, kept alive by the mailboxes; tasks hold no more than its [`Handle`].
 pub(crate) struct Runtime {
     tokio: Option<Arc<tokio::runtime::Runtime>>,
-    /// There was no thread to be had: its tasks run in [`Runtime::turn`].
+    /// No thread could be started, so its tasks run in [`Runtime::turn`].
     is_threadless: AtomicBool,
-    /// Ends the thread that a threadless runtime has got since.
+    /// Ends the thread that a threadless runtime could start later.
     end: CancellationToken,
     pools: Mutex<HashMap<TransportSettings, Arc<HttpPool>>>,
 }
@@ -57,10 +57,10 @@ impl Runtime {
         if let Some(runtime) = shared.upgrade() {
             return Ok(runtime);
         }
-        // JavaScript has the other half of the cores. More threads than cores would take turns, and wake each other for it: a
-        // call alone took a quarter more of CPU time on two cores with two of them.
+        // JavaScript and the system get the other half of the cores. With more threads than cores a single call took a quarter more CPU
+        // time (two threads on two cores), because they wake each other.
         let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get() / 2).clamp(1, MAX_THREADS);
-        // Where no thread is to be had (`RLIMIT_NPROC`, the limit of a container), tokio panics.
+        // tokio panics if it can start no thread (`RLIMIT_NPROC`, the limit of a container).
         let with_threads =
             || Builder::new_multi_thread().worker_threads(threads).thread_name("openpipe").enable_all().build();
         let tokio = if has_thread() { catch_unwind(with_threads).ok().transpose()? } else { None };
@@ -81,7 +81,7 @@ impl Runtime {
         self.is_threadless.load(Ordering::Acquire)
     }
 
-    /// Lets the tasks of a threadless runtime run for a moment, here. As soon as a thread is to be had it runs them instead.
+    /// Runs the tasks of a threadless runtime for a moment on this thread. As soon as a thread can be started, that runs them instead.
     /// Returns whether another turn is needed.
     pub(crate) fn turn(&self) -> bool {
         let Some(tokio) = self.tokio.as_ref().filter(|_| self.is_threadless()) else { return false };
@@ -112,8 +112,8 @@ impl Runtime {
     }
 }
 
-/// The pool of an environment: another one where the environment's settings have changed. Pools never share connections, so a
-/// connection that was made without verification serves no call that asks for it.
+/// The pool of an environment, which is replaced when its settings change. Pools share no connections, so a connection made without
+/// verification of the certificate is never used for a call that asks for it.
 pub(crate) struct PoolSlot(Mutex<Arc<HttpPool>>);
 
 impl PoolSlot {

@@ -11,7 +11,7 @@ const SILENT = /** @type {const} */ ({ kind: 'silence' });
 for (const stream of [false, true]) {
   const what = stream ? 'a stream' : 'a completion';
 
-  test(`${what} that is aborted with its primary tells of it`, async ({ stage }) => {
+  test(`${what} that is aborted during its primary has an attempt of it`, async ({ stage }) => {
     const { openai, primary } = await stage({ primary: SILENT });
     const controller = new AbortController();
     const call = openai.chat.completions.create(
@@ -30,7 +30,7 @@ for (const stream of [false, true]) {
     expect(await error.openpipe.reportingFinished).toBeUndefined();
   });
 
-  test(`${what} that is aborted with its fallback tells what became of the primary`, async ({ stage }) => {
+  test(`${what} that is aborted during its fallback has the failed attempt of the primary`, async ({ stage }) => {
     const { openai, fallback } = await stage({ primary: { kind: 'status', status: 503 }, fallback: SILENT });
     const controller = new AbortController();
     const call = openai.chat.completions.create(
@@ -53,7 +53,7 @@ for (const stream of [false, true]) {
   });
 }
 
-test('a call that is aborted before it begins has no target to tell of', async ({ stage }) => {
+test('a call that is aborted before it begins has no attempt', async ({ stage }) => {
   const { openai, primary } = await stage();
   const call = openai.chat.completions.create({ model: PRIMARY, messages: MESSAGES }, { signal: AbortSignal.abort() });
   const error = await rejection(call);

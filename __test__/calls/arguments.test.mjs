@@ -396,7 +396,7 @@ describe('an unknown member', () => {
     expect(warnings[1]).toMatch(/`openpipe\.logRequests` is not known.*`logRequest`/);
   });
 
-  test('of a fallback is told by its place', async ({ stage }) => {
+  test('of a fallback is named by its path', async ({ stage }) => {
     const { logger, warnings } = listeningLogger();
     const { openai } = await stage({ logger });
     const fallback = /** @type {any} */ ([{ model: 'a' }, { model: 'b', timeOut: 5 }]);

@@ -244,7 +244,7 @@ describe('`upstreams()`', () => {
 describe('a refused key', () => {
   const REFUSED = /** @type {const} */ ({ kind: 'status', status: 401 });
 
-  test('is left out at once, whatever the model, and nobody else is', async ({ stage }) => {
+  test('is skipped at once for every model, and no other target is', async ({ stage }) => {
     const { openai, options, primary } = await stage({ primary: REFUSED, openpipe: { ...OPENPIPE, breaker: true } });
     await ask(openai);
     expect((await ask(openai, { model: `${PRIMARY}-2` })).info.attempts[0]?.outcome).toBe('circuit_open');

@@ -66,7 +66,7 @@ for (const stream of [false, true]) {
       expect(moves).toEqual(events);
     });
 
-    test('neither is told of anything where the primary answers, or where nobody takes over', async ({ stage }) => {
+    test('neither is called if the primary answers, or if no target takes over', async ({ stage }) => {
       const { openai } = await stage({
         primary: ({ body }) => (body.user === 'bad' ? { kind: 'status', status: 400 } : undefined),
         openpipe: { onFallback: (event) => void moves.push(event) },
@@ -192,7 +192,7 @@ for (const stream of [false, true]) {
       });
     }
 
-    test('a callback that never comes back holds nobody up', async ({ stage }) => {
+    test('a callback that never settles delays no call', async ({ stage }) => {
       const { openai } = await stage({ primary: FAILING, openpipe: { onFallback: () => new Promise(() => {}) } });
       expect((await ask(openai, { stream, openpipe: WITH_FALLBACK })).error).toBeUndefined();
     });
@@ -234,7 +234,7 @@ test("`onFallback` runs in the caller's async context", async ({ stage }) => {
   expect(seen.sort()).toEqual(['a', 'b']);
 });
 
-test('a stream that dies after its commit is told of once, as failed', async ({ stage }) => {
+test('a stream that breaks off after its commit is published once, as failed', async ({ stage }) => {
   const { openai } = await stage({ primary: { kind: 'answer', fault: { after: 2, how: 'reset' } } });
   await ask(openai, { stream: true, openpipe: WITH_FALLBACK });
 
@@ -242,7 +242,7 @@ test('a stream that dies after its commit is told of once, as failed', async ({ 
   expect(calls).toMatchObject([{ model: PRIMARY, servedBy: 'primary', attempts: [{ outcome: 'stream' }] }]);
 });
 
-test('a stream is told of when it has ended, also where its reader is behind', async ({ stage }) => {
+test('a stream is published when it has ended, also if its reader is behind', async ({ stage }) => {
   const { openai } = await stage();
   const answer = await openai.chat.completions.create({ model: PRIMARY, messages: MESSAGES, stream: true });
   expect(await eventually(() => calls.length === 1)).toBe(true);

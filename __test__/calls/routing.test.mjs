@@ -881,7 +881,7 @@ describe('an async `apiKey` function', () => {
     expect(new Set(told.map(({ error }) => error.message)).size).toBe(5);
   });
 
-  test('gives keys that an upstream repeats, and nobody else sees', async ({ serve }) => {
+  test('returns keys that are redacted where an upstream repeats them', async ({ serve }) => {
     let asked = 0;
     const upstream = await serve(({ headers }) => ({
       kind: 'status',
@@ -910,7 +910,7 @@ describe('an async `apiKey` function', () => {
     expect(asked).toBe(2);
   });
 
-  test('that fails keeps nobody from OpenPipe', async ({ stage }) => {
+  test('that fails does not affect calls to OpenPipe', async ({ stage }) => {
     const { openai } = await stage({ apiKey: () => Promise.reject(new Error('the vault is closed')), logLevel: 'off' });
     expect((await ask(openai)).error).toBeUndefined();
   });

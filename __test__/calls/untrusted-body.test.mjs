@@ -116,7 +116,7 @@ describe('`allowInBody`', () => {
     expect(chats(upstream)[0].headers['op-cache']).toBeUndefined();
   });
 
-  test('refuses a name that is none', () => {
+  test('refuses a name that is not an option', () => {
     const make = () => new OpenAI({ apiKey: 'k', openpipe: /** @type {any} */ ({ allowInBody: ['tag'] }) });
     expect(make).toThrow(/`openpipe\.allowInBody\[0\]` .*did you mean "tags"\?/);
   });

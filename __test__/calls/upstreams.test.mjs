@@ -311,7 +311,7 @@ describe('an `openpipe:` model of the platform that has ended', () => {
 });
 
 describe('headers that the caller set or removed for all calls', () => {
-  test('stay so: the time that is told, and the idempotency key', async ({ serve }) => {
+  test('are kept: x-stainless-timeout, and the idempotency key', async ({ serve }) => {
     const own = await serve();
     class Client extends OpenAI {
       idempotencyHeader = 'Idempotency-Key';

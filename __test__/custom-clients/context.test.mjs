@@ -148,7 +148,7 @@ test("the SDK's own transport is called in the caller's context", async ({ stage
   expect(seen).toEqual(['mine']);
 });
 
-test('who listens to a channel does not see the context of another caller', async ({ stage }) => {
+test('a listener of a channel does not run in the context of another caller', async ({ stage }) => {
   const seen = /** @type {(string | undefined)[]} */ ([]);
   const listener = () => void seen.push(context.getStore());
   for (const channel of ['openpipe:fallback', 'openpipe:call']) diagnostics.subscribe(channel, listener);

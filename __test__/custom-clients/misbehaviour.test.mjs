@@ -244,7 +244,7 @@ describe('what a client may return all the same', () => {
     });
   }
 
-  test('the same completion for every call, which tells of the latest', async ({ stage }) => {
+  test('the same completion for every call, whose member openpipe is that of the latest', async ({ stage }) => {
     const answer = completion(MODEL, 'always the same');
     const { client } = plainClient(async () => answer);
     const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });

@@ -106,7 +106,7 @@ describe.concurrent('nothing grows', { timeout: 60_000 }, () => {
     expect(new Set(Object.values(outcomes))).toEqual(new Set(['broken off']));
   });
 
-  test('with a generator whose stream is dropped unread: it is told to stop', async ({ serve }) => {
+  test('with a generator whose stream is dropped unread: its signal is aborted', async ({ serve }) => {
     expect(await memory(serve, 'a generator whose stream is dropped unread')).toEqual({ aborted: true });
   });
 });

@@ -274,7 +274,7 @@ describe('the time', () => {
     expect(onlyAsked(asked).options.timeout).toBe(9_000);
   });
 
-  test('is none where there is no limit, whatever the client has of its own', async ({ stage, serve }) => {
+  test('overrides the default of the client where it is Infinity', async ({ stage, serve }) => {
     const slow = await serve({ kind: 'answer', delayMs: 300 });
     const client = new SdkOpenAI({ apiKey: 'k', baseURL: slow.url, timeout: 50, maxRetries: 0 });
     const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });

@@ -264,7 +264,7 @@ for (const sdk of sdks) {
       });
     }
 
-    test('is told to stop when the reader leaves', async ({ stage, serve }) => {
+    test('is aborted when the reader leaves', async ({ stage, serve }) => {
       const { openai, clientUpstream } = await withClient(sdk, stage, serve, {
         kind: 'answer',
         fault: { after: 2, how: 'empty-deltas', everyMs: 20 },

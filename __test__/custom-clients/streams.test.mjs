@@ -218,7 +218,7 @@ describe("a client's stream that is the last", () => {
     expect(told.info.attempts[1]).toMatchObject({ upstream: 'client', outcome: 'stream' });
   });
 
-  test('is an error when a chunk carries one, which the error tells', async ({ stage }) => {
+  test('fails with the error that a chunk carries', async ({ stage }) => {
     const { client } = plainClient(async () =>
       streamOf([ROLE, contentChunk('a'), { error: { message: 'overloaded', code: 'busy' } }, FINISH]),
     );
@@ -267,7 +267,7 @@ describe("a client's stream that is the last", () => {
     expect(told.chunks.at(-1)).toBe(usage);
   });
 
-  test('tells when its first content came, and that it went well', async ({ stage }) => {
+  test('has an attempt with the time of its first content and the outcome ok', async ({ stage }) => {
     const { client } = plainClient(async () =>
       (async function* () {
         yield ROLE;
@@ -533,7 +533,7 @@ describe('the response', () => {
     expect(read).toEqual(items);
   });
 
-  test('of a native stream takes nothing from who reads the stream either', async ({ stage }) => {
+  test('of a native stream takes no events from the reader of the stream either', async ({ stage }) => {
     const { openai } = await stage();
     const { data } = await openai.chat.completions
       .create({ model: PRIMARY, messages: [], stream: true })
@@ -751,7 +751,7 @@ describe('the key of a client whose stream has an error event that repeats it', 
     ['before the commit', [ROLE, error]],
     ['after it', [ROLE, contentChunk('a'), error]],
   ])) {
-    test(`is not told ${when}`, async ({ stage }) => {
+    test(`is redacted ${when}`, async ({ stage }) => {
       const { client } = plainClient(async () => streamOf([...items]));
       Object.assign(client, { apiKey: key });
       const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });

@@ -145,7 +145,7 @@ test('a client of `withOptions` has the fallback client of the one before it', a
   expect((await ask(openai.withOptions({ timeout: 10_000 }))).text).toBe('Answered by the client.');
 });
 
-test('a client that needs no key of ours serves where there is none', async ({ serve }) => {
+test('a client with a key of its own serves calls of a client without a key', async ({ serve }) => {
   const upstream = await serve(FAILING);
   const { client } = healthyClient();
   const openai = new OpenAI({ openpipe: { apiKey: OPENPIPE_KEY, baseUrl: upstream.url, fallbackClient: client } });
@@ -309,7 +309,7 @@ describe("a custom client's error that the caller gets", () => {
     expect(JSON.stringify(error)).toBe('{"status":500}');
   });
 
-  test('tells of the call at hand where the same object is thrown again', async ({ stage }) => {
+  test('has the record of the current call where the same object is thrown again', async ({ stage }) => {
     const error = Object.assign(new Error('always the same'), { status: 500 });
     const { client } = plainClient(() => Promise.reject(error));
     const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
@@ -381,7 +381,7 @@ describe('who watches hears that it was a client', () => {
   });
 });
 
-test('no key of ours is in what a client is given, nor its key in what we tell', async ({ stage, serve }) => {
+test('a custom client gets no key of ours, and its key is in no output', async ({ stage, serve }) => {
   const clientUpstream = await serve({ kind: 'status', status: 401 });
   const groq = new Groq({ apiKey: CLIENT_KEY, baseURL: new URL(clientUpstream.url).origin, maxRetries: 0 });
   const given = failingClient(500);

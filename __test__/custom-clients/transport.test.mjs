@@ -104,7 +104,7 @@ for (const [what, stream] of /** @type {const} */ ([
       });
     });
 
-    test('is told of as the service that it is', async () => {
+    test('is named openai in attempts', async () => {
       const { fetch } = fakeFetch();
       const told = await ask(clientWith({ fetch }), { stream, model: DIRECT });
 
@@ -156,7 +156,7 @@ for (const [what, stream] of /** @type {const} */ ([
       expect(chats(atOpenPipe)).toHaveLength(1);
     });
 
-    test('that never answers is left for the fallback when its time is up, and told to stop', async ({ stage }) => {
+    test('that never answers is aborted when its time is up, and the fallback answers', async ({ stage }) => {
       const { fetch, calls } = fakeFetch(never);
       const { openai } = await stage({ fetch: forOwn(fetch) });
       const told = await ask(openai, {
@@ -660,7 +660,7 @@ describe('a mocked global `fetch`', () => {
     expect(told.info.attempts[0]).toMatchObject({ upstream: 'openpipe', outcome: 'connection' });
   });
 
-  test('changes nothing for a client that was told to stay native', async ({ stage }) => {
+  test('changes nothing for a client with transport native', async ({ stage }) => {
     const { fetch, calls } = fakeFetch();
     vi.stubGlobal('fetch', fetch);
     const { openai } = await stage(NATIVE);

@@ -141,7 +141,7 @@ test('the core names the `choices` of chat completions in its folder of endpoint
 const COMPARED =
   /\bmessage\??\.(startsWith|endsWith|includes|match|indexOf|search|starts_with|ends_with|contains|find|as_str)\(|\btest\([^)]*message|\bmessage\)? [!=]==? (?!''|'string')/;
 
-test('no message of an error is compared: what tells errors apart are codes and kinds', () => {
+test('no message of an error is compared: errors are told apart by codes and kinds', () => {
   for (const line of ["if (error.message.startsWith('x'))", 'if (/x/.test(error.message))', 'message.contains("x")'])
     expect(line).toMatch(COMPARED);
   expect(linesWith([...filesIn('lib', '.js'), ...sourcesOf('src')], COMPARED)).toEqual([]);

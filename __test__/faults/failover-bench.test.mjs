@@ -196,7 +196,7 @@ describe.concurrent('Failover Bench', () => {
     expect(primary).toHaveLength(answers.length);
   });
 
-  test('S16: the fallback is named as the one who answered, with its usage', async () => {
+  test('S16: the attempts name the fallback that answered, with its usage', async () => {
     const { told, primary } = await situation('S16');
     expectRescue(told, FALLBACK);
     expect(told.info).toMatchObject({ servedBy: 'fallback', model: FALLBACK });

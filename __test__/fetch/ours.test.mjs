@@ -86,7 +86,7 @@ describe('a request of a model is ours', () => {
     expect(request.headers).not.toHaveProperty('x-openpipe');
   });
 
-  test('with what its URL says of who asks as Basic, which no response shows', async ({ serve }) => {
+  test('with the login of its URL as Basic authentication, which no response shows', async ({ serve }) => {
     const upstream = await serve(byModel);
     const fetch = createFetch();
     const url = `${upstream.url.replace('//', '//me:p%40ss@')}/chat/completions`;
@@ -96,7 +96,7 @@ describe('a request of a model is ours', () => {
   });
 });
 
-test('what its URL says of who asks goes as it stands where it is not percent-encoded', async ({ serve }) => {
+test('with a login of its URL that is not percent-encoded, taken literally', async ({ serve }) => {
   const upstream = await serve(byModel);
   const url = upstream.url.replace('//', '//me:50%@');
   const body = JSON.stringify({ model: 'ok', messages: [] });

@@ -52,14 +52,14 @@ for (const [world, file] of /** @type {[string, string][]} */ ([
     }
 
     for (const name of OPTIONS) {
-      test(`every optional member of ${name} tells its default`, () => {
+      test(`every optional member of ${name} states its default`, () => {
         const members = [...(shown.get(name) ?? [])].filter(
           ([member]) => !(name === 'FallbackTarget' && member === 'model'),
         );
         expect(members.filter(([, { defaults }]) => !defaults).map(([member]) => member)).toEqual([]);
       });
 
-      test(`every number of ${name} tells its unit`, () => {
+      test(`every number of ${name} states its unit`, () => {
         const members = [...(shown.get(name) ?? [])].filter(([, { type }]) => type === 'number | undefined');
         expect(members.length).toBeGreaterThan(0);
         const withoutUnit = members

@@ -177,7 +177,7 @@ describe('without the package of this platform', () => {
     expect(message).not.toContain('--omit=optional');
   });
 
-  test('a package that is there and cannot be loaded is told of with the reason', async () => {
+  test('an installed package that cannot be loaded is an error with the reason', async () => {
     const name = 'openpipe-native-linux-arm64-gnu';
     machine.write(`node_modules/${name}/package.json`, JSON.stringify({ name, version: '0.1.0', main: 'addon.js' }));
     machine.write(`node_modules/${name}/addon.js`, 'throw new Error("GLIBC_9.99 not found")');

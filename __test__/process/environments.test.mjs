@@ -82,7 +82,7 @@ describe.concurrent('contexts of `vm`', { timeout: AT_MOST }, () => {
   });
 });
 
-test('processes of a cluster answer each their own, and one that is killed takes nobody along', async ({ serve }) => {
+test('each process of a cluster answers its own requests, and killing one affects no other', async ({ serve }) => {
   expect(await told(serve, 'clustered')).toMatchObject({ own: 2, right: 60, ends: ['SIGKILL', 0, 0] });
 });
 

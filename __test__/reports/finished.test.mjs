@@ -50,7 +50,7 @@ describe('reportingFinished is settled when the report is delivered:', () => {
 });
 
 describe('reportingFinished is settled', () => {
-  test.concurrent('for everyone who reads it, however often and whenever', async ({ stageReports }) => {
+  test.concurrent('for every reader, however often and whenever it is read', async ({ stageReports }) => {
     const { openai, reports } = await stageReports({ reports: SLOW });
     const { openpipe } = await openai.chat.completions.create({ model: MODEL, messages: MESSAGES });
     const early = [openpipe.reportingFinished, openpipe.reportingFinished, openpipe.reportingFinished];
@@ -59,7 +59,7 @@ describe('reportingFinished is settled', () => {
     expect(await Promise.all([openpipe.reportingFinished, openpipe.reportingFinished])).toEqual([undefined, undefined]);
   });
 
-  test.concurrent('at the end of a stream, also for who asked before', async ({ stageReports }) => {
+  test.concurrent('at the end of a stream, also for a reader that awaited it before', async ({ stageReports }) => {
     const { openai, reports } = await stageReports({
       calls: { kind: 'answer', deltas: 4, paceMs: 100 },
       reports: SLOW,
@@ -73,7 +73,7 @@ describe('reportingFinished is settled', () => {
     expect(reports()).toHaveLength(1);
   });
 
-  test.concurrent('where the reader leaves, also for who asked before', async ({ stageReports }) => {
+  test.concurrent('when the reader leaves, also for a reader that awaited it before', async ({ stageReports }) => {
     const { openai, reports } = await stageReports({
       calls: { kind: 'answer', content: 'word '.repeat(500), deltas: 500, paceMs: 20 },
       reports: SLOW,

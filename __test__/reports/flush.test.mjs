@@ -93,7 +93,9 @@ describe('flush()', () => {
     await failed;
   });
 
-  test('of one client is for all of them, and for as many who ask', async ({ stageReports }) => {
+  test('of one client covers the clients made from it, also when called several times at once', async ({
+    stageReports,
+  }) => {
     const { openai, options, reports } = await stageReports({ reports: SLOW });
     const other = new OpenAI(options);
     const third = new CjsOpenAI(options);
@@ -124,7 +126,7 @@ describe('flush()', () => {
     expect(await openai.flush()).toEqual({ delivered: 0, dropped: 0, pending: 0 });
   });
 
-  test('refuses a time that is none', async ({ stageReports }) => {
+  test('refuses a malformed time', async ({ stageReports }) => {
     const { openai } = await stageReports();
     expect(await rejection(openai.flush({ timeout: -1 }))).toBeInstanceOf(TypeError);
     expect(await rejection(openai.flush(/** @type {any} */ ({ timeout: '1' })))).toBeInstanceOf(TypeError);

@@ -178,7 +178,7 @@ for (const way of ways) {
       });
     }
 
-    test('usage in a last chunk without choices, and members that nobody knows', async ({ stageReports }) => {
+    test('usage in a last chunk without choices, and unknown members', async ({ stageReports }) => {
       const usage = { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3, details: { cached: 1 } };
       const chunks = [
         { ...piece({ role: 'assistant', content: 'x' }), system_fingerprint: 'fp', usage: null },

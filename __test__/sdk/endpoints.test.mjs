@@ -119,7 +119,7 @@ for (const { title, sdk, Ours, Plain } of versions) {
         expect(other.requests[0].headers.authorization).toBe('Bearer k2');
       });
 
-      test('that has failed is none', async ({ serve }) => {
+      test('that has failed is an error', async ({ serve }) => {
         const failed = responseOf('', { status: 'failed', error: { code: 'server_error', message: 'Broken.' } });
         const { openai } = await between(serve, answering(failed), answering(responseOf('Ten.')), FALLBACK);
         const { output_text: text, openpipe } = await openai.responses.create(RESPONSE);

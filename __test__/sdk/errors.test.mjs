@@ -141,7 +141,7 @@ describe('an error of a connection', () => {
     expect(error.cause.code).toMatch(/^(ENOTFOUND|EAI_AGAIN)$/);
   });
 
-  test('says so of TLS that is none', async ({ serve }) => {
+  test('has a cause with a message where the server does not speak TLS', async ({ serve }) => {
     const { port } = await serve();
     const url = `https://127.0.0.1:${port}/v1`;
     const { error } = await ask(new OpenAI(clientOptions(url, url, { maxRetries: 0 })));

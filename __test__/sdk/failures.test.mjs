@@ -35,7 +35,7 @@ for (const version of versions) {
     const body = { ...REQUEST, stream };
 
     describe(`${version.title}: asked for a ${stream ? 'stream' : 'completion'}, the error`, () => {
-      test('of nobody who listens has its code where programs look for it', async () => {
+      test('of a refused connection has its code where programs look for it', async () => {
         const url = `http://127.0.0.1:${await closedPort()}/v1`;
         const [theirs, ours] = await thrownByBoth(version, url, (openai) => openai.chat.completions.create(body));
         expect(shown(ours)).toEqual(shown(theirs));

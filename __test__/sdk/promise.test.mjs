@@ -62,7 +62,7 @@ describe('the promise of `create`', () => {
   });
 
   for (const how of /** @type {const} */ (['freeze', 'seal', 'preventExtensions'])) {
-    test(`tells how the call went also after Object.${how}`, async ({ stage }) => {
+    test(`has its member openpipe also after Object.${how}`, async ({ stage }) => {
       const { openai } = await stage();
       const got = await openai.chat.completions.create(REQUEST);
       /** @type {(object: object) => void} */ (Object[how])(got);
@@ -101,7 +101,7 @@ describe('the promise of `create`', () => {
   });
 });
 
-test('attempts tell when they began, and how long they took', async ({ stage }) => {
+test('attempts have their start and their duration', async ({ stage }) => {
   const { openai } = await stage({ primary: { ...FAILING, delayMs: 120 }, fallback: { kind: 'answer', delayMs: 80 } });
   const before = Date.now();
   const { openpipe } = await openai.chat.completions.create({ ...REQUEST, ...WITH_FALLBACK });
@@ -132,7 +132,7 @@ describe('`withResponse()`', () => {
     expect(request_id).toBe('req_9');
   });
 
-  test('tells of the fallback where that one answered', async ({ stage }) => {
+  test('has the record of the fallback if that answered', async ({ stage }) => {
     const { openai, fallback } = await stage({ primary: FAILING });
     const { data, response } = await openai.chat.completions.create({ ...REQUEST, ...WITH_FALLBACK }).withResponse();
 
@@ -256,7 +256,7 @@ describe('`parse()`', () => {
 });
 
 describe('`stream()`', () => {
-  test('tells its events, and the final completion', async ({ stage }) => {
+  test('emits its events, and the final completion', async ({ stage }) => {
     const { openai } = await stage({ primary: FAILING });
     const runner = openai.chat.completions.stream({ ...REQUEST, ...WITH_FALLBACK });
     /** @type {string[]} */

@@ -106,7 +106,7 @@ describe.concurrent('a process that dies of an error prints no key:', () => {
   }
 });
 
-test('a URL with a password is shown by nobody, and the password goes nowhere', async ({ world }) => {
+test('the password of a URL is shown in no output, and sent to no other upstream', async ({ world }) => {
   const here = await world({ openpipe: { fallback: null } });
   const withPassword = (/** @type {string} */ url) => url.replace('//', `//${KEYS.user}:${KEYS.password}@`);
   const client = here.newClient({

@@ -99,7 +99,7 @@ for (const [name, { create, body, piece }] of Object.entries(ENDPOINTS)) {
       expect(await upstream.requests[0].closed).toBe('broken off');
     });
 
-    test('waits for a reader who is slow, and does not call that silence', async ({ serve }) => {
+    test('waits for a slow reader, and does not count that as silence', async ({ serve }) => {
       const { stream } = await begin(serve, goodAnswer, { idleTimeout: 60 });
       const chunks = [];
       for await (const chunk of stream) {

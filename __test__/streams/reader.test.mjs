@@ -9,7 +9,7 @@ const { EventReader, Seat } = createRequire(import.meta.url)('../../lib/call/str
 /** A reader of a stream of a JavaScript client, whose chunks are what it is given. */
 const newReader = () => new EventReader(-1, new Seat(), false, new AbortController(), () => {});
 
-test('one who is always behind gets everything in its order, and keeps nothing of what was taken', async () => {
+test('a reader that is always behind gets every event in order, and events that it has taken are not kept', async () => {
   const reader = newReader();
   const read = [];
   reader.push(

@@ -314,7 +314,7 @@ describe('a stream that dies', () => {
     });
   }
 
-  test('tells the error that it carried', async ({ stage }) => {
+  test('fails with the error that it carried', async ({ stage }) => {
     const error = { message: 'The model broke down.', type: 'server_error', param: null, code: 'broke' };
     const { openai } = await stage({
       primary: { kind: 'sse', headers: { 'x-request-id': 'req_7' }, sse: [ROLE, content('A'), sseEvent({ error })] },

@@ -43,7 +43,7 @@ describe('the mock upstream', () => {
     await upstream.close();
   });
 
-  test('streams, and breaks off where it is told', async () => {
+  test('streams, and breaks off at the given point', async () => {
     const upstream = await startUpstream({
       behaviours: { m: { kind: 'answer', content: 'abcd', fault: { after: 2, how: 'reset' } } },
     });
@@ -132,7 +132,7 @@ describe('the mock upstream', () => {
     expect(missing).toEqual([]);
   });
 
-  test('leaves a port on which nobody listens', async () => {
+  test('leaves a port without a listener', async () => {
     const url = `http://127.0.0.1:${await closedPort()}/v1`;
     const error = await rejection(clientAt(url).chat.completions.create({ model: 'm', messages: MESSAGES }));
     expect(error.cause.code).toBe('ECONNREFUSED');

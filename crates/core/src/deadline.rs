@@ -1,4 +1,4 @@
-//! Every time of a call (contract.md, section 4): deadlines are absolute instants that are handed down, and each carries the
+//! All time limits of a call (contract.md, section 4). Deadlines are absolute instants that are passed down, and each carries the
 //! failure that it means.
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ pub use crate::failure::Bound;
 use crate::failure::{Failure, Kind, Surface};
 use crate::stopped;
 
-/// A time limit, by when it ends and what set it.
+/// A time limit: its end, and the option that set it.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline {
     until: Option<Instant>,
@@ -24,13 +24,13 @@ impl Default for Deadline {
 }
 
 impl Deadline {
-    /// The end of a limit that began then; no limit, or one beyond all time, never ends.
+    /// A limit of this length from `start` on. `None`, and a length that no instant can hold, never end.
     #[must_use]
     pub fn after(from: Instant, limit: Option<Duration>, bound: Bound) -> Self {
         Self { until: limit.and_then(|limit| from.checked_add(limit)), limit, bound }
     }
 
-    /// The one that ends first.
+    /// The earlier of two.
     #[must_use]
     pub fn or_sooner(self, other: Self) -> Self {
         match (self.until, other.until) {
@@ -40,7 +40,7 @@ impl Deadline {
         }
     }
 
-    /// What set it.
+    /// The option that set it.
     #[must_use]
     pub fn bound(self) -> Bound {
         self.bound
@@ -52,13 +52,13 @@ impl Deadline {
         self.limit
     }
 
-    /// What is left of it; `None` is no limit.
+    /// The time left; `None` is no limit.
     #[must_use]
     pub fn left(self) -> Option<Duration> {
         self.left_at(Instant::now())
     }
 
-    /// What was left of it then; `None` is no limit.
+    /// The time left at an instant; `None` is no limit.
     #[must_use]
     pub fn left_at(self, then: Instant) -> Option<Duration> {
         self.until.map(|until| until.saturating_duration_since(then))
@@ -70,7 +70,7 @@ impl Deadline {
         self.until.is_some_and(|until| Instant::now() >= until)
     }
 
-    /// Runs some work for `target`, at most until then.
+    /// Runs work for `target`, at most until the deadline.
     ///
     /// # Errors
     /// Those of the work, and [`Deadline::failure`].
@@ -95,28 +95,30 @@ impl Deadline {
                 format!("no first content from {target} within {limit} ms (`openpipe.firstTokenTimeout`)")
             }
             Bound::Deadline => {
-                format!("the call's deadline of {limit} ms (`openpipe.deadline`) was up, the last asked was {target}")
+                format!(
+                    "no answer within the call's deadline of {limit} ms (`openpipe.deadline`); the last target was {target}"
+                )
             }
         });
         failure.by(self.bound)
     }
 }
 
-/// The times of a stream.
+/// The time limits of a stream.
 #[derive(Debug, Clone, Default)]
 pub struct Times {
-    /// By when the first content comes.
+    /// For the first content.
     pub content: Deadline,
-    /// The longest silence after it.
+    /// The idle timeout after it; `None` is no limit.
     pub idle: Option<Duration>,
-    /// The same while the upstream is at work on something that takes its time.
+    /// The idle timeout while the upstream works on reasoning or a hosted tool.
     pub idle_at_work: Option<Duration>,
-    /// Whose stream it is, for the failure's message.
+    /// The target, for the failure's message.
     pub target: String,
 }
 
 impl Times {
-    /// When the stream has been silent for too long: its last sign of life was then, if it has given any.
+    /// When the stream counts as silent; `alive_at` is its last sign of life, `None` before the first content.
     #[must_use]
     pub fn silent_at(&self, alive_at: Option<Instant>, at_work: bool) -> Option<Instant> {
         match alive_at {
@@ -154,7 +156,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
-    async fn the_deadline_that_ends_first_says_what_failed() {
+    async fn the_failure_is_that_of_the_deadline_that_ends_first() {
         let now = Instant::now();
         let target = Deadline::after(now, Some(2 * SECOND), Bound::Time);
         let call = Deadline::after(now, Some(SECOND), Bound::Deadline);
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_limit_beyond_all_time_is_none() {
+    async fn a_limit_that_no_instant_can_hold_is_no_limit() {
         for limit in [None, Some(Duration::MAX)] {
             let deadline = Deadline::after(Instant::now(), limit, Bound::Time);
             assert_eq!((deadline.left(), deadline.is_over()), (None, false));

@@ -1,8 +1,8 @@
 //! The logic of openpipe-native: routing, fallback, deadlines, streams and reports, without any language around it.
 //!
-//! The way of a call: [`text::body`] finds what matters in the caller's text, [`plan`] makes an ordered list of targets of it
-//! and of the [`options`], and [`engine`] runs the list, asking one [`upstream`] after the other. What goes wrong is a
-//! [`failure`], classified once. [`stream`] watches a stream until its end.
+//! The stages of a call: [`text::body`] finds the members of the caller's body, [`plan`] makes an ordered list of targets from it and
+//! the [`options`], and [`engine`] runs the list, one [`upstream`] after the other. Whatever goes wrong is a [`failure`], classified
+//! once. [`stream`] watches a stream until its end.
 //!
 //! Nothing in here knows the language around it: a host implements the traits of [`host`], and converts.
 

@@ -1,5 +1,4 @@
-//! The record of a call: what happened with each target. Written by the engine; read by the host, the report, and a caller
-//! who aborts.
+//! The record of a call: what happened with each target. The engine writes it; the host, the report, and a caller who aborts read it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,11 +10,11 @@ use tokio::time::Instant;
 use crate::failure::Failure;
 use crate::plan::{Because, Plan, Target, Unsupported};
 
-/// The outcome of a target that was not asked, because its circuit breaker said so.
+/// The outcome of a target that was skipped because its circuit is open.
 pub const CIRCUIT_OPEN: &str = "circuit_open";
-/// The outcome of a target that was not asked, because it cannot take the request.
+/// The outcome of a target that was skipped because it cannot take the request.
 pub const UNSUPPORTED: &str = "unsupported";
-/// The outcome of a target that was being asked when the caller aborted.
+/// The outcome of the target that was under way when the caller aborted.
 pub const ABORTED: &str = "aborted";
 
 /// What happened with one target: contract.md, section 6.
@@ -41,7 +40,7 @@ pub struct Attempt {
     pub request_id: Option<String>,
     /// Unix time in milliseconds.
     pub started_at: u64,
-    /// Milliseconds until its end; of a stream until it was handed over, then until its end.
+    /// Milliseconds until its end; for a stream until the hand-over, and after its end until that.
     pub duration_ms: f64,
     /// Milliseconds until a stream's first content.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,13 +48,13 @@ pub struct Attempt {
     /// What went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// What of `reject` refused its answer: a rule's name, or `function`.
+    /// The rule of `reject` that refused its answer, or `function`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rejected_by: Option<&'static str>,
-    /// The usage that a refused answer states, as its upstream names it: it was paid for.
+    /// The `usage` of a refused answer, which was paid for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Box<RawValue>>,
-    /// What it cannot take, or what was taken out of the request for it.
+    /// What it cannot take, or what was left out of the request for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<Because>,
 }
@@ -82,7 +81,7 @@ impl Attempt {
         }
     }
 
-    /// A target that was not asked, or has not answered yet.
+    /// A target that was skipped, or has not answered yet.
     #[must_use]
     pub fn unasked(target: &Target, outcome: &'static str, message: Option<String>) -> Self {
         Self {
@@ -107,24 +106,24 @@ impl Attempt {
 /// The record of a call up to now.
 #[derive(Debug, Default)]
 pub struct CallRecord {
-    /// One for each target that was tried, in order; the last one is that which answered, if one did.
+    /// One for each target that was tried, in order; if a target answered, it is the last.
     pub attempts: Vec<Attempt>,
-    /// What each of the failed ones failed with, in order.
+    /// The failures of those that failed, in order.
     pub failures: Vec<Failure>,
-    /// The plan's number of the target that was tried last, or is being tried.
+    /// The index in the plan of the target that was tried last, or is being tried.
     pub last: usize,
     /// That target is the primary; every other one is a fallback.
     pub is_primary: bool,
-    /// When the last target was started: its durations count from here.
+    /// When the last target was started; its durations count from then.
     pub last_started: Option<Instant>,
-    /// The caller gets an answer that was refused: its attempt is complete.
+    /// The caller gets an answer that was refused, whose attempt is complete already.
     is_answered_by_refused: bool,
     under_way: Option<UnderWay>,
-    /// How many of the targets that cannot take the request are noted.
+    /// How many of the targets that cannot take the request have an attempt already.
     skipped: usize,
 }
 
-/// The target that is being asked.
+/// The target that is being tried.
 #[derive(Debug)]
 struct UnderWay {
     upstream: Arc<str>,
@@ -135,24 +134,24 @@ struct UnderWay {
     tries: u32,
 }
 
-/// What a caller sees of a call that it aborted.
+/// The record that a caller gets of a call that it aborted.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Aborted {
-    /// `primary` or `fallback`: the target that was being asked.
+    /// `primary` or `fallback`, for the target that was under way.
     pub served_by: &'static str,
     /// Its upstream's name.
     pub upstream: Arc<str>,
     /// The model that it was asked for.
     pub model: String,
-    /// One for each target that was tried; the last one is under way.
+    /// One for each target that was tried; the last one has the outcome [`ABORTED`].
     pub attempts: Vec<Attempt>,
     /// What the failed ones failed with.
     pub failures: Vec<Failure>,
 }
 
 impl CallRecord {
-    /// Notes the targets that cannot take the request, as far as the one that is asked now.
+    /// Adds attempts for the targets before `to` that cannot take the request.
     pub fn skip(&mut self, plan: &Plan, to: usize) {
         let rest = plan.unsupported.get(self.skipped..).unwrap_or_default();
         let passed = rest.iter().take_while(|target| target.before <= to);
@@ -183,21 +182,21 @@ impl CallRecord {
         }
     }
 
-    /// A target has come to its end, or its stream is handed over.
+    /// Adds the attempt of a target that has ended, or whose stream is handed over.
     pub fn ended(&mut self, attempt: Attempt) {
         self.under_way = None;
-        // Most calls have one, and an open stream keeps it: no room for three more.
+        // Most calls have one attempt, and an open stream keeps the list: `push` would reserve room for four.
         self.attempts.reserve_exact(1);
         self.attempts.push(attempt);
     }
 
-    /// The caller gets the answer of this target, which was refused, because no other one was better.
+    /// Notes that the caller gets the refused answer of this target, because no other target answered.
     pub fn answered_by_refused(&mut self, index: usize, is_primary: bool) {
         (self.last, self.is_primary) = (index, is_primary);
         self.is_answered_by_refused = true;
     }
 
-    /// The stream that was handed over has ended: what its attempt says now.
+    /// Completes the attempt of a stream that was handed over and has ended.
     pub fn conclude(&mut self, first_content: Option<Instant>, failure: Option<Failure>) {
         if self.is_answered_by_refused {
             self.failures.extend(failure);

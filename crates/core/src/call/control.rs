@@ -1,4 +1,4 @@
-//! What a host can reach of a running call: it cancels it, and says what the reader of its stream has consumed.
+//! The handle of a running call: the host cancels the call, and reports what the reader of its stream has consumed.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,14 +16,14 @@ const WINDOW_BYTES: usize = 256 * 1024;
 #[derive(Default)]
 pub struct Control {
     stopped: CancellationToken,
-    /// Counts the call's report as pending from the moment of the cancellation: the task's own end comes later, on another thread.
+    /// Counts the call's report as pending from the cancellation on: the task ends later, on another thread.
     reporter: OnceLock<(Reporter, u32)>,
     pub(super) window: Window,
     pub(super) record: Recorder,
 }
 
 impl Control {
-    /// Cancels the call: its request is dropped, its connection closed, and no event of it comes any more.
+    /// Cancels the call: drops its request, closes its connection, and sends no more events.
     pub fn cancel(&self) {
         if let Some((reporter, call)) = self.reporter.get() {
             reporter.leave(*call);
@@ -36,13 +36,13 @@ impl Control {
         self.stopped.cancelled().await;
     }
 
-    /// The record of a cancelled call up to now; `None` where no target was asked.
+    /// The record of a cancelled call up to now; `None` where no target was tried.
     #[must_use]
     pub fn aborted(&self) -> Option<Aborted> {
         self.record.lock().aborted()
     }
 
-    /// The reader consumed events of this many bytes, which opens the window by as many.
+    /// Notes that the reader consumed this many bytes of events, and opens the window by as many.
     pub fn consumed(&self, bytes: usize) {
         self.window.give(bytes);
     }
@@ -53,7 +53,7 @@ impl Control {
     }
 }
 
-/// The bytes of a stream that are on their way to its reader.
+/// The bytes of a stream that its reader has not consumed.
 #[derive(Default)]
 pub(super) struct Window {
     outstanding: AtomicUsize,

@@ -1,4 +1,4 @@
-//! What a call says to its host: data, never sentences that somebody parses.
+//! The events of a call for its host. They are data: nothing has to be parsed out of a message.
 
 use serde::Serialize;
 
@@ -8,33 +8,33 @@ use crate::host::HostSide;
 use crate::record::Attempt;
 use crate::upstream::{BoxFuture, Completion};
 
-/// Why a call did not begin. The host has a class of error for each.
+/// Why a call was refused before it began. The host has a class of error for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// A malformed argument.
     Argument,
-    /// The body is no request of the endpoint.
+    /// The body is not a request of the endpoint.
     Body,
     /// A key that the call needs is missing.
     MissingKey,
     /// No target can take the request.
     Unsupported,
-    /// The call failed inside of this package.
+    /// An error inside this package.
     Internal,
 }
 
-/// What a caller sees of a call, beside its answer.
+/// What a caller gets beside the answer: `result.openpipe`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Meta<'a> {
-    /// The head of the response; `None` where it was given before, or there was none.
+    /// The head of the response; `None` where the host has it already, or there was none.
     pub head: Option<&'a Head>,
     /// `primary` or `fallback`.
     pub served_by: &'static str,
     /// The upstream of the last target.
     pub upstream: &'a str,
-    /// The alias that the call's model was, where it was one.
+    /// The call's model, if it was an alias.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alias: Option<&'a str>,
     /// The model of the last target.
@@ -43,7 +43,7 @@ pub struct Meta<'a> {
     pub attempts: &'a [Attempt],
     /// Milliseconds since the call began.
     pub duration_ms: f64,
-    /// The usage that the answer states, as its upstream names it.
+    /// The answer's `usage`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<&'a serde_json::value::RawValue>,
 }
@@ -51,7 +51,7 @@ pub struct Meta<'a> {
 /// A call moves on to another target.
 #[derive(Debug, Serialize)]
 pub struct MovedOn<'a> {
-    /// What happened with the one before.
+    /// The attempt at the target before.
     pub from: &'a Attempt,
     /// The next one.
     pub to: NextTarget<'a>,
@@ -62,18 +62,18 @@ pub struct MovedOn<'a> {
 pub struct NextTarget<'a> {
     /// The upstream's name.
     pub upstream: &'a str,
-    /// The model that it is asked for.
+    /// Its model.
     pub model: &'a str,
 }
 
-/// How events cross to the host.
+/// The form in which events are given to the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// As what is new in each ([`crate::events::delta`]), to be made chunks of.
+    /// Delta encoded ([`crate::events::delta`]); the host makes chunks of them.
     Chunks,
-    /// As the text of server-sent events, to be passed on.
+    /// The text of server-sent events, to be passed on.
     Wire {
-        /// Each has a field `event` with its `type`, by which some readers of the endpoint tell events apart.
+        /// Each has a field `event` with its `type`, which some readers of the endpoint need.
         named: bool,
     },
 }
@@ -83,16 +83,15 @@ pub trait Host: CallEvents + HostSide {}
 
 impl<T: CallEvents + HostSide> Host for T {}
 
-/// Receives what happens in a call. Every method returns at once, and must not fail: what the host's own code throws is the
-/// host's to see to.
+/// Receives the events of a call. Every method must return at once and not fail: the host handles what its own code throws.
 pub trait CallEvents: Send + Sync {
-    /// The call did not begin. Nothing follows.
+    /// The call was refused. Nothing follows.
     fn refused(&self, why: Refusal, message: &str);
 
-    /// Something that the caller should know, though the call runs.
+    /// A warning for the caller; the call goes on.
     fn warning(&self, message: &str);
 
-    /// Another target takes over.
+    /// The call moves on to another target.
     fn moved_on(&self, moved: &MovedOn<'_>);
 
     /// The answer. Nothing follows.
@@ -105,7 +104,7 @@ pub trait CallEvents: Send + Sync {
     /// Reserves room for this many bytes of events, which [`CallEvents::events`] fills at once.
     ///
     /// # Errors
-    /// Where too many events of other streams are on their way: a future to await before trying again.
+    /// If too many events of other streams are in transit: a future to await before trying again.
     fn reserve(&self, bytes: usize) -> Result<(), BoxFuture<'_, ()>> {
         let _ = bytes;
         Ok(())
@@ -123,17 +122,17 @@ pub trait CallEvents: Send + Sync {
     /// The call has failed, or its stream. The last failure is the answer. Nothing follows.
     fn failed(&self, failures: &[Failure], meta: &Meta<'_>);
 
-    /// Whether the host wants to see each report of the call, wherever else it goes. Asked once, when the call begins.
+    /// Whether the host wants each report of the call as an event, whatever its sinks are. Called once, when the call begins.
     fn wants_reports(&self) -> bool {
         false
     }
 
-    /// A report of the call, as JSON text, where the host wants to see it.
+    /// A report of the call, as JSON text, where the host wants it.
     fn report(&self, report: String) {
         let _ = report;
     }
 
-    /// Whether the host can hold such a text: some have a longest string.
+    /// Whether the host can hold this text: some languages limit the length of strings.
     fn fits(&self, text: &str) -> bool {
         let _ = text;
         true

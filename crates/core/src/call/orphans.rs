@@ -1,4 +1,4 @@
-//! Jobs that a call started in the background and whose answer nobody will get: each is cancelled once, off the call's path
+//! Cancels background jobs that a call started and whose answer the caller will not get, once each and off the call's path
 //! (contract.md, section 9, "State").
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,18 +12,18 @@ use crate::endpoint::Endpoint;
 use crate::plan::{Target, Via};
 use crate::upstream::{Request, Upstream, Upstreams};
 
-/// A cancellation that takes longer is given up.
+/// The time limit of a cancellation.
 const TIME: Duration = Duration::from_secs(10);
 
-/// A job, and the target that has it. At most one a target.
+/// A job and its target; at most one per target.
 struct Orphan {
     id: Box<str>,
     target: Target,
     upstream: Arc<dyn Upstream>,
 }
 
-/// Where a call leaves its jobs. Most calls leave none, so it allocates nothing before the first: a channel would take 13 KB of
-/// each open stream.
+/// The jobs that a call leaves. Most calls leave none, so nothing is allocated before the first: a channel would take 13 KB for each
+/// open stream.
 #[derive(Default)]
 pub(super) struct Orphans {
     left: Mutex<Left>,
@@ -65,7 +65,7 @@ impl Orphans {
                 self.news.notified().await;
             }
             for orphan in jobs {
-                // Few calls come here, and none of the others is to have room for it.
+                // Boxed, so that the futures of calls without such a job stay small.
                 Box::pin(orphan.cancel()).await;
             }
         }
@@ -89,12 +89,12 @@ impl Orphan {
             max_response_bytes: crate::options::MAX_RESPONSE_BYTES,
             cancels: Some(&id),
         };
-        // Whatever the answer, nothing can be done about it.
+        // A cancellation that fails is not retried.
         let _ = tokio::time::timeout(TIME, upstream.send(request)).await;
     }
 }
 
-/// The way to cancel a job. A client of the host is given its id.
+/// The URL by which a job is cancelled; a custom client gets the id instead.
 fn via(via: &Via, id: &str) -> Option<Via> {
     let of = |url: &Url| {
         let mut url = url.clone();

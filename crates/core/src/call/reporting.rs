@@ -21,12 +21,12 @@ pub(super) struct Reports<'a> {
     call: u32,
     endpoint: Endpoint,
     sinks: &'a [Sink],
-    /// The host, where it wants to see each report.
+    /// The host, if it wants each report as an event.
     watching: Option<&'a dyn Host>,
     reporter: &'a Reporter,
     body: &'a RequestBody,
     tags: String,
-    /// The call's own id, in what is written to files.
+    /// The call's id in lines of files.
     call_id: String,
     /// The number of the attempt at hand, from 1.
     attempt: AtomicU32,
@@ -35,7 +35,7 @@ pub(super) struct Reports<'a> {
 }
 
 impl<'a> Reports<'a> {
-    /// Where a call is reported to; `None` where it is not to be.
+    /// The reports of a call; `None` where it is not reported.
     pub(super) fn of(call: &'a Call, plan: &Plan, body: &'a RequestBody) -> Option<Self> {
         let Call { number, client, host, control, .. } = call;
         let watching = Some(&**host).filter(|host| host.wants_reports());
@@ -58,12 +58,12 @@ impl<'a> Reports<'a> {
         })
     }
 
-    /// Another target is asked.
+    /// Counts another attempt.
     pub(super) fn next_attempt(&self) {
         self.attempt.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether anybody gets reports of a target.
+    /// Whether any sink takes reports of a target.
     fn are_of(&self, target: &Target) -> bool {
         self.watching.is_some() || self.sinks.iter().any(|sink| sink.takes(target.kind, self.endpoint))
     }

@@ -1,4 +1,5 @@
-//! Gives each warning of a client once, and warns of a primary whose refusals are no outage: its key, model or URL is wrong.
+//! Gives each warning of a client once, and warns of a primary that refuses calls although there is no outage: its key, model or URL is
+//! wrong.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -9,17 +10,17 @@ use crate::options::upstream_id::UpstreamKind;
 use crate::plan::{Once, Plan, Target};
 use crate::record::CallRecord;
 
-/// At most this many warnings a client: names come from outside, and must fill neither memory nor a log.
+/// The most warnings of a client: names come from outside, and must fill neither memory nor a log.
 const MOST: usize = 64;
 /// A key that is longer is cut, in characters.
 const LONGEST_KEY: usize = 160;
 
-/// The keys of the warnings that a client was given.
+/// The keys of the warnings that a client has had.
 #[derive(Debug, Default)]
 pub struct Warned(Mutex<HashSet<String>>);
 
 impl Warned {
-    /// Whether a warning of this key is still to be given: the first time, while there is room for it.
+    /// Whether a warning with this key is to be given: the first time, and while there is room.
     pub fn is_first(&self, key: &str) -> bool {
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         keys.len() < MOST && keys.insert(key.chars().take(LONGEST_KEY).collect())

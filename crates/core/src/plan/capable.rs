@@ -1,5 +1,5 @@
-//! Which targets can take a request: those whose upstream serves the endpoint, holds the state that the request refers to, and
-//! hosts the tools that it names (contract.md, section 9, "Unsupported" and "State"). Decided before anything is sent.
+//! Finds the targets that can take a request: their upstream serves the endpoint, holds the state that the request refers to, and
+//! hosts the tools that it names (contract.md, section 9, "Unsupported" and "State"). Runs before anything is sent.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::options::{ClientConfig, FallbackTarget, UpstreamConfig};
 use crate::policy::homes::{Home, Homes};
 use crate::text::json::{self, Members};
 
-/// Why an attempt is as it is, beside its outcome.
+/// The reason for an attempt's outcome (`attempt.because`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Because {
@@ -25,7 +25,7 @@ pub enum Because {
     Member(String),
     /// The upstream does not serve the endpoint.
     Endpoint(&'static str),
-    /// These were taken out of the request, because another upstream issued them.
+    /// These parts were left out of the request, because another upstream issued them.
     Omitted(Vec<&'static str>),
 }
 
@@ -38,12 +38,12 @@ pub struct Unsupported {
     pub model: String,
     /// What it cannot take.
     pub because: Because,
-    /// The place in the plan of the target that follows it.
+    /// The index in the plan of the target that follows it.
     pub before: usize,
 }
 
 impl Unsupported {
-    /// Says why, for a message.
+    /// The reason as a message.
     #[must_use]
     pub fn message(&self) -> String {
         let upstream = &self.upstream;
@@ -62,27 +62,27 @@ impl Unsupported {
 
 /// A target that can take the request.
 pub(super) struct Capable<'a> {
-    /// It stands first in what the caller asked for.
+    /// It is the first of the call's targets.
     pub(super) is_primary: bool,
     pub(super) destination: Destination<'a>,
-    /// What is taken out of the request for it.
+    /// The parts that are left out of the request for it.
     pub(super) omitted: Vec<&'static str>,
     /// The home under which the ids of its responses are remembered; `None` for the upstream that unknown ids are sent to anyway.
     pub(super) home: Option<Home>,
 }
 
-/// The targets of a call, sorted.
+/// The targets of a call: those that can take it, and the others.
 pub(super) struct Sorted<'a> {
     pub(super) capable: Vec<Capable<'a>>,
     pub(super) unsupported: Vec<Unsupported>,
 }
 
-/// Whose state it is.
+/// The holder of state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
-    /// An upstream's own.
+    /// One upstream.
     Own(Home),
-    /// That which several share.
+    /// Upstreams with this name of `state`.
     Shared(Arc<str>),
 }
 
@@ -154,12 +154,12 @@ impl<'a> Destination<'a> {
         match self.config(client).map(|upstream| &upstream.takes) {
             Some(Takes::All) => true,
             Some(Takes::Types(types)) => types.iter().any(|kind| kind == tool),
-            // A request's own URL is the caller's upstream; of a custom client nothing is known.
+            // A `fetch` request's own URL counts as the client's own upstream; the tools of a custom client are unknown.
             None => matches!(self.to, To::Request(_)),
         }
     }
 
-    /// Whether the target's own options take a member out of the caller's hands.
+    /// Whether the target's `params` or `omit` replace a member or a tool.
     fn replaces(&self, member: &str, tool: Option<&str>) -> bool {
         let Some(target) = &self.target else { return false };
         let omits = |name: &str| target.omit.iter().any(|omitted| omitted == name);
@@ -168,7 +168,7 @@ impl<'a> Destination<'a> {
             || params_of(target).is_some_and(|params| params.get(member).is_some())
     }
 
-    /// What keeps it from taking a request, if anything does.
+    /// Why it cannot take a request; `None` where it can.
     fn lacks(&self, client: &ClientConfig, endpoint: Endpoint, needs: &Needs, has_state: bool) -> Option<Because> {
         if !self.serves(client, endpoint) {
             return Some(Because::Endpoint(endpoint.path()));
@@ -186,7 +186,8 @@ fn params_of(target: &FallbackTarget) -> Option<Members<'_>> {
     serde_json::from_str(target.params.as_deref()?.get()).ok()
 }
 
-/// An answer without its conversation is a wrong answer: what refers to one is left out only where the target says what to answer.
+/// Refuses an `omit` of a reference to a conversation unless the target's `params` have an `input`: an answer without its conversation is
+/// a wrong answer.
 pub(super) fn check_conversations(targets: &[Destination<'_>]) -> Result<(), ArgumentError> {
     for target in targets.iter().filter_map(|destination| destination.target.as_ref()) {
         let has_input = params_of(target).is_some_and(|params| params.get_non_null("input").is_some());
@@ -199,8 +200,8 @@ pub(super) fn check_conversations(targets: &[Destination<'_>]) -> Result<(), Arg
     Ok(())
 }
 
-/// Sorts the targets of a call: those on the home of the response that it continues come first, those that cannot take it are
-/// set aside.
+/// Sorts the targets of a call: those at the home of the response that it continues come first, those that cannot take it are
+/// separated.
 ///
 /// # Errors
 /// [`PlanError::Unsupported`] where no target can take it.
@@ -217,7 +218,7 @@ pub(super) fn sorted<'a>(
     let mut targets: Vec<(bool, Destination<'a>)> = Vec::with_capacity(destinations.len());
     targets.extend(destinations.into_iter().enumerate().map(|(index, destination)| (index == 0, destination)));
 
-    // Whose state the request refers to: that of the upstream that issued the response, else the primary's.
+    // The holder of the state that the request refers to: the upstream that issued the response, else the primary's.
     let mut holder = None;
     if is_stateful {
         let home = needs.response_id.as_deref().and_then(|id| homes.of(id));
@@ -249,7 +250,7 @@ pub(super) fn sorted<'a>(
         }
         let replaces_input = destination.replaces("input", None);
         let omitted = if has_state || replaces_input { Vec::new() } else { needs.issued.clone() };
-        // An id that is not known is the primary's own.
+        // An unknown id is the primary's.
         let is_own = is_primary && matches!(destination.kind, UpstreamKind::Own | UpstreamKind::Request);
         let home = (keeps && !is_own).then(|| destination.home(client, homes));
         sorted.capable.push(Capable { is_primary, destination, omitted, home });
@@ -266,7 +267,7 @@ pub(super) fn omitted_tools(omit: &[String]) -> Vec<&str> {
     omit.iter().filter_map(|name| name.strip_prefix("tools.")).collect()
 }
 
-/// Whether a target sends a member as the caller wrote it.
+/// Whether a target sends the caller's own value of a member.
 pub(super) fn sends(target: &FallbackTarget, member: &str, in_body: bool) -> bool {
     match params_of(target).and_then(|params| params.get(member)).map(RawValue::get) {
         Some(value) => !matches!(value, "null" | "false"),

@@ -1,4 +1,4 @@
-//! Which circuit of the breaker a target belongs to: calls to the same place with the same credential share one.
+//! Finds the circuit of a target: targets with the same URL, endpoint, credential, model and policy share one.
 
 use http::HeaderValue;
 use reqwest::Url;
@@ -11,7 +11,7 @@ use crate::policy::breaker::Subject;
 use crate::text::credentials;
 
 impl Target {
-    /// The key of this target's circuit; `None` where it has none, because the call brings a credential of its own.
+    /// The key of this target's circuit; `None` where the call brings a credential of its own, and so uses no circuit.
     #[must_use]
     pub fn circuit(&self, endpoint: Endpoint) -> Option<Subject<'_>> {
         if self.replaces_credential {
@@ -49,7 +49,7 @@ impl Target {
 }
 
 impl Builder<'_> {
-    /// Whether the call's headers or query give the primary another credential than its upstream has.
+    /// Whether the call's headers or query replace the credential of the primary's upstream.
     pub(super) fn replaces_credential(&self, upstream: &UpstreamConfig, model: &str) -> bool {
         let by_header = self.call.headers.iter().any(|(name, value)| {
             let own = upstream.headers.get(name.as_str()).map(HeaderValue::as_bytes);
@@ -65,7 +65,7 @@ impl Builder<'_> {
     }
 }
 
-/// Whether a call's URL has a credential in its query that the upstream's own URL does not have.
+/// Whether a call's URL has a credential in its query that the upstream's URL does not have.
 fn has_other_key(url: &str, own: &Url) -> bool {
     let Ok(url) = Url::parse(url) else { return false };
     url.query_pairs().any(|pair| {

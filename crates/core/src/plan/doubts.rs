@@ -1,4 +1,4 @@
-//! What is well-formed and probably not what was meant: it fails no call, and the client is warned of it once.
+//! Warnings of options that are well-formed but probably mistakes. They fail no call, and each is given once per client.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,25 +8,25 @@ use crate::options::read::in_quotes;
 use crate::options::route::OPENPIPE_PREFIXES;
 use crate::options::{CallOptions, ClientConfig, Limit, OpenPipeOptions};
 
-/// A timeout of a client or an upstream below this was probably meant in seconds, in milliseconds …
+/// In milliseconds. A timeout of a client or an upstream below this was probably meant in seconds …
 const SHORT_TIMEOUT: u64 = 100;
-/// … and so was one of a single call or target. Those are also chosen on purpose, to give up at once.
+/// … and so was a timeout of a call or target below this. Short ones of these are also chosen on purpose, to give up at once.
 const SHORT_CALL: u64 = 50;
 /// A prefix that is longer is not compared with others, in bytes.
 const LONGEST_PREFIX: usize = 64;
 /// A prefix that is shorter is near to too many others.
 const SHORTEST_PREFIX: usize = 3;
 
-/// A warning that is given once for its key, whatever else its text says.
+/// A warning that is given once for its key; later texts may differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Once {
-    /// What it is about.
+    /// The key.
     pub key: String,
-    /// What is said.
+    /// The text.
     pub text: String,
 }
 
-/// The warning of a model whose prefix leads nowhere and is nearly one that does.
+/// The warning of a model whose prefix is unknown and close to a known one.
 pub(super) fn near_prefix(model: &str, declared: &[Arc<str>]) -> Option<Once> {
     let (prefix, _) = model.split_once(':')?;
     if prefix.len() < SHORTEST_PREFIX || prefix.len() > LONGEST_PREFIX {
@@ -43,18 +43,18 @@ pub(super) fn near_prefix(model: &str, declared: &[Arc<str>]) -> Option<Once> {
     Some(Once { key: format!("prefix {prefix}"), text })
 }
 
-/// `llama3` is another model than `llama`, not a slip of the pen.
+/// Whether a name is a known one with a version: `llama3` is not a misspelt `llama`.
 fn is_version_of(name: &str, known: &str) -> bool {
     let rest = name.strip_prefix(known).unwrap_or_default();
     !rest.is_empty() && rest.chars().all(|character| character.is_ascii_digit() || character == '.')
 }
 
-/// The warnings of the targets whose models have such a prefix.
+/// These warnings for all targets.
 pub(super) fn near_prefixes(targets: &[Destination<'_>]) -> Vec<Once> {
     targets.iter().filter_map(|target| target.near_prefix.clone()).collect()
 }
 
-/// Warns of timeouts that were probably meant in seconds. The text has no number: the next call may have another.
+/// Warns of timeouts that were probably meant in seconds. The text does not have the value, so that it is the same for all calls.
 pub(super) fn warn_of_short_timeouts(
     client: &ClientConfig,
     call: &CallOptions,
@@ -76,7 +76,7 @@ pub(super) fn warn_of_short_timeouts(
     }
 }
 
-/// Warns of a `fallbackClient` that is never asked, as nothing says which model it is to be asked for.
+/// Warns of a `fallbackClient` that is never used, because no `fallback` names a model for it.
 pub(super) fn warn_of_idle_client(
     client: &ClientConfig,
     call: &CallOptions,
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_prefix_is_near_another_by_a_slip_of_the_pen() {
+    fn a_misspelt_prefix_is_near_the_known_one() {
         let declared: [Arc<str>; 2] = ["groq".into(), "llama".into()];
         let near = |model: &str| near_prefix(model, &declared).map(|once| once.text);
         for (model, known) in [

@@ -1,4 +1,4 @@
-//! The times of a plan: what a target may take, and what is left of the time that the caller waits.
+//! The time limits of a plan: those of each target, and the deadline that follows from the caller's patience.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use crate::policy::breaker::Narrowed;
 /// The default of `openpipe.idleTimeout`.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The time of a target (contract.md, section 4).
+/// The timeout of a target (contract.md, section 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Budget {
-    /// For everything: connecting, retries, pauses, headers and body. Where there is a fallback.
+    /// With a fallback: for everything, that is connecting, retries, pauses, headers and body.
     Total(Option<Duration>),
-    /// A time for each try, where there is no fallback.
+    /// Without a fallback: for each try.
     PerTry(Option<Duration>),
 }
 
@@ -29,12 +29,12 @@ impl Budget {
 }
 
 impl Builder<'_> {
-    /// The wait for the first content of a target's stream.
+    /// The first-token timeout of a target.
     pub(super) fn first_token_timeout(&self, target: &FallbackTarget) -> Option<Duration> {
         target.first_token_timeout.or(self.options.first_token_timeout).and_then(|Limit(wait)| wait)
     }
 
-    /// The idle timeout of a target with this time. The default, the longer of that time and a minute, is stretched.
+    /// The idle timeout of a target with this timeout. The default is the longer of that timeout and a minute.
     pub(super) fn idle_timeout(
         &self,
         limit: Option<Duration>,
@@ -46,13 +46,13 @@ impl Builder<'_> {
         }
     }
 
-    /// The time of a target that has no timeout of its own. A primary leaves half of the call's time to its fallbacks.
+    /// The timeout of a target that has none of its own. With a deadline from the caller's patience, the primary gets half of it.
     pub(super) fn default_time(&self, index: usize) -> Duration {
         let half = patience(self.client, self.call).map(|patience| patience / 2);
         half.filter(|_| index == 0 && self.count > 1).unwrap_or(DEFAULT_TIMEOUT)
     }
 
-    /// The limits of a target that the call's own options made narrower than they would be without.
+    /// Which limits of a target are narrower than they would be without the call's own options.
     pub(super) fn narrowed(
         &self,
         target: &FallbackTarget,
@@ -77,17 +77,17 @@ impl Builder<'_> {
     }
 }
 
-/// Whether a time ends sooner than another; `None` never ends.
+/// Whether a time is shorter than another; `None` is infinite.
 fn is_shorter(time: Option<Duration>, than: Option<Duration>) -> bool {
     time.is_some_and(|time| than.is_none_or(|than| time < than))
 }
 
-/// How long the caller waits for the whole call; `None` where that is not known, or a timeout was given instead.
+/// How long the caller waits for the whole call; `None` where that is unknown, or a timeout was given.
 pub(super) fn patience(client: &ClientConfig, call: &CallOptions) -> Option<Duration> {
     call.patience.and_then(|limit| limit.0).filter(|_| call.timeout.is_none() && client.timeout.is_none())
 }
 
-/// Ends a little before the caller gives up, so that it still gets the error: by a twentieth, at most 100 ms.
+/// A little less than the caller's patience, so that it still gets the error: by a twentieth, at most 100 ms.
 pub(super) fn before_the_end(patience: Duration) -> Duration {
     patience.saturating_sub((patience / 20).min(Duration::from_millis(100)))
 }

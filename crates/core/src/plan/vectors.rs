@@ -4,7 +4,7 @@ use super::destinations::Destination;
 use crate::options::read::ArgumentError;
 use crate::text::json::{self, Members};
 
-/// Vectors of different models cannot be compared, and no store of them notices.
+/// Vectors of different models cannot be compared, and no vector store notices.
 pub(super) fn check_vectors(targets: &[Destination<'_>]) -> Result<(), ArgumentError> {
     let Some((first, others)) = targets.split_first() else { return Ok(()) };
     for destination in targets {

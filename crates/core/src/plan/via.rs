@@ -1,4 +1,5 @@
-//! How a target is called: the URL and headers of HTTP, a custom client, or headers that the host gives at each try.
+//! How a target's requests are sent: over HTTP with a URL and headers, with headers that the host gives for each try, or by a custom
+//! client.
 
 use std::sync::Arc;
 
@@ -12,38 +13,38 @@ use crate::options::{Identity, OpenPipeOptions, UpstreamConfig, parse_url, tags_
 use crate::text::headers::{self, HeaderList};
 use crate::text::json;
 
-/// How a target is called.
+/// How a target's requests are sent.
 #[derive(Debug, Clone)]
 pub enum Via {
-    /// HTTP from here.
+    /// HTTP from the core.
     Http {
-        /// Where to.
+        /// The URL of the endpoint.
         url: Arc<Url>,
-        /// With which headers.
+        /// All headers.
         headers: Arc<HeaderMap>,
     },
-    /// HTTP from here, with headers that the host gives at each try, within the target's time.
+    /// HTTP from the core, with headers that the host gives for each try, within the target's time.
     Asked {
         /// The upstream's name.
         upstream: Arc<str>,
-        /// Where to.
+        /// The URL of the endpoint.
         url: Arc<Url>,
-        /// Tells the account from others, as the key may differ each time.
+        /// Identifies the account, as the key may differ each time.
         identity: Identity,
-        /// The headers below those of the host.
+        /// The headers that those of the host are applied over.
         base: Arc<HeaderMap>,
-        /// The headers over those of the host.
+        /// The headers that are applied over those of the host.
         overlay: Overlay,
     },
-    /// A custom client, by its number, with those of the caller's headers that are safe to hand on.
+    /// A custom client, which gets the caller's headers without credentials and framing.
     Client {
-        /// The number by which the host knows it.
+        /// Its number in the host.
         client: u32,
-        /// Who it is.
+        /// The identity of its upstream.
         identity: Identity,
         /// The caller's own headers.
         headers: HeaderList,
-        /// The retries that the client is to make by itself, within the target's time; `None` leaves it its default.
+        /// How many retries the client makes by itself, within the target's time; `None` is its own default.
         max_retries: Option<u32>,
     },
     /// Cannot be sent: the model's name would be a path segment such as `..`.
@@ -60,16 +61,16 @@ impl Via {
     }
 }
 
-/// Changes to the headers that the host gives.
+/// Headers that are applied over those that the host gives.
 #[derive(Debug, Clone)]
 pub struct Overlay {
-    /// In whole seconds.
+    /// The value of `x-stainless-timeout`, in seconds.
     pub(super) timeout: Option<u64>,
-    /// Each replaces those before it; the call's are the last.
+    /// Each takes precedence over those before it; the call's are the last.
     pub(super) layers: Vec<HeaderList>,
 }
 
-/// The header that says to a server how long its client waits, in whole seconds.
+/// The header of OpenAI's clients with the request's timeout, in whole seconds.
 const TIMEOUT_HEADER: &str = "x-stainless-timeout";
 
 impl Overlay {
@@ -89,7 +90,7 @@ impl Overlay {
 }
 
 impl Builder<'_> {
-    /// How this destination is called.
+    /// How requests to this destination are sent.
     ///
     /// # Errors
     /// Says which URL or header is malformed.
@@ -118,9 +119,9 @@ impl Builder<'_> {
         }
     }
 
-    /// The headers that a custom client is handed.
+    /// The headers that a custom client gets.
     fn client_headers(&self, kind: UpstreamKind, own: HeaderList) -> Result<HeaderList, String> {
-        // Checked all the same: a header that HTTP forbids is refused before anything is sent.
+        // Applied to an empty map only to check them: a header that HTTP forbids is refused before anything is sent.
         headers::overlay(&mut HeaderMap::new(), &own)?;
         let mut own = headers::without_transports(own);
         if kind == UpstreamKind::OpenPipe {
@@ -153,7 +154,7 @@ impl Builder<'_> {
             }
         }
         if upstream.asked {
-            // The key is not known yet; the upstream's own headers go over it.
+            // The key is not known yet; the upstream's own headers take precedence over it.
             overlay.layers.extend([upstream.own_headers.clone(), own]);
             overlay.lay(&mut Arc::default())?;
             let base = if kind == UpstreamKind::Named { all } else { Arc::default() };
@@ -176,7 +177,7 @@ impl Builder<'_> {
     }
 }
 
-/// The headers by which OpenPipe logs a call: `op-log-request`, `op-cache`, `op-tags`, `op-criteria`, in ASCII.
+/// The headers for OpenPipe's log and cache: `op-log-request`, `op-cache`, `op-tags`, `op-criteria`, in ASCII.
 fn openpipe_headers(options: &OpenPipeOptions) -> Vec<(&'static str, String)> {
     let log = options.log_request.unwrap_or(true).to_string();
     let mut headers = vec![("op-log-request", log), ("op-tags", json::ascii(&tags_with_sdk(options.tags.as_ref())))];

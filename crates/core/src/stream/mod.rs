@@ -1,6 +1,6 @@
-//! A stream of events between its upstream and its reader: when it is committed, whether it is alive, and whether it
-//! ended well (contract.md, section 5). The same for native upstreams and for custom clients. What an event means is asked of the
-//! endpoint's tracker.
+//! Watches a stream of events between its upstream and its reader: when it is committed, whether it is silent, and whether it
+//! ended well (contract.md, section 5). Used for native upstreams and custom clients alike. The endpoint's tracker says what an event
+//! means.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -24,7 +24,7 @@ const HELD_EVENTS: usize = 64;
 const HELD_BYTES: u64 = 256 * 1024;
 /// How long a stream that may be refused is read on after its last finish reason, for the usage that may follow.
 const USAGE_TIME: Duration = Duration::from_secs(1);
-/// How long, after its end, a stream's connection is watched for the end of its body, so that it can serve again.
+/// How long to wait for the end of the body after the last event, so that the connection can be used again.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 /// A stream of events, watched.
@@ -35,23 +35,23 @@ pub struct EventStream {
     times: Times,
     endpoint: Endpoint,
     tracker: Box<dyn Tracker>,
-    /// Its report was made before it is handed over.
+    /// Its report was made before the hand-over.
     is_reported: bool,
-    /// Events that came and were not read yet.
+    /// Events that have arrived and not been read.
     held: VecDeque<Event>,
     held_bytes: u64,
-    /// The stream is over: with a failure that its reader has not got yet, or well.
+    /// Set at the end of the stream; a failure stays here until the reader gets it.
     end: Option<Result<(), Failure>>,
     /// The last sign of life: an event with content.
     alive_at: Instant,
-    /// The process was stopped: what had arrived is read until then.
+    /// The end of the grace period after the process was stopped.
     grace: Grace,
-    /// When the reader last took events; its own time does not count as the upstream's silence.
+    /// When the reader last took events; the time that it takes does not count as the upstream's silence.
     left_at: Option<Instant>,
     first_content_at: Option<Instant>,
-    /// The circuit of its upstream learns of the first content, and of a failure.
+    /// For the circuit of its upstream: counts the first content as a success, and a failure.
     permit: Option<Permit>,
-    /// The table of upstreams' health learns the same.
+    /// For the table of upstreams' health, likewise.
     in_flight: Option<InFlight>,
 }
 
@@ -117,13 +117,13 @@ impl EventStream {
         self.ticket
     }
 
-    /// When the first content came.
+    /// When the first content arrived.
     #[must_use]
     pub fn first_content_at(&self) -> Option<Instant> {
         self.first_content_at
     }
 
-    /// The `usage` that the stream stated, as JSON text.
+    /// The stream's `usage`, as JSON text.
     #[must_use]
     pub fn usage(&self) -> Option<&str> {
         self.tracker.usage()
@@ -138,7 +138,7 @@ impl EventStream {
     /// Holds the stream back until it is committed. Its events are then read with [`EventStream::next`].
     ///
     /// # Errors
-    /// The failure before the commit: another target may answer, unseen by the reader.
+    /// A failure before the commit. The reader has got nothing, so another target may answer.
     pub async fn hold(&mut self, until: HoldUntil, max_bytes: u64) -> Result<(), Failure> {
         loop {
             if until == HoldUntil::Content && self.is_committed_by_content() {
@@ -157,8 +157,8 @@ impl EventStream {
         }
     }
 
-    /// Whether everything has come, so that the answer can be judged as a whole. The usage that follows the last finish reason is
-    /// waited for, but no longer than [`USAGE_TIME`].
+    /// Whether the stream has ended, so that the answer can be judged as a whole. Waits for a usage after the last finish reason for at
+    /// most [`USAGE_TIME`].
     pub async fn is_whole(&mut self) -> bool {
         if self.end.is_none() && self.tracker.is_complete() {
             let rest = async {
@@ -174,7 +174,7 @@ impl EventStream {
         }
     }
 
-    /// The events that are held, merged into the answer that they are.
+    /// The held events, merged into one answer.
     #[must_use]
     pub fn merged(&self) -> Option<String> {
         let mut merge = self.endpoint.merge();
@@ -184,7 +184,7 @@ impl EventStream {
         })
     }
 
-    /// Its report is made.
+    /// Notes that its report was made.
     pub fn set_reported(&mut self) {
         self.is_reported = true;
     }
@@ -213,10 +213,10 @@ impl EventStream {
         }
     }
 
-    /// After the end: lets the connection serve again, if its body ends soon.
+    /// After the end: waits shortly for the end of the body, so that the connection can be used again.
     pub async fn drain(mut self) {
         if matches!(self.end, Some(Ok(()))) {
-            // Whether the body ended in time or not, there is nothing to be done about it: the connection is dropped.
+            // If the body does not end in time, dropping it closes the connection.
             let _ = tokio::time::timeout(DRAIN_TIME, self.source.drain()).await;
         }
     }
@@ -225,7 +225,7 @@ impl EventStream {
         self.tracker.is_committed() || self.held.len() >= HELD_EVENTS || self.held_bytes >= HELD_BYTES
     }
 
-    /// Reads one batch of events, or learns how the stream ends.
+    /// Reads one batch of events, or the end of the stream.
     async fn pull(&mut self) {
         let now = Instant::now();
         if let Some(left) = self.left_at.take() {
@@ -234,7 +234,7 @@ impl EventStream {
         let batch = match self.deadline() {
             Some(deadline) => match stopped::by(deadline, &mut self.grace, self.source.next()).await {
                 Some(batch) => batch,
-                // Everything has come; some servers leave the connection open, without `[DONE]`.
+                // All finish reasons have arrived; some servers send no `[DONE]` and leave the connection open.
                 None if self.tracker.is_complete() => return self.end_with(Ok(())),
                 None => {
                     let (has_content, at_work) = (self.first_content_at.is_some(), self.tracker.is_at_work());
@@ -256,7 +256,7 @@ impl EventStream {
         give_way(largest).await;
     }
 
-    /// Until when the next sign of life has to come.
+    /// The deadline of the next sign of life.
     fn deadline(&self) -> Option<Instant> {
         self.times.silent_at(self.first_content_at.map(|_| self.alive_at), self.tracker.is_at_work())
     }
@@ -296,14 +296,14 @@ impl EventStream {
         self.held.push_back(event);
     }
 
-    /// The stream is over. Whatever failed, it was in this response.
+    /// Ends the stream. A failure gets the head of the response.
     fn end_with(&mut self, end: Result<(), Failure>) {
         self.end = Some(end.map_err(|failure| {
             let head = failure.head.unwrap_or_else(|| Box::new(self.head.clone()));
             self.source.redact(Failure { head: Some(head), ..failure })
         }));
         self.note_failure();
-        // The upstream has done its part, whenever the reader lets go.
+        // The request is not in flight any more, even if the reader keeps the stream.
         self.in_flight = None;
     }
 

@@ -89,7 +89,7 @@ fn idle_for(limit: Duration) -> Times {
     Times { idle: Some(limit), ..Times::default() }
 }
 
-/// A future's result and the millisecond at which it came. One that would never come fails the test.
+/// A future's result and the millisecond at which it was ready. A future that is never ready fails the test.
 async fn timed<T>(work: impl Future<Output = T>) -> (T, u128) {
     let began = Instant::now();
     let result = timeout(ms(24 * 3_600_000), work).await.expect("this hangs");
@@ -129,7 +129,7 @@ fn failing_acts() -> [(Act, &'static str); 7] {
 // === The commit ===
 
 #[tokio::test(start_paused = true)]
-async fn what_a_reader_waits_for_commits_the_stream() {
+async fn content_commits_the_stream() {
     for delta in [
         r#"{"content":"a"}"#,
         r#"{"refusal":"no"}"#,
@@ -188,7 +188,7 @@ async fn a_quarter_mebibyte_without_content_commits_the_stream_as_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_failure_before_the_commit_is_told_by_the_hold() {
+async fn hold_returns_every_failure_before_the_commit() {
     for (act, says) in failing_acts() {
         let mut stream = timeless([(0, events([ROLE])), (10, act)]);
         let (held, at) = timed(stream.hold(HoldUntil::Content, MEBIBYTE)).await;
@@ -293,7 +293,7 @@ async fn events_before_a_failure_are_delivered_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_end_is_told_as_often_as_it_is_asked_for() {
+async fn next_returns_the_end_again_and_again() {
     let mut well = timeless([(0, events([A, DONE]))]);
     let mut badly = timeless([(0, events([A])), (5, broken())]);
     read(&mut well).await.1.unwrap();
@@ -423,7 +423,7 @@ async fn a_stream_that_did_not_end_well_is_not_drained() {
 // === Time ===
 
 #[tokio::test(start_paused = true)]
-async fn first_content_that_does_not_come_in_time_is_a_timeout() {
+async fn first_content_that_is_late_is_a_timeout() {
     for acts in [
         vec![],
         vec![(0, events([ROLE])), (50, events([EMPTY])), (90, events([EMPTY])), (110, events([A]))],
@@ -439,7 +439,7 @@ async fn first_content_that_does_not_come_in_time_is_a_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn once_content_has_come_the_wait_for_it_is_over() {
+async fn the_timeout_ends_with_the_first_content() {
     for opening in [A, STOP] {
         let mut stream = watched(
             content_within(ms(100)),
@@ -494,7 +494,7 @@ async fn a_failed_finish_reason_is_a_failure_before_and_after_the_commit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_with_blank_data_is_a_comment_and_no_life() {
+async fn an_event_with_blank_data_is_a_comment_and_not_a_sign_of_life() {
     let mut stream = timeless([(0, events(["", ROLE, " \n"])), (5, events([A, "", STOP, "\t", DONE]))]);
     let (all, end) = read(&mut stream).await;
     end.unwrap();
@@ -506,7 +506,7 @@ async fn an_event_with_blank_data_is_a_comment_and_no_life() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn done_is_known_by_how_it_begins() {
+async fn done_is_recognised_by_its_beginning() {
     for done in ["[DONE]\0", " [DONE] ", "\"[DONE]\"", "[DONE] bye"] {
         let mut stream = timeless([(0, events([A, done])), (5, broken())]);
         read(&mut stream).await.1.expect(done);
@@ -540,7 +540,7 @@ async fn an_end_in_the_middle_of_a_calls_arguments_is_a_failure_done_or_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keep_alives_and_empty_deltas_are_no_sign_of_life() {
+async fn keep_alives_and_empty_deltas_are_not_a_sign_of_life() {
     for pulse in [EMPTY, ROLE, "{}", r#"{"choices":[]}"#, r#"{"type":"ping"}"#] {
         let pulses = (1..100).map(|at| (at * 20, events([pulse])));
         let mut stream = watched(idle_for(ms(110)), std::iter::once((0, events([A]))).chain(pulses));
@@ -560,7 +560,7 @@ async fn content_keeps_a_stream_alive() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reader_that_takes_its_time_is_no_silence_of_the_upstream() {
+async fn the_time_of_a_slow_reader_does_not_count_as_silence_of_the_upstream() {
     let contents = (0..20).map(|at| (at, events([A])));
     let mut stream = watched(idle_for(ms(100)), contents.chain([(20, events([STOP, DONE]))]));
     let mut count = 0;
@@ -598,7 +598,7 @@ async fn keep_alives_do_not_outlive_the_idle_timeout_of_a_slow_reader() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_its_reader_gave_up_loses_no_event() {
+async fn a_dropped_wait_loses_no_event() {
     let mut stream = timeless([(0, events([A])), (50, events([B])), (100, events([STOP, DONE]))]);
     let mut all = Vec::new();
     loop {
@@ -621,7 +621,7 @@ async fn without_limits_a_stream_may_be_silent_for_an_hour() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn limits_beyond_what_the_clock_can_tell_are_none() {
+async fn limits_that_no_instant_can_hold_are_no_limits() {
     let mut stream = watched(idle_for(Duration::MAX), [(0, events([A])), (3_600_000, events([STOP, DONE]))]);
     read(&mut stream).await.1.unwrap();
 }
