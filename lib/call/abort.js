@@ -5,7 +5,7 @@
  */
 
 /**
- * Who waits. What is called is taken from it when it waits no more: the set that it was in may live on for a while inside
+ * A waiter. Its function is removed when it waits no more: the set that it was in may live on for a while inside
  * the engine (see numbered.js), and must not keep a call.
  * @typedef {{ aborted: (() => void) | undefined }} Waiter
  */
@@ -26,7 +26,7 @@ function onAbort(signal, waiter) {
         try {
           each.aborted?.();
         } catch {
-          // What goes wrong with one call must not keep the others waiting, and there is nobody above a listener.
+          // An error of one waiter must not affect the others, and nothing would catch what a listener throws.
         }
       }
     };
@@ -37,7 +37,7 @@ function onAbort(signal, waiter) {
   entry.waiting.add(waiter);
 }
 
-/** Takes back what `onAbort` was given; with the last one the listener goes. @param {AbortSignal | undefined} signal @param {Waiter} waiter */
+/** Removes a waiter; the last one removes the listener too. @param {AbortSignal | undefined} signal @param {Waiter} waiter */
 function offAbort(signal, waiter) {
   waiter.aborted = undefined;
   const entry = signal && entries.get(signal);

@@ -256,7 +256,7 @@ class Call {
     this.#release();
   }
 
-  /** Lets go of what keeps the process alive and of the caller's signal. */
+  /** Releases the process and the caller's signal. */
   #release() {
     if (this.isHolding) native.releaseProcess();
     this.isHolding = false;

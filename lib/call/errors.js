@@ -215,7 +215,7 @@ function causeOfConnection({ kind, message, code, system }) {
   return Object.defineProperty(cause, 'cause', { value: inner, writable: true, configurable: true });
 }
 
-/** How the codes begin by which Node.js says that a content encoding is broken: zlib's, Brotli's, zstd's. */
+/** Prefixes of Node.js's codes of a broken content encoding: zlib's, Brotli's, zstd's. */
 const BROKEN_ENCODING = /^(?:Z_|ERR__ERROR_FORMAT|ERR_BROTLI|ZSTD_)/;
 
 /**
@@ -239,12 +239,12 @@ function bodyErrorOf(sdk, thrown, { what, piece }) {
   return error;
 }
 
-/** Of a stream. @param {Sdk} sdk @param {unknown} thrown */
+/** The error of a stream's body. @param {Sdk} sdk @param {unknown} thrown */
 function streamErrorOf(sdk, thrown) {
   return bodyErrorOf(sdk, thrown, { what: 'the stream', piece: 'an event of the stream' });
 }
 
-/** Of an answer that is none. @param {Sdk} sdk @param {unknown} thrown */
+/** The error of an answer's body. @param {Sdk} sdk @param {unknown} thrown */
 function answerErrorOf(sdk, thrown) {
   return bodyErrorOf(sdk, thrown, { what: 'the response', piece: 'the response' });
 }

@@ -6,15 +6,15 @@
 
 /** What a failed call is resolved with. @typedef {{ status: number, headers: [string, string][], body: string }} FailedResponse */
 
-/** The status where the last target had no response that is an error. @type {Record<string, number>} */
+/** The status by kind, where the last target had no error response of its own. @type {Record<string, number>} */
 const STATUSES = { timeout: 504, connection: 503, auth: 401, rate_limit: 429, quota: 429 };
 const BAD_GATEWAY = 502;
 
-/** Where the core knows no code, that by which Node.js' own `fetch` says the same. */
+/** The codes of Node.js's own `fetch`, for failures without a code. */
 const CODES = { timeout: 'UND_ERR_HEADERS_TIMEOUT', idle: 'UND_ERR_BODY_TIMEOUT', connection: 'UND_ERR_SOCKET' };
 
 /**
- * A response that is handed through: an error in itself, or a redirect where the caller sees to those.
+ * Whether the upstream's own response is returned: an error response, or a redirect that the caller handles itself.
  * @param {Failure | undefined} failure @param {string | undefined} redirect That of the request.
  */
 function isHandedThrough(failure, redirect) {
@@ -33,7 +33,7 @@ function failedResponse({ failures, attempts }, redirect) {
     status,
     headers: [
       ['content-type', 'application/json'],
-      // The targets had their retries: the whole chain once more is nothing that an SDK should add by itself.
+      // The targets have been retried, so an SDK must not run the whole chain again.
       ['x-should-retry', 'false'],
     ],
     body: JSON.stringify({ error: { message, type: 'openpipe_error', param: null, code: last?.kind ?? null } }),

@@ -59,7 +59,7 @@ class HostRequest {
     this.streamError = undefined;
     /** The same of what reading an answer's body threw. @type {((error: unknown) => unknown) | undefined} */
     this.bodyError = undefined;
-    /** Is told of each error that the caller gets, where the SDK was only the transport. @type {((error: unknown) => void) | undefined} */
+    /** Called with each error that the caller gets, where the SDK was only the transport. @type {((error: unknown) => void) | undefined} */
     this.keepError = undefined;
   }
 
@@ -84,7 +84,7 @@ class HostRequest {
       return;
     }
     this.#keepResponse(returned, question.stream);
-    // What is no promise is taken as it is. A thenable that throws when it is looked at rejects like any other.
+    // A value that is not a promise is the answer itself. A thenable whose `then` getter throws is a rejection.
     Promise.resolve(returned)
       .then((value) => this.#returned(value, question.stream))
       // Once there is a response, it is its body that fails.
@@ -139,7 +139,7 @@ class HostRequest {
           // Before the stream that is made of it is read.
           if (streaming) this.done = read(() => rewriteEvents(response));
         },
-        () => {}, // the same failure comes from the promise itself
+        () => {}, // the promise itself rejects with the same error
       );
     } catch {
       // a client without a response of its own gets one that is made
@@ -166,14 +166,14 @@ class HostRequest {
   #opened(stream, streaming) {
     this.stream = stream;
     this.streamController = controllerOf(stream);
-    // One that nobody asked for is dropped by Rust.
+    // Rust drops a stream that was not asked for.
     if (streaming) {
       const iterator = /** @type {AsyncIterator<any>} */ (openedOn(stream)[Symbol.asyncIterator]());
       this.iterator = iterator;
       // Asked at once: some iterators (openai 7's) open the stream below them only now, and the stream is going to be
       // given another iterator when it is handed through.
       this.first = Promise.resolve(iterator.next());
-      this.first.catch(() => {}); // told when it is pulled
+      this.first.catch(() => {}); // reported when it is pulled
     }
     this.#answer({ stream: { ticket: this.keep(this), request_id: this.#requestId(), secrets: this.#secrets() } });
     if (streaming) this.#readChunks();

@@ -12,7 +12,7 @@ const RETRY_HEADERS = ['retry-after', 'retry-after-ms', 'x-should-retry', 'x-req
 const ofKeys = new WeakSet();
 
 /**
- * Notes that an error is that of a function which was to give a key: the upstream was not asked.
+ * Marks an error as that of a key function, after which no request was sent.
  * @param {unknown} thrown @returns {unknown} The same; where it is a primitive, an error with it as its cause.
  */
 function keyless(thrown) {
@@ -65,7 +65,7 @@ function describe(thrown) {
   };
 }
 
-/** What the last of an error's causes says: `fetch` and the SDKs say no more than that a connection failed. @param {any} error */
+/** The message of the last cause: the messages of `fetch` and the SDKs say no more than that a connection failed. @param {any} error */
 function reasonOf(error) {
   let link = error;
   for (let depth = 0; depth < MAX_DEPTH; depth += 1) {
@@ -114,7 +114,7 @@ function bodyTextOf(body) {
 /** Errors whose cause is the failure of the target before. @type {WeakSet<object>} */
 const caused = new WeakSet();
 
-/** The cause that an error has of itself: what we made its cause says nothing about it. @param {any} error */
+/** The error's own cause: not the failure of the target before, which we may have set as its cause. @param {any} error */
 function causeOf(error) {
   return caused.has(error) ? undefined : error.cause;
 }

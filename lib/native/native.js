@@ -139,13 +139,13 @@ function unregister(call) {
   receivers.delete(call);
 }
 
-/** Stops a call in Rust: its connection is closed. Gives how far it had come, as JSON. @param {number} call */
+/** Cancels a call in Rust and closes its connection. Returns its record as JSON. @param {number} call */
 function cancel(call) {
   receivers.delete(call);
   return mailbox?.cancel(call);
 }
 
-/** Tells Rust that a stream's reader has taken bytes. @param {number} call @param {number} bytes */
+/** Opens a stream's window by the bytes that its reader consumed. @param {number} call @param {number} bytes */
 function consumed(call, bytes) {
   mailbox?.consumed(call, bytes);
 }

@@ -4,7 +4,7 @@
 /** The SDK's levels of logging. @type {Record<string, number>} */
 const LEVELS = { off: 0, error: 200, warn: 300, info: 400, debug: 500 };
 const WARN = 300;
-/** At most this many warnings are remembered, each by its hash: their texts may come from outside, and differ each time. */
+/** The most warnings that are remembered, each by its hash: texts may come from outside, and differ each time. */
 const MAX_REMEMBERED = 1024;
 
 /** The warnings of one client, and of those that are made from it: another's cannot silence them. */

@@ -9,7 +9,7 @@ const { Writer, callback, record } = require('./writer.js');
 /** @typedef {import('../call/judge.js').Judge} Judge */
 
 /**
- * What `openpipe` of a call says, in the request options and in the body: `undefined` where neither says anything.
+ * Writes `openpipe` of a call, that of the request options and that of the body; `undefined` where there is neither.
  * @param {unknown} trusted @param {unknown} body
  * @param {{ clients: CustomClient[], judges: Judge[], allowed: ClientOptions['allowed'], warn: (message: string) => void }} reading
  */
@@ -44,7 +44,7 @@ function members(prefix, written) {
 }
 
 /**
- * Of a body's `openpipe`, which may come from a user, what the constructor allows. The rest is not even read.
+ * The members of a body's `openpipe`, which may come from a user, that the constructor allows. Others are not read.
  * @param {any} value @param {ClientOptions['allowed']} allowed @param {(message: string) => void} warn
  */
 function fromBody(value, allowed, warn) {

@@ -181,7 +181,7 @@ function hasAccessors(value) {
 }
 
 /**
- * What `JSON.stringify` writes of an object: a class of the user's own may have a `toJSON` that says so. It is asked once, as
+ * The value that `JSON.stringify` writes for an object, which may have a `toJSON` of its own. That is called once, as
  * there, and so before anything is looked at or taken out.
  * @param {Record<string, any>} value @returns {unknown}
  */

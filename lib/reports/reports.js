@@ -10,7 +10,7 @@ const transports = require('./transports.js');
 
 /** How long a process that has nothing else to do stays alive for its reports, in milliseconds. */
 const PATIENCE = 5000;
-/** After a `fetch` that came to nothing the next one waits for so many turns of so many milliseconds each. */
+/** After a `fetch` without a result the next one waits for this many turns of this many milliseconds each. */
 const BREAK = { turns: 10, milliseconds: 50 };
 /** So many endpoints that do not answer are remembered. */
 const MANY = 1000;
@@ -147,7 +147,7 @@ async function deliver(ask, to, body) {
     hanging.delete(to.url);
     answer = { response: { status: response.status, headers: [...response.headers] } };
   } catch {
-    // Whatever it was, no response came: to the core that is a connection that failed.
+    // Any error means that there is no response, which is a connection failure to the core.
     answer = { error: { names: ['FetchError'], message: 'fetch failed', ticket: 0 } };
   }
   cancel();

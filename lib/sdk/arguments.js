@@ -31,7 +31,7 @@ function readBody(body, { result }) {
   try {
     let openpipe;
     let request = asWritten(body);
-    // Only an own member counts: what is inherited, nobody wrote.
+    // Only an own member counts: an inherited one may be prototype pollution.
     if (isObject(request) && Object.hasOwn(request, 'openpipe')) ({ openpipe, ...request } = request);
     if (openpipe === undefined && Object.hasOwn(body, 'openpipe')) openpipe = body.openpipe;
     return { text: JSON.stringify(request) ?? 'null', openpipe };

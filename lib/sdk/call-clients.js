@@ -6,7 +6,7 @@
 
 const { identityOf } = require('../host-client/identity.js');
 
-/** At most this many are known; the one used longest ago goes. */
+/** The most clients that are remembered; the least recently used one is dropped. */
 const MOST = 1000;
 
 /** In the order of their last use. @type {Set<WeakRef<object>>} */
@@ -14,7 +14,7 @@ const known = new Set();
 /** @type {WeakMap<object, WeakRef<object>>} */
 const references = new WeakMap();
 
-/** A client was asked for a response. @param {object} client */
+/** Remembers a client that was called for a response. @param {object} client */
 function remember(client) {
   let reference = references.get(client);
   if (!reference) references.set(client, (reference = new WeakRef(client)));

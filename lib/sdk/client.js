@@ -73,7 +73,7 @@ function defineClient(exported) {
     /** @param {any} [options] */
     constructor(options = {}) {
       const { openpipe: _, [inheritance]: inherited, ...own } = options;
-      // Only an own member counts: what is inherited, nobody wrote.
+      // Only an own member counts: an inherited one may be prototype pollution.
       const openpipe = Object.hasOwn(Object(options), 'openpipe') ? options.openpipe : undefined;
       const missing = missingKey(exported);
       super(over(options, hasCredentials(options) ? own : { ...own, apiKey: missing }));
@@ -195,7 +195,7 @@ function defineClient(exported) {
       return reports().flush(stateOf(this).family, flushTime(options));
     }
 
-    /** Takes no more calls, delivers the reports that are queued, and lets go of everything native. */
+    /** Refuses new calls, delivers the queued reports, and releases everything native. */
     async close() {
       const state = stateOf(this);
       state.close();

@@ -61,7 +61,7 @@ function hasKey(client) {
   return headers ? declaresKey(headers) : false;
 }
 
-/** The user sends, or expressly removes, the header that a key goes in. @param {any} headers */
+/** Whether the user sets, or expressly removes, the header with the key. @param {any} headers */
 function declaresKey(headers) {
   const pairs =
     headers.values instanceof Headers

@@ -57,7 +57,7 @@ class SdkTransport {
       };
     }
     const custom = /** @type {any} */ (calls[number]);
-    // One of our own is asked not to log what this one logs (contract.md, section 7), where this one has a key to do so.
+    // A custom client of this package must not report what this client reports (contract.md, section 7), if this one can.
     const reports = this.state.sinks ? this.state.sinks.length > 0 : this.state.apiKey !== undefined;
     const ours = reports && isOurs(custom);
     const isOfCall = number >= this.state.clients.length;
@@ -176,7 +176,7 @@ class SdkTransport {
     };
   }
 
-  /** What the SDK tells OpenPipe beside the key, where the client's own hooks are not to be asked for it. */
+  /** The SDK's headers for OpenPipe beside the key, made without the client's own hooks. */
   async openpipeHeaders() {
     const made = this.#newOpenpipeClient();
     // The core sets the key, and reports a missing one.
@@ -215,7 +215,7 @@ class SdkTransport {
     const made = this.#newSdkClient(this.state.baseUrl, this.state.apiKey ?? 'none');
     made.organization = client.organization ?? null;
     made.project = client.project ?? null;
-    // The same goes for OPENAI_CUSTOM_HEADERS. As natively, what proves who the caller is to OpenAI stays there.
+    // OPENAI_CUSTOM_HEADERS likewise. As natively, credentials for OpenAI are not sent to OpenPipe.
     const headers = readHeaders(client._options.defaultHeaders) ?? [];
     made._options.defaultHeaders = headers.filter(([name]) => !native.isCredential(name));
     made.getUserAgent = () => client.getUserAgent();

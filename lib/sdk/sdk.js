@@ -20,7 +20,7 @@
  * @property {number} [major] The version; made of the class.
  */
 
-/** The major version of a copy of the SDK, by what it tells servers of itself. @param {SdkClass} OpenAI */
+/** The major version of a copy of the SDK, from its `User-Agent`. @param {SdkClass} OpenAI */
 function majorOf(OpenAI) {
   const agent = OpenAI.prototype.getUserAgent?.call({ constructor: OpenAI });
   return Number(/\/JS (\d+)/.exec(agent)?.[1] ?? 0);

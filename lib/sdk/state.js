@@ -77,7 +77,7 @@ class State {
     reports.start(client);
   }
 
-  /** Takes no more calls; those that are running come to their end. */
+  /** Refuses new calls; running ones go on. */
   close() {
     this.closed = true;
     this.seen = undefined;

@@ -126,7 +126,7 @@ function started(state, endpoint, options) {
 const LATER = Symbol('openpipe-native.later');
 
 /**
- * The member of a request's options that says of embeddings that the SDK asks for base64 and gives its caller numbers.
+ * The member of the options of a request for embeddings that says that the SDK asks for base64 and gives its caller numbers.
  */
 const UNPACKED = Symbol('openpipe-native.unpacked');
 
@@ -270,7 +270,7 @@ class CallSetup {
     return this.#state.sdkTransport.clientKeys(number, this.#clients);
   }
 
-  /** The headers of an upstream, where they have to be asked for. @param {string} upstream */
+  /** The headers of an upstream whose key a function returns. @param {string} upstream */
   headersOf(upstream) {
     return this.#state.headersOf(upstream);
   }
@@ -315,7 +315,7 @@ function urlElsewhere(client, endpoint, options) {
   const base = options.defaultBaseURL ?? undefined;
   if (path === undefined && query === undefined && base === undefined) return undefined;
   const url = urlOf(client, path ?? endpoint.path, query, base);
-  // The key goes to its own upstream only.
+  // A key is sent to its own upstream only.
   if (path !== undefined && originOf(url) !== originOf(urlOf(client, endpoint.path, undefined, base)))
     throw new TypeError('`options.path` must be on the origin of `baseURL`');
   return url;

@@ -1,15 +1,15 @@
-//! Delta encoding: most events of a stream equal one before but for a few texts, so only these texts are sent to the host.
+//! Delta encoding: most events of a stream differ from an earlier one in a few texts only, so only these texts are sent to the host.
 //!
-//! An event may become the template of those that follow: its text, and where in it the texts stand that vary (the
-//! content, a piece of arguments, padding). A later event that is the same text around other such texts is sent as these
-//! alone: nothing else of it is read again, here or in the host. What does not match crosses whole.
+//! An event may become the template for later ones: its text, with slots for the texts that vary (the content, a piece of arguments,
+//! padding). A later event that equals the template outside of the slots is sent as the texts in the slots: nothing else of it is
+//! parsed again, here or in the host. An event that does not match is sent whole.
 //!
-//! The encoding of an event, as JSON (a text may also be a number, where an API numbers its events):
+//! The encoding of an event, as JSON (a text may also be a whole number, where an API numbers its events):
 //!
 //! | event | encoding |
 //! | --- | --- |
 //! | an event that is sent whole | the object |
-//! | one that is the template of what follows | `[object, [path, …]]`: the paths to the texts that vary |
+//! | one that is the template for later ones | `[object, [path, …]]`: the paths to its slots |
 //! | one like the last template | its text, or the array of its texts in the order of the paths |
 
 use std::borrow::Cow;
@@ -18,80 +18,81 @@ use std::ops::Range;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// A larger event is no template: it is kept as long as its stream, and what is nested in it is copied for each event.
+/// In bytes. A larger event does not become a template: a template is kept as long as its stream, and the host copies it for each
+/// event.
 const MAX_TEMPLATE_BYTES: usize = 2048;
-/// After this many templates in a row that matched no later event, no more are made: the events have nothing in common.
+/// After this many templates in a row that matched no later event, no more are made: the events are too different.
 const MAX_IN_VAIN: u32 = 4;
-/// More texts than these do not vary in any API.
+/// The most slots; no API has more.
 const MAX_TEXTS: usize = 4;
 
-/// What keeping an event takes beside its data: its record here, or its place and object in the host. Windows and limits count
-/// it, because a stream may consist of a million events of two bytes.
+/// The memory that keeping an event takes beside its data, in bytes: its record here, or its object in the host. Windows and limits
+/// count it, because a stream may consist of a million events of two bytes.
 const KEEPING_BYTES: usize = 160;
 
-/// An event of a stream, and how it compares with those before it.
+/// An event of a stream, and its difference from the template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// Its data, a JSON object.
     pub data: String,
-    /// What of it is new.
+    /// The difference from the template.
     pub news: News,
 }
 
-/// What of an event is new.
+/// The difference of an event from the last template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
-    /// All of it.
+    /// The event does not match, and is sent whole.
     All,
-    /// All of it, and it is the template of what follows.
+    /// The same, and the event is the new template, with slots at these paths.
     Template(Vec<Place>),
-    /// Texts in the places of the last template.
+    /// The event matches, with these texts in the slots.
     Texts(Texts),
 }
 
-/// Where in an event a text stands that varies: the path to it, as JSON text.
+/// The path to a slot in an event, as JSON text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place(pub &'static str);
 
-/// A text of an event, or a whole number, that may vary in those that follow.
+/// A text or a whole number of an event that may vary in later ones.
 #[derive(Debug, Clone, Copy)]
 pub struct Slot<'a> {
-    /// Where it stands.
+    /// The path to it.
     pub place: Place,
     /// The text, a part of the event's data.
     pub text: &'a RawValue,
-    /// Where it is not empty, the event has content.
+    /// The event has content if this text is not empty.
     pub is_content: bool,
 }
 
-/// What an endpoint has found in an event that may become a template.
+/// An event that may become a template, as its endpoint sees it.
 #[derive(Debug)]
 pub struct Candidate<'a> {
-    /// Its texts that may vary; values that are no texts are passed over.
+    /// Its slots; values that are neither texts nor numbers are ignored.
     pub slots: Vec<Slot<'a>>,
-    /// It gives a finish reason.
+    /// It has a finish reason.
     pub finishes: bool,
-    /// Something beside its texts may be content.
+    /// It may have content outside of its slots.
     pub may_have_more: bool,
-    /// Reads whether an event has content; called with the texts of this one blank, where that is not known.
+    /// Whether an event has content. Called with the slots of this one empty, if `may_have_more`.
     pub has_content: fn(&str) -> bool,
 }
 
-/// The texts of an event, by where they are in its data; with their quotes.
+/// The texts in the slots of an event, as byte ranges of its data that include the quotes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Texts {
     at: [(usize, usize); MAX_TEXTS],
     count: usize,
 }
 
-/// What is read of an event that matches the template.
+/// An event that matches the template.
 #[derive(Debug)]
 pub struct Alike {
-    /// What is new in it.
+    /// The texts in its slots.
     pub texts: Texts,
-    /// It carries content.
+    /// It has content.
     pub content: bool,
-    /// It gives a finish reason.
+    /// It has a finish reason.
     pub finishes: bool,
 }
 
@@ -112,7 +113,7 @@ impl Event {
         out.push('\n');
     }
 
-    /// Its member `type`, where that can stand in a line of its own.
+    /// Its member `type`, unless that has a line break.
     fn type_name(&self) -> Option<Cow<'_, str>> {
         #[derive(Deserialize)]
         struct Typed<'a> {
@@ -123,7 +124,7 @@ impl Event {
         (!name.contains(['\r', '\n'])).then_some(name)
     }
 
-    /// The memory that it takes for as long as it is kept, about.
+    /// The memory that it takes while it is kept, in bytes, roughly.
     #[must_use]
     pub fn kept_bytes(&self) -> usize {
         self.data.len() + KEEPING_BYTES
@@ -143,7 +144,7 @@ impl Event {
                 }
                 out.push_str("]]");
             }
-            // Most chunks differ from the one before in one text.
+            // Most events have one slot.
             News::Texts(texts) if texts.count == 1 => texts.of(&self.data).for_each(|text| out.push_str(text)),
             News::Texts(texts) => {
                 out.push('[');
@@ -158,13 +159,13 @@ impl Event {
 }
 
 impl Texts {
-    /// The texts in this data, which must be that of their event.
+    /// The texts in `data`, which must be that of their event.
     pub fn of<'a>(&'a self, data: &'a str) -> impl Iterator<Item = &'a str> + 'a {
         self.at.iter().take(self.count).filter_map(|(start, end)| data.get(*start..*end))
     }
 }
 
-/// The templates of one stream: the last, if any.
+/// The last template of one stream, if any.
 #[derive(Debug, Default)]
 pub struct Templates {
     last: Option<Template>,
@@ -179,7 +180,7 @@ impl Templates {
         Some(alike)
     }
 
-    /// Takes an event that did not match as the next template, if it may be one.
+    /// Makes an event that did not match the new template, if its endpoint allows it.
     pub fn learn<'a>(&mut self, data: &'a str, candidate: impl FnOnce() -> Option<Candidate<'a>>) -> News {
         if self.in_vain == MAX_IN_VAIN || data.len() > MAX_TEMPLATE_BYTES {
             return News::All;
@@ -192,13 +193,13 @@ impl Templates {
     }
 }
 
-/// An event, with blanks where a text stands that varies.
+/// A template: an event with blanks for its slots.
 #[derive(Debug)]
 struct Template {
     data: Box<str>,
     /// In the order of the data.
     blanks: Vec<Blank>,
-    /// There is content also besides the blanks.
+    /// It has content outside of the blanks.
     content: bool,
     finishes: bool,
 }
@@ -209,7 +210,7 @@ struct Blank {
     is_content: bool,
     /// It is a whole number.
     is_number: bool,
-    /// Where its text is in the data, with the quotes.
+    /// The byte range of its text in the data, including the quotes.
     at: Range<usize>,
 }
 
@@ -237,7 +238,7 @@ impl Template {
         Some(Self { data: data.into(), blanks, content, finishes: candidate.finishes })
     }
 
-    /// The texts in the blanks, if `data` is the same around them.
+    /// The texts in the blanks, if `data` equals the template outside of them.
     fn compare(&self, data: &str) -> Option<Alike> {
         let mut texts = Texts { at: [(0, 0); MAX_TEXTS], count: 0 };
         let mut content = self.content;
@@ -268,7 +269,7 @@ fn blanked(data: &str, blanks: &[Blank]) -> Option<String> {
     Some(blank)
 }
 
-/// Where a part of a text is in it.
+/// The byte range of a part in the whole text.
 fn place_of(part: &str, whole: &str) -> Option<Range<usize>> {
     let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
     let range = start..start + part.len();
@@ -278,7 +279,7 @@ fn place_of(part: &str, whole: &str) -> Option<Range<usize>> {
 /// The length of the whole number of a few digits that a text begins with.
 fn number_end(text: &str) -> Option<usize> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    // A leading zero, a fraction or an exponent makes another number of it, or none.
+    // With a leading zero, a fraction or an exponent it is not a plain whole number.
     let goes_on = text.get(digits..)?.starts_with(['.', 'e', 'E']) || (digits > 1 && text.starts_with('0'));
     ((1..=15).contains(&digits) && !goes_on).then_some(digits)
 }

@@ -83,7 +83,7 @@ fn told<const N: usize>(events: [&str; N]) -> [String; N] {
 }
 
 #[test]
-fn an_event_like_the_one_before_is_told_by_its_text() {
+fn an_event_like_the_template_is_encoded_as_its_text() {
     let [first, second, third] = told([&content(r#""Hello""#), &content(r#"" \"w\u00e9 ""#), &content(r#""""#)]);
     assert_eq!(first, format!(r#"[{},[["choices",0,"delta","content"]]]"#, content(r#""Hello""#)));
     assert_eq!(second, r#"" \"w\u00e9 ""#);
@@ -91,7 +91,7 @@ fn an_event_like_the_one_before_is_told_by_its_text() {
 }
 
 #[test]
-fn an_event_of_another_kind_is_told_whole_and_those_after_it_by_their_text() {
+fn an_event_of_another_shape_is_encoded_whole_and_later_ones_as_their_text() {
     let usage = r#"{"id":"x","choices":[],"usage":{"total_tokens":3}}"#;
     let [_, _, whole, last] = told([&content(r#""a""#), &content(r#""b""#), usage, &content(r#""c""#)]);
     assert_eq!(whole, usage);
@@ -99,7 +99,7 @@ fn an_event_of_another_kind_is_told_whole_and_those_after_it_by_their_text() {
 }
 
 #[test]
-fn texts_are_told_in_the_order_in_which_they_stand() {
+fn texts_are_encoded_in_the_order_of_the_data() {
     let event = |padding: &str, content: &str, reasoning: &str| {
         format!(
             r#"{{"obfuscation":"{padding}","choices":[{{"delta":{{"reasoning":"{reasoning}","content":"{content}"}}}}]}}"#
@@ -122,14 +122,14 @@ fn pieces_of_the_arguments_of_a_tool_call_are_texts() {
 }
 
 #[test]
-fn what_differs_elsewhere_is_no_like_event() {
+fn an_event_that_differs_outside_of_the_slots_does_not_match() {
     let other = content(r#""b""#).replace("\"x\"", "\"y\"");
     let [_, second] = told([&content(r#""a""#), &other]);
     assert!(second.starts_with(&format!("[{other},")), "{second}");
 }
 
 #[test]
-fn a_text_that_is_no_valid_string_is_no_text() {
+fn a_slot_without_a_valid_string_does_not_match() {
     let mut templates = Templates::default();
     let first = content(r#""a""#);
     assert!(matches!(chat::learn(&mut templates, &first, &chat::signs(&first).unwrap()), News::Template(_)));
@@ -156,7 +156,7 @@ fn a_text_that_is_no_valid_string_is_no_text() {
 }
 
 #[test]
-fn what_has_no_text_that_varies_is_no_template() {
+fn an_event_without_slots_is_not_a_template() {
     for event in [
         r#"{"choices":[{"delta":{"content":null}}]}"#,
         r#"{"choices":[{"delta":{"role":"assistant"}}]}"#,
@@ -173,7 +173,7 @@ fn what_has_no_text_that_varies_is_no_template() {
 }
 
 #[test]
-fn a_large_event_is_no_template_and_may_be_like_one() {
+fn a_large_event_is_not_a_template_but_may_match_one() {
     let large = content(&format!("\"{}\"", "x".repeat(MAX_TEMPLATE_BYTES)));
     assert_eq!(told([&large]), [large.as_str()]);
     let [_, second] = told([&content(r#""a""#), &large]);
@@ -181,7 +181,7 @@ fn a_large_event_is_no_template_and_may_be_like_one() {
 }
 
 #[test]
-fn of_events_that_have_nothing_in_common_no_more_templates_are_made() {
+fn after_templates_that_match_nothing_no_more_are_made() {
     let mut teller = Teller::default();
     let mut odd = |number: u32| teller.tell(&content(r#""a""#).replace("\"x\"", &format!("\"{number}\"")));
     let first: Vec<bool> = (0..8).map(|number| odd(number).starts_with('[')).collect();
@@ -192,7 +192,7 @@ fn of_events_that_have_nothing_in_common_no_more_templates_are_made() {
 }
 
 #[test]
-fn the_last_of_two_members_is_the_one_that_varies() {
+fn of_two_members_with_one_name_the_last_is_the_slot() {
     let event = |first: &str, last: &str| {
         format!(r#"{{"choices":[{{"delta":{{"content":"{first}","cont\u0065nt":"{last}"}}}}]}}"#)
     };
@@ -232,7 +232,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn what_is_told_makes_the_same_events(events in prop::collection::vec(event(), 0..40)) {
+    fn decoding_gives_the_same_events(events in prop::collection::vec(event(), 0..40)) {
         let (mut teller, mut reader) = (Teller::default(), Reader::default());
         for event in &events {
             let told = teller.tell(event);

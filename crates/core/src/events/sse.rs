@@ -1,16 +1,16 @@
-//! Server-sent events, decoded as the HTML standard says (section 9.2.6, "Interpreting an event stream"): lines end with
-//! CRLF, LF or CR; comments; several `data` lines; split anywhere, also within a line ending or a UTF-8 sequence.
+//! Decodes server-sent events by the HTML standard (section 9.2.6, "Interpreting an event stream"): lines end with CRLF, LF or CR;
+//! comments; several `data` lines; the bytes may be split anywhere, also within a line ending or a UTF-8 sequence.
 //!
-//! Three things differ, on purpose. An event that the end of the stream cuts short of its blank line is delivered when
-//! the end was a clean one ([`Decoder::finish`]), because servers leave it out. An event has a bound on its size. And what servers
-//! write of an error that they meet in the middle of a stream is an event of type `error`: a field `error` (llama.cpp), and JSON
-//! that begins a line (Docker's model runner, gateways).
+//! Three differences, on purpose. A last event without its blank line is delivered at a clean end of the body ([`Decoder::finish`]),
+//! because some servers leave the line out. The size of an event is bounded. And two non-standard forms in which servers write an
+//! error in the middle of a stream are events of type `error`: a field `error` (llama.cpp), and a line that begins with JSON (Docker's
+//! model runner, gateways).
 
 use memchr::memchr2;
 
 use crate::text::json;
 
-/// One event: its data, and whether it was named `error`.
+/// One event: its data, and whether its type is `error`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SseEvent {
     /// The `data` lines, joined by LF.
@@ -23,34 +23,34 @@ pub struct SseEvent {
 #[derive(Debug, PartialEq, Eq)]
 pub struct TooLarge;
 
-/// Decodes a stream of bytes, incrementally: every byte is searched once for a line end, and those of data are copied
-/// once, to where their event keeps them, also when their line comes in many pieces.
+/// Decodes a stream of bytes incrementally. Each byte is searched once for a line end, and each byte of data is copied once, even if
+/// its line arrives in many pieces.
 #[derive(Debug)]
 pub struct Decoder {
-    /// The start of a line whose end has not come yet, unless it is one of data.
+    /// The start of an incomplete line, unless it is a `data` line.
     partial: Vec<u8>,
-    /// The data lines of the event at hand, with a LF between them; the last one may be incomplete.
+    /// The data lines of the current event, joined by LF; the last one may be incomplete.
     data: Vec<u8>,
     has_data: bool,
-    /// The line at hand goes on in `data`.
+    /// The current line is a `data` line, whose rest is appended to `data`.
     in_data: bool,
     is_error: bool,
-    /// JSON that begins a line, and the lines that follow up to its end.
+    /// Raw JSON at the beginning of a line, with its further lines.
     raw: Vec<u8>,
-    /// The bytes of the event's complete data lines, as they came.
+    /// The bytes of the event's complete data lines, as received.
     data_bytes: usize,
-    /// The bytes of the line at hand, as they came.
+    /// The bytes of the current line, as received.
     line_bytes: usize,
     /// The last byte was a CR: a LF that follows belongs to the same line ending.
     after_cr: bool,
-    /// Nothing was decoded yet, so that a byte order mark may come.
+    /// Nothing was decoded yet, so a byte order mark may follow.
     at_start: bool,
     max_event_bytes: usize,
 }
 
 impl Decoder {
-    /// A decoder that refuses events of more than `max_event_bytes`: what is kept of an event and the line at hand are
-    /// counted as they came, so that it makes no difference how the bytes were split.
+    /// A decoder that refuses events of more than `max_event_bytes`. The bytes are counted as received, so the bound does not depend on
+    /// how they are split.
     #[must_use]
     pub fn new(max_event_bytes: usize) -> Self {
         Self {
@@ -71,7 +71,7 @@ impl Decoder {
     /// Decodes the next bytes and appends the events that they complete.
     ///
     /// # Errors
-    /// [`TooLarge`], after which the decoder is of no use.
+    /// [`TooLarge`]; then the decoder must not be used any more.
     pub fn feed(&mut self, mut bytes: &[u8], events: &mut Vec<SseEvent>) -> Result<(), TooLarge> {
         if self.after_cr && !bytes.is_empty() {
             self.after_cr = false;
@@ -96,10 +96,10 @@ impl Decoder {
         Ok(())
     }
 
-    /// The stream has ended cleanly: delivers the event that was still without its blank line.
+    /// Notes the clean end of the body: delivers a last event without its blank line.
     ///
     /// # Errors
-    /// None today, as [`Decoder::feed`] counted every byte; its callers treat both alike.
+    /// None today, because [`Decoder::feed`] has counted every byte; callers treat both functions alike.
     pub fn finish(&mut self, events: &mut Vec<SseEvent>) -> Result<(), TooLarge> {
         if self.line_bytes > 0 {
             self.end_line(b"", events);
@@ -113,14 +113,14 @@ impl Decoder {
         if self.data_bytes + self.line_bytes > self.max_event_bytes { Err(TooLarge) } else { Ok(()) }
     }
 
-    /// Keeps a part of a line that goes on.
+    /// Keeps a part of an incomplete line.
     fn keep(&mut self, part: &[u8]) {
         if self.in_data {
             self.data.extend_from_slice(part);
             return;
         }
         self.partial.extend_from_slice(part);
-        // With the byte behind the colon, which may be a blank, it is known where the value starts.
+        // The byte after the colon must have arrived, because a blank there is not part of the value.
         if self.partial.len() > b"\xef\xbb\xbfdata:".len() {
             let line = std::mem::take(&mut self.partial);
             match data_value(self.without_mark(&line)) {
@@ -133,7 +133,7 @@ impl Decoder {
         }
     }
 
-    /// Takes the last part of a line, or all of it.
+    /// Takes the last part of a line, or a whole line.
     fn end_line(&mut self, last: &[u8], events: &mut Vec<SseEvent>) {
         if std::mem::take(&mut self.in_data) {
             self.data.extend_from_slice(last);
@@ -144,7 +144,7 @@ impl Decoder {
             let mut whole = std::mem::take(&mut self.partial);
             whole.extend_from_slice(last);
             self.line(&whole, events);
-            // Its buffer serves again.
+            // The buffer is used again.
             whole.clear();
             self.partial = whole;
         }
@@ -169,7 +169,7 @@ impl Decoder {
         }
     }
 
-    /// A line of JSON. It ends where it is whole, with a brace that closes a line of its own, or with the event.
+    /// Takes a line of raw JSON, which ends when it is complete, at a line that is a closing brace, or with the event.
     fn raw_line(&mut self, line: &[u8], events: &mut Vec<SseEvent>) {
         let is_first = self.raw.is_empty();
         if is_first {
@@ -208,12 +208,12 @@ impl Decoder {
     }
 }
 
-/// Where the first line ends. Every event has a blank line, which needs no search.
+/// The end of the first line. The blank line of every event is found without a search.
 fn line_end(bytes: &[u8]) -> Option<usize> {
     if matches!(bytes, [b'\n' | b'\r', ..]) { Some(0) } else { memchr2(b'\n', b'\r', bytes) }
 }
 
-/// The value of a field with this name; `None` of any other.
+/// The value of a field with this name; `None` for any other line.
 fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     match line.strip_prefix(name)? {
         [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
@@ -222,7 +222,7 @@ fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     }
 }
 
-/// The value of a `data` line; `None` of any other.
+/// The value of a `data` line; `None` for any other line.
 fn data_value(line: &[u8]) -> Option<&[u8]> {
     match line.strip_prefix(b"data")? {
         [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),

@@ -50,7 +50,7 @@ fn an_event_named_error_is_marked_and_the_next_is_not() {
 }
 
 #[test]
-fn what_servers_write_of_an_error_is_an_event_of_that_type() {
+fn non_standard_forms_of_an_error_are_events_of_that_type() {
     let error = |data: &str| SseEvent { data: data.into(), is_error: true };
     let plain = |data: &str| SseEvent { data: data.into(), is_error: false };
     for (text, expected) in [
@@ -96,7 +96,7 @@ fn a_byte_order_mark_is_no_part_of_the_first_field() {
 }
 
 #[test]
-fn what_is_not_utf8_is_replaced() {
+fn bytes_that_are_not_utf8_are_replaced() {
     let events = decoded(b"data: a\xff\n\n", &[1]);
     assert_eq!(events[0].data, "a\u{fffd}");
 }

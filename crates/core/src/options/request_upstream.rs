@@ -1,4 +1,4 @@
-//! The upstream of a `fetch` request, given by its URL and headers. It takes the place of the client's own upstream.
+//! The upstream of a whole HTTP request, given by its URL and headers. It takes the place of the client's own upstream.
 
 use std::sync::Arc;
 

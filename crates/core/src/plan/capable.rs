@@ -154,7 +154,7 @@ impl<'a> Destination<'a> {
         match self.config(client).map(|upstream| &upstream.takes) {
             Some(Takes::All) => true,
             Some(Takes::Types(types)) => types.iter().any(|kind| kind == tool),
-            // A `fetch` request's own URL counts as the client's own upstream; the tools of a custom client are unknown.
+            // The URL of a whole HTTP request counts as the client's own upstream; the tools of a custom client are unknown.
             None => matches!(self.to, To::Request(_)),
         }
     }

@@ -79,7 +79,7 @@ fn chunks_that_are_alike_but_add_more_than_their_texts_are_merged_whole() {
 }
 
 #[test]
-fn a_chunk_between_those_that_are_alike_has_its_say() {
+fn a_different_chunk_between_like_ones_is_merged() {
     let mut chunks = alike(r#","model":"m""#, "", "");
     let last = chunks.clone();
     chunks.push(r#"{"id":"d","model":"n","choices":[{"index":0,"delta":{"content":5}}]}"#.into());
@@ -153,7 +153,7 @@ fn several_choices_are_kept_apart_and_sorted() {
 }
 
 #[test]
-fn choices_without_an_index_are_known_by_their_place() {
+fn choices_without_an_index_are_identified_by_their_place() {
     let completion = merged(&[
         chunk(json!([{"delta": {"content": "a"}}, {"delta": {"content": "x"}}])),
         chunk(json!([{"index": null, "delta": {"content": "b"}}, {"index": 1, "delta": {"content": "y"}}])),
@@ -186,7 +186,7 @@ fn usage_may_come_in_a_last_chunk_without_choices() {
 }
 
 #[test]
-fn refusal_reasoning_function_call_logprobs_and_audio_come_together() {
+fn refusal_reasoning_function_call_logprobs_and_audio_are_merged() {
     let of = |delta: Value, logprobs: Value| chunk(json!([{"index": 0, "delta": delta, "logprobs": logprobs}]));
     let completion = merged(&[
         of(
@@ -220,14 +220,14 @@ fn unknown_members_are_kept() {
 }
 
 #[test]
-fn a_surrogate_pair_split_over_two_chunks_comes_together() {
+fn a_surrogate_pair_split_over_two_chunks_is_joined() {
     let piece = |content: &str| format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"{content}"}}}}]}}"#);
     let text = merged_text(&[piece(r"\ud83d"), piece(r"\ude00")]);
     assert!(serde_json::from_str::<Value>(&text).is_ok_and(|value| value["choices"][0]["message"]["content"] == "😀"));
 }
 
 #[test]
-fn what_is_no_chunk_changes_nothing() {
+fn a_text_that_is_not_a_chunk_changes_nothing() {
     let mut merge = Merge::new(Shape::Delta);
     for text in ["", "null", "[]", "5", "{"] {
         merge.add_chunk(text);
@@ -296,7 +296,7 @@ fn a_call_is_a_new_one_by_its_index_or_its_id_and_name() {
 }
 
 #[test]
-fn details_are_known_by_index_and_type() {
+fn details_are_identified_by_index_and_type() {
     let detail = |kind: &str, text: &str| json!({"reasoning_details": [{"type": kind, "text": text, "index": 0}]});
     let merged = message(&[detail("a", "x"), detail("b", "1"), detail("a", "y"), detail("b", "2")]);
     assert_eq!(
@@ -321,7 +321,7 @@ fn a_signature_ends_the_thinking_that_it_signs() {
 }
 
 #[test]
-fn what_is_there_is_never_replaced_by_an_empty_value() {
+fn a_value_is_never_replaced_by_an_empty_one() {
     let full = json!({"id": "c", "created": 5, "model": "m", "usage": {"total_tokens": 3}, "x": [1], "ok": true,
         "choices": [{"index": 0, "delta": {"content": "a", "audio": {"id": "au", "expires_at": 7}}, "finish_reason": "stop", "filter": {"hate": {"filtered": false}}}]});
     let empty = json!({"id": "", "created": 0, "model": null, "usage": {"total_tokens": 0}, "x": [], "ok": null,
@@ -506,7 +506,7 @@ proptest! {
     }
 
     #[test]
-    fn events_come_to_the_same_as_chunks(chunks in prop::collection::vec(
+    fn events_merge_to_the_same_as_chunks(chunks in prop::collection::vec(
         (0..2_usize, "[a-c]{0,2}", "(,\"content\":(\"[a-c]?\"|1|null))?(,\"refusal\":(\"[a-c]?\"|null))?(,\"tool_calls\":\\[(\\{\"index\":[01],\"function\":\\{\"arguments\":\"[a-c]?\"\\}\\})?\\])?",
             "(,\"obfuscation\":(\"[a-c]?\"|1))?(,\"obfuscation\":\"[a-c]?\")?(,\"data\":\"[a-c]\")?"),
         0..12,
