@@ -1,12 +1,15 @@
 /** What JavaScript clients do to the process: its end, its threads, its memory (issue 3). Each in a process of its own. */
 
-import { describe, expect } from 'vitest';
+import { describe, expect, vi } from 'vitest';
 
 import { runProgram } from '../support/programs.mjs';
 import { test } from '../support/upstreams.mjs';
 import { FAILING } from '../support/custom-clients.mjs';
 
 /** @import { Fixtures } from '../support/upstreams.mjs' */
+
+/** A program that hangs is killed before (support/programs.mjs), which shows what it had printed. */
+vi.setConfig({ testTimeout: 60_000 });
 
 const MIB = 1024 * 1024;
 

@@ -1,12 +1,15 @@
 /** A process and its threads: what keeps them alive, how they end, what is left over. Each in a process of its own. */
 
-import { describe, expect } from 'vitest';
+import { describe, expect, vi } from 'vitest';
 
 import { eventually } from '../support/calls.mjs';
 import { runProgram } from '../support/programs.mjs';
 import { test } from '../support/upstreams.mjs';
 
 /** @import { Behaviour } from '../../demo/upstream.mjs' */
+
+/** A program that hangs is killed before (support/programs.mjs), which shows what it had printed. */
+vi.setConfig({ testTimeout: 60_000 });
 
 /** What a busy machine may take to end a process. What holds one alive here would do so for seconds at least. */
 const EXIT_MS = 1_500;

@@ -349,9 +349,9 @@ describe.concurrent('`holdUntil: "finish"`', () => {
   });
 
   test('lives longer than the timeout, which ends with the first content', async ({ stage }) => {
-    const { openai } = await stage({ primary: { kind: 'answer', paceMs: 120, deltas: 6 } });
+    const { openai } = await stage({ primary: { kind: 'answer', paceMs: 220, deltas: 6 } });
     const openpipe = /** @type {const} */ ({ ...WITH_FALLBACK, holdUntil: 'finish' });
-    const told = await ask(openai, { stream: true, openpipe, options: { timeout: 500 } });
+    const told = await ask(openai, { stream: true, openpipe, options: { timeout: 1_000 } });
 
     expect(told.text).toBe(WHOLE);
     expect(told.info.servedBy).toBe('primary');
