@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -153,7 +154,7 @@ impl HttpPool {
             request
         };
         let route = Route::to(clients.proxies.proxy(url).as_ref().unwrap_or(url));
-        let sent = stale::watched(async {
+        let sent = pin!(async {
             let mut result = route.scope(clients.pooled.execute(request())).await;
             for _ in 0..MAX_ADDRESSES {
                 if !result.as_ref().is_err_and(|error| errors::find::<OtherAddress>(error).is_some()) {
@@ -163,7 +164,7 @@ impl HttpPool {
             }
             result
         });
-        let result = match sent.await {
+        let result = match stale::watched(sent).await {
             (Err(error), true) if self.had_served(&error) => {
                 route.scope(clients.fresh().await?.execute(request())).await
             }

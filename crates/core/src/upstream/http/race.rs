@@ -9,7 +9,7 @@ use std::fmt;
 use std::future::{Future, pending};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -122,14 +122,27 @@ impl<S> Layer<S> for Racing {
     type Service = RacingConnector<S>;
 
     fn layer(&self, connector: S) -> RacingConnector<S> {
-        RacingConnector { connector }
+        RacingConnector { connector: Arc::new(Mutex::new(connector)) }
     }
 }
 
-/// See [`Racing`].
-#[derive(Debug, Clone)]
+/// See [`Racing`]. reqwest clones its connector several times for each request, and needs one only to connect: so the clones share
+/// what is inside.
+#[derive(Debug)]
 pub(super) struct RacingConnector<S> {
-    connector: S,
+    connector: Arc<Mutex<S>>,
+}
+
+impl<S> RacingConnector<S> {
+    fn connector(&self) -> MutexGuard<'_, S> {
+        self.connector.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S> Clone for RacingConnector<S> {
+    fn clone(&self) -> Self {
+        Self { connector: Arc::clone(&self.connector) }
+    }
 }
 
 impl<S, R> Service<R> for RacingConnector<S>
@@ -143,11 +156,11 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.connector.poll_ready(cx)
+        self.connector().poll_ready(cx)
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let connecting = self.connector.call(request);
+        let connecting = self.connector().call(request);
         // Known now: a connection that another request needs no more is made to its end by a task of its own.
         let route = Route::current();
         Box::pin(async move {

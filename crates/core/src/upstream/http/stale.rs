@@ -5,6 +5,7 @@
 //! which the runtime had turns: a tick that comes late counts as one tick, since a late timer and an unread socket have waited alike.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
@@ -19,8 +20,8 @@ const STALE_WITHIN: Duration = Duration::from_secs(1);
 const AT_MOST: Duration = Duration::from_secs(2);
 
 /// Does the work, and says whether it took so little time that its failure may be that of a stale connection.
-pub(super) async fn watched<T>(work: impl Future<Output = T>) -> (T, bool) {
-    let (mut work, begun) = (std::pin::pin!(work), Instant::now());
+pub(super) async fn watched<T>(mut work: Pin<&mut impl Future<Output = T>>) -> (T, bool) {
+    let begun = Instant::now();
     let (mut counted, mut tick) = (Duration::ZERO, begun);
     while counted < STALE_WITHIN {
         // The work is polled before the timer: what is there after a late turn is read first.
@@ -36,6 +37,8 @@ pub(super) async fn watched<T>(work: impl Future<Output = T>) -> (T, bool) {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use tokio::sync::oneshot;
     use tokio::time::{advance, sleep};
 
@@ -45,14 +48,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_error_after_a_round_trip_may_be_of_a_stale_connection() {
-        assert!(watched(async {}).await.1);
-        assert!(watched(sleep(300 * MILLISECOND)).await.1);
+        assert!(watched(pin!(async {})).await.1);
+        assert!(watched(pin!(sleep(300 * MILLISECOND))).await.1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_error_of_a_server_that_worked_is_none() {
         for milliseconds in [1001, 1200, 60_000] {
-            assert!(!watched(sleep(milliseconds * MILLISECOND)).await.1, "{milliseconds}");
+            assert!(!watched(pin!(sleep(milliseconds * MILLISECOND))).await.1, "{milliseconds}");
         }
     }
 
@@ -65,6 +68,7 @@ mod tests {
             }
             drop(error);
         };
+        let seen = pin!(seen);
         tokio::join!(watched(seen), busy).0.1
     }
 
