@@ -5,9 +5,7 @@ use super::{Accepted, Merge, Refusal, Tracker};
 
 /// Accepts an object whose choices each have a text; else says what is wrong.
 pub(super) fn accept(text: String) -> Result<Accepted, Refusal> {
-    let is_text =
-        |choice: &crate::text::json::Members<'_>| choice.get("text").is_some_and(|text| text.get().starts_with('"'));
-    let usage = chat::refuse(&text, "completion", is_text)?;
+    let usage = chat::judge(&text, chat::Shape::Text)?;
     Ok(Accepted { text, usage })
 }
 

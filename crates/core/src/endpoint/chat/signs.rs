@@ -82,7 +82,7 @@ struct Choice<'a> {
 }
 
 /// Deserializes a struct from an object only: the derived code takes an array as well.
-struct Strict<T>(T);
+pub(super) struct Strict<T>(pub(super) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Strict<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
