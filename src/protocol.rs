@@ -217,7 +217,7 @@ impl Message<'_> {
     /// Writes it.
     pub(crate) fn write(self) -> Written {
         let name = self.name();
-        let mut rest = String::new();
+        let mut rest = String::with_capacity(64);
         let texts = match self {
             Self::Refused { why, message } => {
                 add(&mut rest, &why);
@@ -236,11 +236,11 @@ impl Message<'_> {
                 add(&mut rest, &request_id);
                 add(&mut rest, &ticket);
                 add(&mut rest, &status);
-                [Some(body), Some(json(meta))]
+                [Some(body), Some(meta_json(meta))]
             }
             Self::Stream { ticket, meta } => {
                 add(&mut rest, &ticket);
-                [Some(json(meta)), None]
+                [Some(meta_json(meta)), None]
             }
             Self::Events { form: Form::Wire { .. }, bytes, text } => {
                 add(&mut rest, &bytes);
@@ -338,16 +338,39 @@ pub(crate) fn write_event(form: Form, event: &Event, text: &mut String) {
 
 fn add(rest: &mut String, value: &impl Serialize) {
     rest.push(',');
-    rest.push_str(&json(value));
+    append(rest, value);
 }
 
-/// A value as JSON text. What is sent consists of strings, numbers and records, which always can be.
+/// What is said of an answer, as JSON text. Its head, which is most of it, writes itself.
+fn meta_json(meta: &Meta<'_>) -> String {
+    // Most have about this size, or less.
+    let mut text = String::with_capacity(1024);
+    append(&mut text, &Meta { head: None, ..*meta });
+    if let Some(head) = meta.head.filter(|_| text.pop() == Some('}')) {
+        text.push_str(",\"head\":");
+        head.write(&mut text);
+        text.push('}');
+    }
+    text
+}
+
+/// A value as JSON text.
 pub(crate) fn json(value: &impl Serialize) -> String {
-    // What is said of an answer, which is most of it, has about this size.
-    let mut text = Vec::with_capacity(1024);
-    match serde_json::to_writer(&mut text, value) {
-        Ok(()) => openpipe_core::text::json::text(text),
-        Err(error) => openpipe_core::text::json::string(&error.to_string()),
+    let mut text = String::with_capacity(128);
+    append(&mut text, value);
+    text
+}
+
+/// Appends a value as JSON text. What is sent consists of strings, numbers and records, which always can be.
+fn append(text: &mut String, value: &impl Serialize) {
+    // As bytes: serde_json writes a text in many small parts, each of which would be checked to be UTF-8.
+    let before = text.len();
+    let mut bytes = std::mem::take(text).into_bytes();
+    let written = serde_json::to_writer(&mut bytes, value);
+    *text = openpipe_core::text::json::lossy(bytes);
+    if let Err(error) = written {
+        text.truncate(before);
+        openpipe_core::text::json::push_string(text, &error.to_string());
     }
 }
 

@@ -88,6 +88,32 @@ fn javascript_has_a_row_for_every_message_with_as_many_texts() {
 }
 
 #[test]
+fn what_is_said_of_an_answer_is_its_meta_with_its_head() {
+    let mut headers = http::HeaderMap::new();
+    for (name, value) in [("x-request-id", &b"req_1"[..]), ("x-odd", b"a\"b\\c\td\xe9"), ("x-odd", b"")] {
+        headers.append(name, http::HeaderValue::from_bytes(value).unwrap());
+    }
+    for (is_redirected, last) in [(false, "url"), (true, "redirected")] {
+        let head = Head { status: 200, headers: headers.clone(), url: "http://a/\"".into(), is_redirected };
+        let meta = Meta {
+            head: Some(&head),
+            served_by: "primary",
+            upstream: "openai",
+            alias: Some("fast"),
+            model: "m",
+            attempts: &[],
+            duration_ms: 1.5,
+            usage: None,
+        };
+        let said: serde_json::Value = serde_json::from_str(&meta_json(&meta)).unwrap();
+        assert_eq!(said, serde_json::to_value(meta).unwrap());
+        let pairs = serde_json::json!([["x-request-id", "req_1"], ["x-odd", "a\"b\\c\td\u{e9}"], ["x-odd", ""]]);
+        assert_eq!((&said["head"]["headers"], &said["head"]["status"]), (&pairs, &200.into()));
+        assert_eq!(said["head"].as_object().unwrap().keys().next_back().unwrap(), last);
+    }
+}
+
+#[test]
 fn an_answers_texts_are_no_part_of_its_json() {
     let read =
         |json, texts: &[&str]| Answer::read(json, texts.iter().map(|text| (*text).to_owned()).collect()).unwrap();

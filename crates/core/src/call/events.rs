@@ -25,10 +25,11 @@ pub enum Refusal {
 }
 
 /// What a caller gets beside the answer: `result.openpipe`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Meta<'a> {
     /// The head of the response; `None` where the host has it already, or there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub head: Option<&'a Head>,
     /// `primary` or `fallback`.
     pub served_by: &'static str,
