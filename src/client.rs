@@ -5,7 +5,7 @@ use std::sync::Arc;
 use napi::{Error, Result, Status};
 use napi_derive::napi;
 use openpipe_core::call::{Call, Client, Warned};
-use openpipe_core::options::ClientConfig;
+use openpipe_core::options::{ClientConfig, RecentOptions};
 use openpipe_core::report::Sink;
 
 use crate::call_events::NodeCall;
@@ -41,8 +41,8 @@ impl OpenAi {
         let reporter = mailbox.reporter().of(&family.reports());
         let health = family.health();
         let (breakers, homes) = (runtime::breakers(), runtime::homes());
-        let warned = Warned::default();
-        let client = Arc::new(Client { config, breakers, homes, health, warned, reporter, sinks });
+        let (warned, recent) = (Warned::default(), RecentOptions::default());
+        let client = Arc::new(Client { config, breakers, homes, health, warned, recent, reporter, sinks });
         let shared = Shared { client, pool: mailbox.pool(), post: Arc::clone(mailbox.post()), tokio: mailbox.tokio()? };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -122,8 +122,10 @@ impl Completions {
             host: Arc::new(NodeCall { call: number, handle, post: Arc::clone(post) }),
         };
         let post = Arc::clone(post);
+        // In a box: tokio moves what it is given, and again at the end, and this is some kilobytes.
+        let running = Box::pin(call.run(body, options, move || drop(post.forget(number))));
         // The task ends with its call: when the call is done, cancelled, or its environment goes.
-        drop(tokio.spawn(call.run(body, options, move || drop(post.forget(number)))));
+        drop(tokio.spawn(running));
         number
     }
 }

@@ -287,7 +287,7 @@ impl Call<'_> {
         };
         let mut attempt = Attempt {
             upstream: Arc::clone(&target.upstream),
-            host: target.host(),
+            host: target.host.clone(),
             model: target.model.clone(),
             outcome: result.as_ref().err().map_or("ok", |failure| failure.kind.name()),
             tries,

@@ -25,7 +25,7 @@ pub struct Attempt {
     pub upstream: Arc<str>,
     /// The host that it is on, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub host: Option<String>,
+    pub host: Option<Arc<str>>,
     /// The model it was asked for.
     pub model: String,
     /// `ok`, the kind of its failure, [`CIRCUIT_OPEN`], [`UNSUPPORTED`] or [`ABORTED`].
@@ -86,7 +86,7 @@ impl Attempt {
     pub fn unasked(target: &Target, outcome: &'static str, message: Option<String>) -> Self {
         Self {
             upstream: Arc::clone(&target.upstream),
-            host: target.host(),
+            host: target.host.clone(),
             model: target.model.clone(),
             outcome,
             tries: 0,
@@ -118,20 +118,10 @@ pub struct CallRecord {
     pub last_started: Option<Instant>,
     /// The caller gets an answer that was refused, whose attempt is complete already.
     is_answered_by_refused: bool,
-    under_way: Option<UnderWay>,
+    /// The target that is being tried: its attempt, were the caller to abort now.
+    under_way: Option<Attempt>,
     /// How many of the targets that cannot take the request have an attempt already.
     skipped: usize,
-}
-
-/// The target that is being tried.
-#[derive(Debug)]
-struct UnderWay {
-    upstream: Arc<str>,
-    host: Option<String>,
-    model: String,
-    because: Option<Because>,
-    started_at: u64,
-    tries: u32,
 }
 
 /// The record that a caller gets of a call that it aborted.
@@ -164,9 +154,8 @@ impl CallRecord {
         self.last = index;
         self.is_primary = target.is_primary;
         self.last_started = Some(started);
-        let (upstream, model) = (Arc::clone(&target.upstream), target.model.clone());
-        let (host, because) = (target.host(), target.because());
-        self.under_way = Some(UnderWay { upstream, host, model, because, started_at, tries: 0 });
+        let because = target.because();
+        self.under_way = Some(Attempt { because, started_at, ..Attempt::unasked(target, ABORTED, None) });
     }
 
     /// Whether the target that was tried last is the primary or a fallback.
@@ -216,23 +205,9 @@ impl CallRecord {
     #[must_use]
     pub fn aborted(&mut self) -> Option<Aborted> {
         let started = self.last_started?;
-        if let Some(UnderWay { upstream, host, model, because, started_at, tries }) = self.under_way.take() {
-            self.attempts.push(Attempt {
-                upstream,
-                host,
-                model,
-                outcome: ABORTED,
-                tries,
-                status: None,
-                request_id: None,
-                started_at,
-                duration_ms: milliseconds(started.elapsed()),
-                first_token_ms: None,
-                message: None,
-                rejected_by: None,
-                usage: None,
-                because,
-            });
+        if let Some(mut attempt) = self.under_way.take() {
+            attempt.duration_ms = milliseconds(started.elapsed());
+            self.attempts.push(attempt);
         }
         Some(Aborted {
             served_by: self.served_by(),

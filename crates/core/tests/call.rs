@@ -13,7 +13,7 @@ use openpipe_core::call::{Call, CallEvents, Client, Control, Form, Meta, MovedOn
 use openpipe_core::events::delta::Event;
 use openpipe_core::failure::{ClientError, Failure, Head};
 use openpipe_core::host::{HeaderSource, HostAnswer, HostChunks, HostClient, HostFailure, HostRequest};
-use openpipe_core::options::ClientConfig;
+use openpipe_core::options::{ClientConfig, RecentOptions};
 use openpipe_core::policy::breaker::Breakers;
 use openpipe_core::policy::health::Health;
 use openpipe_core::policy::homes::Homes;
@@ -226,6 +226,7 @@ impl Running {
             homes: &HOMES,
             health: Arc::new(Health::default()),
             warned: Warned::default(),
+            recent: RecentOptions::default(),
             reporter: reporter.clone(),
         };
         let call_host: Arc<dyn openpipe_core::call::Host> = Arc::<Host>::clone(&host);

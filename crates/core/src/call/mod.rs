@@ -7,6 +7,7 @@ mod reporting;
 mod warned;
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,7 +26,7 @@ use crate::events::delta::Event;
 use crate::failure::{Failure, Head};
 use crate::host::{HostFailure, JudgeRequest};
 use crate::in_place::{give_way, in_place};
-use crate::options::{CallOptions, ClientConfig};
+use crate::options::{ClientConfig, GivenOptions, RecentOptions};
 use crate::plan::{self, Plan, PlanError, Target, Via};
 use crate::policy::breaker::Breakers;
 use crate::policy::health::Health;
@@ -54,10 +55,26 @@ pub struct Client {
     pub health: Arc<Health>,
     /// The warnings that the client was given already.
     pub warned: Warned,
+    /// The options of its latest calls.
+    pub recent: RecentOptions,
     /// Delivers its reports.
     pub reporter: Reporter,
     /// Where its reports go.
     pub sinks: Vec<Sink>,
+}
+
+impl Client {
+    /// The options of a call, read from JSON text; not given, there are none.
+    fn given(&self, options: Option<String>) -> Result<Arc<GivenOptions>, PlanError> {
+        let Some(text) = options else { return Ok(Arc::default()) };
+        if let Some(given) = self.recent.get(&text) {
+            return Ok(given);
+        }
+        let call = serde_json::from_str(&text).map_err(|error| PlanError::Argument(format!("options: {error}")))?;
+        let given = Arc::new(GivenOptions::of(&self.config, call)?);
+        self.recent.add(text, &given);
+        Ok(given)
+    }
 }
 
 /// A call as its host starts it.
@@ -79,7 +96,7 @@ impl Call {
     /// done then is of use to the connection alone.
     pub async fn run(self, body: String, options: Option<String>, over: impl FnOnce()) {
         let orphans = Orphans::default();
-        let running = async {
+        let running = pin!(async {
             let task = Task { call: &self, started: Instant::now(), orphans: &orphans };
             let work = AssertUnwindSafe(task.run(body, options)).catch_unwind();
             let stream = tokio::select! {
@@ -99,7 +116,7 @@ impl Call {
                     () = stream.drain() => {}
                 }
             }
-        };
+        });
         // Off the path of the call; ends when the call has, and whatever it left behind is cancelled. Polled in this order, so
         // that a cancellation begins when the engine yields after it has left a job.
         join(running, orphans.cancel()).await;
@@ -175,21 +192,16 @@ impl Task<'_> {
     }
 
     async fn plan(&self, body: String, options: Option<String>) -> Result<(Plan, RequestBody), PlanError> {
-        let options: CallOptions = match options {
-            Some(json) => {
-                serde_json::from_str(&json).map_err(|error| PlanError::Argument(format!("options: {error}")))?
-            }
-            None => CallOptions::default(),
-        };
         let bytes = body.len();
         let body = in_place(bytes, || RequestBody::parse(body));
         give_way(bytes).await;
         let body = body?;
-        if options.request.is_some() && !names_model(options.endpoint, &body) {
+        let client = &self.call.client;
+        let given = client.given(options)?;
+        if given.call.request.is_some() && !names_model(given.call.endpoint, &body) {
             return Err(BodyError::Model(None).into());
         }
-        let client = &self.call.client;
-        let plan = in_place(bytes, || plan::plan_among(&client.config, &options, &body, client.homes));
+        let plan = in_place(bytes, || plan::plan_among(&client.config, &given, &body, client.homes));
         give_way(bytes).await;
         Ok((plan?, body))
     }

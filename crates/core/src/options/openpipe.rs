@@ -53,13 +53,13 @@ fn raw(names: &[String]) -> Box<RawValue> {
 }
 
 fn fallback(section: &Section<'_>, names: Names<'_>, warnings: &mut Vec<String>) -> Read<Option<Vec<FallbackTarget>>> {
-    let path = section.path("fallback");
+    let path = || section.path("fallback");
     match (section.odd("fallback"), section.raw("fallback")) {
         (Some(odd), _) => Err(section.refuse("fallback", odd)),
         (None, None) => Ok(None),
         (None, Some("null" | "false")) => Ok(Some(Vec::new())),
-        (None, Some(raw)) if raw.starts_with('[') => targets(&path, raw, section.aside(), names, warnings).map(Some),
-        (None, Some(raw)) => target(&path, raw, section.aside(), names, warnings).map(|target| Some(vec![target])),
+        (None, Some(raw)) if raw.starts_with('[') => targets(&path(), raw, section.aside(), names, warnings).map(Some),
+        (None, Some(raw)) => target(&path(), raw, section.aside(), names, warnings).map(|target| Some(vec![target])),
     }
 }
 

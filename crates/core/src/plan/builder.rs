@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use reqwest::Url;
+
 use super::Target;
 use super::capable::{self, Capable};
 use super::destinations::{Destination, To, config_of};
@@ -76,6 +78,7 @@ impl Builder<'_> {
             replaces_credential: is_primary
                 && self.options.breaker.is_some()
                 && own.is_some_and(|own| self.replaces_credential(own, &model)),
+            host: home.as_deref().and_then(host),
             home,
             is_primary,
             keeps_at,
@@ -100,4 +103,9 @@ fn retry_policy(kind: UpstreamKind, given: Option<u32>, another_waits: bool) -> 
     let default = if another_waits { 0 } else { DEFAULT_MAX_RETRIES };
     let max_retries = if kind == UpstreamKind::HostClient { 0 } else { given.unwrap_or(default) };
     RetryPolicy { max_retries, another_waits }
+}
+
+fn host(url: &Url) -> Option<Arc<str>> {
+    let host = url.host_str()?;
+    Some(url.port().map_or_else(|| host.into(), |port| format!("{host}:{port}").into()))
 }

@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use crate::endpoint::Endpoint;
 use crate::endpoint::needs::{self, Needs};
 use crate::options::read::ArgumentError;
-use crate::options::{self, BreakerOption, CallOptions, ClientConfig, HoldUntil};
+use crate::options::{BreakerOption, CallOptions, ClientConfig, GivenOptions, HoldUntil};
 use crate::policy::breaker::BreakerPolicy;
 use crate::policy::homes::Homes;
 use crate::text::body::{BodyError, RequestBody};
@@ -90,7 +90,7 @@ pub enum PlanError {
 /// # Errors
 /// [`PlanError`], before any traffic.
 pub fn plan(client: &ClientConfig, call: &CallOptions, body: &RequestBody) -> Result<Plan, PlanError> {
-    plan_among(client, call, body, &Homes::default())
+    plan_among(client, &GivenOptions::of(client, call.clone())?, body, &Homes::default())
 }
 
 /// Plans a call, where the homes of earlier responses are known.
@@ -99,14 +99,14 @@ pub fn plan(client: &ClientConfig, call: &CallOptions, body: &RequestBody) -> Re
 /// [`PlanError`], before any traffic.
 pub fn plan_among(
     client: &ClientConfig,
-    call: &CallOptions,
+    given: &GivenOptions,
     body: &RequestBody,
     homes: &Homes,
 ) -> Result<Plan, PlanError> {
-    let mut warnings = Vec::new();
-    let own = options::read_call(client, call, &mut warnings)?;
+    let GivenOptions { call, own, .. } = given;
+    let mut warnings = given.warnings.clone();
     let routes = Routes { client, call };
-    let (targets, alias) = routes.targets(&own, body.model(), &mut warnings)?;
+    let (targets, alias) = routes.targets(own, body.model(), &mut warnings)?;
     if call.endpoint.binds_model() {
         check_vectors(&targets)?;
     }
@@ -121,13 +121,13 @@ pub fn plan_among(
     let once = doubts::near_prefixes(&targets);
     doubts::warn_of_short_timeouts(client, call, &targets, &mut warnings);
     if alias.is_none() && targets.len() == 1 {
-        doubts::warn_of_idle_client(client, call, &own, &mut warnings);
+        doubts::warn_of_idle_client(client, call, own, &mut warnings);
     }
     let sorted = capable::sorted(&routes, targets, &needs, homes, &mut warnings)?;
     let options = own.clone().over(&client.defaults);
     routes.warn_of_openpipes(&options, &mut warnings);
 
-    let builder = Builder { client, call, given: &own, options: &options, needs: &needs, count: sorted.capable.len() };
+    let builder = Builder { client, call, given: own, options: &options, needs: &needs, count: sorted.capable.len() };
     let targets = sorted
         .capable
         .into_iter()

@@ -53,6 +53,8 @@ pub struct Target {
     pub is_background: bool,
     /// It is asked to add to a conversation.
     pub has_conversation: bool,
+    /// The host that it is on, with its port where that is not the scheme's own; `None` where it is not known.
+    pub host: Option<Arc<str>>,
     /// The upstream's URL by its own configuration, whatever the call changed; none for a custom client.
     pub(super) home: Option<Arc<Url>>,
     /// The call brings a credential of its own.
@@ -75,14 +77,6 @@ impl Target {
     #[must_use]
     pub fn label(&self) -> String {
         format!("{} ({:?})", self.upstream, self.model)
-    }
-
-    /// The host that it is on, with its port where that is not the scheme's own; `None` where it is not known.
-    #[must_use]
-    pub fn host(&self) -> Option<String> {
-        let url = self.home.as_deref()?;
-        let host = url.host_str()?;
-        Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
     }
 
     /// What of the request was taken out for it.

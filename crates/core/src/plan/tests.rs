@@ -710,7 +710,7 @@ fn a_response_is_continued_at_its_home() {
     let body = RequestBody::parse(r#"{"model":"gpt-5","previous_response_id":"resp_1"}"#.to_owned()).unwrap();
     let of = |call: &str| {
         let call = serde_json::from_str(&format!(r#"{{"endpoint":"responses"{call}}}"#)).unwrap();
-        plan_among(&client, &call, &body, &homes)
+        plan_among(&client, &GivenOptions::of(&client, call).unwrap(), &body, &homes)
     };
     let first = of("").unwrap();
     assert_eq!(route_of(&first), ["openai gpt-5"]);
