@@ -5,7 +5,6 @@
 mod judging;
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
@@ -134,22 +133,7 @@ pub async fn run(
             }
         };
         before = Some(failure.cause());
-        if let Some(id) = failure.started.as_deref().filter(|_| target.is_background) {
-            observer.orphaned(target, id);
-            // The cancellation is on its way before the host hears of the call's end, after which it may call no client.
-            tokio::task::yield_now().await;
-        }
-        // A job is never started twice unseen.
-        let is_over = deadline.is_over() || (target.is_background && failure.leaves_job_open());
-        next = if is_over { None } else { plan.taker_after(index, failure.cause()) };
-        if let Some(to) = next.and_then(|index| plan.targets.get(index)) {
-            observer.moved_on(&attempt, to);
-        }
-        let mut record = record.lock();
-        record.ended(attempt);
-        record.failures.push(failure);
-        // Those that would have followed, had they been able to.
-        record.skip(plan, next.unwrap_or(plan.targets.len()));
+        next = call.move_on(target, index, attempt, failure).await;
     }
     let Some((answer, index)) = refused else { return Outcome::Failed };
     record.lock().answered_by_refused(index, plan.targets.get(index).is_some_and(|target| target.is_primary));
@@ -237,6 +221,26 @@ enum TargetResult {
     Failed(Failure),
 }
 
+/// What the outcome of a target says of it.
+fn attempt_of(target: &Target, result: &Result<Answer, Failure>) -> Attempt {
+    let head = match result {
+        Ok(Answer::Completion(completion)) => Some(&completion.head),
+        Ok(Answer::Stream(stream)) => Some(stream.head()),
+        Err(failure) => failure.head.as_deref(),
+    };
+    let failure = result.as_ref().err();
+    Attempt {
+        status: head.map(|head| head.status).filter(|status| *status != 0),
+        request_id: head.and_then(|head| head.request_id()).map(str::to_owned),
+        because: target.because(),
+        ..Attempt::unasked(
+            target,
+            failure.map_or("ok", |failure| failure.kind.name()),
+            failure.map(|failure| failure.message.clone()),
+        )
+    }
+}
+
 struct Call<'a> {
     plan: &'a Plan,
     body: &'a RequestBody,
@@ -247,6 +251,28 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// Records a target's failure, and says which target takes over, if one does.
+    async fn move_on(&self, target: &Target, index: usize, attempt: Attempt, failure: Failure) -> Option<usize> {
+        if let Some(id) = failure.started.as_deref().filter(|_| target.is_background) {
+            self.observer.orphaned(target, id);
+            // The cancellation is on its way before the host hears of the call's end, after which it may call no client.
+            tokio::task::yield_now().await;
+        }
+        let plan = self.plan;
+        // A job is never started twice unseen.
+        let is_over = self.deadline.is_over() || (target.is_background && failure.leaves_job_open());
+        let next = if is_over { None } else { plan.taker_after(index, failure.cause()) };
+        if let Some(to) = next.and_then(|index| plan.targets.get(index)) {
+            self.observer.moved_on(&attempt, to);
+        }
+        let mut record = self.record.lock();
+        record.ended(attempt);
+        record.failures.push(failure);
+        // Those that would have followed, had they been able to.
+        record.skip(plan, next.unwrap_or(plan.targets.len()));
+        next
+    }
+
     /// Runs one target, with its retries, and says what happened with it.
     async fn target(
         &self,
@@ -276,30 +302,16 @@ impl Call<'_> {
             }
             Ok(Answer::Stream(stream)) => stream.watch(permit, in_flight),
         }
-        let head = match &result {
-            Ok(Answer::Completion(completion)) => Some(&completion.head),
-            Ok(Answer::Stream(stream)) => Some(stream.head()),
-            Err(failure) => failure.head.as_deref(),
-        };
         let first_content = match &result {
             Ok(Answer::Stream(stream)) => stream.first_content_at(),
             _ => None,
         };
         let mut attempt = Attempt {
-            upstream: Arc::clone(&target.upstream),
-            host: target.host.clone(),
-            model: target.model.clone(),
-            outcome: result.as_ref().err().map_or("ok", |failure| failure.kind.name()),
             tries,
-            status: head.map(|head| head.status).filter(|status| *status != 0),
-            request_id: head.and_then(|head| head.request_id()).map(str::to_owned),
             started_at,
             duration_ms: milliseconds(started.elapsed()),
             first_token_ms: first_content.map(|at| milliseconds(at - started)),
-            message: result.as_ref().err().map(|failure| failure.message.clone()),
-            rejected_by: None,
-            usage: None,
-            because: target.because(),
+            ..attempt_of(target, &result)
         };
         let mut answer = match result {
             Ok(answer) => answer,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use reqwest::Url;
 
 use super::Target;
+use super::budget::Budget;
 use super::capable::{self, Capable};
 use super::destinations::{Destination, To, config_of};
 use super::edits::Change;
-use super::times::Budget;
 use super::via::{Overlay, Via};
 use crate::endpoint::{self, needs::Needs};
 use crate::options::upstream_id::UpstreamKind;

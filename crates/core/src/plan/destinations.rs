@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Once, PlanError, doubts};
+use super::PlanError;
+use super::near_prefix::{Once, near_prefix};
 use crate::endpoint::Endpoint;
 use crate::options::read::{ArgumentError, ClientRef};
 use crate::options::route::{self, Route};
@@ -178,7 +179,7 @@ impl<'a> Routes<'a> {
             }
             Route::To(id, model) => {
                 let near_prefix =
-                    (id == UpstreamId::Own).then(|| doubts::near_prefix(model, &self.client.upstream_names)).flatten();
+                    (id == UpstreamId::Own).then(|| near_prefix(model, &self.client.upstream_names)).flatten();
                 Ok(Destination { near_prefix, ..self.at(id, model, target)? })
             }
             Route::Undeclared(name) => {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::{Target, capable};
+use super::capable;
 use crate::endpoint::needs;
 use crate::text::body::{Edit, RequestBody};
 
@@ -20,36 +20,17 @@ pub(super) struct Change {
 
 /// Which items are taken out of `input`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Issued {
+pub(super) enum Issued {
     /// All that another upstream issued.
     All,
     /// Encrypted items only.
     Sealed,
 }
 
-impl Target {
-    /// The text that this target is sent.
-    #[must_use]
-    pub fn body(&self, body: &RequestBody) -> Bytes {
-        self.edited(body, self.change.drop_unstored_metadata, self.change.drop_issued.then_some(Issued::All))
-    }
-
-    /// The body without the items that only the upstream which issued them can read (reasoning, `encrypted_content`); `None` where
-    /// it holds no such item.
-    #[must_use]
-    pub fn unsealed_body(&self, body: &RequestBody) -> Option<Bytes> {
-        needs::without_issued(body.member("input")?, true)?;
-        Some(self.edited(body, self.change.drop_unstored_metadata, Some(Issued::Sealed)))
-    }
-
-    /// The text that is reported for this target: `metadata` stays in it.
-    #[must_use]
-    pub fn reported_body(&self, body: &RequestBody) -> Bytes {
-        self.edited(body, false, self.change.drop_issued.then_some(Issued::All))
-    }
-
-    fn edited(&self, body: &RequestBody, drop_unstored_metadata: bool, without: Option<Issued>) -> Bytes {
-        let Change { model, params, omit, .. } = &self.change;
+impl Change {
+    /// The body with these changes.
+    pub(super) fn apply(&self, body: &RequestBody, drop_unstored_metadata: bool, without: Option<Issued>) -> Bytes {
+        let Self { model, params, omit, .. } = self;
         let mut rewritten = Vec::new();
         if let Some(without) = without {
             let input = body.member("input");

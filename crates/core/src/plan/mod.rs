@@ -1,12 +1,15 @@
 //! From a call to its plan: an ordered list of targets, each with its upstream, model, time and retry budget.
 //! Pure: the same call gives the same plan (contract.md, sections 2 to 4).
 
+mod budget;
 mod builder;
 mod capable;
 mod circuit;
 mod destinations;
 mod doubts;
 mod edits;
+mod near_prefix;
+mod sending;
 mod target;
 mod times;
 mod vectors;
@@ -23,12 +26,13 @@ use crate::options::{BreakerOption, CallOptions, ClientConfig, GivenOptions, Hol
 use crate::policy::breaker::BreakerPolicy;
 use crate::policy::homes::Homes;
 use crate::text::body::{BodyError, RequestBody};
+pub use budget::Budget;
 use builder::Builder;
 pub use capable::{Because, Unsupported};
 use destinations::Routes;
-pub use doubts::Once;
+pub use near_prefix::Once;
 pub use target::Target;
-pub use times::Budget;
+
 use times::{before_the_end, patience, shorter};
 use vectors::check_vectors;
 pub use via::{Overlay, Via};

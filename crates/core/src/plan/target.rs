@@ -3,18 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::Url;
 
+use super::budget::Budget;
 use super::capable::Because;
-use super::edits::Change;
-use super::times::Budget;
+use super::edits::{Change, Issued};
 use super::via::Via;
+use crate::endpoint::needs;
 use crate::failure::{Failure, Filter, Hint};
 use crate::options::upstream_id::UpstreamKind;
 use crate::policy::backoff::RetryPolicy;
 use crate::policy::breaker::Narrowed;
 use crate::policy::homes::Home;
 use crate::policy::reject::Rules;
+use crate::text::body::RequestBody;
 
 /// One upstream with one model.
 #[derive(Debug, Clone)]
@@ -83,5 +86,29 @@ impl Target {
     #[must_use]
     pub fn because(&self) -> Option<Because> {
         (!self.omitted.is_empty()).then(|| Because::Omitted(self.omitted.clone()))
+    }
+
+    /// The text that this target is sent.
+    #[must_use]
+    pub fn body(&self, body: &RequestBody) -> Bytes {
+        self.change.apply(body, self.change.drop_unstored_metadata, self.issued())
+    }
+
+    /// The body without the items that only the upstream which issued them can read (reasoning, `encrypted_content`); `None` where
+    /// it holds no such item.
+    #[must_use]
+    pub fn unsealed_body(&self, body: &RequestBody) -> Option<Bytes> {
+        needs::without_issued(body.member("input")?, true)?;
+        Some(self.change.apply(body, self.change.drop_unstored_metadata, Some(Issued::Sealed)))
+    }
+
+    /// The text that is reported for this target: `metadata` stays in it.
+    #[must_use]
+    pub fn reported_body(&self, body: &RequestBody) -> Bytes {
+        self.change.apply(body, false, self.issued())
+    }
+
+    fn issued(&self) -> Option<Issued> {
+        self.change.drop_issued.then_some(Issued::All)
     }
 }

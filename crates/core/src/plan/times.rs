@@ -9,25 +9,6 @@ use crate::policy::breaker::Narrowed;
 /// The default of `openpipe.idleTimeout`.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The timeout of a target (contract.md, section 4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Budget {
-    /// With a fallback: for everything, that is connecting, retries, pauses, headers and body.
-    Total(Option<Duration>),
-    /// Without a fallback: for each try.
-    PerTry(Option<Duration>),
-}
-
-impl Budget {
-    /// The duration, whatever it covers.
-    #[must_use]
-    pub fn limit(self) -> Option<Duration> {
-        match self {
-            Self::Total(limit) | Self::PerTry(limit) => limit,
-        }
-    }
-}
-
 impl Builder<'_> {
     /// The first-token timeout of a target.
     pub(super) fn first_token_timeout(&self, target: &FallbackTarget) -> Option<Duration> {

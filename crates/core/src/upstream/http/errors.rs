@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::io;
 
-use super::pool::CONNECT_TIME;
 use super::race::Route;
+use super::settings::CONNECT_TIME;
 use super::tls::Untrusted;
 use crate::failure::javascript::{CLOSED, CONNECT_TIMEOUT, EXTRA_CA_VARIABLE, NO_CHUNK, NO_HTTP};
 use crate::failure::{Bound, Failure, Head, SystemError};

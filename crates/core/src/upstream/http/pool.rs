@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 
 use super::answer::{parts, read};
 use super::race::{OtherAddress, Racing, Route};
-use super::settings::TransportSettings;
+use super::settings::{CONNECT_TIME, TransportSettings};
 use super::{errors, stale, tls};
 use crate::failure::{Failure, Head};
 use crate::text::secrets::Secrets;
@@ -26,8 +26,6 @@ use crate::upstream::proxies::Proxies;
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(55);
 /// The lines of a response's head. Other clients bound their bytes instead, to 16 KiB.
 const MAX_HEADERS: usize = 512;
-/// Name, TCP, a proxy's CONNECT and TLS, as in browsers' clients. The target's time may be shorter.
-pub(super) const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// So often a connection is made anew to an address that answers sooner.
 const MAX_ADDRESSES: usize = 4;
 /// A peer that vanished without a word is noticed after about a minute …

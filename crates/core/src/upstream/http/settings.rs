@@ -1,8 +1,12 @@
 //! The options of a connection pool.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
+
+/// Name, TCP, a proxy's CONNECT and TLS, as in browsers' clients. The target's time may be shorter.
+pub(super) const CONNECT_TIME: Duration = Duration::from_secs(10);
 
 /// How connections are made. Equal settings share one pool.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize)]
