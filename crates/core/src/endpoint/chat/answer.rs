@@ -1,18 +1,12 @@
 //! Whether a response with choices is an answer: an object whose choices each hold something, and no error.
-//!
-//! It is read in a single pass, which takes half the time of one pass for each level. One of an unusual shape (a name twice, a
-//! choice that is no object) is read member by member.
-
-use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::envelope::{Choices, Envelope};
 use super::finish::Finish;
-use super::signs::Strict;
 use crate::endpoint::{self, Refusal, carried};
-use crate::text::json::{self, Members};
+use crate::text::json::Members;
 
 /// What each choice must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,21 +27,11 @@ impl Shape {
     }
 }
 
-#[derive(Deserialize)]
-struct Answer<'a> {
-    #[serde(borrow)]
-    choices: Option<Choices<'a>>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-    #[serde(borrow)]
-    usage: Option<&'a RawValue>,
-    #[serde(borrow)]
-    x_groq: Option<&'a RawValue>,
-}
+type Answer<'a> = Envelope<'a, Filled<'a>>;
 
-/// What the choices hold, taken together as each is read: no list of them is made, however many there are.
+/// How many choices there are, and what they hold.
 #[derive(Default)]
-struct Choices<'a> {
+struct Filled<'a> {
     count: usize,
     /// How many have a `message` that is an object.
     with_message: usize,
@@ -79,19 +63,13 @@ struct Choice<'a> {
 /// # Errors
 /// Why it is no answer.
 pub(in crate::endpoint) fn judge(text: &str, shape: Shape) -> Result<Option<String>, Refusal> {
-    if let Ok(Strict(answer)) = serde_json::from_str::<Strict<Answer<'_>>>(text) {
+    if let Ok(answer) = Answer::in_one_pass(text) {
         return answer.judge(text, shape);
     }
     Answer::of(&endpoint::object(text)?).judge(text, shape)
 }
 
-impl<'a> Answer<'a> {
-    fn of(members: &Members<'a>) -> Self {
-        let choices = members.get("choices").and_then(|raw| Choices::of(raw.get()));
-        let [error, usage, x_groq] = ["error", "usage", "x_groq"].map(|name| members.get_non_null(name));
-        Self { choices, error, usage, x_groq }
-    }
-
+impl Answer<'_> {
     fn judge(self, text: &str, shape: Shape) -> Result<Option<String>, Refusal> {
         let choices = self.choices.filter(|choices| choices.count > 0);
         if carried::is_error(self.error, choices.is_some(), false)
@@ -113,21 +91,16 @@ impl<'a> Answer<'a> {
     }
 }
 
-impl<'a> Choices<'a> {
-    /// Reads each choice member by member; `None` where it is no array.
-    fn of(array: &'a str) -> Option<Self> {
-        let mut choices = Self::default();
-        let is_array = json::each_element(array, |choice| match Members::of(choice.get()) {
-            Ok(members) => choices.add(&Choice::of(&members)),
-            Err(_) => {
-                choices.count += 1;
-                choices.is_mixed = true;
-            }
-        });
-        is_array.then_some(choices)
+impl<'a> Choices<'a> for Filled<'a> {
+    type Choice = Choice<'a>;
+
+    fn choice(members: &Members<'a>) -> Choice<'a> {
+        let [message, text, finish_reason, error, usage] =
+            ["message", "text", "finish_reason", "error", "usage"].map(|name| members.get_non_null(name));
+        Choice { message, text, finish_reason, error, usage }
     }
 
-    fn add(&mut self, choice: &Choice<'a>) {
+    fn add(&mut self, choice: Choice<'a>) {
         self.count += 1;
         self.with_message += usize::from(choice.message.is_some_and(|raw| raw.get().starts_with('{')));
         self.with_text += usize::from(choice.text.is_some_and(|raw| raw.get().starts_with('"')));
@@ -138,6 +111,13 @@ impl<'a> Choices<'a> {
         }
     }
 
+    fn add_other(&mut self) {
+        self.count += 1;
+        self.is_mixed = true;
+    }
+}
+
+impl<'a> Filled<'a> {
     /// Judges them. Returns the usage that one of them states.
     fn judge(self, shape: Shape) -> Result<Option<&'a RawValue>, Refusal> {
         let what = shape.name();
@@ -155,36 +135,6 @@ impl<'a> Choices<'a> {
             return Err(Refusal::because(format!("the response is no {what}: a choice has nothing in it")));
         }
         Ok(self.usage)
-    }
-}
-
-impl<'a> Choice<'a> {
-    fn of(members: &Members<'a>) -> Self {
-        let [message, text, finish_reason, error, usage] =
-            ["message", "text", "finish_reason", "error", "usage"].map(|name| members.get_non_null(name));
-        Self { message, text, finish_reason, error, usage }
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Choices<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ChoicesVisitor;
-        impl<'de> Visitor<'de> for ChoicesVisitor {
-            type Value = Choices<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON array")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
-                let mut choices = Choices::default();
-                while let Some(Strict(choice)) = array.next_element::<Strict<Choice<'de>>>()? {
-                    choices.add(&choice);
-                }
-                Ok(choices)
-            }
-        }
-        deserializer.deserialize_seq(ChoicesVisitor)
     }
 }
 

@@ -121,12 +121,12 @@ fn one_pass_and_member_by_member_come_to_the_same() {
     let mut compared = 0;
     for (one, two) in members.iter().flat_map(|one| members.iter().map(move |two| (one, two))) {
         let text = format!("{{{one},{two}}}");
-        if serde_json::from_str::<Strict<Answer<'_>>>(&text).is_err() {
+        if Answer::in_one_pass(&text).is_err() {
             continue;
         }
         compared += 1;
         for shape in [Shape::Message, Shape::Text] {
-            let one_pass = serde_json::from_str::<Strict<Answer<'_>>>(&text).unwrap().0;
+            let one_pass = Answer::in_one_pass(&text).unwrap();
             let by_member = Answer::of(&Members::of(&text).unwrap());
             assert_eq!(outcome(one_pass.judge(&text, shape)), outcome(by_member.judge(&text, shape)), "{text}");
         }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod arguments;
+mod envelope;
 pub mod finish;
 pub mod members;
 pub mod merge;

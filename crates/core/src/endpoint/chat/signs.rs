@@ -1,17 +1,13 @@
 //! Reads one event of a stream: content, finish reasons, errors, usage. Pure.
 
-use std::fmt;
-use std::marker::PhantomData;
-
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::envelope::{Choices, Envelope};
 use super::finish::Finish;
 use super::members::{self, Holds};
 use crate::endpoint::carried;
-use crate::text::json::{self, Members};
+use crate::text::json::Members;
 
 /// Further choices of one event are ignored: each is looked up among all of the stream's, and no API sends so many.
 pub const MAX_CHOICES: usize = 1024;
@@ -41,22 +37,14 @@ impl Signs {
     }
 }
 
-#[derive(Deserialize)]
-struct Chunk<'a> {
-    #[serde(borrow)]
-    choices: Option<Choices<'a>>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-    #[serde(borrow)]
-    usage: Option<&'a RawValue>,
-    #[serde(borrow)]
-    x_groq: Option<&'a RawValue>,
-}
+type Chunk<'a> = Envelope<'a, Told<'a>>;
 
-/// What the choices of an event mean, accumulated while they are read, without a list of them: there may be very many.
+/// What the choices of an event mean.
 #[derive(Default)]
-struct Choices<'a> {
+struct Told<'a> {
     count: usize,
+    /// Not every one is an object.
+    is_mixed: bool,
     holds: Holds,
     /// As in [`Signs::choices`].
     told: Vec<(u64, bool)>,
@@ -81,55 +69,12 @@ struct Choice<'a> {
     usage: Option<&'a RawValue>,
 }
 
-/// Deserializes a struct from an object only: the derived code takes an array as well.
-pub(super) struct Strict<T>(pub(super) T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Strict<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ObjectVisitor<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
-            type Value = T;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map))
-            }
-        }
-        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Choices<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ChoicesVisitor;
-        impl<'de> Visitor<'de> for ChoicesVisitor {
-            type Value = Choices<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON array")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
-                let mut choices = Choices::default();
-                while let Some(Strict(choice)) = array.next_element::<Strict<Choice<'de>>>()? {
-                    choices.add(choice);
-                }
-                Ok(choices)
-            }
-        }
-        deserializer.deserialize_seq(ChoicesVisitor)
-    }
-}
-
 /// Reads the signs of an event's data.
 ///
 /// # Errors
 /// Where the data is not a JSON object. What it held is unknown, so the stream has failed.
 pub fn signs(data: &str) -> Result<Signs, serde_json::Error> {
-    if let Ok(Strict(chunk)) = serde_json::from_str::<Strict<Chunk<'_>>>(data) {
+    if let Ok(chunk) = Chunk::in_one_pass(data) {
         return Ok(chunk.signs(data));
     }
     // Either the shape is unusual (a name twice, an index that is not a number), which is read member by member, or it is not JSON.
@@ -137,16 +82,11 @@ pub fn signs(data: &str) -> Result<Signs, serde_json::Error> {
     Ok(Chunk::of(&members).signs(data))
 }
 
-impl<'a> Chunk<'a> {
-    fn of(members: &Members<'a>) -> Self {
-        let choices = members.get("choices").and_then(|raw| Choices::of(raw.get()));
-        let [error, usage, x_groq] = ["error", "usage", "x_groq"].map(|name| members.get_non_null(name));
-        Self { choices, error, usage, x_groq }
-    }
-
+impl Chunk<'_> {
     fn signs(self, data: &str) -> Signs {
-        let is_something = self.choices.is_some() || self.usage.is_some();
-        let choices = self.choices.unwrap_or_default();
+        let choices = self.choices.filter(|choices| !choices.is_mixed);
+        let is_something = choices.is_some() || self.usage.is_some();
+        let choices = choices.unwrap_or_default();
         let x_groq = self.x_groq.and_then(|raw| Members::of(raw.get()).ok()).unwrap_or_default();
         let has_choices = choices.count > 0;
         let error = if carried::is_error(self.error, has_choices, is_something) {
@@ -170,15 +110,21 @@ impl<'a> Chunk<'a> {
     }
 }
 
-impl<'a> Choices<'a> {
-    /// Reads each choice member by member; `None` where one is no object.
-    fn of(array: &'a str) -> Option<Self> {
-        let (mut choices, mut are_objects) = (Self::default(), true);
-        let is_array = json::each_element(array, |choice| match Members::of(choice.get()) {
-            Ok(members) => choices.add(Choice::of(&members)),
-            Err(_) => are_objects = false,
-        });
-        (is_array && are_objects).then_some(choices)
+impl<'a> Choices<'a> for Told<'a> {
+    type Choice = Choice<'a>;
+
+    fn choice(members: &Members<'a>) -> Choice<'a> {
+        let [delta, finish_reason, error, message, text, usage] =
+            ["delta", "finish_reason", "error", "message", "text", "usage"].map(|name| members.get_non_null(name));
+        Choice {
+            index: members::index_of(members),
+            delta: delta.and_then(|raw| serde_json::from_str(raw.get()).ok()),
+            finish_reason,
+            error,
+            message,
+            text,
+            usage,
+        }
     }
 
     fn add(&mut self, choice: Choice<'a>) {
@@ -202,23 +148,13 @@ impl<'a> Choices<'a> {
         }
         self.error = self.error.or(choice.error.filter(|error| carried::is_error(Some(error), true, true)));
     }
+
+    fn add_other(&mut self) {
+        self.is_mixed = true;
+    }
 }
 
-impl<'a> Choice<'a> {
-    fn of(members: &Members<'a>) -> Self {
-        let [delta, finish_reason, error, message, text, usage] =
-            ["delta", "finish_reason", "error", "message", "text", "usage"].map(|name| members.get_non_null(name));
-        Self {
-            index: members::index_of(members),
-            delta: delta.and_then(|raw| serde_json::from_str(raw.get()).ok()),
-            finish_reason,
-            error,
-            message,
-            text,
-            usage,
-        }
-    }
-
+impl Choice<'_> {
     /// What its delta holds, or the `message` or `text` that some providers send instead.
     fn holds(&self) -> Holds {
         match (self.delta, self.message, self.text) {
