@@ -187,7 +187,7 @@ for (const stream of [false, true]) {
 
           expect(told.text).toBe(`Answered by the fallback, with the model ${FALLBACK}.`);
           expect(await eventually(() => warnings.length > 0)).toBe(true);
-          expect(warnings).toEqual([expect.stringMatching(/onFallback.*no text/)]);
+          expect(warnings).toEqual([expect.stringMatching(/onFallback.*cannot be converted to text/)]);
         }
       });
     }

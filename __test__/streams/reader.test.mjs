@@ -4,10 +4,10 @@ import { createRequire } from 'node:module';
 
 import { expect, test } from 'vitest';
 
-const { EventReader, Seat } = createRequire(import.meta.url)('../../lib/call/stream.js');
+const { EventReader, ReaderRef } = createRequire(import.meta.url)('../../lib/call/stream.js');
 
 /** A reader of a stream of a JavaScript client, whose chunks are what it is given. */
-const newReader = () => new EventReader(-1, new Seat(), false, new AbortController(), () => {});
+const newReader = () => new EventReader(-1, new ReaderRef(), false, new AbortController(), () => {});
 
 test('a reader that is always behind gets every event in order, and events that it has taken are not kept', async () => {
   const reader = newReader();

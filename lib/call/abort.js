@@ -5,15 +5,15 @@
  */
 
 /**
- * A waiter. Its function is removed when it waits no more: the set that it was in may live on for a while inside
- * the engine (see numbered.js), and must not keep a call.
+ * A waiter. Its function is removed when it no longer waits: V8 may keep the set that it was in for a while (see numbered.js),
+ * which must not keep a call in memory.
  * @typedef {{ aborted: (() => void) | undefined }} Waiter
  */
 /** @typedef {{ waiting: Set<Waiter>, listener: () => void }} Entry */
 /** @type {WeakMap<AbortSignal, Entry>} */
 const entries = new WeakMap();
 
-/** Calls what waits when the signal is aborted, once. @param {AbortSignal | undefined} signal @param {Waiter} waiter */
+/** Has a waiter's function called once, when the signal is aborted. @param {AbortSignal | undefined} signal @param {Waiter} waiter */
 function onAbort(signal, waiter) {
   if (!signal) return;
   let entry = entries.get(signal);

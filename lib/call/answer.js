@@ -1,5 +1,5 @@
 'use strict';
-/** The answer of a call, in the form in which the SDK keeps a response beside its parsed value. */
+/** The answers of calls, each in the form in which the SDK keeps a response beside its parsed value (`APIResponseProps`). */
 
 const { defineOpenpipe, openpipeOf, readOnce } = require('./openpipe-member.js');
 const { responseOf } = require('./response.js');
@@ -7,14 +7,15 @@ const { responseOf } = require('./response.js');
 /** @typedef {import('./openpipe-member.js').Meta} Meta */
 
 /**
- * Made apart from the answer, whose text would else be held by the completion for as long as that is kept.
+ * The function that makes `openpipe` of a completion. It is made outside of the answer's class, so that the completion does not refer
+ * to the answer and keep its text in memory.
  * @param {number} call @param {() => Meta} meta
  */
 function makerOf(call, meta) {
   return () => openpipeOf(call, meta);
 }
 
-/** The answer of a call, in the form in which the SDK keeps a response beside its parsed value. */
+/** What all kinds of answers have in common. */
 class Answer {
   /** @param {import('../sdk/take-over.js').CallSetup} setup @param {string | null | undefined} requestId */
   constructor(setup, requestId) {
@@ -31,7 +32,7 @@ class Answer {
     return this.ownRequestId;
   }
 
-  /** Whether what `value()` gives is a custom client's own object. */
+  /** Whether `value()` returns a custom client's own object. */
   get isCustom() {
     return false;
   }
@@ -46,12 +47,12 @@ class Answer {
     throw new TypeError('an answer has a response');
   }
 
-  /** What `await` gives. */
+  /** The value of `await`. */
   parsed() {
     return this.options.__binaryResponse ? this.response : this.value();
   }
 
-  /** What `asResponse()` gives. */
+  /** The value of `asResponse()`. */
   get response() {
     this.madeResponse ??= this.newResponse();
     return this.madeResponse;
@@ -79,7 +80,7 @@ class Answer {
   }
 }
 
-/** An answer from an upstream of the core's own, in one piece. */
+/** An answer from an upstream that the core called over HTTP, not a stream. */
 class CompletionAnswer extends Answer {
   /**
    * @param {import('../sdk/take-over.js').CallSetup} setup @param {number} call @param {string | null} requestId
@@ -105,7 +106,7 @@ class CompletionAnswer extends Answer {
   }
 }
 
-/** An answer of a custom client. */
+/** An answer of a custom client, not a stream. */
 class CustomAnswer extends Answer {
   /**
    * @param {import('../sdk/take-over.js').CallSetup} setup @param {number} call
@@ -117,7 +118,7 @@ class CustomAnswer extends Answer {
     this.call = call;
     this.request = request;
     this.meta = readOnce(meta);
-    // The SDK writes into what it dresses.
+    // A copy, because the SDK adds members to the value; for chat it adds none.
     this.given = this.isCustom ? value : copyOf(value, setup.packsVectors);
   }
 
@@ -125,7 +126,7 @@ class CustomAnswer extends Answer {
     return this.setup.endpoint.name === 'chat';
   }
 
-  /** The id of the request, which the SDK puts on the copy. */
+  /** The request's id, from the client's `Response`; the SDK adds it to the copy. */
   get requestId() {
     return this.request.response?.headers?.get?.('x-request-id');
   }
@@ -145,8 +146,8 @@ class CustomAnswer extends Answer {
 class StreamAnswer extends Answer {
   /**
    * @param {import('../sdk/take-over.js').CallSetup} setup @param {any} stream @param {AbortController} controller
-   * @param {{ meta: Meta }} state @param {() => Response} newResponse Must not hold the stream.
-   * @param {{ (): any, completes: boolean } | undefined} open Opens a stream of the core's own.
+   * @param {{ meta: Meta }} state @param {() => Response} newResponse Must not refer to the stream.
+   * @param {{ (): any, addsFinishReason: boolean } | undefined} open Opens the stream; `undefined` for a custom client's stream.
    */
   constructor(setup, stream, controller, state, newResponse, open) {
     super(setup, headerOf(state.meta.head, 'x-request-id'));
@@ -163,15 +164,15 @@ class StreamAnswer extends Answer {
   }
 
   /**
-   * openai 7 gives each chunk's choices a `finish_reason`, by a generator on the stream that is a stream of its own for each
-   * chunk. The reader does the same at a fraction of the cost, and bears choices that are no objects. As there, the iterator is
-   * asked of the stream: an instrumentation may have replaced it (New Relic's).
+   * Replaces the iterator by which openai 7 adds `finish_reason: null` to choices that have none: that runs several async generators
+   * for each chunk, and throws on a choice that is no object. The reader adds it at a fraction of the cost. The stream's `iterator` is
+   * read when the caller iterates, since an instrumentation may replace it (New Relic's).
    */
   dress() {
     const { stream, open } = this;
     if (stream[Symbol.asyncIterator].name !== 'normalizedChunks') return;
     stream[Symbol.asyncIterator] = () => {
-      if (open) open.completes = true;
+      if (open) open.addsFinishReason = true;
       return stream.iterator();
     };
   }
@@ -183,8 +184,8 @@ function headerOf(head, name) {
 }
 
 /**
- * A copy as deep as the SDK writes into it. Vectors that are asked for as base64 are packed where the client gave numbers: the SDK
- * would make empty ones of them.
+ * A copy of a custom client's answer, as deep as the SDK changes it. Where base64 was requested and the client returned numbers they
+ * are encoded, because the SDK would decode numbers to empty vectors.
  * @param {any} value @param {boolean} asBase64
  */
 function copyOf(value, asBase64) {

@@ -1,5 +1,5 @@
 'use strict';
-/** One call of the SDK's class: turns the core's messages about it into the SDK's values and errors. */
+/** One call of the class: handles the core's messages about it and makes the SDK's values and errors of them. */
 
 const { AsyncResource } = require('node:async_hooks');
 
@@ -14,15 +14,15 @@ const { HostRequests } = require('./host-requests.js');
 const observers = require('./observers.js');
 const { defineOpenpipe, openpipeOf } = require('./openpipe-member.js');
 const { responseOf } = require('./response.js');
-const { EventReader, Seat, forgetDropped, opener, whenDropped, wireBody } = require('./stream.js');
+const { EventReader, ReaderRef, forgetDropped, opener, whenDropped, wireBody } = require('./stream.js');
 
 /** @typedef {import('./openpipe-member.js').Meta} Meta */
 /** @typedef {import('./errors.js').Failure} Failure */
 /** @typedef {import('../host-client/host-request.js').HostRequest} HostRequest */
 /** @typedef {import('../sdk/take-over.js').CallSetup} CallSetup */
 
-/** Does nothing, however a promise settles. */
-const settled = () => {};
+/** Replaces a promise's resolve function once it has been called. */
+const alreadyResolved = () => {};
 
 class Call {
   /**
@@ -35,17 +35,17 @@ class Call {
     this.id = -1;
     /** The caller's async context: custom clients, callbacks and subscribers of the channels are called in it. */
     this.scope = setup.mayCallBack || observers.areWatching() ? new AsyncResource('OPENPIPE_CALL') : undefined;
-    /** What waits for the caller's abort. @type {import('./abort.js').Waiter | undefined} */
+    /** Waits for the caller's signal to be aborted. @type {import('./abort.js').Waiter | undefined} */
     this.waiter = undefined;
-    /** Once the stream is handed over. @type {Seat | undefined} */
-    this.seat = undefined;
+    /** Set when the stream is handed over. @type {ReaderRef | undefined} */
+    this.readerRef = undefined;
     /** The process is kept alive for this call. */
     this.isHolding = false;
     /** @type {{ meta: Meta } | undefined} */
     this.handedOver = undefined;
     /** @type {HostRequest | undefined} */
     this.clientStream = undefined;
-    /** Its requests to custom clients, and what it asks of functions. @type {HostRequests | undefined} */
+    /** The core's requests to custom clients and to functions of the caller. @type {HostRequests | undefined} */
     this.requests = undefined;
   }
 
@@ -67,7 +67,7 @@ class Call {
     }
   }
 
-  /** The caller aborts before there is an answer. */
+  /** The caller's signal was aborted before there is an answer. */
   abort() {
     const progress = native.cancel(this.id);
     this.#release();
@@ -76,17 +76,17 @@ class Call {
     this.#reject(() => {
       const error = abortErrorOf(sdk, client, signal);
       // `null` where it had no target yet.
-      return progress ? this.#told(error, JSON.parse(progress)) : error;
+      return progress ? this.#withRecord(error, JSON.parse(progress)) : error;
     });
   }
 
-  /** Something that the call met on its way to the caller threw. @param {unknown} error */
+  /** A handler of one of the call's messages threw: the call fails with that error. @param {unknown} error */
   fail(error) {
     native.cancel(this.id);
     this.#release();
     this.requests?.dropAll();
     this.#reject(() => error);
-    this.seat?.reader?.end(() => error);
+    this.readerRef?.reader?.end(() => error);
   }
 
   /** @param {() => unknown} newError */
@@ -105,7 +105,7 @@ class Call {
    */
   static handlers = {
     completion: (call, [, , requestId, ticket], text, more) => call.#answered(requestId, ticket, text, more),
-    events: (call, [, , bytes, events]) => call.seat?.reader?.push(events, bytes),
+    events: (call, [, , bytes, events]) => call.readerRef?.reader?.push(events, bytes),
     kept: (call, [, , bytes, count]) => call.#keptEvents(bytes, count),
     stream: (call, [, , ticket], text) => call.#handOver(ticket, JSON.parse(text)),
     end: (call, [, , meta]) => call.#streamEnd(meta, undefined),
@@ -117,7 +117,7 @@ class Call {
     fallback: (call, [, , event]) => call.#inScope(() => call.#movedOn(event)),
     warning: (call, [, , message]) => call.setup.warnOnce(message),
     ask: (call, [, , ask, question], text) => call.#inScope(() => call.#hostRequests().start(ask, question, text)),
-    headers: (call, [, , ask, upstream]) => call.#inScope(() => call.#hostRequests().tellHeaders(ask, upstream)),
+    headers: (call, [, , ask, upstream]) => call.#inScope(() => call.#hostRequests().answerHeaders(ask, upstream)),
     judge: (call, [, , ask, judging], text) => call.#inScope(() => call.#hostRequests().judge(ask, judging, text)),
     pull: (call, [, , ask, bytes]) => call.#inScope(() => call.requests?.pull(ask, bytes)),
     drop: (call, [, , ask]) => call.requests?.drop(ask),
@@ -146,8 +146,8 @@ class Call {
     const id = this.id;
     this.#release();
     this.#log((log) => log.ended(answeredBy(meta.attempts), meta.head));
-    // From here on only a reader who waits keeps anything alive, so nothing that outlives the stream may hold the reader
-    // or the stream. A function holds all that the functions beside it use: such ones are made apart, below.
+    // From here on only a waiting reader keeps the stream alive: nothing that outlives the stream may refer to it or its reader. A
+    // closure keeps every variable that any closure of the same function uses, so those that live longer are made in hand-over.js.
     const state = { meta };
     this.handedOver = state;
     if (ticket !== null) this.clientStream = /** @type {HostRequest} */ (this.requests?.kept[ticket]);
@@ -155,8 +155,8 @@ class Call {
     const controller = new AbortController();
     this.waiter = signal && { aborted: aborterOf(controller) };
     const close = closerOf(id, clientStream, signal, this.waiter);
-    this.seat = new Seat();
-    const reader = new EventReader(id, this.seat, !clientStream, controller, close);
+    this.readerRef = new ReaderRef();
+    const reader = new EventReader(id, this.readerRef, !clientStream, controller, close);
     whenDropped(reader, close);
 
     const open = opener(sdk, reader);
@@ -169,14 +169,14 @@ class Call {
     const newResponse = () =>
       responseOf(clientStream?.response ?? state.meta.head, wireBody(reader, endpoint), 'text/event-stream');
     const { resolve } = this;
-    // A promise's functions hold what it was resolved with.
-    this.resolve = settled;
+    // A promise's resolve function keeps the value that it was called with.
+    this.resolve = alreadyResolved;
     resolve(new StreamAnswer(this.setup, stream, controller, state, newResponse, clientStream ? undefined : open));
   }
 
-  /** Chunks of a custom client, which are here already. @param {number} bytes @param {number} count */
+  /** Pushes chunks of a custom client, which were kept on this side. @param {number} bytes @param {number} count */
   #keptEvents(bytes, count) {
-    this.seat?.reader?.push(this.clientStream?.chunks.splice(0, count) ?? [], bytes);
+    this.readerRef?.reader?.push(this.clientStream?.chunks.splice(0, count) ?? [], bytes);
   }
 
   /** @param {Meta} meta @param {(() => unknown) | undefined} newError */
@@ -184,26 +184,26 @@ class Call {
     this.#done();
     if (this.handedOver) this.handedOver.meta = { ...meta, head: this.handedOver.meta.head };
     this.#publish(() => meta);
-    // Rust drops what it has of a stream that failed only now, when this call hears of nothing any more.
+    // The core's own `drop` of a failed stream would arrive after this message, when the call is unregistered.
     if (newError) this.clientStream?.drop();
-    const reader = this.seat?.reader;
+    const reader = this.readerRef?.reader;
     if (!reader) return;
     forgetDropped(reader);
     reader.end(newError);
   }
 
-  /** An error that tells how the call went, and how each target failed. @param {Error | undefined} own @param {Meta & { failures: Failure[] }} told */
-  #told(own, told) {
+  /** An error with the call's record and each target's error as `openpipe`. @param {Error | undefined} own @param {Meta & { failures: Failure[] }} record */
+  #withRecord(own, record) {
     const { sdk, client } = this.setup;
-    const errors = errorsOf(sdk, client, told.failures, (ticket) => this.requests?.kept[ticket]);
+    const errors = errorsOf(sdk, client, record.failures, (ticket) => this.requests?.kept[ticket]);
     const error = own ?? /** @type {Error} */ (errors.at(-1));
-    defineOpenpipe(error, () => openpipeOf(this.id, () => told, errors));
+    defineOpenpipe(error, () => openpipeOf(this.id, () => record, errors));
     return error;
   }
 
   /** @param {Meta & { failures: Failure[] }} failed */
   #failed(failed) {
-    const newError = () => this.#told(undefined, failed);
+    const newError = () => this.#withRecord(undefined, failed);
     const last = failed.attempts.at(-1);
     if (this.handedOver) {
       this.#log((log) => log.brokeOff(last));
@@ -222,7 +222,7 @@ class Call {
     return new this.setup.sdk.OpenAIError(message);
   }
 
-  // === who watches ===
+  // === callbacks, channels and the log ===
 
   /** @param {{ from: any, to: any }} event */
   #movedOn(event) {
@@ -234,14 +234,14 @@ class Call {
   /** @param {() => Meta} meta */
   #publish(meta) {
     if (!observers.isCallWatched()) return;
-    const told = meta();
-    this.#inScope(() => observers.publishCall(told, told.usage));
+    const record = meta();
+    this.#inScope(() => observers.publishCall(record, record.usage));
   }
 
-  /** Tells the client's logger, in the caller's async context. @param {(log: import('../sdk/logging.js').CallLog) => void} tell */
-  #log(tell) {
+  /** Writes to the client's logger, in the caller's async context. @param {(log: import('../sdk/logging.js').CallLog) => void} write */
+  #log(write) {
     const { log } = this.setup;
-    if (log) this.#inScope(() => tell(log));
+    if (log) this.#inScope(() => write(log));
   }
 
   #hostRequests() {
@@ -250,7 +250,7 @@ class Call {
 
   // === the end ===
 
-  /** The call is over: no message for it follows. */
+  /** Ends the call: no message for it follows. */
   #done() {
     native.unregister(this.id);
     this.#release();
@@ -270,7 +270,7 @@ class Call {
   }
 }
 
-/** The attempt whose answer the caller gets: a refused one where no other answered. @param {Meta['attempts']} attempts */
+/** The attempt whose answer the caller gets: one that `reject` refused where there is no other answer. @param {Meta['attempts']} attempts */
 function answeredBy(attempts) {
   return attempts.findLast(({ outcome }) => outcome === 'ok' || outcome === 'rejected');
 }

@@ -1,18 +1,18 @@
 'use strict';
 /**
- * Delta encoding: most chunks of a stream differ from an earlier one by a text alone, so that only the text crosses the boundary,
- * and the chunk is made of a template (crates/core/src/events/delta.rs).
+ * Decodes delta encoding: most chunks of a stream differ from an earlier one only in a text, so only the text crosses the boundary
+ * and the chunk is made from a template (crates/core/src/events/delta.rs).
  */
 
 /** @typedef {(string | number)[]} Path */
 
-/** Makes the chunks of one stream. */
+/** Decodes the chunks of one stream. */
 class Chunks {
   /** @type {Template | AnyTemplate | undefined} */ #template;
 
   /**
-   * @param {any} encoded A chunk; or one that is the template of what follows, and the paths to the texts that vary; or the
-   *   only text, or the texts (and whole numbers), of one that is like the last template.
+   * @param {any} encoded One of: a chunk; `[chunk, paths]`, a new template and the paths to its variable texts; the text, or the array
+   *   of texts and integers, of a chunk that has the last template's form.
    */
   chunkOf(encoded) {
     if (typeof encoded === 'string') return this.#alike([encoded]);
@@ -31,7 +31,7 @@ class Chunks {
   }
 }
 
-/** A template of chunks of chat. */
+/** A template of a chat chunk with one choice that has a `delta`. */
 class Template {
   /** @param {any} chunk @param {Path[]} paths */
   constructor(chunk, paths) {
@@ -40,7 +40,7 @@ class Template {
     this.choice = choice;
     this.delta = choice.delta;
     this.paths = paths;
-    /** The nested values that each copy needs for itself. */
+    /** The names of the members that are objects, which each chunk gets its own copy of. */
     this.inChunk = nestedIn(chunk, 'choices');
     this.inChoice = nestedIn(choice, 'delta');
     this.inDelta = nestedIn(choice.delta);
@@ -48,7 +48,7 @@ class Template {
 
   /** @param {(string | number)[]} texts In the order of the paths. */
   chunkWith(texts) {
-    // Each level has its own expression: V8 copies an object at one go where it has seen few shapes of them.
+    // A spread expression for each level: V8's inline cache copies an object quickly only where it has seen few hidden classes.
     const delta = { ...this.delta };
     copyNested(delta, this.inDelta);
     const choice = { ...this.choice };
@@ -65,7 +65,7 @@ class Template {
   }
 }
 
-/** A template of another endpoint's events. */
+/** A template of any other event. */
 class AnyTemplate {
   /** @param {any} event @param {Path[]} paths */
   constructor(event, paths) {
@@ -86,7 +86,7 @@ class AnyTemplate {
   }
 }
 
-/** The object that the last name of a path is of. @param {any} chunk @param {Path} path */
+/** The object that holds the last member of a path. @param {any} chunk @param {Path} path */
 function ownerOf(chunk, path) {
   let owner = chunk;
   for (let index = 0; index < path.length - 1; index += 1) owner = owner[/** @type {string} */ (path[index])];
@@ -108,7 +108,7 @@ function copyNested(object, names) {
   for (const name of names) object[name] = copyOf(object[name]);
 }
 
-/** A copy of what `JSON.parse` made. @param {any} value @returns {any} */
+/** A deep copy of a JSON value. @param {any} value @returns {any} */
 function copyOf(value) {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map(copyOf);

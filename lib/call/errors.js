@@ -1,6 +1,6 @@
 'use strict';
 /**
- * From a failure, which is data, to the SDK's error (contract.md, section 1). The one place where errors are made.
+ * Makes the SDK's errors from the core's failures, which are data (contract.md, section 1).
  */
 
 const { dirname } = require('node:path');
@@ -22,7 +22,7 @@ const { caused, keepBody } = require('../host-client/thrown.js');
  * @property {{ code: string, errno?: number, syscall: string, address?: string, port?: number, hostname?: string }} [system]
  * @property {number} [ticket]
  * @property {string} [hint] What the caller can do about it.
- * @property {boolean} [redacted] It held a key, which was taken out.
+ * @property {boolean} [redacted] A key was removed from it.
  */
 
 /**
@@ -44,7 +44,7 @@ function errorOf(sdk, client, failure, thrownBy) {
       const own = hint === undefined ? undefined : `Connection error. (${hint})`;
       const message = failure.kind === 'stream' ? failure.message : own;
       const error = new sdk.APIConnectionError({ message, cause: causeOfConnection(failure) });
-      ours.add(error);
+      withOwnCause.add(error);
       return error;
     }
     case 'client': {
@@ -71,8 +71,8 @@ function errorOf(sdk, client, failure, thrownBy) {
 }
 
 /**
- * The error in place of one that the SDK made for its own transport, where the core took a key out or has a hint: the SDK makes it
- * again, of the core's account of the failure, as natively.
+ * Replaces an error that the SDK made for its own transport, where the core removed a key from it or has a hint: the SDK makes a new one
+ * from the core's data, as for a native request.
  * @param {Sdk} sdk @param {any} client @param {any} thrown @param {Failure} failure @param {Headers | undefined} headers
  */
 function remadeOf(sdk, client, thrown, failure, headers) {
@@ -85,7 +85,7 @@ function remadeOf(sdk, client, thrown, failure, headers) {
     const cause = redacted ? causeOfConnection(failure) : thrown.cause;
     const hinted = hint === undefined ? undefined : `Connection error. (${hint})`;
     const error = new sdk.APIConnectionError({ message: hinted, cause });
-    (redacted ? ours : fetched).add(error);
+    (redacted ? withOwnCause : withFetchCause).add(error);
     return error;
   }
   if (!(thrown instanceof sdk.APIError)) return new sdk.OpenAIError(message);
@@ -93,8 +93,8 @@ function remadeOf(sdk, client, thrown, failure, headers) {
 }
 
 /**
- * The errors of all targets that failed. Each has the one before it as its cause, behind the cause of its own, so that whatever
- * prints the last one prints them all.
+ * The errors of all targets that failed, as a chain of causes: the error of the target before is the last cause of each, so that printing
+ * the last error shows them all.
  * @param {Sdk} sdk @param {any} client @param {Failure[]} failures @param {(ticket: number) => unknown} thrownBy
  */
 function errorsOf(sdk, client, failures, thrownBy) {
@@ -104,20 +104,20 @@ function errorsOf(sdk, client, failures, thrownBy) {
   return errors;
 }
 
-/** The SDK prints an error's body by a function that calls itself for each level of it. */
+/** The SDK makes an error's message by recursion into the body, which overflows the stack for a deep one. */
 const TOO_DEEP = 'the body of the error is nested too deep to be shown';
 
-/** The hooks that {@link takingDeep} has made. @type {WeakSet<Function>} */
-const takers = new WeakSet();
+/** The hooks that {@link statusErrorHook} has made. @type {WeakSet<Function>} */
+const ownHooks = new WeakSet();
 
 /**
- * The hook `makeStatusError` of a client, which takes a body nested too deep to be printed as well, and keeps the body for those
- * who judge the error: through the SDK's own transport it is the SDK that calls it.
+ * A client's `makeStatusError`: the SDK's, which also makes an error of a body that is nested too deep to be printed, and keeps the body,
+ * by which the core classifies the error where the request went through the SDK's own transport.
  * @param {Sdk} sdk @param {(this: any, ...of: any[]) => Error} make The SDK's.
  */
-function takingDeep(sdk, make) {
+function statusErrorHook(sdk, make) {
   /** @type {(this: any, ...of: any[]) => Error} */
-  const taker = function (status, error, message, headers) {
+  const hook = function (status, error, message, headers) {
     try {
       const made = make.call(this, status, error, message, headers);
       keepBody(made, error ?? message);
@@ -127,20 +127,20 @@ function takingDeep(sdk, make) {
       return sdk.APIError.generate(status, undefined, TOO_DEEP, headers);
     }
   };
-  takers.add(taker);
-  return taker;
+  ownHooks.add(hook);
+  return hook;
 }
 
 /** Whether a client makes its errors as the SDK does, and not by a hook of a subclass. @param {Sdk} sdk @param {any} client */
 function isOfSdk(sdk, { makeStatusError: hook }) {
-  return hook === sdk.Base.prototype.makeStatusError || takers.has(hook);
+  return hook === sdk.Base.prototype.makeStatusError || ownHooks.has(hook);
 }
 
 /** @param {Sdk} sdk @param {any} client @param {Failure} failure @param {Headers | undefined} headers @returns {Error} */
 function statusErrorOf(sdk, client, { head, body, hint }, headers) {
   const json = parsed(body);
   try {
-    // What a subclass's own hook makes is the user's.
+    // An error that a subclass's own hook makes is not changed.
     if (hint !== undefined && isOfSdk(sdk, client)) return hintedErrorOf(sdk, head?.status, json, body, headers, hint);
     return client.makeStatusError(head?.status, json, json ? undefined : body, headers);
   } catch (error) {
@@ -151,8 +151,8 @@ function statusErrorOf(sdk, client, { head, body, hint }, headers) {
 }
 
 /**
- * The SDK's error of a status, whose message has a hint as well. The SDK takes the message from the body's `error`, so it is given one
- * that says both; the error's own member is what the upstream sent.
+ * The SDK's error of a status with a hint added to its message. The SDK takes the message from the body's `error`, so it gets one with
+ * the hint in it; the member `error` of the result is what the upstream sent.
  * @param {Sdk} sdk @param {number | undefined} status @param {any} json @param {string | undefined} body
  * @param {Headers | undefined} headers @param {string} hint
  */
@@ -168,9 +168,9 @@ function hintedErrorOf(sdk, status, json, body, headers, hint) {
 }
 
 /**
- * A promise that is rejected, for another to be resolved with. The error is made in a reaction of the promise that the caller
- * waits for: only then its stack names the functions that wait (it is a later one, since the caller may have got the promise
- * only now), and whatever goes wrong in making it is a rejection too.
+ * A promise that is rejected, to resolve the caller's promise with. The error is made some microtasks later, in a reaction to a promise
+ * that the caller waits for: only then its stack (V8's async stack trace) names the functions that wait. An error while it is made is a
+ * rejection too.
  * @param {() => unknown} newError @returns {Promise<never>}
  */
 async function rejection(newError) {
@@ -179,7 +179,7 @@ async function rejection(newError) {
 }
 
 /**
- * Makes an error whose stack is longer by the functions of this package, which stand above those that wait.
+ * Makes an error whose stack has room for this package's functions as well as for as many of the caller's as usual.
  * @param {() => unknown} newError
  */
 function withRoomForCallers(newError) {
@@ -192,40 +192,40 @@ function withRoomForCallers(newError) {
   }
 }
 
-/** How many functions of this package and of the SDK stand between the making of an error and `rejection`, at most. */
+/** The most functions of this package and of the SDK between `rejection` and the function that makes an error. */
 const OWN_FRAMES = 12;
 
-/** How many reactions an error is delayed by, so that it is made after the caller's own functions have begun to wait. */
+/** By how many microtasks an error is delayed, so that the caller's functions are waiting when it is made. */
 const REACTIONS = 8;
 
 /**
- * The cause of a connection error, with the code. The cause has a cause of its own with the same code: in the SDK's errors the cause
- * is `fetch`'s error and the code is one level below, where programs look for it.
+ * The cause of a connection error, with the code, and with a cause of its own that has the same code: in the SDK's errors the first cause
+ * is `fetch`'s error, and programs read the code from the second.
  * @param {Failure} failure
  */
 function causeOfConnection({ kind, message, code, system }) {
   const marks = system ?? (code === undefined ? {} : { code });
   const cause = Object.assign(new Error(message), marks);
-  // A stream that breaks off has no `fetch` in between there.
+  // In the SDK a stream that breaks off has one cause, without `fetch`'s error.
   if (kind === 'stream') return cause;
   const inner = Object.assign(new Error(message), marks);
-  // It repeats the outer cause: printed, it is one line.
+  // It repeats the outer cause, so its stack is cut to one line.
   inner.stack = String(inner);
-  ours.add(cause);
+  withOwnCause.add(cause);
   return Object.defineProperty(cause, 'cause', { value: inner, writable: true, configurable: true });
 }
 
-/** Prefixes of Node.js's codes of a broken content encoding: zlib's, Brotli's, zstd's. */
+/** Node.js's error codes of a broken content encoding: zlib's, Brotli's, zstd's. */
 const BROKEN_ENCODING = /^(?:Z_|ERR__ERROR_FORMAT|ERR_BROTLI|ZSTD_)/;
 
 /**
- * The error of a body that came through the SDK's transport: of the same class as natively, where `fetch` and the SDK throw a
- * bare `TypeError` or `SyntaxError`.
- * @param {Sdk} sdk @param {any} thrown @param {{ what: string, piece: string }} names What it is, and what of it is JSON.
+ * The error of a body that was read through the SDK's transport. It has the class of a native request's error, where `fetch` and the
+ * SDK throw a `TypeError` or `SyntaxError`.
+ * @param {Sdk} sdk @param {any} thrown @param {{ what: string, piece: string }} names What messages call the body, and the part that is JSON.
  */
 function bodyErrorOf(sdk, thrown, { what, piece }) {
   if (!(thrown instanceof Error) || thrown instanceof sdk.APIError) return thrown;
-  // A response without a body is no error of the API to the SDK.
+  // The SDK throws a plain `OpenAIError` for a response without a body.
   if (thrown instanceof sdk.OpenAIError) return new sdk.APIError(undefined, undefined, thrown.message, undefined);
   const cause = thrown.cause instanceof Error ? thrown.cause : thrown;
   const isEncoding = BROKEN_ENCODING.test(String(/** @type {any} */ (cause).code));
@@ -235,7 +235,7 @@ function bodyErrorOf(sdk, thrown, { what, piece }) {
     return Object.defineProperty(error, 'cause', { value: cause, writable: true, configurable: true });
   }
   const error = new sdk.APIConnectionError({ message: `${what} broke off: ${cause.message}`, cause });
-  ours.add(error);
+  withOwnCause.add(error);
   return error;
 }
 
@@ -249,10 +249,10 @@ function answerErrorOf(sdk, thrown) {
   return bodyErrorOf(sdk, thrown, { what: 'the response', piece: 'the response' });
 }
 
-/** The folder of this package's own functions. */
+/** The folder of this package's functions, by which their stack frames are recognized. */
 const HERE = dirname(__dirname);
 
-/** Errors that the SDK made for its own transport, whose stacks end in this package. @type {WeakSet<object>} */
+/** Errors that the SDK made for its own transport: their stacks lack the caller's functions. @type {WeakSet<object>} */
 const madeBySdk = new WeakSet();
 
 /**
@@ -263,10 +263,10 @@ function keepMadeBySdk(sdk, client, error) {
   if (error instanceof sdk.OpenAIError && isOfSdk(sdk, client)) madeBySdk.add(/** @type {object} */ (error));
 }
 
-/** Adds the functions that wait for the call to the stack of an error that the SDK made below it. @param {any} error */
+/** Appends the functions that wait for the call to the stack of an error of the SDK's own transport. @param {any} error */
 function addCallers(error) {
   if (!madeBySdk.delete(error)) return;
-  fetched.add(error);
+  withFetchCause.add(error);
   /** @type {{ stack?: unknown }} */
   const here = {};
   Error.captureStackTrace(here, addCallers);
@@ -277,8 +277,8 @@ function addCallers(error) {
 }
 
 /**
- * Adds the functions that made a call to the stack of an error that refuses its arguments: there are more of this package's own in
- * between than a stack has room for. An error that the user's code threw, in a getter or a `toJSON`, stays as it is.
+ * Appends the caller's functions to the stack of an error that refuses malformed arguments: a stack has ten frames, and this package's
+ * functions fill them. An error that the caller's code threw, in a getter or a `toJSON`, is not changed.
  * @template E @param {E} error @returns {E}
  */
 function withCallersOf(error) {
@@ -301,8 +301,8 @@ function withCallersOf(error) {
  * @param {Sdk} sdk @param {any} client @param {AbortSignal | undefined} signal
  */
 function abortErrorOf(sdk, client, signal) {
-  const isTold = signal !== undefined && typeof client._makeUserAbortError === 'function';
-  return isTold ? client._makeUserAbortError(signal) : new sdk.APIUserAbortError();
+  const takesSignal = signal !== undefined && typeof client._makeUserAbortError === 'function';
+  return takesSignal ? client._makeUserAbortError(signal) : new sdk.APIUserAbortError();
 }
 
 /** @param {string | undefined} text @returns {any} */
@@ -314,17 +314,17 @@ function parsed(text) {
   }
 }
 
-/** Errors with a low-level cause that was made here. @type {WeakSet<object>} */
-const ours = new WeakSet();
+/** Errors whose cause was made in this file. @type {WeakSet<object>} */
+const withOwnCause = new WeakSet();
 
-/** Errors that the SDK made of what `fetch` threw, with that as their cause. @type {WeakSet<object>} */
-const fetched = new WeakSet();
+/** Errors that the SDK made for its own transport: their cause is `fetch`'s error. @type {WeakSet<object>} */
+const withFetchCause = new WeakSet();
 
-/** The most causes of one error that are followed. */
+/** How many causes of an error are followed. */
 const MAX_CAUSES = 8;
 
 /**
- * The failure before an error as the last of its causes; not where a custom client's error has a cause of its own.
+ * Makes the error of the target before the last cause of an error, unless that is a custom client's error with a cause of its own.
  * @param {any} error @param {Error | undefined} before
  */
 function addCause(error, before) {
@@ -337,21 +337,21 @@ function addCause(error, before) {
     if (last !== error) Object.defineProperty(last, inspect.custom, { value: shownWithCause, configurable: true });
     caused.add(last);
   } catch {
-    // Whatever was thrown, it is the caller's error as it is.
+    // A thrown value that cannot be changed (a proxy) stays without the cause.
   }
 }
 
-/** The last of an error's causes that is known to be of this call. @param {any} error */
+/** The last of an error's causes that this package or `fetch` made. @param {any} error */
 function lastOf(error) {
   let last = error;
-  if (fetched.has(error)) {
+  if (withFetchCause.has(error)) {
     for (let depth = 0; depth < MAX_CAUSES && last.cause instanceof Error && !caused.has(last); depth += 1)
       last = last.cause;
-  } else while (ours.has(last)) last = last.cause;
+  } else while (withOwnCause.has(last)) last = last.cause;
   return last;
 }
 
-/** Whether an error is among the causes of another: a `fetch` may fail with one object again and again. @param {any} error @param {unknown} cause */
+/** Whether `cause` is among the causes of `error`, as a `fetch` may throw the same object each time: a cycle must not be made. @param {any} error @param {unknown} cause */
 function leadsTo(error, cause) {
   let each = error;
   for (let depth = 0; depth < MAX_CAUSES * MAX_CAUSES && each instanceof Error; depth += 1) {
@@ -362,7 +362,7 @@ function leadsTo(error, cause) {
 }
 
 /**
- * Shows a low-level cause, and the failure of the target before behind it: `console.error` would leave that out, as too deep.
+ * Prints an error with two levels of causes: `console.error` would leave out the error of the target before, as too deep.
  * @this {Error} @param {number} _depth @param {import('node:util').InspectOptions} options
  */
 function shownWithCause(_depth, options) {
@@ -377,6 +377,6 @@ module.exports = {
   keepMadeBySdk,
   rejection,
   streamErrorOf,
-  takingDeep,
+  statusErrorHook,
   withCallersOf,
 };

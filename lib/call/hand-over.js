@@ -1,5 +1,8 @@
 'use strict';
-/** Ends the call of a stream that was handed over, without a reference to the stream, so that a dropped stream can be collected. */
+/**
+ * The parts of handing over a stream that outlive it. They stand in a file of their own so that their closures cannot refer to the stream
+ * or its reader: a stream that the caller drops must be garbage-collected.
+ */
 
 const { isSdkStream } = require('../host-client/client-stream.js');
 const native = require('../native/native.js');
@@ -8,7 +11,7 @@ const { offAbort } = require('./abort.js');
 /** @typedef {import('../host-client/host-request.js').HostRequest} HostRequest */
 
 /**
- * Ends a stream that its reader leaves, or drops. Must not hold the reader.
+ * The function that ends a stream which the caller stops reading or drops. It must not refer to the reader.
  * @param {number} id @param {HostRequest | undefined} clientStream @param {AbortSignal | undefined} signal
  * @param {import('./abort.js').Waiter | undefined} waiter
  * @returns {() => Promise<void> | undefined}
@@ -21,27 +24,27 @@ function closerOf(id, clientStream, signal, waiter) {
   };
 }
 
-/** What the caller's signal does to a stream. Must not hold it. @param {AbortController} controller */
+/** The function by which the caller's signal aborts a stream. It must not keep the stream alive. @param {AbortController} controller */
 function aborterOf(controller) {
   const weak = new WeakRef(controller);
   return () => weak.deref()?.abort();
 }
 
 /**
- * Hands the very stream of a client through: its chunks come by way of the reader, because some were read already.
+ * Makes a custom client's own stream the one that the caller gets. It is iterated through the reader, because some chunks were read already.
  * @param {HostRequest} clientStream @param {() => AsyncIterator<any>} open @param {AbortController} controller
- * @returns {any} `undefined` where the stream does not let itself be changed.
+ * @returns {any} `undefined` where the stream cannot be changed.
  */
 function adopt(clientStream, open, controller) {
   const stream = clientStream.stream;
   try {
     if (!isSdkStream(stream)) return undefined;
-    // Its own iterator is open by now.
+    // The stream's own iterator has been opened already.
     stream.iterator = open;
-    // openai 7 sets an own iterator on each stream, other SDKs define one in a subclass: those have read the chunks already. What an
-    // instrumentation puts in the place of `iterator` later is asked, as in the SDK.
+    // Replaces the iterator method that openai 7 sets on each stream, and other SDKs in a subclass. As in the SDK it reads `iterator`
+    // when it is called, since an instrumentation may replace that.
     Object.defineProperty(stream, Symbol.asyncIterator, { value: iterated, writable: true, configurable: true });
-    // An SDK's iterator aborts its own controller when it fails, before it says so; the reader's is the caller's alone.
+    // An SDK's iterator aborts the stream's controller before it throws: the caller gets another controller, which only the caller aborts.
     stream.controller = controller;
   } catch {
     return undefined;
@@ -50,7 +53,7 @@ function adopt(clientStream, open, controller) {
   return stream;
 }
 
-/** As the SDK's stream is iterated. @this {any} */
+/** The SDK's own `Symbol.asyncIterator`. @this {any} */
 function iterated() {
   return this.iterator();
 }

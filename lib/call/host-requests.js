@@ -14,9 +14,9 @@ class HostRequests {
   constructor(setup, call) {
     this.setup = setup;
     this.call = call;
-    /** Those under way, by the core's number for each. @type {Map<number, HostRequest>} */
+    /** The open requests, by the core's number for each. @type {Map<number, HostRequest>} */
     this.running = new Map();
-    /** What custom clients returned and threw, by ticket. @type {unknown[]} */
+    /** The values that custom clients returned and threw, by ticket. @type {unknown[]} */
     this.kept = [];
   }
 
@@ -30,18 +30,18 @@ class HostRequests {
       request.bodyError = (error) => answerErrorOf(setup.sdk, error);
       request.keepError = (error) => keepMadeBySdk(setup.sdk, setup.client, error);
     }
-    // An error of the function that gives the client's method is the client's failure like any other.
+    // The method is looked up when it is called, so that an error of the look-up is a failure of the client like any other.
     const create = (/** @type {any} */ given, /** @type {any} */ options) => {
-      const asked = question.cancels === undefined ? setup.clientFunction(client) : setup.cancelFunction(client);
-      return asked(given, options);
+      const method = question.cancels === undefined ? setup.clientFunction(client) : setup.cancelFunction(client);
+      return method(given, options);
     };
     request.start(create, question, body, () => setup.clientKeys(client));
   }
 
-  /** Answers with the headers for a request that the core sends itself. @param {number} ask @param {string} upstream */
-  tellHeaders(ask, upstream) {
+  /** Answers with the headers of a request that the core sends over HTTP. @param {number} ask @param {string} upstream */
+  answerHeaders(ask, upstream) {
     const { setup } = this;
-    this.#newRequest(ask).tellHeaders(
+    this.#newRequest(ask).answerHeaders(
       () => setup.headersOf(upstream),
       () => (upstream === 'openai' ? setup.clientKeys(SDK_OPENAI) : []),
     );

@@ -10,7 +10,7 @@ const { messageOf } = require('./observers.js');
 /** @typedef {Pick<import('../sdk/take-over.js').CallSetup, 'endpoint' | 'packsVectors' | 'unpacksVectors'>} CallSetup */
 
 /**
- * The question to a function of `reject`, beside the answer (src/protocol.rs, `Judging`).
+ * The core's message that has a function of `reject` called, without the answer (src/protocol.rs, `Judging`).
  * @typedef {object} Judging
  * @property {number} function
  * @property {number | null} ticket
@@ -19,11 +19,11 @@ const { messageOf } = require('./observers.js');
  * @property {string} model
  */
 
-/** The longest reason, in characters. */
+/** How many characters of a reason are kept. */
 const MAX_REASON = 1000;
 
 /**
- * Asks a function, and answers the core. Never throws.
+ * Calls a function of `reject` and passes its verdict to the core. Never throws.
  * @param {number} call @param {number} ask
  * @param {Judging} judging
  * @param {Judge | undefined} judge @param {() => any} answerOf Makes the answer that the caller would get.
@@ -32,21 +32,21 @@ function askJudge(call, ask, { upstream, model }, judge, answerOf) {
   const answer = (/** @type {unknown} */ judged) => native.answer(call, ask, { judged });
   const failed = (/** @type {unknown} */ error) => answer({ failed: wellFormed(messageOf(error)) });
   try {
-    Promise.resolve(judge?.(answerOf(), { upstream, model })).then((said) => answer(judgedOf(said)), failed);
+    Promise.resolve(judge?.(answerOf(), { upstream, model })).then((returned) => answer(verdictOf(returned)), failed);
   } catch (error) {
     failed(error);
   }
 }
 
-/** A reason or `true` refuses, anything else accepts. @param {unknown} said */
-function judgedOf(said) {
-  if (said === true) return { refused: '' };
-  if (typeof said === 'string' && said !== '') return { refused: wellFormed(said.slice(0, MAX_REASON)) };
+/** The verdict: `true` or a text, which is the reason, refuses the answer; anything else accepts it. @param {unknown} returned */
+function verdictOf(returned) {
+  if (returned === true) return { refused: '' };
+  if (typeof returned === 'string' && returned !== '') return { refused: wellFormed(returned.slice(0, MAX_REASON)) };
   return 'accepted';
 }
 
 /**
- * An answer in one piece as the caller would get it.
+ * The answer of an upstream over HTTP, as the caller would get it.
  * @param {string} text @param {string | null} requestId @param {CallSetup} setup
  */
 function answerFrom(text, requestId, setup) {
@@ -56,28 +56,28 @@ function answerFrom(text, requestId, setup) {
 }
 
 /**
- * The same of a custom client's object: in chat the very object, else a copy, because it is written into.
+ * The answer of a custom client, as the caller would get it: for chat the same object, for other endpoints a copy, which is changed.
  * @param {any} value @param {CallSetup} setup
  */
 function answerOfClient(value, setup) {
   return setup.endpoint.name === 'chat' ? value : dressed(copyOf(value, setup.packsVectors), setup);
 }
 
-/** What the SDK adds to an answer of an endpoint. @param {any} answer @param {CallSetup} setup */
+/** Adds to an answer what the SDK adds: `output_text` of Responses, vectors decoded from base64. @param {any} answer @param {CallSetup} setup */
 function dressed(answer, setup) {
   if (setup.endpoint.name === 'responses') answer.output_text = outputText(answer.output);
   if (setup.unpacksVectors) answer.data.forEach(unpack);
   return answer;
 }
 
-/** As the SDK has it. @param {any} item */
+/** Decodes a vector, as the SDK does. @param {any} item */
 function unpack(item) {
   if (typeof item.embedding !== 'string') return;
   const bytes = Uint8Array.from(Buffer.from(item.embedding, 'base64'));
   item.embedding = Array.from(new Float32Array(bytes.buffer));
 }
 
-/** As the SDK has it. @param {unknown} output */
+/** The joined texts of a response, as the SDK makes `output_text`. @param {unknown} output */
 function outputText(output) {
   if (!Array.isArray(output)) return '';
   const parts = output.flatMap((item) => (item?.type === 'message' && Array.isArray(item.content) ? item.content : []));

@@ -17,7 +17,7 @@ function isCallWatched() {
 }
 
 /**
- * A call moved on to another target. A callback that fails changes nothing.
+ * Reports that a call moves on to another target. An error of the callback is a warning and has no effect on the call.
  * @param {{ from: any, to: any }} event @param {((event: any) => unknown) | undefined} onFallback
  * @param {(message: string) => void} warn
  */
@@ -33,19 +33,19 @@ function movedOn(event, onFallback, warn) {
 }
 
 /**
- * A call is over.
+ * Reports that a call is over.
  * @param {{ model: string, servedBy: string, attempts: object[], durationMs: number }} meta @param {any} usage
  */
 function publishCall({ model, servedBy, attempts, durationMs }, usage) {
   callChannel.publish({ model, servedBy, attempts, durationMs, ...(usage ? { usage } : {}) });
 }
 
-/** What was thrown as text; whatever it was, this does not throw in turn. @param {unknown} error */
+/** The message of a thrown value. Never throws, whatever the value is. @param {unknown} error */
 function messageOf(error) {
   try {
     return String(error instanceof Error ? error.message : error);
   } catch {
-    return 'something that has no text';
+    return 'a value that cannot be converted to text';
   }
 }
 

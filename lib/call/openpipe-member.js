@@ -6,7 +6,7 @@ const { inspect } = require('node:util');
 const { whenReported } = require('../reports/reports.js');
 
 /**
- * How a call with an answer went, as the core reports it (crates/core/src/call/events.rs).
+ * The record of an answered call, as the core reports it (crates/core/src/call/events.rs).
  * @typedef {object} Meta
  * @property {{ status: number, headers: [string, string][], url: string, redirected?: boolean } | null} head
  * @property {'primary' | 'fallback'} servedBy
@@ -18,7 +18,7 @@ const { whenReported } = require('../reports/reports.js');
  * @property {any} [usage]
  */
 
-/** Reads it when it is first needed: most callers never look. @param {string} text JSON of a {@link Meta} @returns {() => Meta} */
+/** A function that parses the record when it is first called: most callers never read it. @param {string} text JSON of a {@link Meta} @returns {() => Meta} */
 function readOnce(text) {
   /** @type {Meta | undefined} */
   let meta;
@@ -29,8 +29,8 @@ function readOnce(text) {
 const maker = Symbol('openpipe-native.maker');
 
 /**
- * One accessor for all objects: a function of its own would give each object a hidden class of its own, which costs more than the
- * rest of a completion.
+ * One accessor shared by all objects: an accessor for each object would give each a hidden class of its own in V8, which costs more
+ * than the rest of a completion.
  * @type {PropertyDescriptor & ThisType<any>}
  */
 const openpipeAccessor = {
@@ -38,7 +38,7 @@ const openpipeAccessor = {
   enumerable: false,
   get() {
     const made = this[maker]?.();
-    // Not where the object has been frozen or sealed since.
+    // Returns false, and does not throw, where the object has been frozen or sealed.
     Reflect.defineProperty(this, 'openpipe', { value: made, configurable: true, enumerable: false, writable: true });
     return made;
   },
@@ -48,8 +48,8 @@ const openpipeAccessor = {
 };
 
 /**
- * Puts `openpipe` on what the caller gets: not enumerable, so that logs and snapshots stay what the API sent; made when it
- * is first looked at; left out where the object does not take it.
+ * Defines `openpipe` on an object that the caller gets: not enumerable, so that logs and snapshots show only what the API sent, and
+ * made when it is first read. Does nothing where the object cannot be extended.
  * @param {object} value
  * @param {() => object} make
  */
@@ -59,15 +59,15 @@ function defineOpenpipe(value, make) {
     Object.defineProperty(value, maker, { value: make, enumerable: false, configurable: true, writable: true });
     Object.defineProperty(value, 'openpipe', openpipeAccessor);
   } catch {
-    // An object that does not take it is handed on as it is.
+    // A proxy that refuses the member is returned as it is.
   }
 }
 
 /**
- * What `openpipe` says of a call; of a stream as it is at the moment of looking.
+ * The value of `openpipe`. Its members are accessors: those of a running stream give the state at the time they are read.
  * @param {number} call
  * @param {() => Meta} meta
- * @param {unknown[]} [errors] Of a call that failed: every target's error.
+ * @param {unknown[]} [errors] The error of each target, where the call failed.
  */
 function openpipeOf(call, meta, errors) {
   const member = {
@@ -88,10 +88,10 @@ function openpipeOf(call, meta, errors) {
     },
     ...(errors ? { errors } : {}),
   };
-  // One alias leads to the whole call: it does not change while a stream runs.
+  // A value and no accessor, as the alias of a call does not change.
   const { alias } = meta();
   if (alias !== undefined) Object.assign(member, { alias });
-  // What is printed are values, not accessors; a promise has none.
+  // JSON and `console.log` get the accessors' values; the promise is left out of JSON.
   const shown = () => ({ ...member, reportingFinished: undefined });
   Object.defineProperty(member, 'toJSON', { value: shown, enumerable: false });
   Object.defineProperty(member, inspect.custom, { value: () => ({ ...member }), enumerable: false });

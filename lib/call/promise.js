@@ -1,19 +1,19 @@
 'use strict';
-/** The SDK's promise of a request (`APIPromise`), which is settled by an answer of the engine. */
+/** Makes the SDK's promises (`APIPromise`) for calls of the engine. */
 
 const { Answer, StreamAnswer } = require('./answer.js');
 const { defineOpenpipe } = require('./openpipe-member.js');
 
-/** Promises may be of any make: another global `Promise`, or an SDK of its own. @param {any} value @returns {value is PromiseLike<any>} */
+/** Whether a value is a promise of any class: of another global `Promise`, of a library. @param {any} value @returns {value is PromiseLike<any>} */
 function isThenable(value) {
   return typeof value?.then === 'function';
 }
 
-/** How the SDK reads responses that it got itself. @type {WeakMap<object, (client: any, props: any) => any>} */
+/** The SDK's own parser of each response that the SDK received. @type {WeakMap<object, (client: any, props: any) => any>} */
 const parsers = new WeakMap();
 
 /**
- * Wraps the SDK's own promise of a request that the engine does not run, so that it is read like an answer of the engine.
+ * The response of a request that the SDK sends, in a form that {@link parseAnswer} parses like an answer of the engine.
  * @param {any} promise The SDK's.
  */
 async function passOn(promise) {
@@ -22,17 +22,17 @@ async function passOn(promise) {
   return props;
 }
 
-/** What the SDK's promise is given to parse by. @param {any} client @param {any} props */
+/** The parser that the SDK's promises get: the SDK's own for a response of the SDK. @param {any} client @param {any} props */
 function parseAnswer(client, props) {
   const parse = parsers.get(props);
   return parse ? parse(client, props) : props.parsed();
 }
 
-/** The promise itself, which is found through a proxy around it too. */
+/** The member with the promise itself, which can also be read through a proxy around the promise. */
 const itself = Symbol('openpipe-native.itself');
 
 /**
- * The SDK's `parse`, but that a proxy around the promise (langsmith's) can call it: that has none of the private fields.
+ * The SDK's `parse`, which also works on a proxy around the promise (langsmith's): the SDK's reads private fields of `this`.
  * @this {any}
  */
 function parse() {
@@ -40,7 +40,7 @@ function parse() {
 }
 
 /**
- * The SDK's promise of a request.
+ * The SDK's promise of a call.
  * @param {import('../sdk/state.js').State} state @param {Promise<any>} answered
  */
 function newPromise({ sdk, client, thenUnwrap }, answered) {
@@ -56,7 +56,7 @@ function prepared(promise, sdk, thenUnwrap) {
   return promise;
 }
 
-/** As openai 7's, which waits for the one after the other, so that an error names the function that waits. @this {any} */
+/** As openai 7's, but it waits for the two promises one after the other: so an error's stack names the caller. @this {any} */
 async function withResponse() {
   const data = await this.parse();
   const { response } = await this.responsePromise;
@@ -64,8 +64,8 @@ async function withResponse() {
 }
 
 /**
- * A client's `_thenUnwrap`, by which the SDK dresses what its promises come to: what it makes is an object of its own at times
- * (`parse()`), and keeps `openpipe`. The SDK's would make the response for the sake of the id of the request.
+ * A client's `_thenUnwrap`, by which the SDK transforms the value of a promise. Where the transform makes another object (`parse()`)
+ * that gets `openpipe` as well. The SDK's own would make a `Response` for each call, only to read the request's id from it.
  * @param {import('../sdk/sdk.js').Sdk} sdk @param {any} client
  */
 function unwrapperOf(sdk, client) {
@@ -82,15 +82,15 @@ function unwrapperOf(sdk, client) {
   };
 }
 
-/** @param {any} value @param {any} made What the SDK made of it. @param {any} props */
+/** Adds `openpipe` and `_request_id` to a transformed value. @param {any} value @param {any} made What the SDK made of it. @param {any} props */
 function dressed(value, made, props) {
   if (!(made instanceof Object) || Array.isArray(made)) return made;
   if (made !== value && Object.hasOwn(Object(value), 'openpipe')) defineOpenpipe(made, () => value.openpipe);
   if (props instanceof StreamAnswer) props.dress();
-  // A custom client's own object is left as it is.
+  // A custom client's own object is not changed.
   if (made === value && props.isCustom) return made;
   const id = props instanceof Answer ? props.requestId : props.response.headers.get('x-request-id');
-  // Not where it is frozen.
+  // Returns false, and does not throw, where the object is frozen.
   Reflect.defineProperty(made, '_request_id', { value: id ?? null, enumerable: false });
   return made;
 }

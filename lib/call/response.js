@@ -1,14 +1,14 @@
 'use strict';
-/** The `Response` behind an answer, made when it is asked for. */
+/** Makes the `Response` of an answer. */
 
 /** @typedef {import('./openpipe-member.js').Meta} Meta */
 
-/** Loaded when the first response is asked for: it takes longer than all of this package. */
+/** Loaded with the first response: `node:http` takes longer to load than this package. */
 function statusCodes() {
   return require('node:http').STATUS_CODES;
 }
 
-/** @param {Meta['head'] | Response} head That of a client may be of any make. */
+/** @param {Meta['head'] | Response} head A custom client's may be malformed. */
 function headersOf(head) {
   try {
     return new Headers(head?.headers);
@@ -18,8 +18,8 @@ function headersOf(head) {
 }
 
 /**
- * A real `Response`, made only when it is asked for.
- * @param {Meta['head'] | Response} head Of a client's own response no more than this is used: its body has been read.
+ * The `Response` of an answer. It is made only when the caller wants one.
+ * @param {Meta['head'] | Response} head A custom client's `Response` serves as a head only, since its body has been read.
  * @param {string | ReadableStream} body
  * @param {string} type The media type, where the head has none.
  */
@@ -27,7 +27,7 @@ function responseOf(head, body, type) {
   const status = head?.status || 200;
   const headers = headersOf(head);
   if (!headers.has('content-type')) headers.set('content-type', type);
-  // Headers about the bytes on the wire are wrong for a body that was decoded or rewritten.
+  // The body was decoded, and may have been rewritten, so headers about its encoding and length would be wrong.
   headers.delete('content-encoding');
   headers.delete('transfer-encoding');
   const isOfLength = typeof body === 'string' && headers.get('content-length') === String(Buffer.byteLength(body));

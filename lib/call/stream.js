@@ -1,22 +1,22 @@
 'use strict';
-/** The reader's side of a stream: a queue of events and the iterator that takes them from it. */
+/** The reader's side of a stream: an async iterator over a queue of events, with back-pressure on the core. */
 
 const native = require('../native/native.js');
 const { Chunks } = require('./delta.js');
 const { rejection } = require('./errors.js');
 
-/** Consumed bytes are credited to the window in steps of this size, so that not every event costs a call into the addon. */
-const GIVE_BACK_BYTES = 64 * 1024;
-/** Consumed events are removed from the queue when there are this many, and no fewer than waiting ones. */
-const LET_GO_EVENTS = 64;
+/** Consumed bytes are credited to the core's window in steps of this size, so that not every event costs a call into the addon. */
+const CREDIT_BYTES = 64 * 1024;
+/** The queue is trimmed when it holds this many consumed events, and at least as many as unread ones. */
+const TRIM_EVENTS = 64;
 
 /**
- * The call's reference to its reader: strong only while the reader waits, so that a stream which is dropped
- * unread is collected and its connection closed (see `whenDropped`).
+ * The call's reference to its reader: strong only while the reader waits for an event, so that a stream which the caller drops
+ * unread can be collected and its connection closed (see `whenDropped`).
  */
-class Seat {
+class ReaderRef {
   constructor() {
-    /** Who waits for an event. @type {EventReader<any> | undefined} */
+    /** The reader, while it waits for an event. @type {EventReader<any> | undefined} */
     this.waiting = undefined;
     /** @type {WeakRef<EventReader<any>> | undefined} */
     this.weak = undefined;
@@ -29,44 +29,46 @@ class Seat {
 }
 
 /**
- * The events of one stream on their way to its reader. An async iterator.
+ * The queue of one stream's events and the async iterator that the caller reads.
  * @template T
  */
 class EventReader {
   /**
    * @param {number} call
-   * @param {Seat} seat
-   * @param {boolean} isOwn Not of a JavaScript client, whose chunks are here already.
-   * @param {AbortController} controller The stream's. The caller's signal aborts it as long as somebody holds it, and who
-   *   iterates may have nothing but the reader.
-   * @param {() => Promise<void> | undefined} onClose Called when the reader leaves before the end. What it returns settles when the
-   *   upstream's side is closed; it never rejects.
+   * @param {ReaderRef} ref
+   * @param {boolean} isEncoded The events come from the core, in delta encoding; a custom client's chunks are objects already.
+   * @param {AbortController} controller The stream's. The reader holds it, because the caller's signal refers to it weakly and a
+   *   caller who iterates may hold nothing but the reader.
+   * @param {() => Promise<void> | undefined} onClose Called when the caller stops reading before the end. The promise settles when
+   *   the upstream's side is closed, and never rejects.
    */
-  constructor(call, seat, isOwn, controller, onClose) {
+  constructor(call, ref, isEncoded, controller, onClose) {
     this.call = call;
-    this.seat = seat;
-    seat.weak = new WeakRef(this);
+    this.ref = ref;
+    ref.weak = new WeakRef(this);
     this.controller = controller;
     this.onClose = onClose;
-    this.chunks = isOwn ? new Chunks() : undefined;
-    /** Set where each chunk's choices are to have a `finish_reason` (openai 7). */
-    this.completes = false;
-    /** Encoded events that the reader has not taken yet. @type {any[]} */
+    this.chunks = isEncoded ? new Chunks() : undefined;
+    /** Whether each choice without a `finish_reason` gets one that is `null` (openai 7). */
+    this.addsFinishReason = false;
+    /** The queue: consumed events up to `head`, then unread ones. @type {any[]} */
     this.events = [];
     this.head = 0;
-    /** The batches in `events`: where each ends, and its bytes. @type {{ end: number, bytes: number }[]} */
+    /** The batches in the queue: the number of the last event of each, and its bytes. @type {{ end: number, bytes: number }[]} */
     this.batches = [];
-    this.taken = 0;
+    /** How many events have been read, and how many have arrived. */
+    this.read = 0;
     this.arrived = 0;
-    this.owed = 0;
+    /** Bytes of read events that are not yet credited to the window. */
+    this.consumed = 0;
     /** @type {((result: IteratorResult<T>) => void)[]} */
     this.waiters = [];
     this.ended = false;
-    /** The reader has got the end. */
+    /** The caller has read the end. */
     this.isOver = false;
-    /** The reader left before the end. */
+    /** The caller stopped reading before the end. */
     this.left = false;
-    /** Once the reader has left: settles when the upstream is closed. @type {Promise<void> | undefined} */
+    /** Settles when the upstream is closed, after the caller stopped reading. @type {Promise<void> | undefined} */
     this.closing = undefined;
     /** Makes the error that the stream ended with. @type {(() => unknown) | undefined} */
     this.newError = undefined;
@@ -76,32 +78,32 @@ class EventReader {
   push(events, bytes) {
     if (this.ended) return;
     this.arrived += events.length;
-    // What is taken at once needs no batch to be counted by. So come nearly all events of a model that takes its time.
-    const isTaken = this.waiters.length >= events.length;
-    if (!isTaken) this.batches.push({ end: this.arrived, bytes });
+    // Events that all go to waiting readers are credited at once, without a batch: nearly all events of a slow model are such.
+    const isRead = this.waiters.length >= events.length;
+    if (!isRead) this.batches.push({ end: this.arrived, bytes });
     for (const event of events) {
       const waiter = this.waiters.shift();
       if (waiter) {
-        this.#settled();
-        this.#took();
+        this.#releaseIfIdle();
+        this.#countRead();
         waiter({ value: this.#chunkOf(event), done: false });
       } else {
         this.events.push(event);
       }
     }
-    if (isTaken) this.#owe(bytes);
+    if (isRead) this.#credit(bytes);
   }
 
-  /** The stream has ended, well or with an error; what came before is still handed out. @param {() => unknown} [newError] */
+  /** Ends the stream, with an error if one is given; events in the queue can still be read. @param {() => unknown} [newError] */
   end(newError) {
     if (this.ended) return;
     this.ended = true;
     this.newError = newError;
     for (const waiter of this.waiters.splice(0)) waiter(this.#lastResult());
-    this.#settled();
+    this.#releaseIfIdle();
   }
 
-  /** What there is to read once all events are handed out: the error, once, then the end. @returns {any} */
+  /** The result after the last event: once the error, if there is one, then the end. @returns {any} */
   #lastResult() {
     this.isOver = true;
     const { newError } = this;
@@ -112,7 +114,7 @@ class EventReader {
   }
 
   /**
-   * The reader leaves: nothing more is handed out, and the connection is closed.
+   * Stops reading: drops the queue and closes the connection.
    * @returns {Promise<void> | undefined} Settles when a custom client's iterator has returned.
    */
   close() {
@@ -130,19 +132,19 @@ class EventReader {
   next() {
     if (this.head < this.events.length) {
       const value = this.#chunkOf(this.events[this.head++]);
-      // A reader who is always behind never takes the last one.
-      if (this.head === this.events.length || (this.head >= LET_GO_EVENTS && this.head * 2 >= this.events.length)) {
+      // Trimmed also before it is empty, as a slow reader may never empty it.
+      if (this.head === this.events.length || (this.head >= TRIM_EVENTS && this.head * 2 >= this.events.length)) {
         this.events = this.events.slice(this.head);
         this.head = 0;
       }
-      this.#took();
+      this.#countRead();
       return Promise.resolve({ value, done: false });
     }
     if (this.ended) return Promise.resolve(this.#lastResult());
     return new Promise((resolve) => {
       this.waiters.push(resolve);
-      if (this.seat.waiting) return;
-      this.seat.waiting = this;
+      if (this.ref.waiting) return;
+      this.ref.waiting = this;
       native.holdProcess();
     });
   }
@@ -163,7 +165,7 @@ class EventReader {
     return this;
   }
 
-  /** As in the SDK, whose iterator says to all that listen that it was left, also where everything has come by then. */
+  /** As the SDK's iterator does, aborts the stream's controller where the end has not been read, and stops reading. */
   #leave() {
     if (!this.isOver) this.controller.abort();
     return this.close();
@@ -172,41 +174,42 @@ class EventReader {
   /** @param {any} event @returns {T} */
   #chunkOf(event) {
     const chunk = this.chunks ? this.chunks.chunkOf(event) : event;
-    return this.completes ? withFinishReasons(chunk) : chunk;
+    return this.addsFinishReason ? withFinishReasons(chunk) : chunk;
   }
 
-  #settled() {
-    if (this.waiters.length > 0 || !this.seat.waiting) return;
-    this.seat.waiting = undefined;
+  /** Releases the process and the strong reference to the reader, where it waits no more. */
+  #releaseIfIdle() {
+    if (this.waiters.length > 0 || !this.ref.waiting) return;
+    this.ref.waiting = undefined;
     native.releaseProcess();
   }
 
-  /** An event was taken; when its batch is used up, its bytes are given back to the window. */
-  #took() {
-    this.taken += 1;
+  /** Counts an event as read, and credits its batch when all of that is read. */
+  #countRead() {
+    this.read += 1;
     let batch = this.batches[0];
-    while (batch && this.taken >= batch.end) {
+    while (batch && this.read >= batch.end) {
       this.batches.shift();
-      this.#owe(batch.bytes);
+      this.#credit(batch.bytes);
       batch = this.batches[0];
     }
   }
 
-  /** Bytes whose events were taken are given back to the window, many at once. @param {number} bytes */
-  #owe(bytes) {
-    this.owed += bytes;
-    if (this.owed >= GIVE_BACK_BYTES && !this.ended) {
-      native.consumed(this.call, this.owed);
-      this.owed = 0;
+  /** Credits the bytes of read events to the core's window, many at once. @param {number} bytes */
+  #credit(bytes) {
+    this.consumed += bytes;
+    if (this.consumed >= CREDIT_BYTES && !this.ended) {
+      native.consumed(this.call, this.consumed);
+      this.consumed = 0;
     }
   }
 }
 
-/** Closes a stream whose reader was collected. */
+/** Closes streams whose reader was garbage-collected. */
 const dropped = new FinalizationRegistry((/** @type {() => void} */ close) => close());
 
 /**
- * Calls `close` when `reader` has been dropped. `close` must not hold it.
+ * Calls `close` when `reader` is garbage-collected. `close` must not refer to it.
  * @param {EventReader<any>} reader
  * @param {() => void} close
  */
@@ -220,7 +223,7 @@ function forgetDropped(reader) {
 }
 
 /**
- * The function by which the SDK's `Stream` opens its iterator: once, as there.
+ * The function by which the SDK's `Stream` opens its iterator. As in the SDK, a second call gives an iterator that throws.
  * @param {import('../sdk/sdk.js').Sdk} sdk
  * @param {EventReader<any>} reader
  */
@@ -229,16 +232,16 @@ function opener(sdk, reader) {
   const open = () => {
     if (opened) return refused(sdk);
     opened = true;
-    reader.completes = open.completes;
+    reader.addsFinishReason = open.addsFinishReason;
     return reader;
   };
-  /** Whether the chunks' choices are to have a `finish_reason`: see `StreamAnswer`. */
-  open.completes = false;
+  /** The reader's `addsFinishReason`: see `StreamAnswer`. */
+  open.addsFinishReason = false;
   return open;
 }
 
 /**
- * The iterator of a stream that was opened before: it throws, as in the SDK.
+ * The iterator of a stream that was opened before: it throws the SDK's error.
  * @param {import('../sdk/sdk.js').Sdk} sdk @returns {AsyncGenerator<never>}
  */
 async function* refused(sdk) {
@@ -251,14 +254,14 @@ function withFinishReasons(chunk) {
   if (chunk.choices.every((/** @type {any} */ choice) => choice?.finish_reason !== undefined)) return chunk;
   const choices = chunk.choices.map((/** @type {any} */ choice) => ({
     ...choice,
-    // One that is no object must not fail the reader in the middle of a batch.
+    // A choice may be no object (`null`), which must not throw here.
     finish_reason: choice?.finish_reason ?? null,
   }));
   return { ...chunk, choices };
 }
 
 /**
- * The events as they came over the wire, for a `Response` that is read by hand: those of Responses have names, and no `[DONE]`.
+ * The body of a stream's `Response`: server-sent events as on the wire. Those of Responses are named and have no `[DONE]`.
  * @param {Pick<EventReader<any>, 'next' | 'close' | 'left'>} reader @param {string} endpoint
  */
 function wireBody(reader, endpoint) {
@@ -268,7 +271,7 @@ function wireBody(reader, endpoint) {
     {
       async pull(controller) {
         const { value, done } = await reader.next();
-        // As that of `fetch`: what was aborted has no end, and must not look as if it had.
+        // As a body of `fetch`, an aborted one fails, so that it does not look complete.
         if (done && reader.left) throw new DOMException('This operation was aborted', 'AbortError');
         const name = isNamed && typeof value?.type === 'string' ? `event: ${value.type}\n` : '';
         if (!done) controller.enqueue(encoder.encode(`${name}data: ${JSON.stringify(value)}\n\n`));
@@ -279,9 +282,9 @@ function wireBody(reader, endpoint) {
         return reader.close();
       },
     },
-    // Nothing is read ahead: a response that is only looked at must not take the events from who reads the stream.
+    // No reading ahead: a `Response` whose body is not read must not consume the stream's events.
     { highWaterMark: 0 },
   );
 }
 
-module.exports = { EventReader, Seat, forgetDropped, opener, whenDropped, wireBody };
+module.exports = { EventReader, ReaderRef, forgetDropped, opener, whenDropped, wireBody };

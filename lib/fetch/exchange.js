@@ -63,7 +63,7 @@ class Exchange {
 
   /** The core consumed this many bytes. @param {number} bytes */
   pull(bytes) {
-    this.pump?.took(bytes);
+    this.pump?.credit(bytes);
   }
 
   /** Aborts the request, which the core no longer wants, and ignores its outcome. */

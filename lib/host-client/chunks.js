@@ -1,44 +1,44 @@
 'use strict';
 /**
- * Sends the chunks of a client's stream to Rust: reads ahead within bounds, and sends what is ready in batches, because each
- * crossing of the boundary costs more than most chunks do.
+ * Sends the chunks of a custom client's stream to the core: reads ahead within bounds (back-pressure), and in batches, because crossing
+ * the boundary costs more than most chunks.
  */
 
 const clock = require('../native/clock.js');
 
-/** The most bytes that are read ahead of Rust, which sends a receipt for each half of it (src/host_client.rs). */
+/** How many bytes are read ahead of the core, which sends a credit for each half of it (src/host_client.rs). */
 const AHEAD_BYTES = 64 * 1024;
-/** The most bytes of a batch. */
+/** A batch is sent when it has this many bytes. */
 const BATCH_BYTES = 16 * 1024;
-/** The memory of a kept chunk beside its text; as src/host_client.rs counts it. */
+/** The memory of a chunk beside its text; src/host_client.rs counts the same. */
 const CHUNK_COST = 160;
 
 class ChunkPump {
   /**
-   * @param {() => Promise<IteratorResult<any>>} next Asks the client's iterator.
+   * @param {() => Promise<IteratorResult<any>>} next Reads from the client's iterator.
    * @param {(chunk: any) => string} write A chunk as JSON.
    * @param {{ chunks(texts: string[]): void, done(): void, failed(error: unknown): void, broken(error: unknown): void }} to
-   *   `broken`: a chunk that cannot be written; the stream itself has not failed.
+   *   `broken`: a chunk cannot be written as JSON; the stream itself has not failed.
    */
   constructor(next, write, to) {
     this.next = next;
     this.write = write;
     this.to = to;
-    /** Bytes that Rust has not taken yet. */
+    /** Bytes that the core has not consumed yet. */
     this.ahead = 0;
     /** @type {string[]} */
     this.batch = [];
     this.batchBytes = 0;
     this.isReading = false;
-    /** Settles with the last chunk that was asked for. @type {Promise<unknown>} */
+    /** The last call of `next`. @type {Promise<unknown>} */
     this.reading = Promise.resolve();
     this.isOver = false;
-    /** The batch is sent when what is ready by itself has been read. */
-    this.isSending = false;
+    /** The batch is about to be sent, after the chunks that are ready now. */
+    this.isScheduled = false;
   }
 
   /** The core consumed this many bytes. @param {number} bytes */
-  took(bytes) {
+  credit(bytes) {
     this.ahead -= bytes;
     this.read();
   }
@@ -93,11 +93,11 @@ class ChunkPump {
       this.#send();
       return;
     }
-    if (this.isSending) return;
-    this.isSending = true;
-    // After all that is ready: chunks of one read of a socket come one microtask after the other.
+    if (this.isScheduled) return;
+    this.isScheduled = true;
+    // After the microtasks: the chunks of one read of a socket arrive in successive microtasks, and so are one batch.
     clock.soon(() => {
-      this.isSending = false;
+      this.isScheduled = false;
       this.#send();
     });
   }
@@ -110,13 +110,13 @@ class ChunkPump {
     this.to.chunks(texts);
   }
 
-  /** @param {() => void} say */
-  #end(say) {
+  /** Sends the last batch, then the end. @param {() => void} sendEnd */
+  #end(sendEnd) {
     this.isReading = false;
     if (this.isOver) return;
     this.#send();
     this.isOver = true;
-    say();
+    sendEnd();
   }
 }
 

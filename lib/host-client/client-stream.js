@@ -6,10 +6,10 @@ const native = require('../native/native.js');
 const { read } = require('./untrusted.js');
 
 /**
- * A loop that breaks out of a client's stream waits for its iterator's `return()`, in milliseconds: so long for the chunk that
- * was asked for ahead of the loop, and then so long for the iterator's `finally`. One that never settles must not hold the loop.
+ * How long the caller's `break` out of a custom client's stream waits for the client's iterator, in milliseconds: first for the chunk that
+ * is being read ahead, then for `return()`, which runs the iterator's `finally`. One that never settles must not block the caller.
  */
-const RETURN_TIME = { chunk: 1000, cleanup: 4000 };
+const RETURN_TIMEOUT = { chunk: 1000, cleanup: 4000 };
 
 /** @param {any} value */
 function isIterable(value) {
@@ -20,7 +20,7 @@ function isIterable(value) {
   }
 }
 
-/** Whether a client's stream is one of an SDK of this family: it opens its iterator by a function that can be replaced. @param {any} stream */
+/** Whether a stream is an SDK's `Stream`, as `openai`'s: it opens its iterator by a member function, which can be replaced. @param {any} stream */
 function isSdkStream(stream) {
   return (
     typeof stream.iterator === 'function' &&
@@ -31,9 +31,9 @@ function isSdkStream(stream) {
 }
 
 /**
- * What a stream's iterator is opened on. A generator holds that object for as long as it runs, and an SDK's stream is to be
- * the caller's alone, who may drop it: where it is none but an instance of the SDK's class, it is opened on a copy. So a
- * proxy around it (of a tracing package) is not asked now, but once, when the caller reads it.
+ * The object on which a stream's iterator is opened: a shallow copy of an SDK's stream, and any other stream itself. A running generator
+ * refers to that object, and an SDK's stream must be collectable when the caller drops it. The copy also keeps a tracing package's proxy
+ * around the stream from seeing a second iteration.
  * @param {any} stream
  */
 function openedOn(stream) {
@@ -58,7 +58,6 @@ function controllerOf(stream) {
  * @returns {Promise<void>} Settles when it is closed. Never rejects.
  */
 function closeStream(stream, iterator, controller) {
-  // Errors while a stream is being closed are ignored.
   quietly(() => controller?.abort?.());
   if (iterator) return quietly(() => iterator.return?.());
   return quietly(() =>
@@ -66,25 +65,25 @@ function closeStream(stream, iterator, controller) {
   );
 }
 
-/** @param {() => unknown} action @returns {Promise<void>} Settles with what it returns. Never rejects. */
+/** Runs an action whose errors are ignored. @param {() => unknown} action @returns {Promise<void>} Settles when the action has. Never rejects. */
 async function quietly(action) {
   try {
     await action();
   } catch {
-    // see above
+    // An error while a stream is being closed changes nothing.
   }
 }
 
-/** @param {Promise<unknown> | undefined} reading The chunk that was asked for last. @param {Promise<void>} returned */
+/** Waits for the iterator, within `RETURN_TIMEOUT`. @param {Promise<unknown> | undefined} reading The chunk that is being read. @param {Promise<void>} returned */
 async function afterReturn(reading, returned) {
-  if (await settlesWithin(RETURN_TIME.chunk, reading)) await settlesWithin(RETURN_TIME.cleanup, returned);
+  if (await settlesWithin(RETURN_TIMEOUT.chunk, reading)) await settlesWithin(RETURN_TIMEOUT.cleanup, returned);
 }
 
 /** @param {number} milliseconds @param {Promise<unknown> | undefined} promise */
 async function settlesWithin(milliseconds, promise) {
   let cancel = () => {};
   const late = new Promise((resolve) => (cancel = clock.after(milliseconds, () => resolve(false))));
-  // The loop that waits may be all that there is left to do.
+  // The waiting caller may be all that keeps the process alive.
   native.holdProcess();
   const hasSettled = await Promise.race([quietly(() => promise).then(() => true), late]);
   native.releaseProcess();

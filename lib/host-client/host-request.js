@@ -1,33 +1,33 @@
 'use strict';
 /**
- * A custom client as an upstream: calls it when Rust asks, keeps what it returns or throws, and sends Rust the summary that it
- * decides by (src/host_client.rs). Decides nothing.
+ * A custom client as an upstream: calls it on the core's request, keeps what it returns or throws, and sends the core the summary from
+ * which the core decides (src/host_client.rs). No decision is made here.
  */
 
 const { ChunkPump } = require('./chunks.js');
-const { rewriteEvents } = require('./events-below.js');
+const { rewriteEvents } = require('./event-rewriter.js');
 const native = require('../native/native.js');
 const { afterReturn, closeStream, controllerOf, isIterable, openedOn } = require('./client-stream.js');
 const { describe } = require('./thrown.js');
 const { jsonOf, read, textOf } = require('./untrusted.js');
 
 /**
- * A request as Rust asks for it.
+ * The core's message with a request.
  * @typedef {object} Question
  * @property {number} client
- * @property {string} [cancels] The id of a response that is to be cancelled; else the body is to be answered.
+ * @property {string} [cancels] The id of a response to cancel; left out for a request with a body.
  * @property {boolean} stream
  * @property {[string, string | null][]} headers
  * @property {number} [maxRetries]
  * @property {number} timeout
  */
 
-/** One request to a client, from the question to its last chunk. */
+/** One request to a custom client, from the core's message to the last chunk. */
 class HostRequest {
   /**
    * @param {number} call
    * @param {number} ask
-   * @param {(value: unknown) => number} keep Keeps a value on this side; gives its ticket.
+   * @param {(value: unknown) => number} keep Keeps a value on this side and returns its ticket.
    */
   constructor(call, ask, keep) {
     this.call = call;
@@ -35,36 +35,36 @@ class HostRequest {
     this.keep = keep;
     this.controller = new AbortController();
     this.dropped = false;
-    /** Once it is dropped: settles when the stream's iterator has returned, or was waited for long enough. @type {Promise<void> | undefined} */
+    /** Set by `drop`: settles when the stream's iterator has returned, or after a timeout. @type {Promise<void> | undefined} */
     this.returned = undefined;
-    /** What the client returned, a stream. @type {any} */
+    /** The stream that the client returned. @type {any} */
     this.stream = undefined;
     /** The stream's own controller. @type {any} */
     this.streamController = undefined;
     /** @type {AsyncIterator<any> | undefined} */
     this.iterator = undefined;
-    /** The first chunk, asked for when the stream came. @type {Promise<IteratorResult<any>> | undefined} */
+    /** The first chunk, which is read as soon as the stream is opened. @type {Promise<IteratorResult<any>> | undefined} */
     this.first = undefined;
-    /** Chunks that were sent to Rust, and are not the reader's yet. @type {any[]} */
+    /** Chunks that were sent to the core and not yet passed to the caller. @type {any[]} */
     this.chunks = [];
     /** @type {ChunkPump | undefined} */
     this.pump = undefined;
     /** The client's own `Response`, where its promise has one. @type {Response | undefined} */
     this.response = undefined;
-    /** Whether `[DONE]` passes below the stream, where its bytes can be seen. @type {{ passed: boolean } | undefined} */
-    this.done = undefined;
+    /** Says whether the response's events ended with `[DONE]`, where its body could be rewritten. @type {{ hasDone: boolean } | undefined} */
+    this.rewriter = undefined;
     /** @type {(() => unknown[]) | undefined} */
     this.keys = undefined;
-    /** Makes the SDK's error of what its stream threw, where the SDK was only the transport. @type {((error: unknown) => unknown) | undefined} */
+    /** Makes the error that the caller gets for one of the stream, where the request went through the SDK's own transport. @type {((error: unknown) => unknown) | undefined} */
     this.streamError = undefined;
-    /** The same of what reading an answer's body threw. @type {((error: unknown) => unknown) | undefined} */
+    /** The same for an error of reading an answer's body. @type {((error: unknown) => unknown) | undefined} */
     this.bodyError = undefined;
-    /** Called with each error that the caller gets, where the SDK was only the transport. @type {((error: unknown) => void) | undefined} */
+    /** Called with each error that the caller gets, where the request went through the SDK's own transport. @type {((error: unknown) => void) | undefined} */
     this.keepError = undefined;
   }
 
   /**
-   * @param {(given: any, options: object) => unknown} create Is given the body, or the id of the response that is to be cancelled.
+   * @param {(given: any, options: object) => unknown} create Its argument is the body, or the id of the response to cancel.
    * @param {Question} question
    * @param {string} bodyText
    * @param {() => unknown[]} keys The client's keys, which are redacted in its errors.
@@ -73,7 +73,7 @@ class HostRequest {
     this.keys = keys;
     /** @type {Record<string, unknown>} */
     const options = { signal: this.controller.signal, timeout: question.timeout };
-    // A key whose value is `undefined` fails the checks of some SDKs, so what is not given is left out.
+    // Left out where not given: a member that is `undefined` fails the checks of some SDKs.
     if (question.maxRetries !== undefined) options.maxRetries = question.maxRetries;
     if (question.headers.length > 0) options.headers = headersOf(question.headers);
     let returned;
@@ -87,17 +87,17 @@ class HostRequest {
     // A value that is not a promise is the answer itself. A thenable whose `then` getter throws is a rejection.
     Promise.resolve(returned)
       .then((value) => this.#returned(value, question.stream))
-      // Once there is a response, it is its body that fails.
+      // Where there is a response, reading its body has failed.
       .catch((error) => this.#answerError(error, this.response && this.bodyError));
   }
 
   /**
-   * Answers with the headers of a request that Rust sends itself.
-   * @param {() => Promise<[string, string][]>} tell @param {() => unknown[]} keys As for `start`.
+   * Answers with the headers of a request that the core sends over HTTP.
+   * @param {() => Promise<[string, string][]>} headersOf @param {() => unknown[]} keys As for `start`.
    */
-  tellHeaders(tell, keys) {
+  answerHeaders(headersOf, keys) {
     this.keys = keys;
-    tell().then(
+    headersOf().then(
       (headers) => this.#answer({ headers }),
       (error) => this.#answerError(error),
     );
@@ -105,11 +105,11 @@ class HostRequest {
 
   /** The core consumed this many bytes of chunks. @param {number} bytes */
   pull(bytes) {
-    this.pump?.took(bytes);
+    this.pump?.credit(bytes);
   }
 
   /**
-   * Aborts the request, which the core no longer wants, and ignores its outcome.
+   * Aborts the request, whose outcome is not needed any more.
    * @returns {Promise<void> | undefined} Settles when the stream's iterator has returned. Never rejects.
    */
   drop() {
@@ -124,7 +124,7 @@ class HostRequest {
     return this.returned;
   }
 
-  /** The stream is the caller's now. It is not held any more, so that it can be dropped; what ends it stays. */
+  /** Drops the reference to the stream, which the caller has now: so it can be collected. Its iterator and controller can still end it. */
   handedThrough() {
     this.stream = undefined;
   }
@@ -136,13 +136,13 @@ class HostRequest {
       Promise.resolve(returned.asResponse()).then(
         (response) => {
           this.response = response;
-          // Before the stream that is made of it is read.
-          if (streaming) this.done = read(() => rewriteEvents(response));
+          // The SDK makes the stream from this response later, so its body is not read yet.
+          if (streaming) this.rewriter = read(() => rewriteEvents(response));
         },
-        () => {}, // the promise itself rejects with the same error
+        () => {}, // `returned` itself rejects with the same error
       );
     } catch {
-      // a client without a response of its own gets one that is made
+      // Without the client's `Response` one is made from the summary.
     }
   }
 
@@ -166,14 +166,14 @@ class HostRequest {
   #opened(stream, streaming) {
     this.stream = stream;
     this.streamController = controllerOf(stream);
-    // Rust drops a stream that was not asked for.
+    // A stream where none was requested is not read: the core refuses it and drops it.
     if (streaming) {
       const iterator = /** @type {AsyncIterator<any>} */ (openedOn(stream)[Symbol.asyncIterator]());
       this.iterator = iterator;
-      // Asked at once: some iterators (openai 7's) open the stream below them only now, and the stream is going to be
-      // given another iterator when it is handed through.
+      // Read at once, because some iterators (openai 7's) open the inner stream with the first `next`, and the stream gets another
+      // iterator when it is handed over.
       this.first = Promise.resolve(iterator.next());
-      this.first.catch(() => {}); // reported when it is pulled
+      this.first.catch(() => {}); // the pump reports it
     }
     this.#answer({ stream: { ticket: this.keep(this), request_id: this.#requestId(), secrets: this.#secrets() } });
     if (streaming) this.#readChunks();
@@ -193,7 +193,7 @@ class HostRequest {
     this.pump = new ChunkPump(next, write, {
       chunks: (texts) => this.#answer({ chunks: {} }, texts),
       done: () => {
-        // The client's iterator keeps it to itself; to those who judge the stream it is an event like any other.
+        // The client's iterator does not yield `[DONE]`, but the core judges the end of the stream by it.
         if (this.#endedByDone()) this.#answer({ chunks: {} }, ['[DONE]']);
         this.#answer('done');
       },
@@ -207,28 +207,28 @@ class HostRequest {
     this.pump.read();
   }
 
-  /** Not every SDK puts it on what it returns. */
+  /** The request's id from the response's headers, for SDKs that do not put it on their values. */
   #requestId() {
     return textOf(read(() => this.response?.headers?.get?.('x-request-id')));
   }
 
-  /** Somebody may have stopped the stream before all of its events were told. */
+  /** Whether the stream was read up to `[DONE]`: the iterator of an aborted stream ends as well. */
   #endedByDone() {
-    return this.done?.passed === true && read(() => this.streamController?.signal?.aborted) !== true;
+    return this.rewriter?.hasDone === true && read(() => this.streamController?.signal?.aborted) !== true;
   }
 
-  /** @param {any} error @param {(error: unknown) => unknown} [made] What the caller gets in its place. */
-  #answerError(error, made = (same) => same) {
+  /** @param {any} error @param {(error: unknown) => unknown} [errorFor] Makes the error that the caller gets. */
+  #answerError(error, errorFor = (same) => same) {
     if (this.dropped) return;
-    const given = made(error);
+    const given = errorFor(error);
     this.keepError?.(given);
     const marks = describe(error);
-    // Of an answer to the SDK's own transport the caller gets all headers, so that all have to be redacted.
+    // For the SDK's own transport the caller's error has all response headers, which the core redacts.
     if (this.keepError) marks.headers = read(() => [...error.headers.entries()]) ?? marks.headers;
     this.#answer({ error: { ...marks, secrets: this.#secrets(), ticket: this.keep(given) } });
   }
 
-  /** The client's keys: the core redacts them, in every spelling. */
+  /** The client's keys, which the core redacts in every encoding. */
   #secrets() {
     const keys = read(() => this.keys?.()) ?? [];
     return keys.flatMap((key) => textOf(key) ?? []);
@@ -240,7 +240,7 @@ class HostRequest {
   }
 }
 
-/** A header that was given more than once has all of its values. @param {[string, string | null][]} list */
+/** Headers as an object; the values of one that was given more than once are joined. @param {[string, string | null][]} list */
 function headersOf(list) {
   /** @type {Map<string, string | null>} */
   const headers = new Map();

@@ -1,35 +1,35 @@
 'use strict';
-/** The identity of a custom client's upstream, by which its circuit is found. */
+/** The identity of a custom client's upstream, which is the key of its circuit breaker. */
 
 const native = require('../native/native.js');
 const { read, wellFormed } = require('./untrusted.js');
 
-/** Numbers of clients, or functions, that have no URL and key. @type {WeakMap<object, string>} */
+/** The numbers of clients and functions that are identified by the object itself. @type {WeakMap<object, string>} */
 const numbers = new WeakMap();
 let nextNumber = 0;
 
 /**
- * The identity of a client's upstream: its URL and key where it has them as the SDK's clients do, else the object itself. Goes to
- * Rust, which keeps a digest of it, and nowhere else.
+ * The identity of a client's upstream: URL and key where the client has them as the SDK's clients do, else a number for the object. It
+ * is passed to the core only, which keeps a digest of it.
  * @param {any} client
  */
 function identityOf(client) {
   const { baseURL, apiKey } = read(() => ({ baseURL: client.baseURL, apiKey: client.apiKey })) ?? {};
   const given = read(() => client._options.apiKey);
-  const byFunction = typeof given === 'function' && !given.openpipeMissing;
-  if (typeof baseURL !== 'string' || (typeof apiKey !== 'string' && !byFunction)) return numberOf(client);
-  const shown = [baseURL, byFunction ? numberOf(given) : apiKey, ...credentialsOf(client)];
-  // The core takes what begins with a bracket for a key that stays the same from call to call.
-  return wellFormed(`${byFunction ? 'function' : ''}${JSON.stringify(shown)}`);
+  const isFunction = typeof given === 'function' && !given.openpipeMissing;
+  if (typeof baseURL !== 'string' || (typeof apiKey !== 'string' && !isFunction)) return numberOf(client);
+  const parts = [baseURL, isFunction ? numberOf(given) : apiKey, ...credentialsOf(client)];
+  // To the core, an identity that starts with a bracket has a key that is the same for each call.
+  return wellFormed(`${isFunction ? 'function' : ''}${JSON.stringify(parts)}`);
 }
 
-/** What proves who a client of the SDK's is beside its key: default headers and query. @param {any} client @returns {string[]} */
+/** The credentials of an SDK's client beside its key: in default headers, and the default query. @param {any} client @returns {string[]} */
 function credentialsOf(client) {
   const { headers, query } = defaultsOf(client);
   return [...headers.filter(([name]) => native.isCredential(name)), ...query].flat();
 }
 
-/** The default headers and query of a client of the SDK's. @param {any} client @returns {{ headers: [string, string][], query: [string, string][] }} */
+/** The default headers and query of an SDK's client. @param {any} client @returns {{ headers: [string, string][], query: [string, string][] }} */
 function defaultsOf(client) {
   const { defaultHeaders, defaultQuery } = read(() => client._options) ?? {};
   const headers =
@@ -40,12 +40,12 @@ function defaultsOf(client) {
 }
 
 /**
- * The keys among headers and the parts of a query, by their names: some upstreams repeat them in their errors.
+ * The values of headers and query parameters whose names say that they are keys, to be redacted in errors.
  * @param {{ headers: [string, string][], query: [string, string][] }} given @returns {string[]}
  */
 function keysIn({ headers, query }) {
   const values = [...headers, ...query].filter(([name]) => native.isCredential(name)).map(([, value]) => value);
-  // Without its scheme, too: `Bearer …`.
+  // Also without the scheme, such as `Bearer`.
   return values.flatMap((value) => [value, value.replace(/^\S+ /, '')]);
 }
 

@@ -1,13 +1,13 @@
 'use strict';
-/** The numbers by which the core names host clients: custom clients, and the SDK's own transport, which stands for some upstreams. */
+/** The numbers by which the core refers to host clients: custom clients, and upstreams that are called through the SDK's own transport. */
 
-/** The numbers of the SDK's own transport, as JavaScript clients. */
+/** The client's own upstream and OpenPipe, through the SDK's own transport. */
 const SDK_OPENAI = 0;
 const SDK_OPENPIPE = 1;
-/** That of the first declared upstream; the others follow. No client of a user's has such a number. */
+/** The first declared upstream through the SDK's own transport; the others follow. Custom clients have lower numbers. */
 const SDK_UPSTREAMS = 1 << 20;
 
-/** Whether a number stands for the SDK's own transport, not for a custom client. @param {number} number */
+/** Whether a number is an upstream through the SDK's own transport, and not a custom client. @param {number} number */
 function isSdkTransport(number) {
   return number <= SDK_OPENPIPE || number >= SDK_UPSTREAMS;
 }

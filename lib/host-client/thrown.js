@@ -1,31 +1,31 @@
 'use strict';
-/** What a custom client or a `fetch` threw, as the core classifies it. */
+/** Reads what the core needs to classify an error that a custom client or a `fetch` threw. */
 
 const { read, textOf } = require('./untrusted.js');
 
-/** An error's chain of causes and of classes is followed so far. */
+/** How many causes of an error, and classes of its prototype chain, are followed. */
 const MAX_DEPTH = 8;
 /** The headers of an error that say when to try again. */
 const RETRY_HEADERS = ['retry-after', 'retry-after-ms', 'x-should-retry', 'x-request-id'];
 
-/** What functions threw that were to give a key. @type {WeakSet<object>} */
-const ofKeys = new WeakSet();
+/** Errors of functions that return a key. @type {WeakSet<object>} */
+const keyErrors = new WeakSet();
 
 /**
- * Marks an error as that of a key function, after which no request was sent.
- * @param {unknown} thrown @returns {unknown} The same; where it is a primitive, an error with it as its cause.
+ * Marks an error of a function that returns a key: no request was sent then.
+ * @param {unknown} thrown @returns {unknown} The same value; for a primitive, an error with it as its cause.
  */
-function keyless(thrown) {
+function markKeyError(thrown) {
   const isObject = (typeof thrown === 'object' && thrown !== null) || typeof thrown === 'function';
   const error = isObject
     ? thrown
-    : new TypeError(`the function that gives the key threw ${String(thrown)}`, { cause: thrown });
-  ofKeys.add(/** @type {object} */ (error));
+    : new TypeError(`the function that returns the key threw ${String(thrown)}`, { cause: thrown });
+  keyErrors.add(/** @type {object} */ (error));
   return error;
 }
 
 /**
- * The marks by which the core classifies what a client threw. Whatever was thrown, reading it must not throw in turn.
+ * The members of a thrown value by which the core classifies it. Never throws, whatever the value is.
  * @param {unknown} thrown
  */
 function describe(thrown) {
@@ -40,7 +40,7 @@ function describe(thrown) {
         marks.headers = retryHeaders(error);
       }
     });
-    // As the API sent it, for the report.
+    // The error as the API sent it, for the report.
     read(() => {
       const body = error.error?.error ?? error.error;
       if (marks.body === undefined && typeof body === 'object' && body !== null) {
@@ -57,7 +57,7 @@ function describe(thrown) {
   const reason = textOf(read(() => reasonOf(thrown)));
   return {
     ...marks,
-    keyless: ofKeys.has(/** @type {any} */ (thrown)),
+    keyless: keyErrors.has(/** @type {any} */ (thrown)),
     ...(reason ? { reason } : {}),
     codes: marks.codes.flatMap((code) => textOf(code) ?? []),
     names: marks.names.flatMap((name) => textOf(name) ?? []),
@@ -65,7 +65,7 @@ function describe(thrown) {
   };
 }
 
-/** The message of the last cause: the messages of `fetch` and the SDKs say no more than that a connection failed. @param {any} error */
+/** The message of the last cause: those of `fetch` and of the SDKs say only that a connection failed. @param {any} error */
 function reasonOf(error) {
   let link = error;
   for (let depth = 0; depth < MAX_DEPTH; depth += 1) {
@@ -97,10 +97,10 @@ function classNames(error) {
   return names;
 }
 
-/** The bodies of errors that hold no more than the `error` in it, or nothing of it, by the error: JSON, or a text. @type {WeakMap<object, object | string>} */
+/** The whole bodies of errors, a JSON value or a text: the SDK's errors have at most the body's `error`. @type {WeakMap<object, object | string>} */
 const bodies = new WeakMap();
 
-/** Keeps the body that an SDK made an error of: where it has no `error`, nothing of it is on the error. @param {unknown} error @param {unknown} body */
+/** Keeps the body from which the SDK made an error. @param {unknown} error @param {unknown} body */
 function keepBody(error, body) {
   const isBody = (typeof body === 'object' && body !== null) || typeof body === 'string';
   if (isBody && typeof error === 'object' && error !== null) bodies.set(error, body);
@@ -111,12 +111,12 @@ function bodyTextOf(body) {
   return typeof body === 'string' ? body : JSON.stringify(body);
 }
 
-/** Errors whose cause is the failure of the target before. @type {WeakSet<object>} */
+/** Errors whose `cause` this package set to the error of the target before. @type {WeakSet<object>} */
 const caused = new WeakSet();
 
-/** The error's own cause: not the failure of the target before, which we may have set as its cause. @param {any} error */
+/** An error's own cause; none where this package set it. @param {any} error */
 function causeOf(error) {
   return caused.has(error) ? undefined : error.cause;
 }
 
-module.exports = { caused, causeOf, describe, keepBody, keyless };
+module.exports = { caused, causeOf, describe, keepBody, markKeyError };

@@ -1,5 +1,5 @@
 'use strict';
-/** Reads values of code that is not ours: a getter, a proxy or a `toJSON` that throws must not throw here. */
+/** Reads values of the caller's code without throwing, where a getter, a proxy or a `toJSON` may throw. */
 
 /** @template T @param {() => T} get @returns {T | undefined} */
 function read(get) {
@@ -10,7 +10,7 @@ function read(get) {
   }
 }
 
-/** A text with U+FFFD for each lone surrogate, as Rust cannot read those. @param {string} text @returns {string} */
+/** A text with U+FFFD for each lone surrogate, which UTF-8 cannot encode. @param {string} text @returns {string} */
 function wellFormed(text) {
   return /** @type {any} */ (text).toWellFormed();
 }
@@ -21,8 +21,8 @@ function textOf(value) {
 }
 
 /**
- * A value as JSON; `null` where JSON does not know such a thing. What cannot be written, because it is circular or holds a
- * BigInt, is passed as a text that is not JSON, which the core refuses.
+ * A value as JSON; `null` for `undefined` and functions. Where it cannot be written (a cycle, a BigInt) the error's text is returned: it
+ * is not JSON, so the core refuses it.
  * @param {unknown} value
  */
 function jsonOf(value) {

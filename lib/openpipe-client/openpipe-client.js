@@ -5,6 +5,7 @@ const { readEnv } = require('../native/environment.js');
 const { errorOf } = require('../call/errors.js');
 const native = require('../native/native.js');
 const { OPENPIPE_URL, configs } = require('../options/openpipe.js');
+const { request } = require('../reports/api-request.js');
 const reports = require('../reports/reports.js');
 
 /** A request's time, in milliseconds, as in the SDK. */
@@ -107,7 +108,7 @@ async function send(sdk, config, name, method, path, args) {
   }
   reports.start();
   const url = config.baseUrl + filled;
-  const sent = reports.request(method, url, config.apiKey, headers, body, TIMEOUT);
+  const sent = request(method, url, config.apiKey, headers, body, TIMEOUT);
   // The addon refuses a malformed URL, and a key that no header can carry.
   const {
     head,

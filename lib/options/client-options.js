@@ -1,7 +1,7 @@
 'use strict';
 /** The constructor's `openpipe` options, checked by the core. */
 
-const { keyless } = require('../host-client/thrown.js');
+const { markKeyError } = require('../host-client/thrown.js');
 const { readEnv } = require('../native/environment.js');
 const native = require('../native/native.js');
 const { isObject } = require('./checks.js');
@@ -75,7 +75,7 @@ async function keyHeaders(options, upstream) {
       throw new TypeError(`\`${path}\` gave a key that an HTTP header cannot carry`);
     return [['authorization', `Bearer ${key.trim()}`]];
   } catch (error) {
-    throw keyless(error);
+    throw markKeyError(error);
   }
 }
 

@@ -7,8 +7,8 @@ const clock = require('../native/clock.js');
 const native = require('../native/native.js');
 const { warn } = require('../native/warnings.js');
 
-/** A client that is gone may have reports on their way still; in milliseconds. */
-const REMEMBERED = 60_000;
+/** How long a function is kept after its last client was collected, in milliseconds: reports of that client may still be pending. */
+const KEPT_FOR = 60_000;
 
 const channel = diagnostics.channel('openpipe:report');
 let isPublishing = false;
@@ -21,15 +21,15 @@ const redactors = new Map();
 /** @type {WeakMap<Redact, number>} */
 const numbers = new WeakMap();
 let nextNumber = 0;
-/** A function is let go some time after the last client that has it. @type {FinalizationRegistry<number>} */
+/** Removes a function some time after its last client was collected. @type {FinalizationRegistry<number>} */
 const clients = new FinalizationRegistry((number) => {
-  clock.after(REMEMBERED, () => {
+  clock.after(KEPT_FOR, () => {
     const redactor = redactors.get(number);
     if (redactor && --redactor.clients === 0) redactors.delete(number);
   });
 });
 
-/** The number by which Rust knows a function of a client. @param {object} client @param {Redact} redact */
+/** The number by which the core refers to a client's function. @param {object} client @param {Redact} redact */
 function numberOf(client, redact) {
   const known = numbers.get(redact);
   const number = known !== undefined && redactors.has(known) ? known : nextNumber++;
@@ -42,7 +42,7 @@ function numberOf(client, redact) {
 }
 
 /**
- * The sinks of a client as the core reads them.
+ * The option `reports` of a client as the core reads it: each function is a number.
  * @param {object} client @param {{ file?: string | undefined, redact?: Redact | undefined }[] | undefined} sinks
  */
 function forCore(client, sinks) {
@@ -63,7 +63,7 @@ function redacted(number, text) {
     if (isReport(made)) return JSON.stringify(made);
     problem = 'returned neither a report nor null';
   } catch {
-    // The error may quote the report, so that its message is not shown.
+    // The error may quote the report, so its message is not shown.
     problem = 'threw';
   }
   if (!redactor.hasWarned) {
@@ -79,7 +79,7 @@ function isReport(made) {
   return isObject && typeof (/** @type {any} */ (made).then) !== 'function' && JSON.stringify(made)?.[0] === '{';
 }
 
-/** Answers the core, which has a report to redact. @param {number} ask @param {number} number @param {string} text */
+/** Answers the core's message with a report to redact. @param {number} ask @param {number} number @param {string} text */
 function answer(ask, number, text) {
   const made = redacted(number, text);
   if (made === undefined)
@@ -87,7 +87,7 @@ function answer(ask, number, text) {
   else native.answer(native.REPORTS, ask, { redacted: {} }, made === null ? [] : [made]);
 }
 
-/** Before a call starts: has the core hand over its reports, where somebody listens to the channel. */
+/** Called before each call: has the core pass its reports to JavaScript while the channel has a subscriber. */
 function prepare() {
   if (channel.hasSubscribers === isPublishing) return;
   isPublishing = channel.hasSubscribers;

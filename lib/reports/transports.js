@@ -1,24 +1,24 @@
 'use strict';
-/** The `fetch` by which a client's reports are sent where they go through JavaScript: that of its constructor. */
+/** Numbers each `fetch` that a constructor was given, for the reports of clients whose requests go through JavaScript's `fetch`. */
 
-/** The number of the global `fetch`, as it is when a report is sent. */
+/** The number of the global `fetch`, which is looked up when a report is sent. */
 const GLOBAL = 0;
-/** A client that is gone may have reports on their way still; in milliseconds. */
-const REMEMBERED = 60_000;
+/** How long a transport is kept after its clients were collected, in milliseconds: their reports may still be pending. */
+const KEPT_FOR = 60_000;
 
 const clock = require('../native/clock.js');
 
 /** @typedef {{ fetch: typeof fetch | undefined, fetchOptions: object | undefined }} Transport */
 
-/** By number. @type {Map<number, Transport>} */
+/** The transports by number. @type {Map<number, Transport>} */
 const transports = new Map();
-/** Those of the clients that are made from one another. @type {WeakMap<object, { number: number, transport: Transport }[]>} */
+/** The transports of each family of clients. @type {WeakMap<object, { number: number, transport: Transport }[]>} */
 const numbers = new WeakMap();
 let lastNumber = GLOBAL;
 
 /** @type {FinalizationRegistry<number[]>} */
 const families = new FinalizationRegistry((all) => {
-  clock.after(REMEMBERED, () => all.forEach((number) => transports.delete(number)));
+  clock.after(KEPT_FOR, () => all.forEach((number) => transports.delete(number)));
 });
 
 /** The number of a client's transport. @param {object} family @param {Transport} transport */
@@ -32,12 +32,12 @@ function numberOf(family, transport) {
   const number = ++lastNumber;
   known.push({ number, transport });
   transports.set(number, transport);
-  // Held by nothing but the registry, which must not hold the family.
+  // The registered value must not refer to the family, which could never be collected then.
   families.register(family, [number]);
   return number;
 }
 
-/** Sends by the transport of a number. @param {number} number @param {string} url @param {RequestInit} init @returns {Promise<Response>} */
+/** Sends a request by a numbered transport. @param {number} number @param {string} url @param {RequestInit} init @returns {Promise<Response>} */
 async function send(number, url, init) {
   const { fetch: own, fetchOptions } = transports.get(number) ?? {};
   return (own ?? globalThis.fetch).call(undefined, url, { ...fetchOptions, ...init });

@@ -18,7 +18,7 @@ function readSignal(signal) {
 }
 
 /**
- * The request as JSON text, written at once: what the caller changes in it later has no effect.
+ * The request as JSON text, serialized at once: later changes of the object have no effect.
  * @param {unknown} body @param {import('./take-over.js').Endpoint} endpoint
  * @returns {{ text: string, openpipe: unknown }}
  */

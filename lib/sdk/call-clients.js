@@ -1,15 +1,15 @@
 'use strict';
 /**
- * Custom clients that were given to single calls and may keep a response that a later request is about (contract.md, section 9,
- * "State"). Held weakly: their owner decides how long they live.
+ * Custom clients of single calls that may store a response which a later request names (contract.md, section 9, "State"). They are
+ * held weakly, so that remembering one does not keep it alive.
  */
 
 const { identityOf } = require('../host-client/identity.js');
 
-/** The most clients that are remembered; the least recently used one is dropped. */
-const MOST = 1000;
+/** How many clients are remembered; beyond that the least recently used one is dropped. */
+const MAX_CLIENTS = 1000;
 
-/** In the order of their last use. @type {Set<WeakRef<object>>} */
+/** The clients in the order of their last use. @type {Set<WeakRef<object>>} */
 const known = new Set();
 /** @type {WeakMap<object, WeakRef<object>>} */
 const references = new WeakMap();
@@ -20,10 +20,10 @@ function remember(client) {
   if (!reference) references.set(client, (reference = new WeakRef(client)));
   known.delete(reference);
   known.add(reference);
-  if (known.size > MOST) known.delete(/** @type {WeakRef<object>} */ (known.values().next().value));
+  if (known.size > MAX_CLIENTS) known.delete(/** @type {WeakRef<object>} */ (known.values().next().value));
 }
 
-/** Those that still exist, with what the core knows them by. @returns {{ client: object, identity: string }[]} */
+/** The clients that still exist, with the identity that the core has for each. @returns {{ client: object, identity: string }[]} */
 function callClients() {
   const clients = [];
   for (const reference of known) {

@@ -1,17 +1,17 @@
 'use strict';
 /**
- * A custom client as the home of a response: asks it for `retrieve`, `cancel`, `delete` and `inputItems` by its own methods, and
- * puts what it returns in the form in which the SDK has a response (contract.md, section 9, "State").
+ * A custom client as the home of a response: `retrieve`, `cancel`, `delete` and `inputItems` call the client's own methods, and
+ * what they return is put into the form in which the SDK keeps a response (contract.md, section 9, "State").
  */
 
 const { responseOf } = require('../call/response.js');
 const { wireBody } = require('../call/stream.js');
 
-/** The path of a request about a response: its id, and what of it. */
+/** The path of a request about a response: the response's id and, optionally, a part or an action of it. */
 const PATH = /^\/responses\/([^/?#]+)(?:\/(cancel|input_items))?$/;
 
 /**
- * The method of a custom client that a request is for. `takesQuery`: its second argument is the query.
+ * The method of a custom client for each request, by HTTP method and part. `takesQuery`: its second argument is the query.
  * @type {Record<string, { name: string, of: (responses: any) => any, takesQuery: boolean }>}
  */
 const METHODS = {
@@ -22,28 +22,28 @@ const METHODS = {
 };
 
 /**
- * Asks a custom client about a response that it keeps.
+ * Sends a request about a response to the custom client that keeps it.
  * @param {import('./sdk.js').Sdk} sdk @param {any} client @param {any} options The SDK's.
  * @returns {Promise<any>} What the SDK's `makeRequest` gives.
  */
-async function askedOfClient(sdk, client, options) {
+async function sendToClientHome(sdk, client, options) {
   const { method, path, query, signal, timeout, maxRetries, headers } = options;
   const [, id = '', what] = PATH.exec(path) ?? [];
-  const asked = METHODS[what ? `${method} ${what}` : method];
-  const resource = asked?.of(client?.responses);
-  if (!asked || typeof resource?.[asked.name] !== 'function')
+  const target = METHODS[what ? `${method} ${what}` : method];
+  const resource = target?.of(client?.responses);
+  if (!target || typeof resource?.[target.name] !== 'function')
     throw new sdk.OpenAIError(`the custom client that keeps this response has no method for ${method} ${path}`);
   const given = Object.entries({ signal, timeout, maxRetries, headers }).filter(([, value]) => value !== undefined);
   const own = Object.fromEntries(given);
-  const args = asked.takesQuery ? [query ?? {}, own] : [own];
-  const value = await resource[asked.name](decodeURIComponent(id), ...args);
+  const args = target.takesQuery ? [query ?? {}, own] : [own];
+  const value = await resource[target.name](decodeURIComponent(id), ...args);
   return {
     ...{ response: responseTo(value), options, controller: new AbortController() },
     ...{ requestLogID: 'log_000000', retryOfRequestLogID: undefined, startTime: Date.now() },
   };
 }
 
-/** A stream as its events, all else as JSON. @param {any} value */
+/** The `Response` with a client's value: server-sent events for a stream, JSON for all else. @param {any} value */
 function responseTo(value) {
   const iterator = value?.[Symbol.asyncIterator]?.();
   if (!iterator || Array.isArray(value.data))
@@ -52,4 +52,4 @@ function responseTo(value) {
   return responseOf(null, wireBody(reader, 'responses'), 'text/event-stream');
 }
 
-module.exports = { askedOfClient };
+module.exports = { sendToClientHome };

@@ -1,12 +1,12 @@
 'use strict';
-/** The class `OpenAI`: the SDK's own, whose requests to the engine's endpoints are taken over. */
+/** The class `OpenAI`: a subclass of the SDK's, whose requests to the engine's endpoints become calls of the engine. */
 
 const { inspect } = require('node:util');
 
 const { SDK_OPENPIPE } = require('../host-client/numbers.js');
-const { keyless } = require('../host-client/thrown.js');
+const { markKeyError } = require('../host-client/thrown.js');
 const { readEnv } = require('../native/environment.js');
-// An `import` fails where the addon cannot be loaded, not the first client.
+// Loaded here, so that `import` fails where the addon cannot be loaded, and not the first `new OpenAI()`.
 require('../native/native.js');
 const { Warnings } = require('../native/warnings.js');
 const { flushTime, isObject } = require('../options/checks.js');
@@ -14,7 +14,7 @@ const { configOf } = require('../options/openpipe.js');
 const { baseOf, checkVersion, leadsTo, majorOf } = require('./sdk.js');
 const { keepState, stateOf } = require('./state-of.js');
 
-// Loaded by the first client, or the first call: they are most of what there is to compile, and an `import` should not pay for it.
+// Loaded by the first client or the first call: these modules are most of the code to compile, which would slow the `import`.
 const errors = once(() => require('../call/errors.js'));
 const promises = once(() => require('../call/promise.js'));
 const clientOptions = once(() => require('../options/client-options.js'));
@@ -24,27 +24,27 @@ const homes = once(() => require('./homes.js'));
 const states = once(() => require('./state.js'));
 const calls = once(() => require('./take-over.js'));
 
-/** @template T @param {() => T} load @returns {() => T} */
+/** A module that is loaded when it is first used. @template T @param {() => T} load @returns {() => T} */
 function once(load) {
   /** @type {T | undefined} */
   let loaded;
   return () => (loaded ??= load());
 }
 
-/** The option by which `withOptions` passes the user's own options to the new client. */
+/** The constructor's option by which `withOptions` passes this client's state to the new client. */
 const inheritance = Symbol('openpipe-native.inheritance');
 
-/** What gives the object that a method was called on: where a proxy stands for a client, the client behind it. */
+/** The name of the method that returns the client itself: called on a proxy, it returns the client behind the proxy. */
 const itself = Symbol('openpipe-native.itself');
 
 /**
- * Options of requests that are known not to be the engine's, on their way through `request`.
+ * Options of requests that `methodRequest` found not to be the engine's: `request` passes them to the SDK unchecked.
  * @type {WeakSet<PromiseLike<unknown>>}
  */
-const passing = new WeakSet();
+const notOurs = new WeakSet();
 
 /**
- * Makes the class on top of one copy of the `openai` package.
+ * Makes the class that extends the one of a copy of the `openai` package.
  * @param {Omit<import('./sdk.js').Sdk, 'Base'>} exported
  */
 function defineClient(exported) {
@@ -76,8 +76,8 @@ function defineClient(exported) {
       // Only an own member counts: an inherited one may be prototype pollution.
       const openpipe = Object.hasOwn(Object(options), 'openpipe') ? options.openpipe : undefined;
       const missing = missingKey(exported);
-      super(over(options, hasCredentials(options) ? own : { ...own, apiKey: missing }));
-      // A function or a proxy in the place of the SDK's class gives an object of that class, perhaps a proxy around it.
+      super(inheriting(options, hasCredentials(options) ? own : { ...own, apiKey: missing }));
+      // An instrumentation may have replaced the SDK's class by a function or a proxy, which returns an object of that class.
       if (!(this instanceof OpenAI)) Object.setPrototypeOf(this, new.target.prototype);
       const client = this[itself]();
       missing.client = client;
@@ -90,10 +90,10 @@ function defineClient(exported) {
       warnOfMisplaced(options, warn);
       const read = clientOptions().readClientOptions(openpipe, { clients, warn });
       const given = {
-        maxRetries: isGiven(own.maxRetries, inherited?.given.maxRetries, inherited?.asked, 'maxRetries'),
-        fetch: isGiven(own.fetch, inherited?.given.fetch, inherited?.asked, 'fetch'),
-        fetchOptions: isGiven(own.fetchOptions, inherited?.given.fetchOptions, inherited?.asked, 'fetchOptions'),
-        httpAgent: isGiven(own.httpAgent, inherited?.given.httpAgent, inherited?.asked, 'httpAgent'),
+        maxRetries: isGiven(own.maxRetries, inherited, 'maxRetries'),
+        fetch: isGiven(own.fetch, inherited, 'fetch'),
+        fetchOptions: isGiven(own.fetchOptions, inherited, 'fetchOptions'),
+        httpAgent: isGiven(own.httpAgent, inherited, 'httpAgent'),
       };
       keepState(
         client,
@@ -104,8 +104,8 @@ function defineClient(exported) {
     }
 
     /**
-     * Where the SDK's resource methods come together. What is the engine's is taken over here already, not in `request`, where
-     * its options are a promise: so the body is written before `create` returns.
+     * The SDK's resource methods all call this. Requests to the engine's endpoints are taken over here and not in `request`, which
+     * gets its options as a promise: the body must be serialized before `create` returns.
      * @param {string} method @param {string} path @param {any} given
      */
     methodRequest(method, path, given) {
@@ -113,26 +113,26 @@ function defineClient(exported) {
       const isOurs = endpoint !== undefined && this.request === OpenAI.prototype.request;
       if (isOurs && !promises().isThenable(given) && calls().isTaken(given))
         return calls().takeOver(this, endpoint, given);
-      const asked = (/** @type {any} */ options) => ({ method, path, ...options });
+      const withPath = (/** @type {any} */ options) => ({ method, path, ...options });
       if (isOurs && promises().isThenable(given)) {
         const endpointFor = (/** @type {any} */ options) => (calls().isTaken(options) ? endpoint : undefined);
-        const send = (/** @type {any} */ options) => super.request(calls().withoutOpenpipe(this, asked(options)));
+        const send = (/** @type {any} */ options) => super.request(calls().withoutOpenpipe(this, withPath(options)));
         return calls().takeOverLater(this, given, endpointFor, send);
       }
-      const resolved = Promise.resolve(given).then(asked);
+      const resolved = Promise.resolve(given).then(withPath);
       const id = this.request === OpenAI.prototype.request ? homes().responseIdOf(method, path) : undefined;
       if (id !== undefined)
         return homes().sendHome(this, id, resolved, (options) => super.request(calls().withoutOpenpipe(this, options)));
       if (endpoint) return this.request(resolved);
       const options = resolved.then((all) => calls().withoutOpenpipe(this, all));
-      passing.add(options);
+      notOurs.add(options);
       return this.request(options);
     }
 
     /** @param {any} options May be a promise. @param {number | null} [remainingRetries] */
     request(options, remainingRetries = null) {
-      const send = (/** @type {any} */ asked) => super.request(calls().withoutOpenpipe(this, asked), remainingRetries);
-      if (passing.has(options)) return super.request(options, remainingRetries);
+      const send = (/** @type {any} */ own) => super.request(calls().withoutOpenpipe(this, own), remainingRetries);
+      if (notOurs.has(options)) return super.request(options, remainingRetries);
       if (promises().isThenable(options)) return calls().takeOverLater(this, options, endpointOfRequest, send);
       const id = homes().responseIdOf(options?.method, options?.path);
       if (id !== undefined) return homes().sendHome(this, id, options, send);
@@ -152,16 +152,16 @@ function defineClient(exported) {
       return listing(this, id, () => super.requestAPIList(Page, given));
     }
 
-    /** Asks the function that gives the key; a failure of that is not one of the upstream. @param {any[]} given */
+    /** Calls the function that returns the key, and marks its errors: they are no failure of the upstream. @param {any[]} given */
     async _callApiKey(...given) {
       try {
         return await super._callApiKey(...given);
       } catch (error) {
-        throw keyless(error);
+        throw markKeyError(error);
       }
     }
 
-    /** The very object, also where a proxy around it binds its methods. */
+    /** The client itself, also where this is called on a proxy around it that binds methods to their target. */
     [itself]() {
       return this;
     }
@@ -169,11 +169,11 @@ function defineClient(exported) {
     /** A client with the same options, `openpipe` among them, but for those given here. @param {any} options */
     withOptions(options) {
       const state = stateOf(this);
-      // openai 7 has private fields, which a proxy around the client does not have.
+      // openai 7 reads private fields of `this`, which a proxy around the client does not have.
       return super.withOptions.call(parts.major < 7 ? this : state.client, {
         ...options,
         openpipe: mergeOpenpipe(state.openpipe, options?.openpipe),
-        [inheritance]: { given: state.given, asked: options ?? {}, family: state.family, warnings: state.warnings },
+        [inheritance]: { given: state.given, changes: options ?? {}, family: state.family, warnings: state.warnings },
       });
     }
 
@@ -212,7 +212,7 @@ function defineClient(exported) {
       return `${Object.getPrototypeOf(this).constructor.name} ${inspect(this.toJSON(), options)}`;
     }
   }
-  // Not in every Node.js 20.
+  // Early releases of Node.js 20 lack `Symbol.asyncDispose`.
   if (Symbol.asyncDispose) {
     Object.defineProperty(OpenAI.prototype, Symbol.asyncDispose, {
       configurable: true,
@@ -223,13 +223,13 @@ function defineClient(exported) {
       },
     });
   }
-  const makeStatusError = errors().takingDeep(parts, Base.prototype.makeStatusError);
+  const makeStatusError = errors().statusErrorHook(parts, Base.prototype.makeStatusError);
   Object.defineProperty(OpenAI.prototype, 'makeStatusError', {
     configurable: true,
     writable: true,
     value: makeStatusError,
   });
-  // Names are seen: in the user agent, in stack traces, by instrumentation.
+  // As in the SDK, whose class has itself and its resources as static members.
   OpenAI.OpenAI = OpenAI;
   OpenAI.Chat = Chat;
   return OpenAI;
@@ -242,8 +242,8 @@ function endpointOfRequest(options) {
 }
 
 /**
- * Lets the SDK ask for a page of what belongs to a response, and sends the request to the response's home. The SDK calls
- * `makeRequest` within the call, on the very client, whose private fields nothing else has.
+ * Lists what belongs to a response at the response's home. The SDK calls `makeRequest` synchronously, on this client, whose private
+ * fields no other object has: so it is replaced on the client for the time of that call.
  * @param {any} client @param {string | undefined} id @param {() => any} list
  */
 function listing(client, id, list) {
@@ -259,9 +259,9 @@ function listing(client, id, list) {
 }
 
 /**
- * A resource of the SDK whose `create` rejects where the SDK's would throw, or take nonsense, because its arguments are no
- * objects. All else is the SDK's.
- * @param {import('./sdk.js').SdkClass} Resource @param {string} path That of its endpoint.
+ * A subclass of one of the SDK's resources, whose `create` checks that its arguments are objects and rejects where they are not:
+ * the SDK's would throw, or send nonsense.
+ * @param {import('./sdk.js').SdkClass} Resource @param {string} path The path of its endpoint.
  */
 function checkingArguments(Resource, path) {
   const Checking = class extends Resource {
@@ -284,22 +284,22 @@ function checkingArguments(Resource, path) {
       return super.create(body, options ?? undefined);
     }
   };
-  // Names are seen: in stack traces, by instrumentation.
+  // The name stands in stack traces, and instrumentations read it.
   Object.defineProperty(Checking, 'name', { value: Resource.name });
   return Checking;
 }
 
 /**
- * What the SDK reads by its name it also finds where it is inherited, such as the accessors of a class of the user's: a copy
- * would not have them.
+ * An object that has `own` as its members and inherits all others from `options`. A copy of `options` would lack what those inherit
+ * themselves, such as the accessors of a user's class of options.
  * @param {any} options @param {Record<string, unknown>} own
  */
-function over(options, own) {
+function inheriting(options, own) {
   return Object.create(Object(options), Object.getOwnPropertyDescriptors(own));
 }
 
 /**
- * Options of `openpipe` that stand beside it, where they do nothing.
+ * Warns of options of `openpipe` that stand beside it, where they have no effect.
  * @param {any} options @param {(message: string) => void} warn
  */
 function warnOfMisplaced(options, warn) {
@@ -310,16 +310,17 @@ function warnOfMisplaced(options, warn) {
 }
 
 /**
- * Only what the user gave counts as given: `withOptions` of the SDK passes its own defaults on as if they were.
- * @param {unknown} value @param {boolean | undefined} before @param {any} asked @param {string} name
+ * Whether the user gave an option. The SDK's `withOptions` passes every option of the client to the new one, its defaults among them,
+ * so there it counts what was given to the first client, or as a change.
+ * @param {unknown} value @param {any} inherited What `withOptions` passes on; `undefined` for other clients. @param {string} name
  */
-function isGiven(value, before, asked, name) {
-  if (asked === undefined) return value !== undefined && value !== null;
-  const here = asked[name];
-  return here !== undefined && here !== null ? true : Boolean(before);
+function isGiven(value, inherited, name) {
+  if (inherited === undefined) return value !== undefined && value !== null;
+  const change = inherited.changes[name];
+  return change !== undefined && change !== null ? true : Boolean(inherited.given[name]);
 }
 
-/** A URL without what may be a key: user, password, query. What is no URL may be one altogether. @param {string} url */
+/** A URL without user, password and query, which may hold a key. A text that is no URL may itself be a key, so it is not shown. @param {string} url */
 function withoutSecrets(url) {
   if (!URL.canParse(url)) return 'not a URL';
   return url.replace(/[?#].*$/s, '').replace(/\/\/[^/]*@/, '//');
@@ -331,7 +332,7 @@ function withoutSecrets(url) {
  */
 function mergeOpenpipe(before, now) {
   if (now === undefined || now === null) return before;
-  // Refused by the constructor.
+  // Passed on as it is, for the constructor to refuse.
   if (typeof now !== 'object' || Array.isArray(now)) return now;
   /** @type {any} */
   const merged = { __proto__: null };
@@ -353,8 +354,8 @@ function hasCredentials(options) {
 }
 
 /**
- * A key's function that stands where there is no key: the client can be made, as it may serve OpenPipe's models, and
- * whatever needs the key says what is missing. A key that is set on the client later is used.
+ * An `apiKey` function for a client without a key: the client can be made, since it may call OpenPipe's models only, and a request
+ * that needs the key fails with an error that says how to set it. A key that is set on the client later is used.
  * @param {{ OpenAIError: any }} sdk
  */
 function missingKey(sdk) {

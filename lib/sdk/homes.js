@@ -1,7 +1,7 @@
 'use strict';
 /**
- * Requests about a response that an upstream keeps: `retrieve`, `cancel`, `delete` and `inputItems` go to its home, the upstream
- * that issued it, through the SDK's own client of that upstream (contract.md, section 9, "State").
+ * Sends requests about a stored response (`retrieve`, `cancel`, `delete`, `inputItems`) to its home, the upstream that stores it,
+ * through the SDK's own client of that upstream (contract.md, section 9, "State").
  */
 
 const { passOn, newPromise } = require('../call/promise.js');
@@ -13,14 +13,14 @@ const { stateOf } = require('./state-of.js');
 const OF_RESPONSE = /^\/responses\/([^/?#]+)(?:\/(?:cancel|input_items))?$/;
 
 /**
- * The id of the response that a request is about; `undefined` where it is about none.
+ * The id of the response that a request names; `undefined` for other requests.
  * @param {unknown} method @param {unknown} path
  */
 function responseIdOf(method, path) {
   if (typeof path !== 'string' || !['get', 'post', 'delete'].includes(String(method))) return undefined;
   const id = OF_RESPONSE.exec(path)?.[1];
   try {
-    // The SDK writes ids into its paths percent-encoded.
+    // The SDK percent-encodes ids in its paths.
     return id === undefined ? undefined : decodeURIComponent(id);
   } catch {
     return undefined;
@@ -29,13 +29,13 @@ function responseIdOf(method, path) {
 
 /**
  * Sends a request about a response to its home.
- * @param {any} client @param {string} id @param {any} given The SDK's options, perhaps a promise of them.
- * @param {(options: any) => any} send Sends it to the client's own upstream; gives the SDK's promise.
+ * @param {any} client @param {string} id @param {any} given The SDK's options, or a promise of them.
+ * @param {(options: any) => any} send Sends the request to the client's own upstream and returns the SDK's promise.
  */
 function sendHome(client, id, given, send) {
   const state = stateOf(client);
-  const answered = Promise.resolve(given).then(async (asked) => {
-    const { home, options } = await homeOf(state, id, asked);
+  const answered = Promise.resolve(given).then(async (resolved) => {
+    const { home, options } = await homeOf(state, id, resolved);
     if (!home) return passOn(send(options));
     return passOn(home.send(options));
   });
@@ -43,8 +43,8 @@ function sendHome(client, id, given, send) {
 }
 
 /**
- * The same for a list, whose pages the SDK asks for by a method of its own.
- * @param {any} client @param {string} id @param {any} given @param {(options: any) => any} send Gives what the SDK's `makeRequest` does.
+ * Sends a request for a page of a list that belongs to a response, such as its input items, to the response's home.
+ * @param {any} client @param {string} id @param {any} given @param {(options: any) => any} send The SDK's `makeRequest`.
  */
 async function listHome(client, id, given, send) {
   const { home, options } = await homeOf(stateOf(client), id, await given);
@@ -52,11 +52,11 @@ async function listHome(client, id, given, send) {
 }
 
 /**
- * The upstream that stores a response, and the request without `openpipe`; no home where it is the client's own upstream.
- * @param {import('./state.js').State} state @param {string} id @param {any} asked
+ * The upstream that stores a response, and the request without `openpipe`; no home for the client's own upstream.
+ * @param {import('./state.js').State} state @param {string} id @param {any} request
  */
-async function homeOf(state, id, asked) {
-  const { openpipe, ...options } = asked ?? {};
+async function homeOf(state, id, request) {
+  const { openpipe, ...options } = request ?? {};
   const named = isObject(openpipe) ? openpipe.upstream : undefined;
   if (named !== undefined && named !== null) return { home: await state.sdkTransport.homeNamed(named), options };
   const { upstream, client } = await known(state, id);
@@ -65,7 +65,7 @@ async function homeOf(state, id, asked) {
 }
 
 /**
- * The upstream or the custom client on which a response lives, as far as the process knows.
+ * The upstream or the custom client that stores a response; neither where this process did not see it being made.
  * @param {import('./state.js').State} state @param {string} id @returns {Promise<{ upstream?: string, client?: object }>}
  */
 async function known(state, id) {
@@ -75,7 +75,7 @@ async function known(state, id) {
     const { upstream, client, other } = JSON.parse((await state.native(false)).home(id, identities));
     return { upstream, client: state.clients[client] ?? others[other]?.client };
   } catch {
-    // A client that cannot be made is reported by the request itself.
+    // Where the native side cannot be made, the request itself fails with the reason.
     return {};
   }
 }

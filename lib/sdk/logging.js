@@ -1,10 +1,9 @@
 'use strict';
 /**
- * Logs our calls to the client's logger, in the form in which the SDK logs its own (`logger`, `logLevel`,
- * `OPENAI_LOG`): a line for each target, under an id of its own. Nothing is made where the level is off. The SDK logs
- * the requests of its own transport itself.
+ * Logs calls to the client's logger in the form of the SDK's own log lines (`logger`, `logLevel`, `OPENAI_LOG`): one line for each
+ * target, with an id of its own. Where the level is off nothing is made. Requests through the SDK's transport are logged by the SDK.
  *
- * The core reports a target when it is done, so its retries are a number in its one line.
+ * The core reports a target when its attempt has ended, so retries are not logged one by one: the line has their number.
  */
 
 const clock = require('../native/clock.js');
@@ -19,9 +18,9 @@ const { LEVELS } = require('../native/warnings.js');
  * @property {(service: string) => string | undefined} url
  * @property {(service: string) => [string, string][]} headers
  * @property {string[]} upstreams The names of the declared upstreams.
- * @property {(service: string) => boolean} toldBySdk Whether it is called through the SDK's transport.
+ * @property {(service: string) => boolean} isLoggedBySdk Whether the upstream is called through the SDK's transport, which logs.
  * @property {boolean} cached The client asks for OpenPipe's cache by default.
- * @property {() => string[]} secrets As they are by now: a function may have given another key.
+ * @property {() => string[]} secrets The present keys: a function may return another one each time.
  * @property {boolean} showsBodies openai 5 and 6 log bodies, 7 logs their length.
  */
 
@@ -54,12 +53,12 @@ class CallLog {
     this.startedAt = clock.unixTime();
     /** @type {{ text: string, options: any, given: any } | undefined} */
     this.request = undefined;
-    /** Where the target at hand is, if the call's own options say so. @type {string | undefined} */
+    /** The URL that the call's own options make for the client's own upstream. @type {string | undefined} */
     this.ownUrl = undefined;
   }
 
   /**
-   * The call starts.
+   * Logs the start of the call.
    * @param {string} text The body. @param {any} options The caller's. @param {string | null} given The options for the core.
    */
   started(text, options, given) {
@@ -78,7 +77,7 @@ class CallLog {
   }
 
   /**
-   * The upstream that will be asked first: the core's own answer comes too late for the log.
+   * The upstream of the first target. The core decides it, but reports it only when the attempt has ended.
    * @param {string} model @param {boolean} isCached
    */
   #primaryOf(model, isCached) {
@@ -89,7 +88,7 @@ class CallLog {
     return isCached || /^(openpipe|openai|anthropic|gemini)$/.test(prefix) ? 'openpipe' : 'openai';
   }
 
-  /** The call moves on to another target. @param {{ from: Attempt, to: { upstream: string, model: string } }} event */
+  /** Logs the move to another target. @param {{ from: Attempt, to: { upstream: string, model: string } }} event */
   movedOn({ from, to }) {
     this.#ended(from, undefined);
     const [there, here] = [to, from].map(({ upstream, model }) => `${model} (${upstream})`);
@@ -100,14 +99,14 @@ class CallLog {
     if (this.request) this.#sending(to.upstream, { ...JSON.parse(this.request.text), model: to.model });
   }
 
-  /** The last target has answered, or failed as those before it. @param {Attempt | undefined} attempt @param {Head | null} [head] */
+  /** Logs the end of the last target's attempt. @param {Attempt | undefined} attempt @param {Head | null} [head] */
   ended(attempt, head) {
     if (attempt) this.#ended(attempt, head ?? undefined);
   }
 
-  /** A stream that had been handed over broke off. @param {Attempt | undefined} attempt */
+  /** Logs that a stream failed after it was handed over. @param {Attempt | undefined} attempt */
   brokeOff(attempt) {
-    if (!attempt || this.#isToldElsewhere(attempt)) return;
+    if (!attempt || this.#isLoggedElsewhere(attempt)) return;
     this.#info(`[${this.id}] stream failed after ${Math.round(attempt.durationMs)}ms - ${attempt.outcome}`);
     this.#debug(`[${this.id}] stream failed`, {
       durationMs: attempt.durationMs,
@@ -115,7 +114,7 @@ class CallLog {
     });
   }
 
-  /** The answer was read. @param {Head | null} head @param {unknown} body @param {number} [length] Of its text. */
+  /** Logs the body of the answer. @param {Head | null} head @param {unknown} body @param {number} [length] The length of its text. */
   parsed(head, body, length) {
     const { url, status } = head ?? {};
     this.#debug(`[${this.id}] response parsed`, {
@@ -131,7 +130,7 @@ class CallLog {
   #sending(service, body) {
     const { request } = this;
     // The SDK, or the custom client, logs its own requests.
-    if (!request || service === 'client' || this.places.toldBySdk(service)) return;
+    if (!request || service === 'client' || this.places.isLoggedBySdk(service)) return;
     const { headers, query, body: _, openpipe, __security, __metadata, ...options } = request.options;
     this.#debug(`[${this.id}] sending request`, {
       fallbackOf: this.before,
@@ -159,15 +158,15 @@ class CallLog {
     const own = given.headers ?? [];
     for (const [name] of own) if (isHeader(name, '')) headers.delete(name);
     for (const [name, value] of own) {
-      // One that HTTP does not allow is the core's to refuse, and `Headers` would repeat it, which may be a key.
+      // The core refuses a header that HTTP does not allow; `Headers` would throw an error that repeats it, and it may be a key.
       if (value !== null && isHeader(name, value)) headers.append(name, native.isCredential(name) ? '***' : value);
     }
     return redactHeaders([...headers]);
   }
 
-  /** One line, and at the level `debug` one with what there is to know. @param {Attempt} attempt @param {Head} [head] */
+  /** Logs the end of an attempt: a line, and at the level `debug` a second one with details. @param {Attempt} attempt @param {Head} [head] */
   #ended(attempt, head) {
-    if (this.#isToldElsewhere(attempt)) return;
+    if (this.#isLoggedElsewhere(attempt)) return;
     const { outcome, status, requestId, tries } = attempt;
     const ms = Math.round(attempt.durationMs);
     const url = head ? redactUrl(head.url) : this.#urlOf(attempt.upstream);
@@ -182,7 +181,7 @@ class CallLog {
     };
     const failed = { ...details, message: this.#clean(attempt.message) };
     if (tries === 0) {
-      // Left out by its circuit breaker, which the core looks at only when its turn has come.
+      // Its circuit is open, so no request was sent.
       this.#info(`[${this.#tag()}] not sent - ${outcome}`);
       this.#debug(`[${this.id}] not sent`, failed);
     } else if (attempt.upstream === 'client') {
@@ -197,10 +196,10 @@ class CallLog {
       this.#info(`[${this.#tag(requestId)}] post ${url} succeeded with status ${status} in ${ms}ms${again}`);
       this.#debug(`[${this.id}] response start`, details);
     } else {
-      // A good status may be that of a page of HTML, or of a body that never ends.
-      const really = status < 300 ? `${outcome}; ` : '';
+      // A success status can be a failure: a page of HTML, a body that never ends. So the outcome is named as well.
+      const actual = status < 300 ? `${outcome}; ` : '';
       this.#info(
-        `[${this.#tag(requestId)}] post ${url} failed with status ${status} in ${ms}ms - ${really}${why}${again}`,
+        `[${this.#tag(requestId)}] post ${url} failed with status ${status} in ${ms}ms - ${actual}${why}${again}`,
       );
       this.#debug(`[${this.id}] response error (${why})`, failed);
     }
@@ -213,8 +212,8 @@ class CallLog {
   }
 
   /** @param {Attempt} attempt */
-  #isToldElsewhere({ upstream }) {
-    return upstream !== 'client' && this.places.toldBySdk(upstream);
+  #isLoggedElsewhere({ upstream }) {
+    return upstream !== 'client' && this.places.isLoggedBySdk(upstream);
   }
 
   /** @param {string} service */
@@ -228,18 +227,18 @@ class CallLog {
     return text && native.redact(text, this.places.secrets());
   }
 
-  /** Some upstreams repeat a key in a header of theirs. @param {[string, string][]} headers */
+  /** Redacts keys in response headers, as some upstreams repeat them. @param {[string, string][]} headers */
   #cleanHeaders(headers) {
     const secrets = this.places.secrets();
     return redactHeaders(headers.map(([name, value]) => [name, native.redact(value, secrets)]));
   }
 
-  /** And some in what they answer. @param {unknown} body */
+  /** Redacts keys in a response's body. @param {unknown} body */
   #cleanBody(body) {
     if (!this.isDebug) return body;
     const text = JSON.stringify(body);
     const clean = text && native.redact(text, this.places.secrets());
-    return clean === text ? body : parsed(clean);
+    return clean === text ? body : parsedOrText(clean);
   }
 
   /** @param {string} line */
@@ -262,7 +261,7 @@ function write(client, level, what) {
   }
 }
 
-/** As the SDK makes them: not the API's id of a request, only to tell lines of a log apart. */
+/** An id in the SDK's format, which connects the log lines of one request; it is not the API's request id. */
 function newId() {
   return `log_${((Math.random() * (1 << 24)) | 0).toString(16).padStart(6, '0')}`;
 }
@@ -287,8 +286,8 @@ function redactHeaders(headers) {
   return Object.fromEntries(headers.map(([name, value]) => [name, native.isCredential(name) ? '***' : value]));
 }
 
-/** @param {string} text JSON, unless what was redacted in it was more than a text. */
-function parsed(text) {
+/** The value of a redacted JSON text; the text itself where redaction broke the JSON. @param {string} text */
+function parsedOrText(text) {
   try {
     return JSON.parse(text);
   } catch {
@@ -303,7 +302,7 @@ function redactQuery(query) {
   );
 }
 
-/** A URL without its user, its password, and what else in it may be a key. @param {string} text */
+/** A URL without user and password, and with query parameters that hold keys redacted. @param {string} text */
 function redactUrl(text) {
   if (!/[?@#]/.test(text) || !URL.canParse(text)) return text;
   const url = new URL(text);

@@ -1,10 +1,10 @@
 'use strict';
-/** Where the client's own upstream is, and by which key and headers it is called. */
+/** The client's own upstream: its URL, and whether the client has a key for it. */
 
 const native = require('../native/native.js');
 
-/** A request for the SDK to build, from which its URL and headers are taken. */
-function keyed() {
+/** A request with authentication, which the SDK builds so that its URL and headers can be read. */
+function requestWithKey() {
   return { method: 'post', path: '/chat/completions', body: {}, __security: { bearerAuth: true } };
 }
 
@@ -16,7 +16,7 @@ function hasPassword(url) {
 }
 
 /**
- * Where the SDK would send a request.
+ * The URL to which the SDK would send a request.
  * @param {any} client @param {string} path @param {unknown} [query] @param {unknown} [base] @returns {string}
  */
 function urlOf(client, path, query, base) {
@@ -28,9 +28,9 @@ function urlOf(client, path, query, base) {
 }
 
 /**
- * Where the client's own upstream is: its base URL, with the query that the SDK adds. A subclass may build URLs that have none in
- * common; then only that of chat completions is known, and other calls bring theirs along.
- * @param {string} url That of chat completions.
+ * The client's base URL, with the query that the SDK adds, from the URL of chat completions. Where a subclass's `buildURL` makes URLs
+ * that do not end in the endpoint's path there is no base URL: calls to other endpoints then pass a URL of their own.
+ * @param {string} url The URL of chat completions.
  */
 function placeOf(url) {
   const base = url.replace(/\/chat\/completions(?=$|[?#])/, '');
@@ -38,7 +38,7 @@ function placeOf(url) {
 }
 
 /**
- * The SDK's error, or one in its place that does not repeat the refused URL or header: they may hold a password or a key.
+ * The SDK's error, or a replacement where it would repeat the refused URL or header, which may hold a password or a key.
  * @param {any} error @param {any} client
  */
 function withoutSecret(error, client) {
@@ -48,12 +48,12 @@ function withoutSecret(error, client) {
   return new TypeError(`${options} holds a character that an HTTP header cannot carry`);
 }
 
-/** Whether HTTP has a way to write it: no control character, none beyond Latin-1. @param {unknown} value */
+/** Whether a value can be an HTTP header's: no control characters, none beyond Latin-1. @param {unknown} value */
 function isHeaderValue(value) {
   return typeof value !== 'string' || /^[\t\x20-\x7e\x80-\xff]*$/.test(value.trim());
 }
 
-/** Whether the client has some way to prove who it is to its own upstream. @param {any} client */
+/** Whether the client has credentials for its own upstream. @param {any} client */
 function hasKey(client) {
   if (client.apiKey || client.adminAPIKey || client._provider || client._workloadIdentityAuth) return true;
   if (typeof client._options.apiKey === 'function') return !client._options.apiKey.openpipeMissing;
@@ -61,7 +61,7 @@ function hasKey(client) {
   return headers ? declaresKey(headers) : false;
 }
 
-/** Whether the user sets, or expressly removes, the header with the key. @param {any} headers */
+/** Whether default headers set the header with the key, or remove it. @param {any} headers */
 function declaresKey(headers) {
   const pairs =
     headers.values instanceof Headers
@@ -73,4 +73,4 @@ function declaresKey(headers) {
   return false;
 }
 
-module.exports = { hasKey, hasPassword, keyed, placeOf, urlOf, withoutSecret };
+module.exports = { hasKey, hasPassword, requestWithKey, placeOf, urlOf, withoutSecret };

@@ -1,18 +1,18 @@
 'use strict';
-/** Wraps the SDK's promise of a request: follows redirects within the origin, and takes secrets out of errors. */
+/** Wrappers around the SDK's promise of a request: one follows redirects within the origin, one removes secrets from errors. */
 
 const { withoutSecret } = require('./own-upstream.js');
 
-/** As natively. */
+/** The same limit as for native requests. */
 const MAX_REDIRECTS = 5;
 
 /**
- * Wraps the SDK's promise of a request: follows redirects within the origin that keep method and body.
+ * Wraps the SDK's promise of a request so that redirects within the origin that keep method and body (307, 308) are followed.
  * @param {(path: string) => any} send @param {string} path @param {() => string} urlOfFirst
  */
 function following(send, path, urlOfFirst) {
   const first = send(path);
-  // The promise is in a box: it is not to be waited for, as that would read the answer.
+  // The promise is wrapped in an object, because an async function would wait for a bare promise, and that reads the body.
   const last = (async () => {
     let promise = first;
     let url;
@@ -34,19 +34,20 @@ function following(send, path, urlOfFirst) {
   return {
     asResponse: () => last.then(({ promise }) => promise.asResponse()),
     then: (/** @type {any} */ resolved, /** @type {any} */ rejected) =>
-      // Zone.js reads the state of what is an instance of its promises, and the SDK's promise has its answer in its `then` only.
+      // A plain thenable: zone.js reads the state of instances of its own `Promise` without calling `then`, and the SDK's promise
+      // parses the response in its `then`.
       last.then(({ promise }) => promise.then(resolved, rejected)),
   };
 }
 
-/** Where a location leads, if that is within the origin. @param {string} url @param {unknown} location */
+/** The absolute URL of a `location` header, if it is on the same origin as `url`. @param {string} url @param {unknown} location */
 function within(url, location) {
   if (typeof location !== 'string' || !URL.canParse(location, url)) return undefined;
   const next = new URL(location, url);
   return next.origin === new URL(url).origin ? next.href : undefined;
 }
 
-/** Wraps a promise of the SDK's, and takes secrets out of its rejection. @param {any} promise @param {any} client */
+/** Wraps the SDK's promise of a request so that its rejection repeats no secret. @param {any} promise @param {any} client */
 function keepingSecrets(promise, client) {
   return {
     asResponse: () => promise.asResponse(),

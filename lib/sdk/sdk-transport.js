@@ -1,21 +1,24 @@
 'use strict';
-/** Requests that go out through the SDK's own transport: those of a client with its own `fetch` or hooks, and of calls with options that only the SDK can honour. */
+/**
+ * Sends requests through the SDK's own transport: those of a client with its own `fetch` or hooks, and of calls with options that only
+ * the SDK can honour.
+ */
 
-const { takingDeep } = require('../call/errors.js');
+const { statusErrorHook } = require('../call/errors.js');
 const { SDK_OPENAI, SDK_OPENPIPE, SDK_UPSTREAMS, isSdkTransport } = require('../host-client/numbers.js');
 const { defaultsOf, keysIn } = require('../host-client/identity.js');
 const native = require('../native/native.js');
 const { readHeaders } = require('../options/headers.js');
 const { remember } = require('./call-clients.js');
-const { askedOfClient } = require('./client-home.js');
-const { keyed, urlOf, withoutSecret } = require('./own-upstream.js');
+const { sendToClientHome } = require('./client-home.js');
+const { requestWithKey, urlOf, withoutSecret } = require('./own-upstream.js');
 const { following, keepingSecrets } = require('./sdk-promise.js');
 const { isOurs } = require('./state-of.js');
 
 /** @typedef {import('../options/writer.js').CustomClient} CustomClient */
 /** @typedef {import('../options/client-options.js').ClientOptions} ClientOptions */
 
-const NOTHING = { headers: [], query: [] };
+const NO_CREDENTIALS = { headers: [], query: [] };
 
 /** The SDK's own transport: calls the client's own upstream, OpenPipe and declared upstreams where the core does not call them itself. */
 class SdkTransport {
@@ -28,7 +31,7 @@ class SdkTransport {
     this.upstreams = new Map();
   }
 
-  /** Forgets the SDK's clients, which were made from the client as it was. */
+  /** Drops the SDK's clients, which were made from an earlier state of the client. */
   clear() {
     this.openpipe = undefined;
     this.upstreams.clear();
@@ -37,11 +40,11 @@ class SdkTransport {
   /**
    * The function that calls a custom client, by its number.
    * @param {number} number
-   * @param {CustomClient[]} calls The clients of the call at hand, numbered after the constructor's.
+   * @param {CustomClient[]} clients The custom clients of this call: the constructor's, then its own.
    * @param {import('./take-over.js').Endpoint} endpoint
    * @returns {(body: any, options: any) => unknown}
    */
-  clientFunction(number, calls, endpoint) {
+  clientFunction(number, clients, endpoint) {
     if (number === SDK_OPENAI || number === SDK_OPENPIPE) {
       const client = number === SDK_OPENAI ? this.state.client : this.#openpipeClient();
       return (body, options) => keepingSecrets(this.#sendThroughSdk(client, endpoint, body, options), client);
@@ -56,8 +59,8 @@ class SdkTransport {
           .then((key) => this.#sendThroughSdk(client, endpoint, body, { ...options, headers: withKey(key) }));
       };
     }
-    const custom = /** @type {any} */ (calls[number]);
-    // A custom client of this package must not report what this client reports (contract.md, section 7), if this one can.
+    const custom = /** @type {any} */ (clients[number]);
+    // Where this client reports the call, a custom client of this package must not report it too (contract.md, section 7).
     const reports = this.state.sinks ? this.state.sinks.length > 0 : this.state.apiKey !== undefined;
     const ours = reports && isOurs(custom);
     const isOfCall = number >= this.state.clients.length;
@@ -70,56 +73,56 @@ class SdkTransport {
 
   /**
    * The function that cancels a response on a custom client, by its number.
-   * @param {number} number @param {CustomClient[]} calls As for `clientFunction`.
+   * @param {number} number @param {CustomClient[]} clients As for `clientFunction`.
    * @returns {(id: string, options: any) => unknown}
    */
-  cancelFunction(number, calls) {
+  cancelFunction(number, clients) {
     if (!isSdkTransport(number))
-      return (id, options) => /** @type {any} */ (calls[number]).responses.cancel(id, options);
+      return (id, options) => /** @type {any} */ (clients[number]).responses.cancel(id, options);
     return (id, options) => {
       const path = `/responses/${encodeURIComponent(id)}/cancel`;
-      return this.clientFunction(number, calls, { name: 'responses', path, result: 'a response' })({}, options);
+      return this.clientFunction(number, clients, { name: 'responses', path, result: 'a response' })({}, options);
     };
   }
 
   /**
-   * Sends a request by the SDK's own transport, below the take-over: what is patched above has seen the call already.
+   * Sends a request through the SDK's `request`, below the resource methods: instrumentations that patch those saw the call already.
    * @param {any} client @param {import('./take-over.js').Endpoint} endpoint @param {any} body @param {any} options
    */
   #sendThroughSdk(client, { name, path }, body, options) {
     const stream = body.stream ?? false;
     const request = { method: 'post', path, body, ...options, stream, __security: { bearerAuth: true } };
-    // openai 7 looks for `stream` in the body once more when a hook has changed it.
+    // Makes openai 7 read `stream` from the body again, after hooks that may have changed it.
     if ((this.state.sdk.major ?? 0) >= 7 && name !== 'embeddings') {
       request.__metadata = { ...options.__metadata, streamFromBody: true };
     }
     const send = (/** @type {string} */ to) => {
-      // A redirect may lead elsewhere, where neither the key nor the body may go.
+      // `following` follows redirects: the key and the body must not go to another origin.
       const fetchOptions = { ...options.fetchOptions, redirect: 'manual' };
       return this.state.sdk.Base.prototype.request.call(client, { ...request, path: to, fetchOptions });
     };
-    const place = /** @type {string | undefined} */ (options.path) ?? path;
-    return following(send, place, () => urlOf(client, place, options.query, options.defaultBaseURL));
+    const first = /** @type {string | undefined} */ (options.path) ?? path;
+    return following(send, first, () => urlOf(client, first, options.query, options.defaultBaseURL));
   }
 
   /**
-   * The keys of a custom client, or of the SDK's own: some upstreams repeat them in their errors.
-   * @param {number} number @param {CustomClient[]} calls @returns {unknown[]}
+   * The keys of a custom client or of one of the SDK's clients, to be redacted in its errors.
+   * @param {number} number @param {CustomClient[]} clients @returns {unknown[]}
    */
-  clientKeys(number, calls) {
+  clientKeys(number, clients) {
     if (number === SDK_OPENPIPE) return [this.state.apiKey];
-    if (number >= SDK_UPSTREAMS) return keysIn(this.state.options.upstreams[number - SDK_UPSTREAMS] ?? NOTHING);
-    const client = /** @type {any} */ (number === SDK_OPENAI ? this.state.client : calls[number]);
+    if (number >= SDK_UPSTREAMS) return keysIn(this.state.options.upstreams[number - SDK_UPSTREAMS] ?? NO_CREDENTIALS);
+    const client = /** @type {any} */ (number === SDK_OPENAI ? this.state.client : clients[number]);
     return [client?.apiKey, ...keysIn(defaultsOf(client))];
   }
 
-  /** The SDK's own client of OpenPipe, where everything goes through `fetch`. */
+  /** The SDK's own client of OpenPipe, for clients whose requests all go through `fetch`. */
   #openpipeClient() {
     this.openpipe ??= this.#newOpenpipeClient();
     return this.openpipe;
   }
 
-  /** The SDK's own client of a declared upstream, where everything goes through `fetch`. @param {number} index @param {any} body */
+  /** The SDK's own client of a declared upstream, for clients whose requests all go through `fetch`. @param {number} index @param {any} body */
   #upstreamClient(index, body) {
     const { name, baseUrl, query, headers, removed, asked } = /** @type {ClientOptions['upstreams'][number]} */ (
       this.state.options.upstreams[index]
@@ -131,17 +134,17 @@ class SdkTransport {
     const made = this.#newSdkClient(url, 'none');
     made._options.defaultHeaders = [...headers, ...removed.map((header) => [header, null])];
     made._options.defaultQuery = Object.fromEntries(query);
-    // The key is one of the headers, or comes from a function with each request.
+    // The key is one of the default headers, or a header of each request where a function returns it.
     made.authHeaders = async () => undefined;
     made.validateHeaders = () => {};
     made.getUserAgent = () => client.getUserAgent();
-    // A client for each of very many models is not kept.
+    // Bounded, as the URL may hold the model's name and there may be any number of models.
     if (this.upstreams.size < 100) this.upstreams.set(`${name} ${url}`, made);
     return { client: made, name, asked };
   }
 
   /**
-   * The function that sends a request to a named upstream by the SDK's own transport; `undefined` for the client's own.
+   * A named upstream as a response's home, called through the SDK's own transport; `undefined` for the client's own upstream.
    * @param {unknown} name
    * @returns {Promise<{ send(options: any): any, list(options: any): any } | undefined>}
    */
@@ -154,11 +157,11 @@ class SdkTransport {
     return this.#homeOf(client, asked ? await this.state.headersOf(String(name)) : []);
   }
 
-  /** The same for a custom client. @param {any} client */
+  /** A custom client as a response's home. @param {any} client */
   homeOfClient(client) {
     const { sdk } = this.state;
     if (typeof client?.request !== 'function' || typeof client.makeRequest !== 'function') {
-      const list = (/** @type {any} */ options) => askedOfClient(sdk, client, withHeaders(options, []));
+      const list = (/** @type {any} */ options) => sendToClientHome(sdk, client, withHeaders(options, []));
       return { send: (/** @type {any} */ options) => new sdk.APIPromise(this.state.client, list(options)), list };
     }
     return {
@@ -167,7 +170,7 @@ class SdkTransport {
     };
   }
 
-  /** @param {any} client @param {[string, string][]} headers Of a key that a function gives. */
+  /** @param {any} client @param {[string, string][]} headers The key's, where a function returns it. */
   #homeOf(client, headers) {
     const { request, makeRequest } = this.state.sdk.Base.prototype;
     return {
@@ -176,13 +179,13 @@ class SdkTransport {
     };
   }
 
-  /** The SDK's headers for OpenPipe beside the key, made without the client's own hooks. */
+  /** The SDK's headers for OpenPipe, but for the key, made without the client's own hooks. */
   async openpipeHeaders() {
     const made = this.#newOpenpipeClient();
-    // The core sets the key, and reports a missing one.
+    // A placeholder: the core sets the key, and refuses calls that need one where there is none.
     made.apiKey = 'none';
     try {
-      return [...(await made.buildRequest(keyed(), { retryCount: 0 })).req.headers.entries()];
+      return [...(await made.buildRequest(requestWithKey(), { retryCount: 0 })).req.headers.entries()];
     } catch (error) {
       throw withoutSecret(error, this.state.client);
     }
@@ -194,7 +197,7 @@ class SdkTransport {
     const made = new sdk.Base({
       baseURL,
       apiKey,
-      // What is not given, the SDK takes from the environment, where it is meant for OpenAI.
+      // `null`, because the SDK reads a missing option from the environment, which is meant for OpenAI.
       adminAPIKey: null,
       webhookSecret: null,
       organization: null,
@@ -206,7 +209,7 @@ class SdkTransport {
       ...(this.state.given.fetchOptions ? { fetchOptions: client.fetchOptions } : {}),
       ...(this.state.given.httpAgent ? { httpAgent: client.httpAgent ?? client._options.httpAgent } : {}),
     });
-    made.makeStatusError = takingDeep(sdk, sdk.Base.prototype.makeStatusError);
+    made.makeStatusError = statusErrorHook(sdk, sdk.Base.prototype.makeStatusError);
     return made;
   }
 
@@ -215,7 +218,7 @@ class SdkTransport {
     const made = this.#newSdkClient(this.state.baseUrl, this.state.apiKey ?? 'none');
     made.organization = client.organization ?? null;
     made.project = client.project ?? null;
-    // OPENAI_CUSTOM_HEADERS likewise. As natively, credentials for OpenAI are not sent to OpenPipe.
+    // As in native requests, credentials for OpenAI (default headers, OPENAI_CUSTOM_HEADERS) are not sent to OpenPipe.
     const headers = readHeaders(client._options.defaultHeaders) ?? [];
     made._options.defaultHeaders = headers.filter(([name]) => !native.isCredential(name));
     made.getUserAgent = () => client.getUserAgent();
@@ -223,14 +226,14 @@ class SdkTransport {
   }
 }
 
-/** A text for a URL's path, with all but unreserved characters encoded (RFC 3986), as the core does it. @param {string} text */
+/** Percent-encodes all but RFC 3986's unreserved characters, as the core does. @param {string} text */
 function percentEncoded(text) {
   const encoded = encodeURIComponent(/** @type {any} */ (text).toWellFormed());
   return encoded.replace(/[!'()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
 /**
- * The options of a request with these headers, under the caller's; a credential of the call is the client's own upstream's.
+ * The options of a request with these headers; the caller's replace them, without credentials, which are for the client's own upstream.
  * @param {any} options @param {[string, string][]} headers
  */
 function withHeaders(options, headers) {

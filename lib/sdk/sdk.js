@@ -9,7 +9,7 @@
 /**
  * @typedef {object} Sdk
  * @property {SdkClass} OpenAI
- * @property {SdkClass} Base The SDK's own class, where `OpenAI` was replaced.
+ * @property {SdkClass} Base The SDK's own class; `OpenAI` may be an instrumentation's replacement of it.
  * @property {any} APIPromise
  * @property {any} Stream
  * @property {any} OpenAIError
@@ -17,7 +17,7 @@
  * @property {any} APIConnectionError
  * @property {any} APIConnectionTimeoutError
  * @property {any} APIUserAbortError
- * @property {number} [major] The version; made of the class.
+ * @property {number} [major] The major version.
  */
 
 /** The major version of a copy of the SDK, from its `User-Agent`. @param {SdkClass} OpenAI */
@@ -27,15 +27,15 @@ function majorOf(OpenAI) {
 }
 
 /**
- * The SDK's own class of clients. What the package exports may have been replaced by an instrumentation: by a function, a proxy
- * or a subclass that stands for the class. Its prototype leads to the SDK's, or else that of the SDK's other client does.
+ * The SDK's own class of clients. An instrumentation may have replaced the package's export by a function, a proxy or a subclass. The
+ * SDK's class is then on the prototype chain of the replacement, or on that of `AzureOpenAI`.
  * @param {{ OpenAI: SdkClass, AzureOpenAI?: SdkClass }} exports @returns {SdkClass}
  */
 function baseOf({ OpenAI, AzureOpenAI }) {
   return innermost(OpenAI) ?? (AzureOpenAI && innermost(AzureOpenAI)) ?? OpenAI;
 }
 
-/** The class farthest down the chain of prototypes that sends requests. @param {SdkClass} Class @returns {SdkClass | undefined} */
+/** The last class on a prototype chain that defines `makeRequest`. @param {SdkClass} Class @returns {SdkClass | undefined} */
 function innermost(Class) {
   let found;
   for (let prototype = Class.prototype; prototype; prototype = Object.getPrototypeOf(prototype)) {
@@ -46,7 +46,7 @@ function innermost(Class) {
   return found;
 }
 
-/** Whether instances of one class are instances of the other, or are made to be. @param {SdkClass} Class @param {SdkClass} Base */
+/** Whether `Class` is `Base`, or has it on its prototype chain. @param {SdkClass} Class @param {SdkClass} Base */
 function leadsTo(Class, Base) {
   return Class === Base || Object.prototype.isPrototypeOf.call(Base.prototype, Class.prototype ?? null);
 }
@@ -54,8 +54,8 @@ function leadsTo(Class, Base) {
 const NEEDED = 'openpipe-native needs the package `openai` in version 5, 6 or 7';
 
 /**
- * The error of an `openai` that could not be loaded: says what to install, or is the same where the package is installed.
- * @param {unknown} error @param {() => unknown} resolve Throws where it is not installed.
+ * The error to throw where `openai` could not be loaded: one that says what to install, or the same error where it is installed.
+ * @param {unknown} error @param {() => unknown} resolve Throws where the package is not installed.
  */
 function missingSdk(error, resolve) {
   try {

@@ -1,7 +1,7 @@
 'use strict';
 /**
- * The state of a client. It is kept beside the client and not in it, so that wrappers, proxies and shallow clones of a client or of
- * its parts still find it.
+ * Finds the state of a client. It is kept in a WeakMap and not in a member of the client, and is also found from a proxy, a wrapper or
+ * a shallow clone of the client or of its resources.
  */
 
 /** @typedef {import('./state.js').State} State */
@@ -9,12 +9,12 @@
 /** @type {WeakMap<object, State>} */
 const states = new WeakMap();
 
-/** Every state: what gives one may be of somebody else's making. @type {WeakSet<object>} */
+/** Every state that this module made known: an object that a foreign proxy returns may be none. @type {WeakSet<object>} */
 const all = new WeakSet();
 
 /**
- * What gives a client's state, on the client itself: proxies that hand out proxies of all that they reach (Sentry's) hand this
- * on as the function that it is.
+ * The name of a client's function that returns its state. It is a function because a proxy that wraps every object it returns
+ * (Sentry's) would return a proxy of the state, but returns functions as they are.
  */
 const stateKey = Symbol('openpipe-native.state');
 
@@ -26,7 +26,7 @@ function keepState(client, state) {
 }
 
 /**
- * The state of a client, also by what stands for one: a proxy around it, or an object made from it.
+ * The state of a client, or of the client behind a proxy or an object made from it.
  * @param {any} client @returns {State}
  */
 function stateOf(client) {
@@ -45,19 +45,19 @@ function findState(client) {
   );
 }
 
-/** By what a client carries itself; whatever stands in its place may answer to every name. @param {any} client @returns {State | undefined} */
+/** The state that a client's own function returns, if it is one: a mock may return something for every name. @param {any} client @returns {State | undefined} */
 function stateBehind(client) {
-  const tell = client?.[stateKey];
-  const state = typeof tell === 'function' ? tell() : undefined;
+  const getState = client?.[stateKey];
+  const state = typeof getState === 'function' ? getState() : undefined;
   return all.has(state) ? state : undefined;
 }
 
-/** Whether a custom client is one of this package, or stands for one. @param {any} custom */
+/** Whether a custom client is a client of this package, or a proxy of one. @param {any} custom */
 function isOurs(custom) {
   try {
     return findState(custom) !== undefined;
   } catch {
-    // It is not to be looked at, only to be called.
+    // A member that cannot be read says nothing about what the client is.
     return false;
   }
 }

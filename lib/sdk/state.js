@@ -14,16 +14,16 @@ const { OPENPIPE_URL } = require('../options/openpipe.js');
 const reports = require('../reports/reports.js');
 const { forCore } = require('../reports/sinks.js');
 const transports = require('../reports/transports.js');
-const { hasKey, hasPassword, keyed, placeOf, urlOf, withoutSecret } = require('./own-upstream.js');
+const { hasKey, hasPassword, requestWithKey, placeOf, urlOf, withoutSecret } = require('./own-upstream.js');
 const { SdkTransport } = require('./sdk-transport.js');
-const { ANSWERS, FUNCTIONS, HOOKS, hasFunctions, hasMembers, membersOf } = require('./snapshot.js');
+const { GETTERS, FUNCTIONS, HOOKS, hasFunctions, hasMembers, membersOf } = require('./snapshot.js');
 
 /** @typedef {import('../options/writer.js').CustomClient} CustomClient */
 /** @typedef {import('../options/client-options.js').ClientOptions} ClientOptions */
 
 const CHAT = '/chat/completions';
 
-/** The options as the user gave them to the constructor, without the SDK's defaults. */
+/** Which options the user gave to the constructor, as opposed to the SDK's defaults. */
 /** @typedef {{ maxRetries: boolean, fetch: boolean, fetchOptions: boolean, httpAgent: boolean }} Given */
 
 class State {
@@ -31,11 +31,11 @@ class State {
    * @param {import('./sdk.js').Sdk} sdk
    * @param {any} client
    * @param {ClientOptions} options
-   * @param {CustomClient[]} clients Numbered as `options` refers to them.
+   * @param {CustomClient[]} clients By the numbers with which `options` refers to them.
    * @param {unknown} openpipe The `openpipe` option as the user gave it, for `withOptions`.
    * @param {Given} given
    * @param {import('../native/warnings.js').Warnings} warnings
-   * @param {import('../native/native.js').Family} [family] That of the client which this one is made from.
+   * @param {import('../native/native.js').Family} [family] The family of the client that this one was made from by `withOptions`.
    */
   constructor(sdk, client, options, clients, openpipe, given, warnings, family = native.newFamily()) {
     this.sdk = sdk;
@@ -50,25 +50,25 @@ class State {
     this.baseUrl = (options.baseUrl ?? readEnv('OPENPIPE_BASE_URL') ?? OPENPIPE_URL).replace(/\/+$/, '');
     this.initialMaxRetries = client.maxRetries;
     this.initialFetch = client.fetch;
-    /** The global `fetch` as the SDK found it. */
+    /** The global `fetch` when the client was made. */
     this.sdkFetch = followedBy(client.fetch);
     this.wasMocked = isMock(this.sdkFetch);
-    /** What the caller chose; `undefined` where the requests are native for want of a choice. */
+    /** The transport that the caller chose; `undefined` for the default, which is native. */
     this.transport = options.transport ?? transportOf(readEnv('OPENPIPE_TRANSPORT'));
     /** Requests go through `fetch` because a test has replaced it. */
     this.isMocked = false;
-    /** Where the client's own upstream was last, and the headers that go there. @type {{ baseUrl?: string, url: string, headers: [string, string][] }} */
+    /** URL and headers of the client's own upstream, as the native sides have them. @type {{ baseUrl?: string, url: string, headers: [string, string][] }} */
     this.own = { url: '', headers: [] };
-    /** The client's properties as the native sides have them. @type {any} */
+    /** The client's properties from which the native sides were made. @type {any} */
     this.seen = undefined;
-    /** A function gives the key: the native side asks for it when it is needed. */
+    /** A function returns the key: the native side has it called for each request that needs the key. */
     this.asksForKey = false;
     this.needsSdk = false;
     /** @type {Record<'native' | 'sdk', NativeCompletions | Promise<NativeCompletions> | undefined>} */
     this.natives = { native: undefined, sdk: undefined };
     this.sdkTransport = new SdkTransport(this);
     this.closed = false;
-    /** What the SDK's promises of this client's calls are unwrapped by. */
+    /** `_thenUnwrap` of the promises of this client's calls. */
     this.thenUnwrap = unwrapperOf(sdk, client);
     if (options.reports?.some(({ file }) => file === undefined) && !this.apiKey) {
       throw new sdk.OpenAIError(`${MISSING_OPENPIPE_KEY}: \`openpipe.reports\` asks for OpenPipe`);
@@ -77,7 +77,7 @@ class State {
     reports.start(client);
   }
 
-  /** Refuses new calls; running ones go on. */
+  /** Refuses new calls; running ones continue. */
   close() {
     this.closed = true;
     this.seen = undefined;
@@ -90,19 +90,19 @@ class State {
     this.warnings.warnOnce(this.client, message);
   }
 
-  /** Whether every upstream is called through JavaScript's `fetch`: the constructor says how traffic leaves this machine. */
+  /** Whether every upstream is called through JavaScript's `fetch`: an option of the constructor says how requests leave the machine. */
   #isAllThroughSdk() {
     const { given } = this;
     return this.transport === 'fetch' || this.isMocked || given.fetch || given.fetchOptions || given.httpAgent;
   }
 
-  /** Whether the global `fetch` is a test's, now or as the SDK found it when the client was made. */
+  /** Whether a test has replaced the global `fetch`, now or when the client was made. */
   #isFetchMocked() {
     if (this.given.fetch) return false;
     return isFetchReplaced() || this.wasMocked;
   }
 
-  /** Sends requests through `fetch` while a test has replaced that, unless the caller chose the native transport. @param {boolean} isMocked */
+  /** Sends requests through `fetch` while a test has replaced it, unless the caller chose the native transport. @param {boolean} isMocked */
   #followMocks(isMocked) {
     const { client, transport } = this;
     if (isMocked && transport === 'native') this.warnOnce(PAST_THE_MOCK);
@@ -123,13 +123,13 @@ class State {
     );
   }
 
-  /** Whether a function is not the SDK's. @param {string} name */
+  /** Whether a method of the client is not the SDK's. @param {string} name */
   #isOwn(name) {
     return this.client[name] !== this.sdk.Base.prototype[name];
   }
 
   /**
-   * The native side for the client as it is now; a promise where it has to be made first.
+   * The native side for the client's present state; a promise where it has to be made first.
    * @param {boolean} throughSdk This call has options that only the SDK's transport can honour.
    * @returns {NativeCompletions | Promise<NativeCompletions>}
    */
@@ -143,6 +143,7 @@ class State {
 
   /**
    * Makes a native side, once for all calls that wait for it (single flight).
+   * A failure is not kept: the next call tries again.
    * @param {boolean} sdk @param {'native' | 'sdk'} name @returns {Promise<NativeCompletions>}
    */
   #make(sdk, name) {
@@ -164,7 +165,7 @@ class State {
     const options = client._options;
     if (
       seen !== undefined &&
-      // The SDK writes the key that a function gave last into the client: not a change by the user.
+      // Where a function returns the key, the SDK sets `client.apiKey` itself: that is no change by the user.
       (this.asksForKey || seen.apiKey === client.apiKey) &&
       seen.baseURL === client.baseURL &&
       seen.timeout === client.timeout &&
@@ -192,7 +193,7 @@ class State {
     this.seen = {
       ...{ apiKey, baseURL, timeout, maxRetries, organization, project, adminAPIKey, fetch },
       ...{ defaultHeaders, defaultQuery, isFetchMocked },
-      functions: ANSWERS.some((name) => this.#isOwn(name))
+      functions: GETTERS.some((name) => this.#isOwn(name))
         ? undefined
         : Object.fromEntries(FUNCTIONS.map((name) => [name, client[name]])),
       headers: membersOf(defaultHeaders),
@@ -232,7 +233,7 @@ class State {
     return native.nativeCompletions(`${config.slice(0, -1)},"options":${options.written}}`, this.family);
   }
 
-  /** By which `fetch` reports are sent. */
+  /** The number of the `fetch` by which reports are sent. */
   #reportTransport() {
     const { client, given } = this;
     return transports.numberOf(this.family, {
@@ -250,7 +251,7 @@ class State {
     return {
       url: (name) => (name === 'openai' ? this.own.url : this.#urlOf(name, path)),
       headers: (name) => (name === 'openai' || name === 'openpipe' ? this.own.headers : this.#upstream(name).headers),
-      toldBySdk: (name) => this.#isToldBySdk(name, throughSdk),
+      isLoggedBySdk: (name) => this.#isLoggedBySdk(name, throughSdk),
       upstreams: this.options.upstreams.map(({ name }) => name),
       showsBodies: (this.sdk.major ?? 0) < 7,
       cached: this.options.cached,
@@ -261,7 +262,7 @@ class State {
     };
   }
 
-  /** Where the client's own upstream is, and every header that the SDK in use would send there. @param {boolean} sdk */
+  /** The client's own upstream as the core reads it: URL, and every header that the SDK would send. @param {boolean} sdk Through the SDK's transport. */
   async #ownUpstream(sdk) {
     const { client, asksForKey } = this;
     const missingKey = hasKey(client) ? undefined : MISSING_KEY;
@@ -269,7 +270,7 @@ class State {
       const url = urlOf(client, CHAT);
       const isRefused = !this.given.fetch && hasPassword(url);
       const identity = identityOf(client);
-      // OpenPipe is called natively all the same, but where everything goes through `fetch`.
+      // OpenPipe is still called natively, unless all requests go through `fetch`.
       const headers = !this.#isAllThroughSdk() ? await this.sdkTransport.openpipeHeaders() : [];
       return {
         ...placeOf(url),
@@ -280,19 +281,20 @@ class State {
         identity,
       };
     }
-    if (!missingKey && !asksForKey) return this.#build(keyed());
-    // Only who needs the key waits for the function that gives it; without one the SDK would refuse to build a request at all.
-    const keyless = { ...keyed(), __security: {}, headers: { authorization: null } };
+    if (!missingKey && !asksForKey) return this.#build(requestWithKey());
+    // The request is built without a key: only a target that needs the key waits for the function that returns it, and where there is
+    // none the SDK would refuse to build a request that needs it.
+    const keyless = { ...requestWithKey(), __security: {}, headers: { authorization: null } };
     const own = await this.#build(keyless);
     return asksForKey ? { ...own, asked: true, identity: identityOf(client) } : { ...own, missingKey };
   }
 
   /**
-   * The headers that a function has to be asked for: all of the client's own upstream, the key's of a declared one.
+   * The headers of an upstream whose key a function returns: all headers of the client's own upstream, the key's of a declared one.
    * @param {string} upstream @returns {Promise<[string, string][]>}
    */
   async headersOf(upstream) {
-    if (upstream === 'openai') return (await this.#build(keyed())).headers;
+    if (upstream === 'openai') return (await this.#build(requestWithKey())).headers;
     return keyHeaders(this.options, upstream);
   }
 
@@ -303,22 +305,22 @@ class State {
   }
 
   /** Whether an upstream is called through the SDK's transport, which logs for itself. @param {string} name @param {boolean} throughSdk */
-  #isToldBySdk(name, throughSdk) {
+  #isLoggedBySdk(name, throughSdk) {
     if (name === 'openai') return throughSdk || this.needsSdk;
     return this.#isAllThroughSdk();
   }
 
-  /** Where an upstream is, for the log. @param {string} name @param {string} path */
+  /** An upstream's URL for the log. @param {string} name @param {string} path */
   #urlOf(name, path) {
     const base = name === 'openpipe' ? this.baseUrl : this.#upstream(name).baseUrl;
     return `${base.replace(/\/+$/, '')}${path}`;
   }
 
-  /** Where the SDK would send a request, and with which headers. @param {any} request */
+  /** The URL and headers that the SDK makes for a request. @param {any} request */
   async #build(request) {
     const { client } = this;
     try {
-      // Asks a function for the key in openai 5 and 6; in 7 that is done when the request is built.
+      // openai 5 and 6 call the function that returns the key here; 7 does so in `buildRequest`.
       if (request.__security.bearerAuth) await client.prepareOptions(request);
       const { req, url } = await client.buildRequest(request, { retryCount: 0 });
       return { ...placeOf(url), headers: /** @type {[string, string][]} */ ([...req.headers.entries()]) };
@@ -335,14 +337,14 @@ const MISSING_OPENPIPE_KEY =
   'there is no OpenPipe key: set the environment variable OPENPIPE_API_KEY, or the option `openpipe.apiKey`';
 
 const PAST_THE_MOCK =
-  'the global `fetch` is a mock, and native requests go past it to the real API: take `transport: "native"` away, and they go through it';
+  'the global `fetch` is a mock, and native requests bypass it and reach the real API: remove `transport: "native"` to send them through the mock';
 
 /** The transport that the environment names; `undefined` where it names none. @param {string | undefined} name @returns {'native' | 'fetch' | undefined} */
 function transportOf(name) {
   return name === 'fetch' || name === 'native' ? name : undefined;
 }
 
-/** `fetch` would say so too, with the password in its message. */
+/** Refused here, because `fetch` would repeat the password in its error message. */
 const PASSWORD = 'holds a user or a password, which `fetch` does not take';
 const HAS_PASSWORD = `\`baseURL\` ${PASSWORD}`;
 

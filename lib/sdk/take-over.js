@@ -1,8 +1,8 @@
 'use strict';
 /**
- * The take-over: what the SDK's resource methods send to one of the engine's endpoints does not go out through the SDK. It is
- * read here, checked, and started as a call of the engine; the outcome settles the SDK's own promise
- * (contract.md, section 9). The SDK's methods, patched or not, run above this.
+ * The take-over: a request of the SDK's resource methods to one of the engine's endpoints is not sent by the SDK. Its arguments are
+ * checked here and it is started as a call of the engine, whose outcome settles the SDK's own promise (contract.md, section 9).
+ * It stands below the SDK's resource methods, so that instrumentations which patch those still see each call.
  */
 
 const { offAbort, onAbort } = require('../call/abort.js');
@@ -23,7 +23,7 @@ const { stateOf } = require('./state-of.js');
 /** @typedef {import('./state.js').State} State */
 
 /**
- * An endpoint of the engine: the name by which the core knows it, its path, and what a request to it is for.
+ * An endpoint of the engine: its name in the core, its path, and what error messages call its result.
  * @typedef {{ name: string, path: string, result: string }} Endpoint
  */
 
@@ -37,8 +37,8 @@ const ENDPOINTS = new Map(
   ].map((endpoint) => [endpoint.path, endpoint]),
 );
 
-/** What a call has where nothing was given. @type {any} */
-const NONE = Object.freeze({});
+/** The options of a call without options. @type {any} */
+const NO_OPTIONS = Object.freeze({});
 
 /**
  * The engine's endpoint that a request goes to; `undefined` for other requests.
@@ -62,7 +62,7 @@ function isJsonBody(body) {
 }
 
 /**
- * Whether the engine takes a request to one of its endpoints: it takes what the SDK would write as JSON.
+ * Whether the engine takes over a request to one of its endpoints: it does if the SDK would send the body as JSON.
  * @param {any} options
  */
 function isTaken(options) {
@@ -71,7 +71,7 @@ function isTaken(options) {
 }
 
 /**
- * Takes a request over. Never throws: whatever is wrong is a rejection of the promise.
+ * Takes over a request. Never throws: an error is a rejection of the promise.
  * @param {any} client
  * @param {Endpoint} endpoint
  * @param {any} options The SDK's options of a request, `body` among them.
@@ -82,28 +82,28 @@ function takeOver(client, endpoint, options) {
 }
 
 /**
- * Takes a request over whose options are a promise, as openai 7 makes them, where it turns out to be the engine's.
+ * Takes over a request whose options are a promise, as openai 7 makes them, if the options are for one of the engine's endpoints.
  * @param {any} client
  * @param {PromiseLike<any>} given
  * @param {(options: any) => Endpoint | undefined} endpointFor
- * @param {(options: any) => any} send Sends the request through the SDK; gives the SDK's promise.
+ * @param {(options: any) => any} send Sends any other request through the SDK and returns the SDK's promise.
  */
 function takeOverLater(client, given, endpointFor, send) {
   const state = stateOf(client);
   const answered = Promise.resolve(given).then((options) => {
     const endpoint = endpointFor(options);
-    return endpoint ? started(state, endpoint, options ?? NONE) : passOn(send(options));
+    return endpoint ? started(state, endpoint, options ?? NO_OPTIONS) : passOn(send(options));
   });
   return newPromise(state, answered);
 }
 
-/** A promise that is rejected with a `TypeError`, where an argument is nothing that the SDK could work with. @param {any} client @param {unknown} error */
+/** The SDK's promise, rejected with the error of malformed arguments. @param {any} client @param {unknown} error */
 function refused(client, error) {
   return newPromise(stateOf(client), Promise.reject(error));
 }
 
 /**
- * Starts a call. The body is written at once: what the caller changes in it afterwards must not change the call.
+ * Starts a call. The body is serialized at once: later changes of the caller's object must not change the call.
  * @param {State} state @param {Endpoint} endpoint @param {any} options @returns {Promise<any>}
  */
 function started(state, endpoint, options) {
@@ -121,12 +121,14 @@ function started(state, endpoint, options) {
 }
 
 /**
- * The member of a request's options that holds a promise of more of them, which only openai 7 takes of itself.
+ * The member of a request's options under which a promise of further options is passed through openai 5 and 6, which do not take a
+ * promise themselves.
  */
 const LATER = Symbol('openpipe-native.later');
 
 /**
- * The member of the options of a request for embeddings that says that the SDK asks for base64 and gives its caller numbers.
+ * The member of the options of a request for embeddings which says that the caller gave no `encoding_format`: the SDK then requests
+ * base64 and decodes it to numbers.
  */
 const UNPACKED = Symbol('openpipe-native.unpacked');
 
@@ -136,13 +138,13 @@ function startedLater(state, endpoint, options, given, request) {
   return new Promise((resolve) => start(state, endpoint, { ...options, ...given }, request, resolve));
 }
 
-/** Whether `openpipe` stands in a request that does not go through the engine. @param {any} options */
+/** Whether a request has an `openpipe` member, in its options or its body. @param {any} options */
 function hasOpenpipe(options) {
   return options?.openpipe !== undefined || (isJsonBody(options?.body) && Object.hasOwn(options.body, 'openpipe'));
 }
 
 /**
- * A request that does not go through the engine, without `openpipe`, which has no effect on it and must not be sent.
+ * The options of a request that the SDK sends, without `openpipe`: it has no effect there and must not be sent. Warns of it.
  * @param {any} client @param {any} options
  */
 function withoutOpenpipe(client, options) {
@@ -194,7 +196,7 @@ function start(state, endpoint, options, request, resolve) {
     call.start(side, request.text, given);
     return;
   }
-  // An abort does not wait for what is still being made.
+  // An abort rejects at once, also while the native side is still being made.
   const waiter = { aborted: () => resolve(aborted()) };
   onAbort(signal, waiter);
   side
@@ -207,7 +209,7 @@ function start(state, endpoint, options, request, resolve) {
     .finally(() => offAbort(signal, waiter));
 }
 
-/** The setup of a call: client, endpoint, body, options and listeners. */
+/** The setup of a call: its client, endpoint, options and callbacks. */
 class CallSetup {
   /** @type {State} */ #state;
   /** @type {import('../options/writer.js').CustomClient[]} */ #clients;
@@ -227,16 +229,20 @@ class CallSetup {
     this.client = state.client;
     this.signal = signal;
     this.onFallback = onFallback;
-    /** The functions of `reject`, by their numbers. */
+    /** The functions of `reject`, in the order in which the core numbers them. */
     this.judges = judges;
     /** Writes to the client's logger; `undefined` where its level is off. */
     this.log = log;
-    /** When the call was started, as the SDK says it of its own requests. */
+    /** The time at which the call was started, as a member of the SDK's responses. */
     this.startTime = clock.unixTime();
-    /** Functions of the caller may have to be called in the caller's async context. */
-    const isOwnAsked = throughSdk || state.needsSdk || state.asksForKey;
+    /** Functions of the caller may be called, which must run in the caller's async context. */
+    const callsOwnUpstream = throughSdk || state.needsSdk || state.asksForKey;
     this.mayCallBack =
-      Boolean(onFallback ?? log) || clients.length > 2 || judges.length > 0 || isOwnAsked || state.options.asksForKeys;
+      Boolean(onFallback ?? log) ||
+      clients.length > 2 ||
+      judges.length > 0 ||
+      callsOwnUpstream ||
+      state.options.asksForKeys;
   }
 
   /** `create` of a custom client, by its number. @param {number} number @returns {(body: any, options: any) => unknown} */
@@ -250,22 +256,22 @@ class CallSetup {
     return this.#state.sdkTransport.cancelFunction(number, this.#clients);
   }
 
-  /** The options of the request, as the SDK has them beside a response. */
+  /** The request's options, as the SDK keeps them beside a response. */
   get request() {
     return { method: 'post', path: this.endpoint.path, ...this.#options };
   }
 
-  /** Vectors are asked for as base64: what comes as numbers is packed, because the SDK would make empty vectors of it. */
+  /** Embeddings are requested as base64: numbers must be encoded, because the SDK would decode them to empty vectors. */
   get packsVectors() {
     return this.#options.body?.encoding_format === 'base64';
   }
 
-  /** The SDK gives the caller numbers all the same. */
+  /** The SDK decodes base64 for the caller, who did not choose an encoding. */
   get unpacksVectors() {
     return this.#options[UNPACKED] === true;
   }
 
-  /** What proves who such a client is; reading it may throw. @param {number} number @returns {unknown[]} */
+  /** The keys of a custom client, by its number; reading them may throw. @param {number} number @returns {unknown[]} */
   clientKeys(number) {
     return this.#state.sdkTransport.clientKeys(number, this.#clients);
   }
@@ -282,8 +288,8 @@ class CallSetup {
 }
 
 /**
- * The call's options as the core reads them; `null` where there is nothing to say.
- * @param {State} state @param {Endpoint} endpoint @param {any} options @param {string[] | undefined} openpipe What `openpipe` says, as members of JSON.
+ * The call's options as JSON for the core; `null` where it has none.
+ * @param {State} state @param {Endpoint} endpoint @param {any} options @param {string[] | undefined} openpipe The members of JSON that `openpipe` makes.
  */
 function callOptions(state, endpoint, options, openpipe) {
   const { client } = state;
@@ -304,18 +310,18 @@ function callOptions(state, endpoint, options, openpipe) {
   )
     return null;
   const json = JSON.stringify({ endpoint: isChat ? undefined : endpoint.name, timeout, maxRetries, headers, url });
-  // The first member is always there: `headers`.
+  // `json` is never `{}`, as it has `headers`: so a comma is right.
   return openpipe === undefined ? json : `${json.slice(0, -1)},${openpipe.join(',')}}`;
 }
 
-/** Where the call's own options send it; `undefined` where they say nothing of that. @param {any} client @param {Endpoint} endpoint @param {any} options */
+/** The URL that the call's own options (`path`, `query`, `defaultBaseURL`) make; `undefined` where it has none of those. @param {any} client @param {Endpoint} endpoint @param {any} options */
 function urlElsewhere(client, endpoint, options) {
   const path = options.path === endpoint.path ? undefined : (options.path ?? undefined);
   const query = options.query ?? undefined;
   const base = options.defaultBaseURL ?? undefined;
   if (path === undefined && query === undefined && base === undefined) return undefined;
   const url = urlOf(client, path ?? endpoint.path, query, base);
-  // A key is sent to its own upstream only.
+  // The client's key must not be sent to another origin.
   if (path !== undefined && originOf(url) !== originOf(urlOf(client, endpoint.path, undefined, base)))
     throw new TypeError('`options.path` must be on the origin of `baseURL`');
   return url;
@@ -326,11 +332,11 @@ function originOf(url) {
   return URL.canParse(url) ? new URL(url).origin : undefined;
 }
 
-/** Headers that the SDK makes of other options. @param {any} client @param {any} options @returns {[string, string | null][]} */
+/** The headers that the SDK makes from other options: the idempotency key, the name of a helper method. @param {any} client @param {any} options @returns {[string, string | null][]} */
 function ownHeaders(client, options) {
   /** @type {[string, string | null][]} */
   const headers = [];
-  // As in the SDK, the caller's default headers go over it.
+  // As in the SDK, a default header of the caller's replaces it.
   if (client.idempotencyHeader && !hasDefaultHeader(client, client.idempotencyHeader.toLowerCase()))
     headers.push([client.idempotencyHeader, options.idempotencyKey ?? client.defaultIdempotencyKey()]);
   // openai 7 names helpers such as `parse()` in this member; 5 and 6 pass a header.
@@ -340,7 +346,7 @@ function ownHeaders(client, options) {
 }
 
 /**
- * The SDK's own transport gets what only it can honour of a call's options.
+ * Adds to a call through the SDK's own transport those of the call's options that only that transport can honour.
  * @param {(body: any, options: any) => unknown} call @param {number} number @param {any} options @param {Endpoint} endpoint
  */
 function withCallOptions(call, number, options, endpoint) {
@@ -349,7 +355,7 @@ function withCallOptions(call, number, options, endpoint) {
   const path = options.path === endpoint.path ? undefined : options.path;
   const own = Object.entries({ fetchOptions, httpAgent, agent, query, path, defaultBaseURL, idempotencyKey });
   const extra = Object.fromEntries(own.filter(([, value]) => value !== undefined));
-  return (/** @type {any} */ body, /** @type {any} */ asked) => call(body, { ...asked, ...extra });
+  return (/** @type {any} */ body, /** @type {any} */ given) => call(body, { ...given, ...extra });
 }
 
 module.exports = {

@@ -1,34 +1,34 @@
 'use strict';
 /**
- * Rewrites the event stream below an SDK's stream, where its bytes can be reached: SDKs fail on events without data, see no error
- * outside of `data`, read on after `[DONE]`, and do not say whether it came (Hunyuan, GitHub Copilot and OpenRouter, for images,
- * end streams by it alone). The bytes are rewritten by the core's own decoder (crates/core/src/endpoint/plain.rs) on their way to
- * the SDK; nothing is read ahead.
+ * Rewrites the server-sent events of a response before an SDK parses them, because SDKs fail on events without data, miss an error
+ * outside of `data`, read on after `[DONE]`, and do not report whether it was there (some providers end a stream by `[DONE]` alone:
+ * Hunyuan, GitHub Copilot, OpenRouter for images). The core's decoder (crates/core/src/endpoint/plain.rs) rewrites each piece as the
+ * SDK reads it; nothing is read ahead.
  */
 
 const clock = require('../native/clock.js');
 const native = require('../native/native.js');
 const { read } = require('./untrusted.js');
 
-/** After `[DONE]` the connection is kept for another request if the body ends within so many milliseconds. */
+/** How long after `[DONE]` the end of the body is waited for, in milliseconds, so that the connection can be used again. */
 const END_TIME = 1000;
 
-/** Other types may be streams of another kind, such as lines of JSON. */
+/** The media types whose bodies are rewritten: others may be streams of another format, such as lines of JSON. */
 const EVENT_STREAM = /^\s*(?:text\/(?:event-stream|plain)|application\/json)?\s*(?:;|$)/i;
 
-class EventsBelow {
+class EventRewriter {
   constructor() {
     this.rewriter = native.newEventRewriter();
     this.hasEnded = false;
   }
 
-  /** Whether `[DONE]` has passed. */
-  get passed() {
+  /** Whether `[DONE]` was read. */
+  get hasDone() {
     return this.rewriter.isDone;
   }
 
   /**
-   * The next result of a reader in place of its own.
+   * The next result of a reader, with its bytes rewritten.
    * @param {() => Promise<any>} next @param {() => unknown} cancel
    */
   async step(next, cancel) {
@@ -43,7 +43,7 @@ class EventsBelow {
     if (!ArrayBuffer.isView(bytes)) return result;
     const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const rewritten = this.rewriter.feed(view);
-    if (this.passed) {
+    if (this.hasDone) {
       this.hasEnded = true;
       readToEnd(next, cancel);
     }
@@ -56,31 +56,32 @@ class EventsBelow {
   }
 }
 
-/** Reads what follows `[DONE]`, so that the connection can serve again, or closes it. @param {() => Promise<any>} next @param {() => unknown} cancel */
+/** Reads the rest of the body after `[DONE]`, so that the connection can be used again; cancels it after a while. @param {() => Promise<any>} next @param {() => unknown} cancel */
 function readToEnd(next, cancel) {
   const close = async () => cancel();
   const stop = clock.after(END_TIME, () => close().catch(() => {}));
   /** @returns {Promise<void>} */
-  const onward = () => next().then((/** @type {any} */ result) => (result?.done ? stop() : onward()));
-  onward().catch(stop);
+  const readOn = () => next().then((/** @type {any} */ result) => (result?.done ? stop() : readOn()));
+  readOn().catch(stop);
 }
 
 /**
- * Rewrites a response's body in either way that SDKs read one. What does not let itself be reached is left as it is.
- * @param {any} response Its body is not read yet.
- * @returns {{ passed: boolean } | undefined}
+ * Makes a response's body return rewritten events, by both ways in which SDKs read a body: a reader and async iteration. A body of
+ * another type is left as it is.
+ * @param {any} response Its body must not have been read yet.
+ * @returns {{ hasDone: boolean } | undefined}
  */
 function rewriteEvents(response) {
   const { body } = response;
   const type = read(() => response.headers.get('content-type')) ?? '';
   if (typeof body !== 'object' || body === null || !EVENT_STREAM.test(type)) return undefined;
-  const events = new EventsBelow();
+  const events = new EventRewriter();
   replace(body, 'getReader', (reader) => tap(reader, 'read', 'cancel', events));
   replace(body, Symbol.asyncIterator, (iterator) => tap(iterator, 'next', 'return', events));
   return events;
 }
 
-/** @param {any} object @param {string | symbol} name A method. @param {(returned: any) => any} change Of what it returns. */
+/** @param {any} object @param {string | symbol} name A method. @param {(returned: any) => any} change Changes what the method returns. */
 function replace(object, name, change) {
   const method = object[name];
   if (typeof method === 'function') {
@@ -88,7 +89,7 @@ function replace(object, name, change) {
   }
 }
 
-/** @param {any} source @param {'read' | 'next'} step @param {'cancel' | 'return'} end @param {EventsBelow} events */
+/** @param {any} source @param {'read' | 'next'} step @param {'cancel' | 'return'} end @param {EventRewriter} events */
 function tap(source, step, end, events) {
   const next = source[step];
   if (typeof next === 'function') {
