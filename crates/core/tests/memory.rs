@@ -11,6 +11,7 @@ use openpipe_core::endpoint::chat::merge::{Merge, Shape};
 use openpipe_core::endpoint::{Endpoint, Merge as _};
 use openpipe_core::failure::{Failure, Head, Kind};
 use openpipe_core::options::HoldUntil;
+use openpipe_core::policy::reject::{Rule, judge_now};
 use openpipe_core::stream::EventStream;
 use openpipe_core::upstream::{BoxFuture, EventSource, SseEvent};
 
@@ -191,6 +192,53 @@ fn judging_an_answer_takes_no_more_than_four_times_its_size() {
             });
             within(&format!("{endpoint:?}: {what}"), most, SIZE);
         }
+    }
+}
+
+#[test]
+fn judging_embeddings_takes_no_more_than_four_times_their_size() {
+    const SIZE: usize = MEBIBYTE / 8;
+    for (what, vector) in [
+        ("empty objects", "{}"),
+        ("numbers", "1"),
+        ("vectors of one number", r#"{"index":0,"embedding":[1]}"#),
+        ("one member", r#"{"":1}"#),
+    ] {
+        let text = format!(r#"{{"data":[{}]}}"#, vec![vector; SIZE / (vector.len() + 1)].join(","));
+        for request in [r#"{"input":"a"}"#, "{}"] {
+            let ((), most) = peak(|| drop(Endpoint::Embeddings.accept(text.clone(), request.as_bytes())));
+            within(&format!("embeddings of {what}, {request}"), most, SIZE);
+        }
+    }
+}
+
+#[test]
+fn an_answer_is_judged_by_rules_in_no_more_than_four_times_its_size() {
+    const SIZE: usize = MEBIBYTE / 8;
+    let fill = |part: &str| vec![part; SIZE / (part.len() + 1)].join(",");
+    let part = r#"{"type":"text","text":"a"}"#;
+    for (what, endpoint, text) in [
+        ("choices", Endpoint::ChatCompletions, format!(r#"{{"choices":[{}]}}"#, fill("{}"))),
+        ("messages", Endpoint::ChatCompletions, format!(r#"{{"choices":[{}]}}"#, fill(r#"{"message":{}}"#))),
+        (
+            "parts",
+            Endpoint::ChatCompletions,
+            format!(r#"{{"choices":[{{"message":{{"content":[{}]}}}}]}}"#, fill("{}")),
+        ),
+        (
+            "texts",
+            Endpoint::ChatCompletions,
+            format!(r#"{{"choices":[{{"message":{{"content":[{}]}}}}]}}"#, fill(part)),
+        ),
+        (
+            "members of a message",
+            Endpoint::ChatCompletions,
+            format!(r#"{{"choices":[{{"message":{{{}}}}}]}}"#, fill(r#""":1"#)),
+        ),
+        ("items", Endpoint::Responses, format!(r#"{{"output":[{}]}}"#, fill("{}"))),
+    ] {
+        let ((), most) = peak(|| drop(judge_now(&[Rule::Empty, Rule::Length], endpoint, &text, b"{}")));
+        within(&format!("rules: {what}"), most, SIZE);
     }
 }
 

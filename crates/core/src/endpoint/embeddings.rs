@@ -44,34 +44,64 @@ fn inputs(input: &RawValue) -> Option<usize> {
 pub(super) fn accept(text: String, request: &[u8]) -> Result<Accepted, Refusal> {
     let asked = Asked::of(request);
     let members = super::object(&text)?;
-    let data = members.get("data").and_then(|raw| serde_json::from_str::<Vec<Members<'_>>>(raw.get()).ok());
+    let data = members.get("data").and_then(|raw| Some((raw.get(), count_of_objects(raw.get())?)));
     if carried::is_error(members.get("error"), data.is_some(), false)
         || (data.is_none() && carried::is_marked(&members))
     {
         return Err(Refusal::error(text));
     }
-    let Some(data) = data else {
+    let Some((data, count)) = data else {
         return Err(Refusal::because("the response has no embeddings: it has no array `data`"));
     };
-    let expected = asked.vectors.unwrap_or(data.len());
-    if data.len() != expected {
-        return Err(Refusal::because(format!("the response has {} vectors for {expected} inputs", data.len())));
+    let expected = asked.vectors.unwrap_or(count);
+    if count != expected {
+        return Err(Refusal::because(format!("the response has {count} vectors for {expected} inputs")));
     }
-    let vectors = vectors(&data, &asked)?;
+    let vectors = vectors(data, count, &asked)?;
     let usage = members.get_non_null("usage").map(|usage| usage.get().to_owned());
     let packed = asked.as_base64.then(|| packed(&text, &vectors)).flatten();
     Ok(Accepted { text: packed.unwrap_or(text), usage })
 }
 
+/// How many objects an array holds; `None` where it is no array, or holds something else.
+fn count_of_objects(array: &str) -> Option<usize> {
+    let (mut count, mut are_objects) = (0, true);
+    let is_array = json::each_element(array, |element| {
+        count += 1;
+        are_objects &= element.get().starts_with('{');
+    });
+    (is_array && are_objects).then_some(count)
+}
+
 /// The vectors, after the checks: each index once, all of one length, the dimensions that were asked for.
-fn vectors<'a>(data: &[Members<'a>], asked: &Asked) -> Result<Vec<&'a RawValue>, Refusal> {
-    let mut seen = vec![false; data.len()];
-    let mut vectors = Vec::with_capacity(data.len());
-    let mut length = asked.dimensions;
-    for item in data {
+fn vectors<'a>(data: &'a str, count: usize, asked: &Asked) -> Result<Vec<&'a RawValue>, Refusal> {
+    let mut checked = Vectors { seen: vec![false; count], length: asked.dimensions, all: Vec::new() };
+    let mut refusal = None;
+    // The members of one object at a time: those of all may take a hundred times their text.
+    json::each_element(data, |item| {
+        if refusal.is_none() {
+            refusal = checked.add(item).err();
+        }
+    });
+    refusal.map_or(Ok(checked.all), Err)
+}
+
+/// The vectors of a response so far.
+struct Vectors<'a> {
+    /// Whether each index has appeared.
+    seen: Vec<bool>,
+    /// The length of each: that which was asked for, else that of the first.
+    length: Option<usize>,
+    all: Vec<&'a RawValue>,
+}
+
+impl<'a> Vectors<'a> {
+    fn add(&mut self, item: &'a RawValue) -> Result<(), Refusal> {
+        let item = Members::of(item.get()).unwrap_or_default();
         let index = item.get("index").and_then(|raw| raw.get().parse::<usize>().ok());
-        let Some(seen) = index.and_then(|index| seen.get_mut(index)).filter(|seen| !**seen) else {
-            return Err(Refusal::because(format!("the response's indices are not 0 to {}, each once", data.len() - 1)));
+        let last = self.seen.len().saturating_sub(1);
+        let Some(seen) = index.and_then(|index| self.seen.get_mut(index)).filter(|seen| !**seen) else {
+            return Err(Refusal::because(format!("the response's indices are not 0 to {last}, each once")));
         };
         *seen = true;
         let Some(vector) = item.get("embedding") else {
@@ -80,15 +110,15 @@ fn vectors<'a>(data: &[Members<'a>], asked: &Asked) -> Result<Vec<&'a RawValue>,
         let Some(numbers) = length_of(vector).filter(|numbers| *numbers > 0) else {
             return Err(Refusal::because("the response has a vector that is malformed or empty"));
         };
-        let expected = *length.get_or_insert(numbers);
+        let expected = *self.length.get_or_insert(numbers);
         if numbers != expected {
             return Err(Refusal::because(format!(
                 "the response has a vector of {numbers} numbers, and not {expected}"
             )));
         }
-        vectors.push(vector);
+        self.all.push(vector);
+        Ok(())
     }
-    Ok(vectors)
 }
 
 /// The length of a vector, which is an array of numbers, or 32-bit floats as base64; `None` where it is neither.

@@ -31,8 +31,17 @@ pub enum Format {
 
 /// The choices of a chat completion, or of a completion with texts.
 pub(super) fn of_choices(text: &str) -> Vec<Gist> {
-    let choices = members(text).and_then(|answer| list(answer.get("choices")?)).unwrap_or_default();
-    choices.iter().map(of_choice).collect()
+    let mut gists = Vec::new();
+    if let Some(choices) = members(text).and_then(|answer| answer.get("choices")) {
+        each_object(choices, |choice| {
+            let gist = of_choice(choice);
+            // The rules judge one like another in the same way, and there may be millions.
+            if gists.last() != Some(&gist) {
+                gists.push(gist);
+            }
+        });
+    }
+    gists
 }
 
 fn of_choice(choice: &Members<'_>) -> Gist {
@@ -55,19 +64,24 @@ pub(super) fn of_response(text: &str) -> Vec<Gist> {
     let mut gist = Gist::default();
     let details = response.get("incomplete_details").and_then(|raw| members(raw.get()));
     gist.end = details.and_then(|details| json::decoded(details.get("reason")?)).unwrap_or_default();
-    for item in response.get("output").and_then(list).unwrap_or_default() {
-        match item.get("type").and_then(json::decoded).as_deref() {
-            Some("message") => item.get("content").into_iter().for_each(|content| gist.add_content(content)),
-            Some("image_generation_call") => gist.has_media = true,
-            Some("mcp_approval_request") => gist.has_call = true,
-            Some(kind) => gist.has_call |= CALLERS_CALLS.contains(&kind),
-            None => {}
-        }
+    if let Some(output) = response.get("output") {
+        each_object(output, |item| gist.add_item(item));
     }
     vec![gist]
 }
 
 impl Gist {
+    /// Adds an item of a response.
+    fn add_item(&mut self, item: &Members<'_>) {
+        match item.get("type").and_then(json::decoded).as_deref() {
+            Some("message") => item.get("content").into_iter().for_each(|content| self.add_content(content)),
+            Some("image_generation_call") => self.has_media = true,
+            Some("mcp_approval_request") => self.has_call = true,
+            Some(kind) => self.has_call |= CALLERS_CALLS.contains(&kind),
+            None => {}
+        }
+    }
+
     /// Adds a text, or an array of parts.
     fn add_content(&mut self, content: &RawValue) {
         if content.get().starts_with('"') {
@@ -75,16 +89,14 @@ impl Gist {
             self.text.push_str(&json::decoded(content).unwrap_or_else(|| content.get().trim_matches('"').to_owned()));
             return;
         }
-        for part in list(content).unwrap_or_default() {
-            match part.get("type").and_then(json::decoded).as_deref() {
-                Some("text" | "output_text") => {
-                    self.text.push_str(&part.get("text").and_then(json::decoded).unwrap_or_default());
-                }
-                Some("refusal") => self.is_refusal = true,
-                Some(kind) => self.has_media |= kind.contains("image") || kind.contains("audio"),
-                None => {}
+        each_object(content, |part| match part.get("type").and_then(json::decoded).as_deref() {
+            Some("text" | "output_text") => {
+                self.text.push_str(&part.get("text").and_then(json::decoded).unwrap_or_default());
             }
-        }
+            Some("refusal") => self.is_refusal = true,
+            Some(kind) => self.has_media |= kind.contains("image") || kind.contains("audio"),
+            None => {}
+        });
     }
 }
 
@@ -113,9 +125,14 @@ fn format_of(format: &Members<'_>, schema: Option<&RawValue>) -> Option<Format> 
 }
 
 fn members(text: &str) -> Option<Members<'_>> {
-    serde_json::from_str(text).ok()
+    Members::of(text).ok()
 }
 
-fn list(array: &RawValue) -> Option<Vec<Members<'_>>> {
-    serde_json::from_str(array.get()).ok()
+/// Visits the objects of an array one by one: a list of their members may take a hundred times their text.
+fn each_object(array: &RawValue, mut visit: impl FnMut(&Members<'_>)) {
+    json::each_element(array.get(), |element| {
+        if let Some(members) = members(element.get()) {
+            visit(&members);
+        }
+    });
 }

@@ -40,6 +40,8 @@ pub struct EventStream {
     /// Events that have arrived and not been read.
     held: VecDeque<Event>,
     held_bytes: u64,
+    /// The most bytes that may be held; set when it is held back.
+    max_held_bytes: u64,
     /// Set at the end of the stream; a failure stays here until the reader gets it.
     end: Option<Result<(), Failure>>,
     /// The last sign of life: an event with content.
@@ -75,6 +77,7 @@ impl EventStream {
             is_reported: false,
             held: VecDeque::new(),
             held_bytes: 0,
+            max_held_bytes: u64::MAX,
             end: None,
             alive_at: Instant::now(),
             grace: None,
@@ -140,6 +143,7 @@ impl EventStream {
     /// # Errors
     /// A failure before the commit. The reader has got nothing, so another target may answer.
     pub async fn hold(&mut self, until: HoldUntil, max_bytes: u64) -> Result<(), Failure> {
+        self.max_held_bytes = max_bytes;
         loop {
             if until == HoldUntil::Content && self.is_committed_by_content() {
                 return Ok(());
@@ -158,11 +162,11 @@ impl EventStream {
     }
 
     /// Whether the stream has ended, so that the answer can be judged as a whole. Waits for a usage after the last finish reason for at
-    /// most [`USAGE_TIME`].
+    /// most [`USAGE_TIME`], and while no more is held than may be.
     pub async fn is_whole(&mut self) -> bool {
         if self.end.is_none() && self.tracker.is_complete() {
             let rest = async {
-                while self.end.is_none() && self.tracker.is_complete() {
+                while self.end.is_none() && self.tracker.is_complete() && self.held_bytes <= self.max_held_bytes {
                     self.pull().await;
                 }
             };

@@ -625,3 +625,13 @@ async fn limits_that_no_instant_can_hold_are_no_limits() {
     let mut stream = watched(idle_for(Duration::MAX), [(0, events([A])), (3_600_000, events([STOP, DONE]))]);
     read(&mut stream).await.1.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn after_its_finish_a_stream_is_read_on_within_the_bound_that_it_was_held_by() {
+    let flood = (0..100).map(|_| (0, Act::Events((0..100).map(|_| event(EMPTY)).collect())));
+    let mut stream = timeless([(0, events([A, STOP]))].into_iter().chain(flood));
+    let bound = 1000 * kept(EMPTY);
+    stream.hold(HoldUntil::Content, bound).await.unwrap();
+    assert!(stream.is_whole().await);
+    assert!(stream.held_bytes < 2 * bound, "{}", stream.held_bytes);
+}
