@@ -206,7 +206,9 @@ impl Ticket {
         match &mut inner.state {
             State::Closed(window) => window.add(Instant::now(), 1, 0),
             State::Open { .. } | State::HalfOpen { .. } => {
-                inner.change(State::Closed(Box::new(Window::new(circuit.rule.window))));
+                let mut window = Window::new(circuit.rule.window);
+                window.add(Instant::now(), 1, 0);
+                inner.change(State::Closed(Box::new(window)));
                 inner.open_for = circuit.rule.open_for;
                 // A later outcome of this request (its stream fails) counts in the closed circuit.
                 self.epoch = inner.epoch;

@@ -345,6 +345,20 @@ async fn a_probe_stream_that_dies_after_it_has_closed_the_circuit_counts_as_one_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_probe_stream_that_dies_takes_no_other_requests_success_back() {
+    let circuit = opened();
+    tokio::time::advance(5 * SECOND).await;
+    let mut stream = permit(&circuit);
+    stream.succeeded();
+    (0..4).for_each(|_| permit(&circuit).succeeded());
+    stream.failed(&Failure::broken_stream("reset", None));
+    (0..2).for_each(|_| fail(&circuit));
+    assert!(!is_open(&circuit), "3 failures of 7 outcomes are less than half");
+    fail(&circuit);
+    assert!(is_open(&circuit));
+}
+
+#[tokio::test(start_paused = true)]
 async fn equal_subjects_share_a_circuit() {
     let breakers = breakers();
     let of = |policy, subject: &Subject<'_>| breakers.gate(policy, subject, Narrowed::default());
