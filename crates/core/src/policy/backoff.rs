@@ -93,16 +93,24 @@ pub fn default_pause(tries: u32, random: f64) -> Duration {
 /// The pause that a response asks for, `Retry-After-Ms` before `Retry-After` (seconds or an HTTP date).
 #[must_use]
 pub fn asked_pause(head: &Head, now: SystemTime) -> Option<Duration> {
-    let number = |name: &str| head.header(name).and_then(|value| value.trim().parse::<f64>().ok());
+    let header = |name: &str| head.header(name).and_then(number);
     let from_seconds = |seconds: f64| Duration::try_from_secs_f64(seconds.max(0.0)).ok();
-    if let Some(milliseconds) = number("retry-after-ms") {
+    if let Some(milliseconds) = header("retry-after-ms") {
         return from_seconds(milliseconds / 1000.0);
     }
-    if let Some(seconds) = number("retry-after") {
+    if let Some(seconds) = header("retry-after") {
         return from_seconds(seconds);
     }
     let date = httpdate::parse_http_date(head.header("retry-after")?).ok()?;
     Some(date.duration_since(now).unwrap_or_default())
+}
+
+/// A plain number in a header.
+pub(super) fn number(text: &str) -> Option<f64> {
+    let text = text.trim();
+    // `inf` and `nan` are numbers to Rust.
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
+    is_plain.then(|| text.parse().ok()).flatten()
 }
 
 #[cfg(test)]
@@ -209,6 +217,8 @@ mod tests {
         assert_eq!(of(&[("retry-after", "Thu, 01 Jan 1970 00:00:03 GMT")]), Some(3000));
         assert_eq!(of(&[("retry-after", "soon")]), Some(500));
         assert_eq!(of(&[("retry-after", "1e300")]), Some(500));
+        assert_eq!(of(&[("retry-after", "nan")]), Some(500));
+        assert_eq!(of(&[("retry-after-ms", "-nan"), ("retry-after", "2")]), Some(2000));
     }
 
     #[test]

@@ -12,6 +12,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::failure::Head;
+use crate::policy::backoff::number;
 
 /// No response keeps a circuit open for longer.
 const LONGEST: Duration = Duration::from_secs(600);
@@ -41,13 +42,6 @@ fn reset_of(head: &Head, limit: &str) -> Option<Duration> {
     }
     let value = head.header(&format!("x-ratelimit-reset-{limit}"))?.trim();
     number(value).map_or_else(|| duration(value), seconds)
-}
-
-fn number(text: &str) -> Option<f64> {
-    let text = text.trim();
-    // `inf` and `nan` are numbers to Rust.
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
-    is_plain.then(|| text.parse().ok()).flatten()
 }
 
 /// A number of seconds above 0. One that is too large for a duration is capped like any other.
