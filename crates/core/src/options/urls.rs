@@ -56,8 +56,9 @@ impl Urls {
             Self::Template(base) => Url::clone(base),
             Self::Each([chat, ..]) => {
                 let mut base = Url::clone(chat);
-                let path = base.path().trim_end_matches(Endpoint::ChatCompletions.path()).to_owned();
-                base.set_path(&path);
+                if let Some(path) = base.path().strip_suffix(Endpoint::ChatCompletions.path()).map(str::to_owned) {
+                    base.set_path(&path);
+                }
                 base
             }
         }
@@ -160,4 +161,17 @@ fn is_step(name: &str) -> bool {
         decoded = again;
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_base_is_the_url_without_one_path_of_an_endpoint() {
+        for base in ["https://x.test/v1", "https://x.test/v1/chat/completions", "https://x.test/chat/completions"] {
+            let urls = Urls::below(&Url::parse(base).unwrap());
+            assert_eq!(urls.base().as_str(), base);
+        }
+    }
 }
