@@ -71,7 +71,7 @@ impl ReportEndpoint {
         self.takes_gzip.fetch_or(takes, Ordering::Relaxed);
     }
 
-    /// Whether another endpoint has the same URL, headers and transport, so that both share a lane.
+    /// Whether another endpoint has the same URL and transport, so that both share a lane, whatever their keys are.
     pub(super) fn is_same_place(&self, other: &Self) -> bool {
         self.url == other.url && self.host_transport == other.host_transport
     }
