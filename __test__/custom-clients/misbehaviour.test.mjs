@@ -62,6 +62,23 @@ const misdeeds = [
   },
 ];
 
+test('an error whose text, as JSON, is longer than a string can be is followed by the next target', async ({
+  stage,
+}) => {
+  // Each of these characters takes six in JSON.
+  const { client } = plainClient(async () => {
+    throw new Error('\0'.repeat(2 ** 27));
+  });
+  const { openai } = await stage({ primary: FAILING });
+  const told = await ask(openai, { openpipe: { fallback: [{ model: MODEL, client }, { model: 'next' }] } });
+
+  expect(told.info.attempts.map((/** @type {any} */ attempt) => attempt.outcome)).toEqual([
+    'bad_request',
+    'invalid_response',
+    'ok',
+  ]);
+});
+
 for (const [what, stream] of MODES) {
   for (const misdeed of misdeeds.filter((each) => (each.stream ?? stream) === stream)) {
     describe(`asked for a ${what}, a client that ${misdeed.name}`, () => {

@@ -7,13 +7,14 @@ import OpenAI from 'openpipe-native';
 import { afterEach, describe, expect, vi } from 'vitest';
 
 import { sseEvent } from '../../demo/upstream/payload.mjs';
-import { ask, eventually, readAll, textOf } from '../support/calls.mjs';
+import { ask, eventually, readAll, rejection, textOf } from '../support/calls.mjs';
 import { OPENAI_KEY, OPENPIPE_KEY } from '../support/keys.mjs';
 import { chats, clientOptions, FALLBACK, onlyChat, PRIMARY, test } from '../support/upstreams.mjs';
 import { chunks, completion, healthyClient, never, TO_CLIENT } from '../support/custom-clients.mjs';
 
 /** A direct primary: what is given to the constructor is for the client's own upstream. */
 const DIRECT = 'gpt-4o';
+const ASKED = { model: DIRECT, messages: [] };
 /** Nobody is there: what reaches it was not intercepted. */
 const NOWHERE = 'http://127.0.0.1:9/v1';
 /** What a call does not send through a mocked `fetch` stays native. */
@@ -67,6 +68,44 @@ function good({ body }) {
 function failing(status, headers) {
   return Response.json({ error: { message: 'no', code: null } }, { status, headers });
 }
+
+describe('a response that goes through the SDK', () => {
+  test('is judged by its text where no content type says JSON, as natively', async () => {
+    const text = JSON.stringify(completion('gpt-4o', 'Untyped.'));
+    const untyped = () => new Response(text, { headers: { 'content-type': 'text/plain', 'x-request-id': 'req_1' } });
+    const answer = await clientWith({ fetch: async () => untyped() }).chat.completions.create(ASKED);
+
+    expect(answer.choices[0]?.message.content).toBe('Untyped.');
+    expect(answer._request_id).toBe('req_1');
+  });
+
+  for (const [text, status, says] of /** @type {const} */ ([
+    ['<html>', 200, /not JSON/],
+    ['', 200, /is empty/],
+    [null, 204, /is empty/],
+  ])) {
+    test(`is an invalid one where it is ${JSON.stringify(text)} with ${status}`, async () => {
+      const bad = () => new Response(text, { status, headers: { 'content-type': 'text/html' } });
+      const error = await rejection(clientWith({ fetch: async () => bad() }).chat.completions.create(ASKED));
+
+      expect(error).toBeInstanceOf(OpenAI.APIError);
+      expect(error.message).toMatch(says);
+    });
+  }
+
+  for (const stream of [false, true]) {
+    test(`is bounded by \`maxResponseBytes\`${stream ? ', each event of a stream' : ''}`, async () => {
+      const { fetch } = fakeFetch();
+      const asked = create(clientWith({ fetch }, { maxResponseBytes: 30 }), stream);
+      const error = await rejection(
+        stream ? asked.then(readAll).then((/** @type {any} */ read) => Promise.reject(read.error)) : asked,
+      );
+
+      expect(error.message).toMatch(/larger than `openpipe.maxResponseBytes` \(30\)/);
+      expect(error.openpipe.attempts).toMatchObject([{ outcome: 'invalid_response' }]);
+    });
+  }
+});
 
 for (const [what, stream] of /** @type {const} */ ([
   ['completion', false],

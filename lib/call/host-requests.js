@@ -26,6 +26,7 @@ class HostRequests {
     const { client } = question;
     const request = this.#newRequest(ask);
     if (isSdkTransport(client)) {
+      request.isTransport = true;
       request.streamError = (error) => streamErrorOf(setup.sdk, error);
       request.bodyError = (error) => answerErrorOf(setup.sdk, error);
       request.keepError = (error) => keepMadeBySdk(setup.sdk, setup.client, error);

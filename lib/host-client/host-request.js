@@ -9,7 +9,7 @@ const { rewriteEvents } = require('./event-rewriter.js');
 const native = require('../native/native.js');
 const { afterReturn, closeStream, controllerOf, isIterable, openedOn } = require('./client-stream.js');
 const { describe } = require('./thrown.js');
-const { jsonOf, read, textOf } = require('./untrusted.js');
+const { jsonOf, read, textOf, wellFormed } = require('./untrusted.js');
 
 /**
  * The core's message with a request.
@@ -59,6 +59,8 @@ class HostRequest {
     this.streamError = undefined;
     /** The same for an error of reading an answer's body. @type {((error: unknown) => unknown) | undefined} */
     this.bodyError = undefined;
+    /** Whether the request went through the SDK's own transport: its answer is an upstream's response. */
+    this.isTransport = false;
     /** Called with each error that the caller gets, where the request went through the SDK's own transport. @type {((error: unknown) => void) | undefined} */
     this.keepError = undefined;
   }
@@ -156,9 +158,9 @@ class HostRequest {
       this.#opened(value, streaming);
       return;
     }
-    const text = typeof value === 'object' && value !== null ? jsonOf(value) : null;
+    const { answer, text } = this.isTransport ? answerOfTransport(value, this.#requestId()) : answerOfClient(value);
     const id = textOf(read(() => value._request_id)) ?? this.#requestId();
-    const ticket = this.keep({ value, request: this });
+    const ticket = this.keep({ value: answer, request: this });
     this.#answer({ completion: { ticket, request_id: id, secrets: this.#secrets() } }, text === null ? [] : [text]);
   }
 
@@ -238,6 +240,27 @@ class HostRequest {
   #answer(answer, texts) {
     if (!this.dropped) native.answer(this.call, this.ask, answer, texts);
   }
+}
+
+/** What a custom client returned, and its JSON; `null` where it is no object. @param {unknown} value */
+function answerOfClient(value) {
+  return { answer: value, text: typeof value === 'object' && value !== null ? jsonOf(value) : null };
+}
+
+/**
+ * The same of the SDK's own transport, which returns the text of a response whose content type is not JSON, and nothing for an
+ * empty one. The core judges the text, as it judges that of a response of its own.
+ * @param {unknown} value @param {string | undefined} requestId
+ */
+function answerOfTransport(value, requestId) {
+  if (typeof value === 'object' && value !== null) return answerOfClient(value);
+  const text = wellFormed(String(value ?? ''));
+  const answer = read(() => {
+    const parsed = JSON.parse(text);
+    // As the SDK does it.
+    return Object.defineProperty(parsed, '_request_id', { value: requestId ?? null, enumerable: false });
+  });
+  return { answer, text };
 }
 
 /** Headers as an object; the values of one that was given more than once are joined. @param {[string, string | null][]} list */

@@ -1,12 +1,19 @@
 'use strict';
 /** Reads what the core needs to classify an error that a custom client or a `fetch` threw. */
 
-const { read, textOf } = require('./untrusted.js');
+const { read, textOf: wholeTextOf } = require('./untrusted.js');
 
 /** How many causes of an error, and classes of its prototype chain, are followed. */
 const MAX_DEPTH = 8;
+/** The most characters of a text: a longer one cannot be part of a message to the core, or costs more than it says. */
+const MAX_TEXT = 1024 * 1024;
 /** The headers of an error that say when to try again. */
 const RETRY_HEADERS = ['retry-after', 'retry-after-ms', 'x-should-retry', 'x-request-id'];
+
+/** A value as well-formed text, cut where it is too long; `undefined` where it is not a string. @param {unknown} value */
+function textOf(value) {
+  return wholeTextOf(typeof value === 'string' ? value.slice(0, MAX_TEXT) : value);
+}
 
 /** Errors of functions that return a key. @type {WeakSet<object>} */
 const keyErrors = new WeakSet();

@@ -32,7 +32,7 @@ pub struct HostUpstream {
 impl Upstream for HostUpstream {
     fn send<'a>(&'a self, request: Request<'a>) -> BoxFuture<'a, Result<Response, Failure>> {
         Box::pin(async move {
-            let Request { endpoint, body, stream, time, cancels, .. } = request;
+            let Request { endpoint, body, stream, time, max_response_bytes: max_bytes, cancels, .. } = request;
             let asked = HostRequest {
                 client: self.client,
                 body: body.clone(),
@@ -47,12 +47,20 @@ impl Upstream for HostUpstream {
                     Err(invalid("the client returned no stream: it cannot be iterated"))
                 }
                 Ok(HostAnswer::Completion { text: None, .. }) => Err(invalid("the client returned no object")),
+                Ok(HostAnswer::Completion { text: Some(text), .. }) if text.len() as u64 > max_bytes => {
+                    Err(too_large("the response", max_bytes))
+                }
                 Ok(HostAnswer::Completion { ticket, text: Some(text), request_id, secrets }) => {
                     let answered = completion(endpoint, &body, ticket, text, request_id).await;
                     answered.map_err(|failure| failure.redacted(&host_errors::secrets(&secrets)))
                 }
                 Ok(HostAnswer::Stream { ticket, request_id, secrets, chunks }) if stream => {
-                    let source = Box::new(HostEvents { chunks, secrets: host_errors::secrets(&secrets) });
+                    let source = Box::new(HostEvents {
+                        chunks,
+                        max_bytes,
+                        is_too_large: false,
+                        secrets: host_errors::secrets(&secrets),
+                    });
                     Ok(Response::Stream { head: head(request_id), source, ticket: Some(ticket) })
                 }
                 Ok(HostAnswer::Stream { .. }) => {
@@ -99,9 +107,17 @@ fn invalid(message: &str) -> Failure {
     Failure::invalid_response(message, None, None)
 }
 
+fn too_large(what: &str, max_bytes: u64) -> Failure {
+    invalid(&format!("{what} is larger than `openpipe.maxResponseBytes` ({max_bytes})"))
+}
+
 /// A stream that a client of the host returned.
 struct HostEvents {
     chunks: Box<dyn HostChunks>,
+    /// The bound on one event.
+    max_bytes: u64,
+    /// An event was larger.
+    is_too_large: bool,
     /// The client's keys: an error event may repeat them.
     secrets: Secrets,
 }
@@ -110,8 +126,21 @@ impl EventSource for HostEvents {
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<SseEvent>>, Failure>> {
         Box::pin(async move {
             let event = |data| SseEvent { data, is_error: false };
+            if self.is_too_large {
+                return Err(too_large("an event", self.max_bytes));
+            }
             match self.chunks.next().await {
-                Ok(chunks) => Ok(chunks.map(|chunks| chunks.into_iter().map(event).collect())),
+                Ok(None) => Ok(None),
+                Ok(Some(mut chunks)) => {
+                    let too_large_at = chunks.iter().position(|chunk| chunk.len() as u64 > self.max_bytes);
+                    chunks.truncate(too_large_at.unwrap_or(chunks.len()));
+                    self.is_too_large = too_large_at.is_some();
+                    // What came before is delivered first.
+                    if self.is_too_large && chunks.is_empty() {
+                        return Err(too_large("an event", self.max_bytes));
+                    }
+                    Ok(Some(chunks.into_iter().map(event).collect()))
+                }
                 Err(HostFailure::Thrown(error)) => {
                     let is_of_encoding = error.is_of_encoding();
                     let failure = error.classify();
