@@ -27,6 +27,7 @@ const openpipeRows = [
   ['fallback.timeout', /must be a positive number of milliseconds or Infinity/, MILLISECONDS],
   ['fallback.client', /chat\.completions\.create/, [{}, 5, { chat: {} }, { chat: { completions: { create: 1 } } }]],
   ['fallback.params', /must be an object/, [5, 'x', [], true]],
+  ['fallback.params', /an object that JSON cannot hold \(\w+/, [circular, { seed: 1n }]],
   ['fallback.params', /cannot change `model`/, [{ temperature: 0, model: 'x' }]],
   ['fallback.params', /cannot change `stream`/, [{ stream: true }]],
   ['fallback.params', /cannot change `openpipe`/, [{ openpipe: {} }]],
@@ -60,6 +61,7 @@ const openpipeRows = [
 const constructorRows = [
   ['apiKey', /must be a string/, [5, {}, () => {}]],
   ['baseUrl', /must be a non-empty string/, [5, {}, '']],
+  ['baseURL', /must be a non-empty string/, [5, {}, '']],
   ['fallbackClient', /chat\.completions\.create/, [{}, 5, { chat: {} }]],
   ['transport', /must be "native" or "fetch"/, ['http', true]],
 ];
@@ -291,6 +293,23 @@ describe('a malformed option of the client is refused with the call', () => {
       expect(upstream.totalConnections).toBe(0);
     });
   } // prettier-ignore
+});
+
+describe('half a surrogate pair', () => {
+  const half = 'half \ud800';
+  for (const [option, own, openpipe, headers] of /** @type {[string, object, object, object?][]} */ ([
+    ['openpipe.apiKey', {}, { apiKey: half }],
+    ['apiKey', { apiKey: half }, {}],
+    ['headers', {}, {}, { 'x-half': half }],
+  ])) {
+    test(`in \`${option}\` is refused by an error that names it`, async () => {
+      const openai = new OpenAI({ apiKey: 'k', baseURL: 'http://127.0.0.1:1', ...own, openpipe });
+      const error = await rejection(openai.chat.completions.create({ model: 'm', messages: MESSAGES }, { headers }));
+
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error.message).toContain(`\`${option}\``);
+    });
+  }
 });
 
 describe('what is well-formed is taken', () => {

@@ -1,6 +1,7 @@
 'use strict';
 /** The state of one `createFetch`, shared by its calls. */
 
+const { jsonForCore } = require('../host-client/untrusted.js');
 const native = require('../native/native.js');
 const { readEnv } = require('../native/environment.js');
 const { isFetchReplaced, isMock } = require('../native/replaced-fetch.js');
@@ -75,7 +76,7 @@ class Door {
 
   #makeSide() {
     const { apiKey, baseUrl, options } = this;
-    const config = JSON.stringify({
+    const config = jsonForCore({
       // There is no upstream of the client's own: each call has its request's URL and headers.
       openpipeUrl: baseUrl,
       reportUrl: apiKey ? `${baseUrl}/report` : undefined,

@@ -33,4 +33,9 @@ function jsonOf(value) {
   }
 }
 
-module.exports = { jsonOf, read, textOf, wellFormed };
+/** Values of ours as JSON, with well-formed texts. @param {unknown} value */
+function jsonForCore(value) {
+  return JSON.stringify(value, (_name, member) => (typeof member === 'string' ? wellFormed(member) : member));
+}
+
+module.exports = { jsonForCore, jsonOf, read, textOf, wellFormed };

@@ -4,7 +4,7 @@
 const { markKeyError } = require('../host-client/thrown.js');
 const { readEnv } = require('../native/environment.js');
 const native = require('../native/native.js');
-const { isObject } = require('./checks.js');
+const { isObject, refuse } = require('./checks.js');
 const { configOf } = require('./openpipe.js');
 const { sinks } = require('./reports.js');
 const { Writer, callback } = require('./writer.js');
@@ -37,11 +37,15 @@ function readClientOptions(value, { clients, warn }) {
   read.warnings.forEach(warn);
   const own = (/** @type {string} */ name) => (Object.hasOwn(Object(given), name) ? given[name] : undefined);
   const apiKey = own('apiKey');
+  const baseURL = own('baseURL');
+  // The core knows the other spelling only.
+  if (baseURL !== undefined && baseURL !== null && (typeof baseURL !== 'string' || baseURL === ''))
+    refuse('openpipe.baseURL', 'a non-empty string', baseURL);
   return {
     /** As the core reads it: it holds keys. */
     written,
     apiKey: typeof apiKey === 'string' ? apiKey.trim() || undefined : undefined,
-    baseUrl: own('baseUrl') ?? own('baseURL') ?? undefined,
+    baseUrl: own('baseUrl') ?? baseURL ?? undefined,
     transport: own('transport') ?? undefined,
     reports: sinks(own('reports'), { warn }),
     cached: isObject(given) && Boolean(own('cache')),

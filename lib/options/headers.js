@@ -1,6 +1,7 @@
 'use strict';
 /** Headers in the forms that the SDK takes. */
 
+const { wellFormed } = require('../host-client/untrusted.js');
 const { refuse } = require('./checks.js');
 
 /** Whether the client's default headers set or remove this one. @param {any} client @param {string} name In lower case. */
@@ -39,7 +40,7 @@ function readHeaders(headers) {
     const values = (Array.isArray(row[1]) ? row[1] : [row[1]]).filter((value) => value !== undefined);
     // Of an object a later name takes the place of an earlier one of any case; pairs and a `Headers` append.
     if (!isList && values.length > 0) list = list.filter(([earlier]) => !isSameName(earlier, name));
-    for (const value of values) list.push([name, value === null ? null : String(value)]);
+    for (const value of values) list.push([wellFormed(name), value === null ? null : wellFormed(String(value))]);
   }
   return list.length > 0 ? list : undefined;
 }

@@ -5,7 +5,7 @@
  */
 
 const { identityOf } = require('../host-client/identity.js');
-const { wellFormed } = require('../host-client/untrusted.js');
+const { read, wellFormed } = require('../host-client/untrusted.js');
 const { isObject, shown } = require('./checks.js');
 
 /** @typedef {{ chat: { completions: { create(body: any, options?: any): any } } }} CustomClient */
@@ -142,7 +142,14 @@ class Writer {
       return undefined;
     }
     if (Object.keys(written).length === 0) return this.#object(written, path, 0);
-    return JSON.stringify(written);
+    try {
+      return JSON.stringify(written);
+    } catch (/** @type {any} */ error) {
+      // Circular, or with a BigInt in it.
+      const [why] = read(() => String(error.message).split('\n')) ?? [];
+      this.odd[path] = `an object that JSON cannot hold (${why})`;
+      return undefined;
+    }
   }
 
   /**

@@ -4,6 +4,7 @@
 const { unwrapperOf } = require('../call/promise.js');
 const { identityOf, keysIn } = require('../host-client/identity.js');
 const { SDK_OPENAI, SDK_OPENPIPE, SDK_UPSTREAMS } = require('../host-client/numbers.js');
+const { jsonForCore } = require('../host-client/untrusted.js');
 const { readEnv } = require('../native/environment.js');
 const native = require('../native/native.js');
 const { followedBy, followingMocks, isFetchReplaced, isMock } = require('../native/replaced-fetch.js');
@@ -215,7 +216,7 @@ class State {
     const isRefused = isAllThroughSdk && !given.fetch && hasPassword(this.baseUrl);
     const apiKey = isRefused ? undefined : this.apiKey;
     const numbers = options.upstreams.map(({ name }, index) => [name, SDK_UPSTREAMS + index]);
-    const config = JSON.stringify({
+    const config = jsonForCore({
       openai,
       openpipeUrl: this.baseUrl,
       reportUrl: apiKey ? `${this.baseUrl}/report` : undefined,
