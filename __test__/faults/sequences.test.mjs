@@ -93,9 +93,9 @@ for (const mode of MODES) {
         expectHealthy(told, key, stream);
         expect(told.info.attempts.slice(at).map(({ outcome }) => outcome)).toEqual(['timeout', 'ok']);
         // Nobody gets that connection again. `fetch` may have opened more of them, each of which goes silent once.
-        let after = await ask(openai, asking);
+        let after = via === 'native' ? await ask(openai, asking) : await again();
         for (let turn = 0; turn < 10 && via !== 'native' && after.info.attempts[at]?.outcome !== 'ok'; turn += 1) {
-          after = await ask(openai, asking);
+          after = await again();
         }
         expect(after.info.attempts[at]).toMatchObject({ outcome: 'ok', tries: 1 });
       });

@@ -14,18 +14,21 @@ use crate::upstream::dns::DnsError;
 /// The failure of a request before its response's head has arrived.
 pub(super) fn failure(error: &reqwest::Error, route: &Route) -> Failure {
     if let Some(error) = find::<DnsError>(error) {
-        let message = format!("getaddrinfo {} {}", error.code(), route.host);
+        let message = format!("getaddrinfo {} {}", error.code(), route.host());
         let system = SystemError {
             errno: Some(error.errno()),
-            hostname: Some(route.host.clone()),
+            hostname: Some(route.host().to_owned()),
             ..SystemError::of(error.code(), "getaddrinfo")
         };
         return system.failure(message);
     }
     if error.is_connect() && error.is_timeout() {
         let milliseconds = CONNECT_TIME.as_millis();
-        let message =
-            format!("connect timeout (attempted address: {}:{}, timeout: {milliseconds} ms)", route.host, route.port);
+        let message = format!(
+            "connect timeout (attempted address: {}:{}, timeout: {milliseconds} ms)",
+            route.host(),
+            route.port()
+        );
         return with_peer(SystemError::of(CONNECT_TIMEOUT, "connect"), route).failure(message);
     }
     if let Some(tls) = find::<rustls::Error>(error) {
@@ -44,14 +47,14 @@ pub(super) fn failure(error: &reqwest::Error, route: &Route) -> Failure {
         return with_peer(system, route).failure(message);
     }
     let system = with_peer(system, route);
-    let address = system.address.clone().unwrap_or_else(|| route.host.clone());
-    system.failure(format!("connect {code} {address}:{}", route.port))
+    let address = system.address.clone().unwrap_or_else(|| route.host().to_owned());
+    system.failure(format!("connect {code} {address}:{}", route.port()))
 }
 
 fn with_peer(system: SystemError, route: &Route) -> SystemError {
     // Of several addresses the last one: it was tried last.
     let address = route.addresses().last().map(|address| address.ip().to_string());
-    SystemError { address, port: Some(route.port), ..system }
+    SystemError { address, port: Some(route.port()), ..system }
 }
 
 /// Whether a code means that an established connection broke.
@@ -62,7 +65,7 @@ fn is_of_open_connection(code: &str) -> bool {
 /// The message for a response head that is not HTTP.
 fn words(error: &reqwest::Error, route: &Route) -> String {
     let reason = innermost(error);
-    if matches!(route.port, 443 | 8443) {
+    if matches!(route.port(), 443 | 8443) {
         return format!("{reason}: the server may speak TLS on this port; should the URL begin with `https:`?");
     }
     reason

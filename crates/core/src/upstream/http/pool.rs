@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +14,8 @@ use tokio::sync::OnceCell;
 use super::answer::{parts, read};
 use super::race::{OtherAddress, Racing, Route};
 use super::settings::{CONNECT_TIME, TransportSettings};
-use super::{errors, stale, tls};
+use super::stale::Turns;
+use super::{errors, tls};
 use crate::failure::{Failure, Head};
 use crate::text::secrets::Secrets;
 use crate::upstream::decoding::{self, Bound};
@@ -42,6 +42,7 @@ pub struct HttpPool {
     clients: OnceCell<Clients>,
     /// Connections, by their two ends, that have served a response: only such a one can have died idle.
     served: Mutex<HashSet<(SocketAddr, SocketAddr)>>,
+    turns: Turns,
 }
 
 #[derive(Debug)]
@@ -81,8 +82,8 @@ impl HttpPool {
     }
 
     fn with_resolver(settings: TransportSettings, resolver: Resolver) -> Self {
-        let (resolver, served) = (Arc::new(resolver), Mutex::new(HashSet::new()));
-        Self { settings, resolver, clients: OnceCell::new(), served }
+        let resolver = Arc::new(resolver);
+        Self { settings, resolver, clients: OnceCell::new(), served: Mutex::default(), turns: Turns::default() }
     }
 
     async fn clients(&self) -> Result<&Clients, Failure> {
@@ -120,7 +121,7 @@ impl HttpPool {
         max_bytes: u64,
     ) -> Result<(Head, String), Failure> {
         let bound = Bound { bytes: max_bytes, is_since_output: false };
-        let (head, body) = parts(self.exchange(&method, url, &headers, body).await?, |_| bound);
+        let (head, body) = parts(self.exchange(&method, &Arc::new(url.clone()), &headers, body).await?, |_| bound);
         let mut text = read(body, &head, max_bytes).await?;
         let is_failure = !(200..300).contains(&head.status);
         if is_failure {
@@ -134,7 +135,7 @@ impl HttpPool {
     pub(super) async fn exchange(
         &self,
         method: &Method,
-        url: &Url,
+        url: &Arc<Url>,
         headers: &HeaderMap,
         body: bytes::Bytes,
     ) -> Result<reqwest::Response, Failure> {
@@ -143,7 +144,7 @@ impl HttpPool {
             return Err(Failure::connection(why, None));
         }
         let request = || {
-            let mut request = reqwest::Request::new(method.clone(), url.clone());
+            let mut request = reqwest::Request::new(method.clone(), Url::clone(url));
             *request.headers_mut() = headers.clone();
             request.headers_mut().entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static(decoding::ACCEPTED));
             if !body.is_empty() {
@@ -151,23 +152,18 @@ impl HttpPool {
             }
             request
         };
-        let route = Route::to(clients.proxies.proxy(url).as_ref().unwrap_or(url));
-        let sent = pin!(async {
-            let mut result = route.scope(clients.pooled.execute(request())).await;
-            for _ in 0..MAX_ADDRESSES {
-                if !result.as_ref().is_err_and(|error| errors::find::<OtherAddress>(error).is_some()) {
-                    break;
-                }
-                result = route.scope(clients.pooled.execute(request())).await;
+        let route = Route::to(clients.proxies.proxy(url).map_or_else(|| Arc::clone(url), Arc::new));
+        let begun = self.turns.begin();
+        let mut result = route.scope(clients.pooled.execute(request())).await;
+        for _ in 0..MAX_ADDRESSES {
+            if !result.as_ref().is_err_and(|error| errors::find::<OtherAddress>(error).is_some()) {
+                break;
             }
-            result
-        });
-        let result = match stale::watched(sent).await {
-            (Err(error), true) if self.had_served(&error) => {
-                route.scope(clients.fresh().await?.execute(request())).await
-            }
-            (result, _) => result,
-        };
+            result = route.scope(clients.pooled.execute(request())).await;
+        }
+        if result.as_ref().is_err_and(|error| self.turns.may_be_stale(begun) && self.had_served(error)) {
+            result = route.scope(clients.fresh().await?.execute(request())).await;
+        }
         let response = result.map_err(|error| {
             let mut secrets = Secrets::of_request(headers, url);
             clients.proxies.add_secrets(&mut secrets);
@@ -214,7 +210,7 @@ fn client(settings: &TransportSettings, resolver: Arc<Resolver>, reuse: bool) ->
         .http1_allow_obsolete_multiline_headers_in_responses(true)
         .http1_allow_spaces_after_header_name_in_responses(true)
         .redirect(redirect::Policy::custom(follow))
-        .retry(reqwest::retry::never())
+        .retry(reqwest::retry::never().max_retries_per_request(0))
         .referer(false)
         .tcp_nodelay(true)
         .tcp_keepalive(TCP_KEEPALIVE)

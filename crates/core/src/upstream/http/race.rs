@@ -34,26 +34,25 @@ tokio::task_local! {
 /// Where one request connects to, and what is known of it.
 #[derive(Debug)]
 pub(in crate::upstream) struct Route {
-    pub(super) host: String,
-    pub(super) port: u16,
-    /// The host's addresses, the preferred one first; empty until it is looked up.
-    addresses: Mutex<Vec<SocketAddr>>,
+    url: Arc<Url>,
+    /// The addresses of the host's name, the preferred one first; empty until it is looked up.
+    found: Mutex<Vec<SocketAddr>>,
     preferred: Mutex<Option<IpAddr>>,
     resolved: Notify,
 }
 
 impl Route {
-    pub(super) fn to(url: &Url) -> Arc<Self> {
-        let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = url.port_or_known_default().unwrap_or_default();
-        let addresses = host.parse().map(|ip: IpAddr| vec![SocketAddr::new(ip, port)]).unwrap_or_default();
-        Arc::new(Self {
-            host,
-            port,
-            addresses: Mutex::new(addresses),
-            preferred: Mutex::default(),
-            resolved: Notify::new(),
-        })
+    pub(super) fn to(url: Arc<Url>) -> Arc<Self> {
+        Arc::new(Self { url, found: Mutex::default(), preferred: Mutex::default(), resolved: Notify::new() })
+    }
+
+    /// The host as a name or an address, without the brackets of an IPv6 address.
+    pub(super) fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.url.port_or_known_default().unwrap_or_default()
     }
 
     /// That of the request that this is a part of.
@@ -65,13 +64,17 @@ impl Route {
     pub(in crate::upstream) fn resolved(&self, mut found: Vec<SocketAddr>) -> Vec<SocketAddr> {
         let preferred = *self.preferred.lock().unwrap_or_else(PoisonError::into_inner);
         found.sort_by_key(|address| Some(address.ip()) != preferred);
-        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&found);
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&found);
         self.resolved.notify_one();
         found
     }
 
+    /// The host's addresses, as far as they are known.
     pub(super) fn addresses(&self) -> Vec<SocketAddr> {
-        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        match self.host().parse::<IpAddr>() {
+            Ok(ip) => vec![SocketAddr::new(ip, self.port())],
+            Err(_name) => self.found.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
     }
 
     /// Does work in which connections and look-ups are this route's.
@@ -87,9 +90,10 @@ impl Route {
             return pending().await;
         }
         sleep(NEXT_ADDRESS).await;
+        let port = self.port();
         let probe = |index: usize, ip: IpAddr| async move {
             sleep(NEXT_ADDRESS * u32::try_from(index.saturating_sub(1)).unwrap_or(u32::MAX)).await;
-            TcpStream::connect((ip, self.port)).await.is_ok().then_some((index, ip))
+            TcpStream::connect((ip, port)).await.is_ok().then_some((index, ip))
         };
         let probes = addresses.iter().enumerate().map(|(index, address)| probe(index, address.ip()));
         let mut answers = probes.collect::<FuturesUnordered<_>>().filter_map(std::future::ready);

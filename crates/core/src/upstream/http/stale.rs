@@ -2,74 +2,148 @@
 //!
 //! The error of a stale connection is there a round trip after the request was written, but is seen only when the runtime gets round
 //! to it: in a burst of 2,000 calls on two busy cores that took 0.7 s. So what counts is not the time on the clock but the time in
-//! which the runtime had turns: a tick that comes late counts as one tick, since a late timer and an unread socket have waited alike.
+//! which the runtime had turns. One task of the pool counts it in ticks: a tick that comes late counts as one tick, since a late timer
+//! and an unread socket have waited alike. A timer for each request would cost it more than the rest of this file does.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
 
 /// The most that one turn of the runtime counts.
 const TICK: Duration = Duration::from_millis(50);
-/// A round trip to the other side of the world, and as much again for a server that is busy itself when it closes connections:
-/// one that did so under a burst of 2,000 calls took 0.7 s. An error that takes longer may be of a server that has worked on the
-/// request, which must not be sent twice.
-const STALE_WITHIN: Duration = Duration::from_secs(1);
+/// One second, give or take a tick: a round trip to the other side of the world, and as much again for a server that is busy itself
+/// when it closes connections: one that did so under a burst of 2,000 calls took 0.7 s. An error that takes longer may be of a server
+/// that has worked on the request, which must not be sent twice.
+const STALE_WITHIN_TICKS: u64 = 20;
 /// However busy the runtime is, a request is not sent again after this.
 const AT_MOST: Duration = Duration::from_secs(2);
 
-/// Does the work, and says whether it took so little time that its failure may be that of a stale connection.
-pub(super) async fn watched<T>(mut work: Pin<&mut impl Future<Output = T>>) -> (T, bool) {
-    let begun = Instant::now();
-    let (mut counted, mut tick) = (Duration::ZERO, begun);
-    while counted < STALE_WITHIN {
-        // The work is polled before the timer: what is there after a late turn is read first.
-        if let Ok(done) = timeout(TICK, &mut work).await {
-            let counted = counted + tick.elapsed().min(TICK);
-            return (done, counted < STALE_WITHIN && begun.elapsed() < AT_MOST);
+/// The ticks in which the runtime had turns, counted while requests are young enough to need them.
+#[derive(Debug, Default)]
+pub(super) struct Turns(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    ticks: u64,
+    /// The tick in which the latest request began.
+    latest: u64,
+    counting: Option<JoinHandle<()>>,
+}
+
+/// When a request began.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Begun {
+    tick: u64,
+    at: Instant,
+}
+
+impl Turns {
+    /// Notes that a request begins.
+    pub(super) fn begin(&self) -> Begun {
+        let mut state = lock(&self.0);
+        state.latest = state.ticks;
+        if state.counting.as_ref().is_none_or(JoinHandle::is_finished) {
+            #[expect(clippy::disallowed_methods, reason = "ends a second after the latest request began")]
+            let counting = tokio::spawn(count(Arc::clone(&self.0)));
+            state.counting = Some(counting);
         }
-        counted += TICK;
-        tick = Instant::now();
+        Begun { tick: state.ticks, at: Instant::now() }
     }
-    (work.await, false)
+
+    /// Whether a request took so little time until now that its failure may be that of a stale connection.
+    pub(super) fn may_be_stale(&self, begun: Begun) -> bool {
+        lock(&self.0).ticks - begun.tick < STALE_WITHIN_TICKS && begun.at.elapsed() < AT_MOST
+    }
+}
+
+async fn count(state: Arc<Mutex<State>>) {
+    loop {
+        sleep(TICK).await;
+        let mut state = lock(&state);
+        state.ticks += 1;
+        if state.ticks - state.latest >= STALE_WITHIN_TICKS {
+            state.counting = None;
+            return;
+        }
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
-
-    use tokio::sync::oneshot;
-    use tokio::time::{advance, sleep};
+    use tokio::time::advance;
 
     use super::*;
 
     const MILLISECOND: Duration = Duration::from_millis(1);
 
+    async fn after(milliseconds: u32) -> bool {
+        let turns = Turns::default();
+        let begun = turns.begin();
+        sleep(milliseconds * MILLISECOND).await;
+        turns.may_be_stale(begun)
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_error_after_a_round_trip_may_be_of_a_stale_connection() {
-        assert!(watched(pin!(async {})).await.1);
-        assert!(watched(pin!(sleep(300 * MILLISECOND))).await.1);
+        assert!(after(0).await);
+        assert!(after(300).await);
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_error_of_a_server_that_worked_is_none() {
         for milliseconds in [1001, 1200, 60_000] {
-            assert!(!watched(pin!(sleep(milliseconds * MILLISECOND))).await.1, "{milliseconds}");
+            assert!(!after(milliseconds).await, "{milliseconds}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_request_is_judged_by_its_own_beginning() {
+        let turns = Turns::default();
+        let first = turns.begin();
+        sleep(700 * MILLISECOND).await;
+        let second = turns.begin();
+        sleep(700 * MILLISECOND).await;
+        assert_eq!((turns.may_be_stale(first), turns.may_be_stale(second)), (false, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ticks_are_counted_again_after_a_pause() {
+        let turns = Turns::default();
+        turns.begin();
+        sleep(60_000 * MILLISECOND).await;
+        assert!(lock(&turns.0).counting.is_none(), "nothing ticks while no request is young");
+        let begun = turns.begin();
+        sleep(1001 * MILLISECOND).await;
+        assert!(!turns.may_be_stale(begun));
+    }
+
+    #[test]
+    fn ticks_are_counted_by_the_next_runtime_where_one_ended() {
+        let turns = Turns::default();
+        let runtime =
+            || tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime().block_on(async { turns.begin() });
+        runtime().block_on(async {
+            let begun = turns.begin();
+            sleep(1001 * MILLISECOND).await;
+            assert!(!turns.may_be_stale(begun));
+        });
     }
 
     /// An error that is there at once and seen by the third turn of a runtime whose turns take so long.
     async fn seen_late(turn: Duration) -> bool {
-        let (error, seen) = oneshot::channel::<()>();
-        let busy = async {
-            for _ in 0..3 {
-                advance(turn).await;
-            }
-            drop(error);
-        };
-        let seen = pin!(seen);
-        tokio::join!(watched(seen), busy).0.1
+        let turns = Turns::default();
+        let begun = turns.begin();
+        for _ in 0..3 {
+            advance(turn).await;
+        }
+        turns.may_be_stale(begun)
     }
 
     #[tokio::test(start_paused = true)]
