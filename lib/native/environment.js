@@ -28,15 +28,18 @@ function transportSettings(env) {
   };
 }
 
-/** What the settings were made of last. @type {unknown[]} */
-let last = [];
+/** What the settings were made of last. */
+/** @type {{ verification: string | undefined, agent: unknown, dispatcher: unknown }} */
+let last = { verification: undefined, agent: undefined, dispatcher: undefined };
 
 /** Whether the settings of connections have changed since the last call of this function. Cheap, as each call asks. */
 function hasTransportChanged() {
-  const now = [process.env.NODE_TLS_REJECT_UNAUTHORIZED, globalAgent(), dispatcher()];
-  const hasChanged = now.some((value, index) => value !== last[index]);
-  if (hasChanged) last = now;
-  return hasChanged;
+  const verification = process.env.NODE_TLS_REJECT_UNAUTHORIZED;
+  const agent = globalAgent();
+  const dispatcher = globalDispatcher();
+  if (verification === last.verification && agent === last.agent && dispatcher === last.dispatcher) return false;
+  last = { verification, agent, dispatcher };
+  return true;
 }
 
 /**
@@ -47,7 +50,7 @@ function proxyEnvironment(env) {
   // What `http.setGlobalProxyFromEnv()` was given, or what Node.js took at its start.
   const given = globalAgent()?.options?.proxyEnv;
   if (typeof given === 'object' && given !== null) return given;
-  if (dispatcher()?.constructor?.name === 'EnvHttpProxyAgent') return env;
+  if (globalDispatcher()?.constructor?.name === 'EnvHttpProxyAgent') return env;
   return asksForProxies(env) ? env : undefined;
 }
 
@@ -61,13 +64,18 @@ const hasProxyAgent = knowsSwitch();
 /** Where the dispatcher of the global `fetch` is. */
 const DISPATCHER = Symbol.for('undici.globalDispatcher.1');
 
+/** @type {typeof import('node:http') | undefined} */
+let http;
+
 /** The agent of `node:http`, which is not loaded where it says nothing of proxies. @returns {any} */
 function globalAgent() {
-  return hasProxyAgent ? require('node:http').globalAgent : undefined;
+  if (!hasProxyAgent) return undefined;
+  http ??= require('node:http');
+  return http.globalAgent;
 }
 
 /** The dispatcher of the global `fetch`, where one was made. @returns {any} */
-function dispatcher() {
+function globalDispatcher() {
   return /** @type {any} */ (globalThis)[DISPATCHER];
 }
 

@@ -21,6 +21,8 @@ pub struct GivenOptions {
     pub call: CallOptions,
     /// The call's own `openpipe`, read and checked.
     pub own: OpenPipeOptions,
+    /// The same over the client's defaults.
+    pub merged: OpenPipeOptions,
     /// What the caller is to be warned of.
     pub warnings: Vec<String>,
 }
@@ -33,7 +35,8 @@ impl GivenOptions {
     pub fn of(client: &ClientConfig, call: CallOptions) -> Result<Self, ArgumentError> {
         let mut warnings = Vec::new();
         let own = read_call(client, &call, &mut warnings)?;
-        Ok(Self { call, own, warnings })
+        let merged = own.clone().over(&client.defaults);
+        Ok(Self { call, own, merged, warnings })
     }
 }
 

@@ -107,7 +107,7 @@ pub fn plan_among(
     body: &RequestBody,
     homes: &Homes,
 ) -> Result<Plan, PlanError> {
-    let GivenOptions { call, own, .. } = given;
+    let GivenOptions { call, own, merged: options, .. } = given;
     let mut warnings = given.warnings.clone();
     let routes = Routes { client, call };
     let (targets, alias) = routes.targets(own, body.model(), &mut warnings)?;
@@ -128,10 +128,9 @@ pub fn plan_among(
         doubts::warn_of_idle_client(client, call, own, &mut warnings);
     }
     let sorted = capable::sorted(&routes, targets, &needs, homes, &mut warnings)?;
-    let options = own.clone().over(&client.defaults);
-    routes.warn_of_openpipes(&options, &mut warnings);
+    routes.warn_of_openpipes(options, &mut warnings);
 
-    let builder = Builder { client, call, given: own, options: &options, needs: &needs, count: sorted.capable.len() };
+    let builder = Builder { client, call, given: own, options, needs: &needs, count: sorted.capable.len() };
     let targets = sorted
         .capable
         .into_iter()
@@ -159,7 +158,7 @@ pub fn plan_among(
         max_response_bytes: options.max_response_bytes.unwrap_or(call.endpoint.max_response_bytes()),
         breaker: options.breaker.and_then(BreakerOption::policy),
         log_request: options.log_request.unwrap_or(true),
-        tags: options.tags.unwrap_or_default(),
+        tags: options.tags.clone().unwrap_or_default(),
         warnings,
         once,
     })

@@ -23,8 +23,9 @@ const TIMES: usize = 64;
 /// The table of one client and of the clients that were made from it.
 #[derive(Debug)]
 pub struct Health {
-    hashers: (RandomState, RandomState),
-    rows: Mutex<Lru<(u64, u64), Arc<Row>>>,
+    hasher: RandomState,
+    /// By the hash of what a row is named by. Of two with the same hash the later one takes the place of the other.
+    rows: Mutex<Lru<u64, Arc<Row>>>,
 }
 
 #[derive(Debug)]
@@ -84,19 +85,18 @@ pub struct UpstreamState {
 
 impl Default for Health {
     fn default() -> Self {
-        Self { hashers: (RandomState::new(), RandomState::new()), rows: Mutex::new(Lru::new(MAX_ROWS)) }
+        Self { hasher: RandomState::new(), rows: Mutex::new(Lru::new(MAX_ROWS)) }
     }
 }
 
 impl Health {
     /// Notes the start of a request, which is in flight until the returned guard is dropped.
     pub fn enter(&self, upstream: &Arc<str>, model: &str, endpoint: Endpoint, gate: Option<&Gate>) -> InFlight {
-        let named = (upstream, endpoint, model);
-        let key = (self.hashers.0.hash_one(named), self.hashers.1.hash_one(named));
+        let key = self.hasher.hash_one((upstream, endpoint, model));
         let row = {
             let mut rows = lock(&self.rows);
-            match rows.get(key).map(|row| Arc::clone(row)) {
-                Some(row) => row,
+            match rows.get(key).filter(|row| row.is_of(upstream, model, endpoint)) {
+                Some(row) => Arc::clone(row),
                 None => {
                     let row = Arc::new(Row::new(upstream, model, endpoint));
                     rows.insert(key, Arc::clone(&row));
@@ -126,6 +126,10 @@ impl Row {
     fn new(upstream: &Arc<str>, model: &str, endpoint: Endpoint) -> Self {
         let known = Known { in_flight: 0, times: Vec::new(), next_time: 0, last_failure: None, circuits: None };
         Self { upstream: Arc::clone(upstream), endpoint, model: model.to_owned(), known: Mutex::new(known) }
+    }
+
+    fn is_of(&self, upstream: &Arc<str>, model: &str, endpoint: Endpoint) -> bool {
+        self.upstream == *upstream && self.model == model && self.endpoint == endpoint
     }
 
     fn read(&self, breakers: &Breakers, now: SystemTime) -> UpstreamState {
