@@ -297,7 +297,7 @@ describe('a malformed option of the client is refused with the call', () => {
 
 describe('half a surrogate pair', () => {
   const half = 'half \ud800';
-  for (const [option, own, openpipe, headers] of /** @type {[string, object, object, object?][]} */ ([
+  for (const [option, own, openpipe, headers] of /** @type {[string, object, object, Record<string, string>?][]} */ ([
     ['openpipe.apiKey', {}, { apiKey: half }],
     ['apiKey', { apiKey: half }, {}],
     ['headers', {}, {}, { 'x-half': half }],
