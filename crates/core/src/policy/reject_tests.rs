@@ -118,6 +118,36 @@ fn a_pattern_that_could_take_for_ever_ends() {
 }
 
 #[test]
+fn a_schema_of_very_many_costly_parts_ends_soon() {
+    let many = |count: usize, part: &dyn Fn(usize) -> String| (0..count).map(part).collect::<Vec<_>>().join(",");
+    let patterns = many(20_000, &|number| format!(r#"{{"pattern":"(?:a{{99}}){{99}}{number}"}}"#));
+    let anchors = many(8_000, &|number| format!(r##""a{number}":{{"$anchor":"a{number}","$ref":"#a{number}"}}"##));
+    let references = many(20_000, &|number| format!(r##""a{number}":{{"$ref":"#"}}"##));
+    let numbers = many(40_000, &|number| number.to_string());
+    let items = many(20_000, &|number| format!("-{number}"));
+    for (what, schema, answer) in [
+        ("patterns", format!(r#"{{"anyOf":[{patterns}]}}"#), "\"a\"".to_owned()),
+        ("anchors", format!(r#"{{"$defs":{{{anchors}}}}}"#), "1".to_owned()),
+        (
+            "a long id",
+            format!(r#"{{"$id":"http://x/{}","$defs":{{{references}}}}}"#, "i".repeat(400_000)),
+            "1".to_owned(),
+        ),
+        ("an enum", format!(r#"{{"items":{{"not":{{"enum":[{numbers}]}}}}}}"#), format!("[{items}]")),
+        (
+            "a long text",
+            format!(r#"{{"allOf":[{}]}}"#, many(2000, &|number| format!(r#"{{"pattern":"[a-y]+z{number}|a"}}"#))),
+            format!("\"{}\"", "a".repeat(200_000)),
+        ),
+    ] {
+        assert!(schema.len() <= MAX_SCHEMA_BYTES, "{what}");
+        let started = std::time::Instant::now();
+        let _ = chat(&[Rule::Schema], &content(&answer), &with_schema(&schema));
+        assert!(started.elapsed() < Duration::from_secs(10), "{what}: {:?}", started.elapsed());
+    }
+}
+
+#[test]
 fn the_first_rule_that_refuses_is_named() {
     let answer = message(r#"{"content":""}"#, "length");
     assert_eq!(chat(&[Rule::Length, Rule::Empty], &answer, "{}").rejection.unwrap().by, "length");

@@ -5,10 +5,15 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use super::{Bound, Keyword, Schema, Sized, Type, Verdict, number};
+use super::{Bound, Keyword, Pattern, Schema, Sized, Type, Verdict, number};
 
-/// The most (schema, part of the value) pairs that one judgement looks at; past it the verdict is `Unknown`.
-const MAX_STEPS: u32 = 1_000_000;
+/// The most steps of one judgement; past it the verdict is `Unknown`. A step is a schema that is applied to a part of the value, or as
+/// much work as that takes: some values of an `enum`, some bytes that a pattern looks at.
+pub(super) const MAX_STEPS: usize = 1_000_000;
+/// So many names or values that are looked at are a step.
+const LOOKS: usize = 8;
+/// So many bytes that are copied or counted are a step.
+const BYTES: usize = 256;
 /// The most schemas nested in one another, references included: it bounds the stack, also where a schema refers to itself.
 const MAX_DEPTH: u32 = 400;
 
@@ -54,7 +59,7 @@ pub(super) struct Check<'s, 'v> {
     tries: u32,
     /// The resources (parts with an `$id`) entered on the way here, for `$dynamicRef`.
     scope: Vec<usize>,
-    steps: u32,
+    pub(super) steps: usize,
     depth: u32,
 }
 
@@ -74,12 +79,18 @@ impl<'s, 'v> Check<'s, 'v> {
         }
     }
 
+    /// Counts so many steps.
+    fn spend(&mut self, steps: usize) -> Checked {
+        self.steps = self.steps.saturating_add(steps);
+        if self.steps > MAX_STEPS { Err(Stop::Undecided) } else { Ok(()) }
+    }
+
     /// Applies a schema. What it looks at is added to `seen` if the value fits.
     fn node(&mut self, node: usize, value: &'v Value, seen: &mut Seen<'v>) -> Checked {
         let schema = self.schema;
         let Some(node) = schema.nodes.get(node) else { return Ok(()) };
-        self.steps += 1;
-        if self.steps > MAX_STEPS || self.depth == MAX_DEPTH {
+        self.spend(1)?;
+        if self.depth == MAX_DEPTH {
             return Err(Stop::Undecided);
         }
         self.depth += 1;
@@ -94,6 +105,7 @@ impl<'s, 'v> Check<'s, 'v> {
         }
         self.depth -= 1;
         checked?;
+        self.spend((looked.names.len() + looked.items.len()) / LOOKS)?;
         seen.add(looked);
         Ok(())
     }
@@ -135,7 +147,10 @@ impl<'s, 'v> Check<'s, 'v> {
         match keyword {
             Keyword::Never => self.must(false),
             Keyword::Type(types) => self.must(types.iter().any(|of| is_of(value, *of))),
-            Keyword::Enum(values) => self.must(values.iter().any(|other| equal(value, other))),
+            Keyword::Enum(values) => {
+                self.spend(values.len() / LOOKS)?;
+                self.must(values.iter().any(|other| equal(value, other)))
+            }
             Keyword::MultipleOf(of) => self.must(value.as_number().is_none_or(|value| number::is_multiple(value, of))),
             Keyword::Bound(bound, limit) => {
                 let Value::Number(number) = value else { return Ok(()) };
@@ -149,7 +164,10 @@ impl<'s, 'v> Check<'s, 'v> {
             }
             Keyword::Length { of, min, max } => {
                 let length = match (of, value) {
-                    (Sized::String, Value::String(text)) => text.chars().count(),
+                    (Sized::String, Value::String(text)) => {
+                        self.spend(text.len() / BYTES)?;
+                        text.chars().count()
+                    }
                     (Sized::Array, Value::Array(items)) => items.len(),
                     (Sized::Object, Value::Object(object)) => object.len(),
                     _ => return Ok(()),
@@ -158,11 +176,12 @@ impl<'s, 'v> Check<'s, 'v> {
             }
             Keyword::Pattern(pattern) => {
                 let Value::String(text) = value else { return Ok(()) };
-                let is_in = pattern.is_in(text).ok_or(Stop::Undecided)?;
+                let is_in = self.has(pattern, text)?;
                 self.must(is_in)
             }
             Keyword::Ref(node) => self.node(*node, value, seen),
             Keyword::DynamicRef(node, anchor) => {
+                self.spend(self.scope.len() * (1 + anchor.len() / BYTES) / LOOKS)?;
                 let dynamic = &self.schema.dynamic;
                 let outer = self.scope.iter().find_map(|resource| dynamic.get(&(*resource, anchor.clone())));
                 self.node(*outer.unwrap_or(node), value, seen)
@@ -228,7 +247,12 @@ impl<'s, 'v> Check<'s, 'v> {
         match keyword {
             Keyword::UniqueItems => {
                 let mut known = HashSet::new();
-                let is_unique = items.iter().all(|item| known.insert(canonical(item)));
+                let mut is_unique = true;
+                for item in items {
+                    let text = canonical(item);
+                    self.spend(text.len() / BYTES)?;
+                    is_unique &= known.insert(text);
+                }
                 self.must(is_unique)
             }
             Keyword::Contains { node, min, max } => {
@@ -250,6 +274,7 @@ impl<'s, 'v> Check<'s, 'v> {
                 Ok(())
             }
             Keyword::UnevaluatedItems(node) => {
+                self.spend(items.len() / LOOKS)?;
                 for (index, item) in items.iter().enumerate() {
                     if seen.items.insert(index) {
                         self.part(*node, Step::Item(index), item)?;
@@ -268,6 +293,14 @@ impl<'s, 'v> Check<'s, 'v> {
         object: &'v Map<String, Value>,
         seen: &mut Seen<'v>,
     ) -> Checked {
+        self.spend(match keyword {
+            Keyword::Required(names) => names.len() / LOOKS,
+            Keyword::DependentRequired(dependent) => {
+                dependent.iter().map(|(_, names)| 1 + names.len()).sum::<usize>() / LOOKS
+            }
+            Keyword::DependentSchemas(dependent) => dependent.len() / LOOKS,
+            _ => object.len() / LOOKS,
+        })?;
         match keyword {
             Keyword::Required(names) => self.must(names.iter().all(|name| object.contains_key(name))),
             Keyword::DependentRequired(dependent) => {
@@ -287,8 +320,7 @@ impl<'s, 'v> Check<'s, 'v> {
                     self.part(*node, step, value)?;
                 }
                 for (pattern, node) in patterns {
-                    self.steps += 1;
-                    if pattern.is_in(name).ok_or(Stop::Undecided)? {
+                    if self.has(pattern, name)? {
                         is_known = true;
                         self.part(*node, step, value)?;
                     }
@@ -313,14 +345,20 @@ impl<'s, 'v> Check<'s, 'v> {
     /// Judges a member's name. It is not a part of the value, so it has no place in it.
     fn name(&mut self, node: usize, name: &str) -> Checked {
         let name = Value::from(name);
-        let mut check = Check { tries: 1, steps: self.steps, depth: self.depth, ..Check::new(self.schema) };
-        check.scope.clone_from(&self.scope);
+        let (scope, way) = (self.scope.clone(), Vec::new());
+        let mut check = Check { way, place: None, tries: 1, scope, ..*self };
         let checked = check.node(node, &name, &mut Seen::default());
         self.steps = check.steps;
         match checked {
             Err(Stop::Undecided) => Err(Stop::Undecided),
             checked => self.must(checked.is_ok()),
         }
+    }
+
+    /// Whether a text has a pattern.
+    fn has(&mut self, pattern: &Pattern, text: &str) -> Result<bool, Stop> {
+        self.spend(pattern.steps(text))?;
+        pattern.is_in(text).ok_or(Stop::Undecided)
     }
 
     fn look_at_item(&self, index: usize, seen: &mut Seen<'v>) {

@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use serde_json::{Map, Number, Value};
 
-use super::pattern::Pattern;
+use super::pattern::{self, Pattern};
 use super::{Bound, Keyword, Node, Schema, Sized, Type, number};
 
 /// What a schema without an `$id` is known by.
@@ -32,6 +32,8 @@ const LIST: [&str; 5] = ["allOf", "anyOf", "items", "oneOf", "prefixItems"];
 /// Keywords whose value has schemas by name, `dependencies` in older drafts alone.
 const NAMED: [&str; 6] =
     ["$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"];
+/// The longest URL of a part, in bytes: each reference in it is resolved against it.
+const MAX_ID_BYTES: usize = 2048;
 /// What `$schema` of the draft has in it whose keywords have one form only.
 const DRAFT: &str = "2020-12";
 
@@ -60,6 +62,8 @@ pub(super) struct Compiler<'a> {
     numbers: HashMap<*const Value, usize>,
     nodes: Vec<Node>,
     waiting: Vec<(usize, &'a Value)>,
+    /// The size in bytes that further patterns may take.
+    room: usize,
 }
 
 impl<'a> Compiler<'a> {
@@ -77,6 +81,7 @@ impl<'a> Compiler<'a> {
             numbers: HashMap::new(),
             nodes: Vec::new(),
             waiting: Vec::new(),
+            room: pattern::ROOM,
         };
         compiler.find(schema, 0)?;
         Ok(compiler)
@@ -116,7 +121,8 @@ impl<'a> Compiler<'a> {
             self.anchors.insert((resource, anchor), schema);
         } else if let Some(id) = id {
             let base = self.resources.get(resource).and_then(|resource| resource.base.join(id).ok());
-            let base = base.ok_or_else(|| format!("`$id` {id} is no URL"))?;
+            let base = base.filter(|base| base.as_str().len() <= MAX_ID_BYTES);
+            let base = base.ok_or_else(|| format!("`$id` {id} is no URL, or too long"))?;
             resource = self.resources.len();
             self.by_url.insert(without_fragment(&base), resource);
             self.resources.push(Resource { base, root: schema });
@@ -168,8 +174,7 @@ impl<'a> Compiler<'a> {
         let root = self.resources.get(resource).ok_or_else(missing)?.root;
         let fragment = percent_decode_str(url.fragment().unwrap_or("")).decode_utf8().map_err(|_| missing())?;
         if !fragment.is_empty() && !fragment.starts_with('/') {
-            let anchored = self.anchors.iter().find(|((of, anchor), _)| *of == resource && *anchor == fragment);
-            return anchored.map(|(_, schema)| *schema).ok_or_else(missing);
+            return self.anchor(resource, &fragment).ok_or_else(missing);
         }
         let schema = root.pointer(&fragment).ok_or_else(missing)?;
         // Where no keyword has a schema, one may stand all the same.
@@ -177,6 +182,12 @@ impl<'a> Compiler<'a> {
             self.find(schema, resource)?;
         }
         Ok(schema)
+    }
+
+    /// The schema with this anchor. A look-up by the key's own lifetime is not enough: the anchor stands in a decoded reference.
+    fn anchor(&self, resource: usize, anchor: &str) -> Option<&'a Value> {
+        let anchors: &HashMap<(usize, &str), &'a Value> = &self.anchors;
+        anchors.get(&(resource, anchor)).copied()
     }
 
     /// The keywords of a schema, those that need the others' findings last.
@@ -263,7 +274,7 @@ impl<'a> Compiler<'a> {
             }
         }
         if let Some(pattern) = text(object, "pattern")? {
-            out.push(Keyword::Pattern(Pattern::new(pattern)?));
+            out.push(Keyword::Pattern(Pattern::new(pattern, &mut self.room)?));
         }
         Ok(())
     }
@@ -290,7 +301,7 @@ impl<'a> Compiler<'a> {
         let patterns = self.named(object, "patternProperties")?;
         let rest = self.one(object, "additionalProperties")?;
         if !named.is_empty() || !patterns.is_empty() || rest.is_some() {
-            let pattern = |(pattern, node): (String, usize)| Ok((Pattern::new(&pattern)?, node));
+            let pattern = |(pattern, node): (String, usize)| Ok((Pattern::new(&pattern, &mut self.room)?, node));
             let patterns = patterns.into_iter().map(pattern).collect::<Result<_, String>>()?;
             out.push(Keyword::Properties { named: named.into_iter().collect(), patterns, rest });
         }

@@ -1,7 +1,8 @@
 //! Validates JSON by a JSON schema, draft 2020-12; `format` and `content*` assert nothing (contract.md, section 10).
 //!
 //! A schema is compiled once: references are resolved, patterns compiled. References to other documents are refused; nothing is
-//! fetched. Validation is bounded by steps, not by a clock. There are crates for this, but they add 1.5 to 5 MB to an addon of 6, most
+//! fetched. The patterns' memory is bounded, and validation is
+//! bounded by steps, not by a clock. There are crates for this, but they add 1.5 to 5 MB to an addon of 6, most
 //! of it for other drafts, formats and output. The official test suite passes (schema/tests.rs).
 
 mod check;

@@ -4,31 +4,70 @@ use fancy_regex::{Regex, RegexBuilder};
 
 /// The most backtracking steps: some patterns take exponential time (ReDoS).
 const MAX_BACKTRACKING: usize = 100_000;
-/// The most memory that a compiled pattern may take, in bytes; a larger one is refused.
-const MAX_BYTES: usize = 1024 * 1024;
+/// The sizes in bytes that a compiled pattern may take: the first that is enough counts. One that needs more than the last is refused.
+const SIZES: [usize; 3] = [8 * 1024, 64 * 1024, 1024 * 1024];
+/// The size in bytes that all patterns of a schema together may take.
+pub(super) const ROOM: usize = 4 * 1024 * 1024;
+/// The most memory that matching one piece of a pattern may take, in bytes.
+const MATCHING_BYTES: usize = 64 * 1024;
 
 /// A pattern, ready to be looked for.
 #[derive(Debug)]
-pub(super) struct Pattern(Regex);
+pub(super) struct Pattern {
+    regex: Regex,
+    /// How much longer a byte of text may take than with a small pattern.
+    weight: usize,
+}
 
 impl Pattern {
-    /// Compiles a pattern.
+    /// Compiles a pattern, for which there is so much room left.
     ///
     /// # Errors
-    /// What makes it no valid pattern.
-    pub(super) fn new(pattern: &str) -> Result<Self, String> {
-        let regex = RegexBuilder::new(&translated(pattern))
-            .backtrack_limit(MAX_BACKTRACKING)
-            .delegate_size_limit(MAX_BYTES)
-            .delegate_dfa_size_limit(MAX_BYTES)
-            .build();
-        regex.map(Self).map_err(|error| format!("a pattern cannot be read: {error}"))
+    /// What makes it no valid pattern, or that there is no room for it.
+    pub(super) fn new(pattern: &str, room: &mut usize) -> Result<Self, String> {
+        let pattern = translated(pattern);
+        // The crate compiles what is between two look-arounds or back-references by itself.
+        let pieces = 1 + pattern.matches("(?").count() + pattern.matches('\\').count();
+        let mut error = String::new();
+        for size in SIZES {
+            let taken = size.saturating_mul(if is_plain(&pattern) { 1 } else { pieces });
+            if taken > *room {
+                return Err("its patterns take too much memory".into());
+            }
+            let regex = RegexBuilder::new(&pattern)
+                .backtrack_limit(MAX_BACKTRACKING)
+                .delegate_size_limit(size)
+                .delegate_dfa_size_limit(MATCHING_BYTES)
+                .build();
+            match regex {
+                Ok(regex) => {
+                    *room -= taken;
+                    return Ok(Self { regex, weight: taken / SIZES[0] });
+                }
+                Err(why) => error = format!("a pattern cannot be read: {why}"),
+            }
+        }
+        Err(error)
     }
 
     /// Whether a text has it; `None` where that takes too long to say.
     pub(super) fn is_in(&self, text: &str) -> Option<bool> {
-        self.0.is_match(text).ok()
+        self.regex.is_match(text).ok()
     }
+
+    /// How many steps of a judgement that counts as.
+    pub(super) fn steps(&self, text: &str) -> usize {
+        1 + (text.len() / 16).saturating_mul(self.weight)
+    }
+}
+
+/// Whether a pattern has neither look-arounds nor back-references.
+fn is_plain(pattern: &str) -> bool {
+    let mut escapes = pattern.match_indices('\\');
+    let refers = escapes.any(|(at, _)| {
+        pattern.as_bytes().get(at + 1).is_some_and(|next| next.is_ascii_digit() || matches!(next, b'k' | b'b' | b'B'))
+    });
+    !refers && pattern.matches("(?").count() == pattern.matches("(?:").count()
 }
 
 /// A pattern of ECMA-262 in the words of the crate: other classes, other escapes, and nothing between brackets that is more than

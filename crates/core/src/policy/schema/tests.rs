@@ -250,6 +250,46 @@ fn what_would_take_for_ever_is_not_judged() {
     }
 }
 
+/// Each takes a hundred steps at least, and not ten thousand.
+#[test]
+fn keywords_that_look_at_much_count_as_many_steps() {
+    let names: Vec<String> = (0..100).map(|number| format!("n{number}")).collect();
+    let many = |part: Value| json!({"allOf": vec![part; 10]});
+    let object: Value = names.iter().map(|name| (name.clone(), json!(1))).collect::<serde_json::Map<_, _>>().into();
+    let long = json!("a".repeat(5_000));
+    for (what, schema, value) in [
+        ("enum", many(json!({"not": {"enum": names}})), &json!(1)),
+        ("required", many(json!({"required": names})), &object),
+        ("properties", many(json!({"properties": {"a": true}})), &object),
+        ("patternProperties", many(json!({"patternProperties": {"a": true}})), &object),
+        ("dependentRequired", many(json!({"dependentRequired": {"none": names}})), &object),
+        ("pattern", many(json!({"pattern": "a"})), &long),
+        ("minLength", many(json!({"minLength": 1})), &long),
+        ("uniqueItems", many(json!({"uniqueItems": true})), &json!([long])),
+        ("unevaluatedItems", many(json!({"unevaluatedItems": true})), &json!(names)),
+    ] {
+        let schema = Schema::new(&schema).unwrap();
+        let after = |steps: usize| {
+            let mut check = Check::new(&schema);
+            check.steps = steps;
+            check.judge(value)
+        };
+        assert_eq!(after(check::MAX_STEPS - 100), Verdict::Unknown, "{what}");
+        assert_eq!(after(check::MAX_STEPS - 10_000), Verdict::Fits, "{what}");
+    }
+}
+
+#[test]
+fn the_patterns_of_a_schema_have_so_much_room_together() {
+    let schema = |count: usize, pattern: &str| json!({"anyOf": vec![json!({"pattern": pattern}); count]});
+    for (pattern, few, many) in
+        [("^[a-z]+@[a-z]+$", 500, 600), ("(?:a{99}){99}", 3, 5), (r"^(?=.*\d)(?!x)[^y]{3}$", 50, 600)]
+    {
+        assert!(Schema::new(&schema(few, pattern)).is_ok(), "{few} of {pattern}");
+        assert!(Schema::new(&schema(many, pattern)).unwrap_err().contains("memory"), "{many} of {pattern}");
+    }
+}
+
 /// `JSON_SCHEMA_TEST_SUITE=path cargo test -p openpipe-core official_suite -- --ignored`, with a checkout of
 /// <https://github.com/json-schema-org/JSON-Schema-Test-Suite>.
 #[test]
