@@ -123,6 +123,9 @@ const CONTEXT_LENGTH_PHRASES: [&[&str]; 43] = [
 /// The most characters of an upstream's text that a message quotes; the failure's body has all of it.
 const MAX_WORDS: usize = 1000;
 
+/// The most characters of an upstream behind the upstream that are compared with the tables.
+const MAX_MORE: usize = 16 * 1024;
+
 /// What an error body says, in any of the shapes that providers send.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Said {
@@ -239,7 +242,7 @@ impl Said {
         // OpenRouter quotes the error of the provider behind it.
         if let Some(raw) = inner("metadata").and_then(|metadata| json::decoded(metadata.get("raw")?)) {
             self.codes.extend(Self::of(&raw).codes);
-            self.more = raw;
+            self.more = raw.chars().take(MAX_MORE).collect();
         }
     }
 

@@ -317,3 +317,13 @@ fn errors_of_further_providers_have_their_kinds() {
         assert_eq!(kind(status, body), expected, "{status} {body}");
     }
 }
+
+#[test]
+fn only_the_start_of_what_an_upstream_behind_the_upstream_says_is_compared() {
+    let body = |before: usize| {
+        let raw = format!("{} prompt is too long", "x".repeat(before));
+        format!(r#"{{"error":{{"message":"Provider returned error","code":400,"metadata":{{"raw":"{raw}"}}}}}}"#)
+    };
+    assert_eq!(kind(400, &body(10_000)), Kind::ContextLength);
+    assert_eq!(kind(400, &body(20_000)), Kind::BadRequest);
+}
