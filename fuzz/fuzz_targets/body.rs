@@ -54,7 +54,7 @@ fuzz_target!(|input: &str| {
     assert_eq!(body.edited(&Edit::default()), text);
 
     for drop_unstored_metadata in [false, true] {
-        let edit = Edit { model, params: params.as_deref(), omit: &omit, drop_unstored_metadata };
+        let edit = Edit { model, params: params.as_deref(), omit: &omit, drop_unstored_metadata, ..Edit::default() };
         let out = String::from_utf8(body.edited(&edit).to_vec()).expect("text");
         let after = members(&out);
 

@@ -5,7 +5,7 @@
 
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
-use openpipe_core::text::secrets;
+use openpipe_core::text::credentials;
 use openpipe_core::text::headers::{self, HeaderList};
 use openpipe_core::text::json;
 use openpipe_core::options::tags_with_sdk;
@@ -48,7 +48,7 @@ fuzz_target!(|input: &str| {
                 let mut values = given.filter_map(|(_, value)| Some(value.as_deref()?.trim()));
                 assert!(values.any(|given| given == value), "{name}");
             }
-            assert!(headers::without_credentials(&list).iter().all(|(name, _)| !secrets::is_credential(name)));
+            assert!(headers::without_credentials(&list).iter().all(|(name, _)| !credentials::is_credential(name)));
         }
     }
 });

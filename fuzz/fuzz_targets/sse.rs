@@ -1,4 +1,5 @@
-//! However its bytes are split, a stream decodes to the events that the standard's words give, and no bound is passed.
+//! However its bytes are split, a stream decodes to the events that the standard's words give (and those of two forms beyond it), and no
+//! bound is passed.
 //!
 //! Input: the bound and the sizes of the pieces, up to the first 0xFF; behind it the stream.
 #![no_main]
@@ -6,7 +7,7 @@
 use libfuzzer_sys::fuzz_target;
 use openpipe_core::events::sse::{Decoder, SseEvent, TooLarge};
 
-/// The standard, as literally as it can be written: the whole stream at once, line by line.
+/// The standard, as literally as it can be written, and the two forms beyond it: the whole stream at once, line by line.
 fn reference(stream: &[u8]) -> Vec<SseEvent> {
     let stream = stream.strip_prefix(b"\xef\xbb\xbf").unwrap_or(stream);
     let mut lines = vec![Vec::new()];
@@ -24,27 +25,56 @@ fn reference(stream: &[u8]) -> Vec<SseEvent> {
     }
     // The event that the end cuts short is delivered: as if its blank line had come.
     lines.push(Vec::new());
-    let (mut events, mut data, mut event_type) = (Vec::new(), Vec::<Vec<u8>>::new(), Vec::new());
+    let (mut all, mut event) = (Vec::new(), Event::default());
     for line in lines {
         if line.is_empty() {
-            if !data.is_empty() {
-                let text = String::from_utf8_lossy(&data.join(&b'\n')).into_owned();
-                events.push(SseEvent { data: text, is_error: event_type == b"error" });
-            }
-            data.clear();
-            event_type.clear();
+            event.dispatch(&mut all);
             continue;
         }
         let colon = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
         let mut value = line.get(colon + 1..).unwrap_or_default();
         value = value.strip_prefix(b" ").unwrap_or(value);
         match &line[..colon] {
-            b"data" => data.push(value.to_vec()),
-            b"event" => event_type = value.to_vec(),
+            b"data" => event.data.push(value.to_vec()),
+            // The two forms beyond the standard: raw JSON, up to its end or a line that closes it, and a field `error`.
+            _ if line[0] == b'{' || !event.raw.is_empty() => {
+                let is_first = event.raw.is_empty();
+                if is_first {
+                    event.dispatch(&mut all);
+                }
+                event.raw.push(line.clone());
+                if line == b"}" || (is_first && serde_json::from_slice::<&serde_json::value::RawValue>(&line).is_ok()) {
+                    event.dispatch(&mut all);
+                }
+            }
+            b"event" => event.is_error = value == b"error",
+            b"error" => {
+                event.dispatch(&mut all);
+                all.push(SseEvent { data: String::from_utf8_lossy(value).into_owned(), is_error: true });
+            }
             _ => {}
         }
     }
-    events
+    all
+}
+
+/// What has come of an event.
+#[derive(Default)]
+struct Event {
+    data: Vec<Vec<u8>>,
+    raw: Vec<Vec<u8>>,
+    is_error: bool,
+}
+
+impl Event {
+    fn dispatch(&mut self, all: &mut Vec<SseEvent>) {
+        let Self { data, raw, is_error } = std::mem::take(self);
+        for (lines, is_error) in [(raw, true), (data, is_error)] {
+            if !lines.is_empty() {
+                all.push(SseEvent { data: String::from_utf8_lossy(&lines.join(&b'\n')).into_owned(), is_error });
+            }
+        }
+    }
 }
 
 fn decoded(stream: &[u8], sizes: &[u8], bound: usize) -> (Vec<SseEvent>, Result<(), TooLarge>) {

@@ -178,7 +178,8 @@ impl Decoder {
             self.raw.push(b'\n');
         }
         self.raw.extend_from_slice(line);
-        self.data_bytes += self.line_bytes;
+        // With the line break that joins the next line.
+        self.data_bytes += self.line_bytes + 1;
         if line == b"}" || (is_first && serde_json::from_slice::<&serde_json::value::RawValue>(line).is_ok()) {
             self.dispatch(events);
         }

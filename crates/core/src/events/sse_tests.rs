@@ -149,3 +149,10 @@ proptest! {
         prop_assert_eq!(decoded(&bytes, &[usize::MAX]), decoded(&bytes, &sizes));
     }
 }
+
+#[test]
+fn the_line_breaks_of_raw_json_count_against_the_bound() {
+    let raw = format!("{{\n{}", "a\n".repeat(20));
+    let (mut decoder, mut events) = (Decoder::new(30), Vec::new());
+    assert_eq!(decoder.feed(raw.as_bytes(), &mut events), Err(TooLarge));
+}
