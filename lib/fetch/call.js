@@ -163,7 +163,9 @@ class FetchCall {
   #responseOf(body, status, meta, latest = meta) {
     const { id } = this;
     const headers = () => meta().head?.headers ?? [];
-    return this.#newResponse({ status, headers, body }, meta, () => openpipeOf(id, latest));
+    const { door, url: asked } = this.setup;
+    const openpipe = () => openpipeOf(id, latest);
+    return responseOf({ status, headers, body, asked, meta, marks: door.options.marks, openpipe });
   }
 
   /** @param {number} ask @param {import('../call/judge.js').Judging} judging @param {string} text */
@@ -179,15 +181,6 @@ class FetchCall {
       (error) =>
         native.answer(this.id, ask, JSON.stringify({ error: { ticket: 0, message: String(error?.message ?? error) } })),
     );
-  }
-
-  /**
-   * @param {{ status: number, headers: () => [string, string][], body: string | ReadableStream }} parts
-   * @param {() => Meta} meta @param {() => object} openpipe
-   */
-  #newResponse(parts, meta, openpipe) {
-    const { door, url: asked } = this.setup;
-    return responseOf({ ...parts, asked, meta, marks: door.options.marks, openpipe });
   }
 
   /** @param {string} text Events. */
@@ -236,23 +229,8 @@ class FetchCall {
       () => failed,
       () => failed.usage,
     );
-    const { id, setup } = this;
-    const { failures } = failed;
-    const last = failures.at(-1);
-    const openpipe = () => openpipeOf(id, () => failed, errorsOf(failures));
-    const rejects = setup.door.options.rejects && !isHandedThrough(last, setup.request.redirect);
-    const { status, headers, body } = failedResponse(failed, setup.request.redirect);
-    const parts = { status, headers: () => headers, body };
-    const meta = () => ({ ...failed, head: last?.head ?? null });
-    /** @type {import('./repeats.js').Settled} */
-    const settled = {
-      size: body.length,
-      settle: (resolve, reject) => {
-        if (rejects)
-          reject(Object.defineProperty(rejectionOf(last), 'openpipe', { get: openpipe, configurable: true }));
-        else resolve(this.#newResponse(parts, meta, openpipe));
-      },
-    };
+    const { setup } = this;
+    const settled = settledOf(this.id, setup.door, setup.url, failed, setup.request.redirect);
     setup.keep(settled);
     settled.settle(this.resolve, this.reject);
   }
@@ -314,6 +292,30 @@ class FetchCall {
   #inScope(work) {
     return this.scope ? this.scope.runInAsyncScope(work) : work();
   }
+}
+
+/**
+ * How a call whose targets have all failed is settled, also for a retry of its request. It is kept for seconds, so it refers neither to
+ * the call nor to the request, whose body may be large.
+ * @param {number} id @param {import('./door.js').Door} door @param {string} asked
+ * @param {Meta & { failures: Failure[] }} failed @param {string | undefined} redirect
+ * @returns {import('./repeats.js').Settled}
+ */
+function settledOf(id, door, asked, failed, redirect) {
+  const { failures } = failed;
+  const last = failures.at(-1);
+  const { marks } = door.options;
+  const rejects = door.options.rejects && !isHandedThrough(last, redirect);
+  const { status, headers, body } = failedResponse(failed, redirect);
+  const openpipe = () => openpipeOf(id, () => failed, errorsOf(failures));
+  const meta = () => ({ ...failed, head: last?.head ?? null });
+  return {
+    size: failures.reduce((size, failure) => size + (failure.body?.length ?? 0), body.length),
+    settle: (resolve, reject) => {
+      if (rejects) reject(Object.defineProperty(rejectionOf(last), 'openpipe', { get: openpipe, configurable: true }));
+      else resolve(responseOf({ status, headers: () => headers, body, asked, meta, marks, openpipe }));
+    },
+  };
 }
 
 /** Aborts all requests of a cancelled call, for which no message follows. @param {Map<number, Exchange> | undefined} exchanges */

@@ -24,22 +24,35 @@ class Repeats {
   #characters = 0;
   /** A timer that forgets old failures is running. */
   #isForgetting = false;
+  #kept;
+
+  /** @param {number} [kept] How long a failure is kept, in milliseconds. */
+  constructor(kept = KEPT) {
+    this.#kept = kept;
+  }
 
   /** @param {string} key @param {Settled} settled */
   keep(key, settled) {
     this.#delete(key);
     this.#forget(clock.now());
-    this.#failures.set(key, { ...settled, until: clock.now() + KEPT });
+    this.#failures.set(key, { ...settled, until: clock.now() + this.#kept });
     this.#characters += settled.size;
     for (const oldest of this.#failures.keys()) {
       if (this.#failures.size <= MAX_FAILURES && this.#characters <= MAX_CHARACTERS) break;
       this.#delete(oldest);
     }
-    if (this.#isForgetting) return;
+    this.#forgetLater();
+  }
+
+  /** Forgets the failures when their time is up. */
+  #forgetLater() {
+    if (this.#isForgetting || this.#failures.size === 0) return;
     this.#isForgetting = true;
-    clock.after(KEPT, () => {
+    clock.after(this.#kept, () => {
       this.#isForgetting = false;
       this.#forget(clock.now());
+      // Those that were kept meanwhile.
+      this.#forgetLater();
     });
   }
 
