@@ -430,3 +430,16 @@ async function listening(channel, work) {
   }
   return heard;
 }
+
+test('a client whose getter of another endpoint throws is asked', async ({ stage }) => {
+  const { client } = healthyClient();
+  const fallbackClient = Object.defineProperty({ ...client }, 'responses', {
+    enumerable: true,
+    get: () => {
+      throw new Error('this client has no responses');
+    },
+  });
+  const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient } });
+  const { text } = await ask(openai, { openpipe: TO_CLIENT });
+  expect(text).toBe('Answered by the client.');
+});

@@ -157,7 +157,9 @@ class Writer {
    * @param {any} value @param {string} path
    */
   #client(value, path) {
-    const endpoints = METHODS.filter(([, method]) => typeof method(value) === 'function').map(([name]) => name);
+    // A getter may throw, as that of an endpoint that a client does not have.
+    const has = (/** @type {(client: any) => unknown} */ method) => typeof read(() => method(value)) === 'function';
+    const endpoints = METHODS.filter(([, method]) => has(method)).map(([name]) => name);
     if (endpoints.length === 0) this.odd[path] = shown(value);
     else this.clients[path] = { number: this.all.push(value) - 1, identity: identityOf(value), endpoints };
     return undefined;
