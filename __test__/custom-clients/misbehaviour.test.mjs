@@ -388,6 +388,18 @@ describe('a client that gives an odd stream', () => {
     });
   }
 
+  for (const result of [undefined, null, 5, 'done']) {
+    test(`whose iterator answers with ${String(result)}: the error says so`, async ({ stage }) => {
+      const iterator = { next: async () => result };
+      const { client } = plainClient(async () => ({ [Symbol.asyncIterator]: () => iterator }));
+      const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
+      const told = await ask(openai, { stream: true, openpipe: TO_CLIENT });
+
+      expect(told.error).toBeInstanceOf(TypeError);
+      expect(told.error.message).toContain(`next() returned ${String(result)}`);
+    });
+  }
+
   test('that rejects in the middle with a primitive: it is the cause', async ({ stage }) => {
     const { client } = plainClient(async () =>
       (async function* () {
@@ -560,6 +572,9 @@ function objects() {
   return [
     ['an Error', new Error('plain')],
     ['a frozen Error', Object.freeze(Object.assign(new Error('frozen'), { status: 429 })), 'rate_limit'],
+    ['an Error with a statusCode', Object.assign(new Error('got'), { statusCode: 503 }), 'server_error'],
+    ['an Error with a response', Object.assign(new Error('axios'), { response: { status: 429 } }), 'rate_limit'],
+    ['an Error of an AWS SDK', Object.assign(new Error('aws'), { $metadata: { httpStatusCode: 403 } }), 'auth'],
     ['a frozen object', Object.freeze({ code: 'ECONNRESET' }), 'connection'],
     ['an empty object', {}],
     ['an object without a prototype', Object.create(null)],

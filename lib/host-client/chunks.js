@@ -71,7 +71,10 @@ class ChunkPump {
     this.isReading = false;
     if (this.isOver) return;
     try {
-      if (result?.done) {
+      if (typeof result !== 'object' || result === null) {
+        throw new TypeError(`the stream of the client is no async iterator: its next() returned ${String(result)}`);
+      }
+      if (result.done) {
         this.#end(() => this.to.done());
         return;
       }

@@ -42,9 +42,9 @@ function describe(thrown) {
   for (let depth = 0; depth < MAX_DEPTH && typeof link === 'object' && link !== null; depth += 1) {
     const error = link;
     read(() => {
-      if (marks.status === undefined && Number.isInteger(error.status) && error.status >= 100 && error.status < 1000) {
-        marks.status = error.status;
-        marks.headers = retryHeaders(error);
+      if (marks.status === undefined) {
+        marks.status = statusOf(error);
+        if (marks.status !== undefined) marks.headers = retryHeaders(error);
       }
     });
     // The error as the API sent it, for the report.
@@ -83,9 +83,19 @@ function reasonOf(error) {
   return link === error ? undefined : link.message;
 }
 
+/**
+ * The HTTP status of an error. SDKs differ in where they keep it: `openai` and its relatives, `got` and the AI SDK, axios, AWS.
+ * @param {any} error @returns {number | undefined}
+ */
+function statusOf(error) {
+  const places = [error.status, error.statusCode, error.response?.status, error.$metadata?.httpStatusCode];
+  return places.find((status) => Number.isInteger(status) && status >= 100 && status < 1000);
+}
+
 /** @param {any} error @returns {[string, string][]} */
 function retryHeaders(error) {
-  const get = (/** @type {string} */ name) => error.headers?.get?.(name) ?? error.headers?.[name];
+  const headers = error.headers ?? error.responseHeaders ?? error.response?.headers;
+  const get = (/** @type {string} */ name) => headers?.get?.(name) ?? headers?.[name];
   return RETRY_HEADERS.flatMap((name) => {
     const value = textOf(get(name));
     return value === undefined ? [] : [/** @type {[string, string]} */ ([name, value])];
