@@ -1,5 +1,5 @@
 'use strict';
-/** The `openpipe` options of one call: those of its request options, and those that its body brings. */
+/** The `openpipe` options of one call: those in its request options, and those in its body. */
 
 const { Writer, callback, record } = require('./writer.js');
 
@@ -9,8 +9,8 @@ const { Writer, callback, record } = require('./writer.js');
 /** @typedef {import('../call/judge.js').Judge} Judge */
 
 /**
- * Writes `openpipe` of a call, that of the request options and that of the body; `undefined` where there is neither.
- * @param {unknown} trusted @param {unknown} body
+ * Writes a call's `openpipe` options as JSON; `undefined` where there are none.
+ * @param {unknown} trusted Those of the request options. @param {unknown} body Those of the body.
  * @param {{ clients: CustomClient[], judges: Judge[], allowed: ClientOptions['allowed'], warn: (message: string) => void }} reading
  */
 function readCallOptions(trusted, body, { clients, judges, allowed, warn }) {
@@ -18,15 +18,15 @@ function readCallOptions(trusted, body, { clients, judges, allowed, warn }) {
   const given = body === undefined || body === null ? undefined : fromBody(body, allowed, warn);
   if (!hasTrusted && given === undefined) return undefined;
   const own = hasTrusted ? new Writer(clients, judges).write(trusted) : undefined;
-  const brought = given === undefined ? undefined : new Writer(clients, []).write(given);
+  const ofBody = given === undefined ? undefined : new Writer(clients, []).write(given);
   return {
     /** Members of the JSON that the core reads. */
-    text: [...members('', own), ...judgeMember(own), ...members('body_', brought)],
-    onFallback: callback(own?.functions['openpipe.onFallback']) ?? callback(brought?.functions['openpipe.onFallback']),
+    text: [...members('', own), ...judgeMember(own), ...members('body_', ofBody)],
+    onFallback: callback(own?.functions['openpipe.onFallback']) ?? callback(ofBody?.functions['openpipe.onFallback']),
   };
 }
 
-/** A body's functions judge nothing. @param {Written | undefined} written */
+/** The member with the functions of `reject`, which are read from the request options only. @param {Written | undefined} written */
 function judgeMember(written) {
   return written && Object.keys(written.judges).length > 0 ? [`"functions":${JSON.stringify(written.judges)}`] : [];
 }
@@ -44,7 +44,7 @@ function members(prefix, written) {
 }
 
 /**
- * The members of a body's `openpipe`, which may come from a user, that the constructor allows. Others are not read.
+ * The members of a body's `openpipe` that `allowInBody` allows, since a body may come from an untrusted user. Others are not read.
  * @param {any} value @param {ClientOptions['allowed']} allowed @param {(message: string) => void} warn
  */
 function fromBody(value, allowed, warn) {
@@ -54,7 +54,7 @@ function fromBody(value, allowed, warn) {
   const kept = record();
   for (const name of allowed) if (Object.hasOwn(value, name)) kept[name] = value[name];
   if (names.some((name) => !allowed.includes(name))) {
-    warn('a body brought `openpipe` options that `openpipe.allowInBody` does not allow: they are ignored');
+    warn('a body has `openpipe` options that `openpipe.allowInBody` does not allow: they are ignored');
   }
   return Object.keys(kept).length > 0 ? kept : undefined;
 }

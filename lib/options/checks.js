@@ -1,10 +1,10 @@
 'use strict';
-/** The checks of arguments that the core never sees, and how a message shows a value. */
+/** Checks of arguments that are not passed to the core, and how error messages show a value. */
 
-/** A string that is longer may be a key, and is not repeated. */
+/** The longest string that a message repeats: a longer one may be a key. */
 const MAX_SHOWN = 16;
 
-/** What a value is, for a message. Never the value of a string that may be a key. @param {unknown} value */
+/** A value as an error message shows it; only the length of a string that may be a key. @param {unknown} value */
 function shown(value) {
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'an array';

@@ -1,5 +1,5 @@
 'use strict';
-/** The constructor's `openpipe` options, checked by the core. */
+/** Reads the constructor's `openpipe` options. */
 
 const { markKeyError } = require('../host-client/thrown.js');
 const { readEnv } = require('../native/environment.js');
@@ -13,12 +13,12 @@ const { Writer, callback } = require('./writer.js');
 /** @typedef {import('../call/judge.js').Judge} Judge */
 
 /**
- * The constructor's `openpipe`, checked by the core.
+ * The constructor's `openpipe` options, which the core checks, with the values that stay in JavaScript.
  * @param {unknown} value
  * @param {{ clients: CustomClient[], warn: (message: string) => void }} reading
  */
 function readClientOptions(value, { clients, warn }) {
-  // An instance of `OpenPipe` counts as its constructor's options.
+  // An instance of `OpenPipe` stands for the options that it was made with.
   const given = /** @type {any} */ (configOf(value) ?? value ?? {});
   /** @type {Judge[]} */
   const judges = [];
@@ -42,7 +42,7 @@ function readClientOptions(value, { clients, warn }) {
   if (baseURL !== undefined && baseURL !== null && (typeof baseURL !== 'string' || baseURL === ''))
     refuse('openpipe.baseURL', 'a non-empty string', baseURL);
   return {
-    /** As the core reads it: it holds keys. */
+    /** The JSON for the core. It holds keys. */
     written,
     apiKey: typeof apiKey === 'string' ? apiKey.trim() || undefined : undefined,
     baseUrl: own('baseUrl') ?? baseURL ?? undefined,
@@ -51,13 +51,15 @@ function readClientOptions(value, { clients, warn }) {
     cached: isObject(given) && Boolean(own('cache')),
     /** @type {true | string[]} */
     allowed: read.allowsAll ? true : read.allowedInBody,
-    /** @type {{ name: string, baseUrl: string, query: [string, string][], headers: [string, string][], removed: string[], asked: boolean }[]} */
+    /** @type {{ name: string, baseUrl: string, query: [string, string][], headers: [string, string][], removed: string[], keyIsFunction: boolean }[]} */
     upstreams: read.upstreams,
-    /** A function gives the key of a declared upstream: it is called in the async context of a call. */
-    asksForKeys: read.upstreams.some((/** @type {{ asked: boolean }} */ { asked }) => asked),
+    /** The key of a declared upstream is a function, which is called in the async context of a call. */
+    hasKeyFunctions: read.upstreams.some(
+      (/** @type {{ keyIsFunction: boolean }} */ { keyIsFunction }) => keyIsFunction,
+    ),
     hasFallback: Boolean(read.hasFallback),
     functions,
-    /** The functions of `reject`, as `written` numbers them. */
+    /** The functions of `reject`, by the numbers that `written` has for them. */
     judges,
     onFallback: callback(functions['openpipe.onFallback']),
   };
@@ -66,17 +68,17 @@ function readClientOptions(value, { clients, warn }) {
 /** @typedef {ReturnType<typeof readClientOptions>} ClientOptions */
 
 /**
- * The header with the key of a declared upstream, which a function gives.
+ * The header with the key of a declared upstream, whose function is called for it.
  * @param {ClientOptions} options @param {string} upstream @returns {Promise<[string, string][]>}
  */
 async function keyHeaders(options, upstream) {
   const path = `openpipe.upstreams.${upstream}.apiKey`;
   try {
     const key = await options.functions[path]?.();
-    if (typeof key !== 'string' || key.trim() === '') throw new TypeError(`\`${path}\` gave no key`);
-    // No control character, none beyond Latin-1.
+    if (typeof key !== 'string' || key.trim() === '') throw new TypeError(`\`${path}\` returned no key`);
+    // HTTP allows no control characters, and none beyond Latin-1.
     if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(key.trim()))
-      throw new TypeError(`\`${path}\` gave a key that an HTTP header cannot carry`);
+      throw new TypeError(`\`${path}\` returned a key that an HTTP header cannot carry`);
     return [['authorization', `Bearer ${key.trim()}`]];
   } catch (error) {
     throw markKeyError(error);

@@ -1,5 +1,5 @@
 'use strict';
-/** Headers in the forms that the SDK takes. */
+/** Reads headers in all forms that the SDK accepts. */
 
 const { wellFormed } = require('../host-client/untrusted.js');
 const { refuse } = require('./checks.js');
@@ -10,7 +10,7 @@ function hasDefaultHeader(client, name) {
   if (typeof headers !== 'object' || headers === null) return false;
   if (headers.values instanceof Headers && headers.nulls instanceof Set)
     return headers.values.has(name) || headers.nulls.has(name);
-  // A getter may give another value each time, so only the names are read.
+  // Only names are read: a getter may return another value each time.
   const names =
     typeof headers[Symbol.iterator] === 'function' ? [...headers].map(([own]) => own) : Object.keys(headers);
   return names.some((own) => String(own).toLowerCase() === name);
@@ -18,7 +18,7 @@ function hasDefaultHeader(client, name) {
 
 /**
  * `options.headers` as pairs, in the order and with the meaning of the SDK's own `buildHeaders`: `null` removes a header,
- * `undefined` says nothing.
+ * `undefined` is ignored.
  * @param {unknown} headers
  * @returns {[string, string | null][] | undefined}
  */
@@ -38,14 +38,14 @@ function readHeaders(headers) {
     const name = row?.[0];
     if (typeof name !== 'string') refuse('options.headers', 'made of names that are strings', name);
     const values = (Array.isArray(row[1]) ? row[1] : [row[1]]).filter((value) => value !== undefined);
-    // Of an object a later name takes the place of an earlier one of any case; pairs and a `Headers` append.
+    // In an object, a later name replaces the same name in another case; pairs and a `Headers` append.
     if (!isList && values.length > 0) list = list.filter(([earlier]) => !isSameName(earlier, name));
     for (const value of values) list.push([wellFormed(name), value === null ? null : wellFormed(String(value))]);
   }
   return list.length > 0 ? list : undefined;
 }
 
-/** Names of headers have no case. @param {string} one @param {string} other */
+/** Whether two header names are the same but for case. @param {string} one @param {string} other */
 function isSameName(one, other) {
   return one.length === other.length && one.toLowerCase() === other.toLowerCase();
 }

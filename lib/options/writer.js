@@ -1,7 +1,7 @@
 'use strict';
 /**
- * Writes an `openpipe` object as the JSON that the core reads and checks (crates/core/src/options). Functions and clients stay on
- * this side and cross as marks beside the JSON, as does whatever JSON cannot hold.
+ * Writes an `openpipe` object as the JSON that the core reads and checks (crates/core/src/options). Functions and clients stay in
+ * JavaScript: beside the JSON, the core gets their paths and numbers, and descriptions of other values that JSON cannot hold.
  */
 
 const { identityOf } = require('../host-client/identity.js');
@@ -12,20 +12,20 @@ const { isObject, shown } = require('./checks.js');
 /** @typedef {import('../call/judge.js').Judge} Judge */
 
 /**
- * An `openpipe` object as it crosses: its JSON, and beside it the values that JSON cannot hold, by path. No text in the JSON can
- * be mistaken for such a value.
+ * An `openpipe` object as it crosses the boundary: its JSON, and beside it the values that JSON cannot hold, by path. They are not
+ * encoded in the JSON, where a caller's text could imitate them.
  * @typedef {object} Written
  * @property {string} text
- * @property {Record<string, string>} odd Their descriptions for error texts: "NaN", "a function".
+ * @property {Record<string, string>} odd What error messages call such a value, by path: "NaN", "a function".
  * @property {Record<string, { number: number, identity: string | undefined, endpoints: string[] }>} clients
  * @property {Record<string, Function>} functions
- * @property {Record<string, number>} judges The numbers of the functions that stand in `reject`.
+ * @property {Record<string, number>} judges The numbers of the functions in `reject`, by path.
  */
 
-/** The deepest nesting of options; a value below it is written as an empty object. */
+/** The deepest level of options that is written; an object below it is written as an empty one. */
 const MAX_DEPTH = 8;
 
-/** The methods by which a custom client is known. @type {[string, (client: any) => unknown][]} */
+/** The method of a custom client for each endpoint. @type {[string, (client: any) => unknown][]} */
 const METHODS = [
   ['chat', (client) => client.chat?.completions?.create],
   ['responses', (client) => client.responses?.create],
@@ -33,11 +33,11 @@ const METHODS = [
   ['completions', (client) => client.completions?.create],
 ];
 
-/** Writes one `openpipe` object. Its cost is linear in what it holds. */
+/** Writes one `openpipe` object, in linear time. */
 class Writer {
   /**
-   * @param {CustomClient[]} clients The clients known so far; a target's is added.
-   * @param {Judge[]} judges The functions of `reject` known so far.
+   * @param {CustomClient[]} clients The clients so far; each that is found is added.
+   * @param {Judge[]} judges The functions of `reject` so far; each that is found is added.
    */
   constructor(clients, judges) {
     this.all = clients;
@@ -77,7 +77,7 @@ class Writer {
       case 'undefined':
         return undefined;
       case 'string':
-        // Text that was cut in the middle of a surrogate pair, as the core cannot read it.
+        // A lone surrogate, as of a text cut in the middle of a pair, cannot be encoded as UTF-8.
         return JSON.stringify(wellFormed(value));
       case 'boolean':
         return String(value);
@@ -122,7 +122,7 @@ class Writer {
         return undefined;
       }
     }
-    // The names in the tables are the caller's: an upstream may be named as an option is. An upstream itself has no client.
+    // In these tables the names are the caller's, and an upstream may be named `client`. An upstream has no option `client` itself.
     const isTable = path === 'openpipe.upstreams' || path === 'openpipe.aliases';
     const hasNoClient = path.startsWith('openpipe.upstreams.');
     const members = [];
@@ -153,7 +153,7 @@ class Writer {
   }
 
   /**
-   * Any object that can be called like the SDK's client; by its shape, because every package has its own copy of the class.
+   * Any object with the methods of the SDK's client. It need not be an instance of this package's copy of the SDK's class.
    * @param {any} value @param {string} path
    */
   #client(value, path) {
@@ -166,7 +166,7 @@ class Writer {
   }
 }
 
-/** An object in which every name is a plain member, `__proto__` too. @returns {any} */
+/** An object without prototype, in which `__proto__` is a member like any other. @returns {any} */
 function record() {
   return Object.create(null);
 }
@@ -176,10 +176,10 @@ function kindOf(value) {
   return Object.prototype.toString.call(value).slice('[object '.length, -1);
 }
 
-/** Kinds of objects that are never options. */
+/** Built-in classes whose instances are never options. */
 const NO_OPTIONS = ['Map', 'Set', 'WeakMap', 'WeakSet', 'Promise', 'Date', 'RegExp', 'URLSearchParams', 'Headers'];
 
-/** Whether a class of the object's has an accessor; every realm's `Object.prototype` has one. @param {object} value */
+/** Whether an object inherits an accessor from a class; `Object.prototype`, also of another realm, does not count. @param {object} value */
 function hasAccessors(value) {
   let prototype = Object.getPrototypeOf(value);
   while (prototype && Object.getPrototypeOf(prototype)) {
@@ -190,8 +190,8 @@ function hasAccessors(value) {
 }
 
 /**
- * The value that `JSON.stringify` writes for an object, which may have a `toJSON` of its own. That is called once, as
- * there, and so before anything is looked at or taken out.
+ * The value that `JSON.stringify` would write for an object: the result of its `toJSON`, if it has one. That is called exactly once, as by
+ * `JSON.stringify`, so the result must be used for everything.
  * @param {Record<string, any>} value @returns {unknown}
  */
 function asWritten(value) {

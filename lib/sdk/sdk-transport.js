@@ -51,8 +51,8 @@ class SdkTransport {
     }
     if (number >= SDK_UPSTREAMS) {
       return (body, options) => {
-        const { client, name, asked } = this.#upstreamClient(number - SDK_UPSTREAMS, body);
-        if (!asked) return keepingSecrets(this.#sendThroughSdk(client, endpoint, body, options), client);
+        const { client, name, keyIsFunction } = this.#upstreamClient(number - SDK_UPSTREAMS, body);
+        if (!keyIsFunction) return keepingSecrets(this.#sendThroughSdk(client, endpoint, body, options), client);
         const withKey = (/** @type {[string, string][]} */ key) => ({ ...Object.fromEntries(key), ...options.headers });
         return this.state
           .headersOf(name)
@@ -124,12 +124,11 @@ class SdkTransport {
 
   /** The SDK's own client of a declared upstream, for clients whose requests all go through `fetch`. @param {number} index @param {any} body */
   #upstreamClient(index, body) {
-    const { name, baseUrl, query, headers, removed, asked } = /** @type {ClientOptions['upstreams'][number]} */ (
-      this.state.options.upstreams[index]
-    );
+    const { name, baseUrl, query, headers, removed, keyIsFunction } =
+      /** @type {ClientOptions['upstreams'][number]} */ (this.state.options.upstreams[index]);
     const url = baseUrl.replaceAll('{model}', () => percentEncoded(String(body.model)));
     const known = this.upstreams.get(`${name} ${url}`);
-    if (known) return { client: known, name, asked };
+    if (known) return { client: known, name, keyIsFunction };
     const { client } = this.state;
     const made = this.#newSdkClient(url, 'none');
     made._options.defaultHeaders = [...headers, ...removed.map((header) => [header, null])];
@@ -140,7 +139,7 @@ class SdkTransport {
     made.getUserAgent = () => client.getUserAgent();
     // Bounded, as the URL may hold the model's name and there may be any number of models.
     if (this.upstreams.size < 100) this.upstreams.set(`${name} ${url}`, made);
-    return { client: made, name, asked };
+    return { client: made, name, keyIsFunction };
   }
 
   /**
@@ -153,8 +152,8 @@ class SdkTransport {
     if (name === 'openpipe') return this.#homeOf(this.#openpipeClient(), []);
     const index = this.state.options.upstreams.findIndex((upstream) => upstream.name === name);
     if (index < 0) throw new TypeError('`openpipe.upstream` must be the name of a declared upstream');
-    const { client, asked } = this.#upstreamClient(index, { model: '' });
-    return this.#homeOf(client, asked ? await this.state.headersOf(String(name)) : []);
+    const { client, keyIsFunction } = this.#upstreamClient(index, { model: '' });
+    return this.#homeOf(client, keyIsFunction ? await this.state.headersOf(String(name)) : []);
   }
 
   /** A custom client as a response's home. @param {any} client */

@@ -63,7 +63,7 @@ class State {
     /** The client's properties from which the native sides were made. @type {any} */
     this.seen = undefined;
     /** A function returns the key: the native side has it called for each request that needs the key. */
-    this.asksForKey = false;
+    this.keyIsFunction = false;
     this.needsSdk = false;
     /** @type {Record<'native' | 'sdk', NativeCompletions | Promise<NativeCompletions> | undefined>} */
     this.natives = { native: undefined, sdk: undefined };
@@ -106,7 +106,7 @@ class State {
   /** Sends requests through `fetch` while a test has replaced it, unless the caller chose the native transport. @param {boolean} isMocked */
   #followMocks(isMocked) {
     const { client, transport } = this;
-    if (isMocked && transport === 'native') this.warnOnce(PAST_THE_MOCK);
+    if (isMocked && transport === 'native') this.warnOnce(BYPASSES_THE_MOCK);
     this.isMocked = isMocked && transport !== 'native';
     if (!this.isMocked || client.fetch !== this.initialFetch) return;
     // The SDK keeps the `fetch` that was global when the client was made.
@@ -167,7 +167,7 @@ class State {
     if (
       seen !== undefined &&
       // Where a function returns the key, the SDK sets `client.apiKey` itself: that is no change by the user.
-      (this.asksForKey || seen.apiKey === client.apiKey) &&
+      (this.keyIsFunction || seen.apiKey === client.apiKey) &&
       seen.baseURL === client.baseURL &&
       seen.timeout === client.timeout &&
       seen.maxRetries === client.maxRetries &&
@@ -200,7 +200,7 @@ class State {
       headers: membersOf(defaultHeaders),
       query: membersOf(defaultQuery),
     };
-    this.asksForKey = typeof options.apiKey === 'function' && !options.apiKey.openpipeMissing;
+    this.keyIsFunction = typeof options.apiKey === 'function' && !options.apiKey.openpipeMissing;
     this.natives = { native: undefined, sdk: undefined };
     this.sdkTransport.clear();
     this.needsSdk = this.#needsSdk();
@@ -265,7 +265,7 @@ class State {
 
   /** The client's own upstream as the core reads it: URL, and every header that the SDK would send. @param {boolean} sdk Through the SDK's transport. */
   async #ownUpstream(sdk) {
-    const { client, asksForKey } = this;
+    const { client, keyIsFunction } = this;
     const missingKey = hasKey(client) ? undefined : MISSING_KEY;
     if (sdk) {
       const url = urlOf(client, CHAT);
@@ -282,12 +282,12 @@ class State {
         identity,
       };
     }
-    if (!missingKey && !asksForKey) return this.#build(requestWithKey());
+    if (!missingKey && !keyIsFunction) return this.#build(requestWithKey());
     // The request is built without a key: only a target that needs the key waits for the function that returns it, and where there is
     // none the SDK would refuse to build a request that needs it.
     const keyless = { ...requestWithKey(), __security: {}, headers: { authorization: null } };
     const own = await this.#build(keyless);
-    return asksForKey ? { ...own, asked: true, identity: identityOf(client) } : { ...own, missingKey };
+    return keyIsFunction ? { ...own, keyIsFunction: true, identity: identityOf(client) } : { ...own, missingKey };
   }
 
   /**
@@ -302,7 +302,7 @@ class State {
   /** @param {string} name */
   #upstream(name) {
     const known = this.options.upstreams.find((upstream) => upstream.name === name);
-    return known ?? { name, baseUrl: '', query: [], headers: [], removed: [], asked: false };
+    return known ?? { name, baseUrl: '', query: [], headers: [], removed: [], keyIsFunction: false };
   }
 
   /** Whether an upstream is called through the SDK's transport, which logs for itself. @param {string} name @param {boolean} throughSdk */
@@ -337,7 +337,7 @@ const MISSING_KEY =
 const MISSING_OPENPIPE_KEY =
   'there is no OpenPipe key: set the environment variable OPENPIPE_API_KEY, or the option `openpipe.apiKey`';
 
-const PAST_THE_MOCK =
+const BYPASSES_THE_MOCK =
   'the global `fetch` is a mock, and native requests bypass it and reach the real API: remove `transport: "native"` to send them through the mock';
 
 /** The transport that the environment names; `undefined` where it names none. @param {string | undefined} name @returns {'native' | 'fetch' | undefined} */

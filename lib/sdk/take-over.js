@@ -236,13 +236,13 @@ class CallSetup {
     /** The time at which the call was started, as a member of the SDK's responses. */
     this.startTime = clock.unixTime();
     /** Functions of the caller may be called, which must run in the caller's async context. */
-    const callsOwnUpstream = throughSdk || state.needsSdk || state.asksForKey;
+    const callsOwnUpstream = throughSdk || state.needsSdk || state.keyIsFunction;
     this.mayCallBack =
       Boolean(onFallback ?? log) ||
       clients.length > 2 ||
       judges.length > 0 ||
       callsOwnUpstream ||
-      state.options.asksForKeys;
+      state.options.hasKeyFunctions;
   }
 
   /** `create` of a custom client, by its number. @param {number} number @returns {(body: any, options: any) => unknown} */

@@ -383,7 +383,7 @@ async fn headers_on_demand_are_sent_with_the_request() {
         String::from_utf8_lossy(&head).to_lowercase()
     });
     let config = format!(
-        r#"{{"openai": {{"baseUrl": "http://{address}/v1", "headers": [], "asked": true, "identity": "me"}}, "openpipeUrl": "http://openpipe.test"}}"#
+        r#"{{"openai": {{"baseUrl": "http://{address}/v1", "headers": [], "keyIsFunction": true, "identity": "me"}}, "openpipeUrl": "http://openpipe.test"}}"#
     );
     let (host, _) = Running::new(&config, [], "{}", r#"{"model":"gpt","messages":[]}"#).ended().await;
 

@@ -20,7 +20,7 @@ pub struct Gist {
     pub end: String,
 }
 
-/// The format that a request asks for.
+/// The output format that a request specifies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Format {
     /// Any JSON.

@@ -23,7 +23,7 @@ use crate::text::json::{self, Members};
 
 pub use gist::{Format, Gist};
 
-/// The default for the decompressed size of a response, 64 MiB; [`Endpoint::max_response_bytes`] has the others.
+/// The default bound on the decompressed size of a response; [`Endpoint::max_response_bytes`] has that of each endpoint.
 pub const MAX_RESPONSE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// An endpoint of the API that calls go through.
@@ -59,7 +59,7 @@ impl Endpoint {
         }
     }
 
-    /// The name by which options and circuits know it, as in `endpoints: ["chat"]`.
+    /// The endpoint's name in options and in the keys of circuits, as in `endpoints: ["chat"]`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -70,10 +70,10 @@ impl Endpoint {
         }
     }
 
-    /// Accepts a response's text as an answer, or says why it is not a good one. `request` is the body that was sent.
+    /// Checks a response's text for a good answer. `request` is the body that was sent.
     ///
     /// # Errors
-    /// Why it is no answer.
+    /// The reason why it is not one.
     pub fn accept(self, text: String, request: &[u8]) -> Result<Accepted, Refusal> {
         match self {
             Self::ChatCompletions => chat::accept(text),
@@ -83,18 +83,18 @@ impl Endpoint {
         }
     }
 
-    /// What judges the events of a stream.
+    /// The tracker for the events of a stream.
     #[must_use]
     pub fn tracker(self) -> Box<dyn Tracker> {
         match self {
-            // There is no stream of embeddings; one that comes anyway has no choices, and fails as such.
+            // Embeddings have no streams. The tracker of chat refuses one that is sent anyway, as it has no choices.
             Self::ChatCompletions | Self::Embeddings => Box::<chat::Tracker>::default(),
             Self::Completions => completions::tracker(),
             Self::Responses => Box::<responses::Events>::default(),
         }
     }
 
-    /// The default for the decompressed size of a response, in bytes. Embeddings come as long lists of numbers.
+    /// The default bound on the decompressed size of a response, in bytes. Embeddings are long lists of numbers, so theirs is larger.
     #[must_use]
     pub const fn max_response_bytes(self) -> u64 {
         match self {
@@ -103,7 +103,7 @@ impl Endpoint {
         }
     }
 
-    /// What merges the events of a stream into the answer that they would have been, for its report.
+    /// The merge of a stream's events into one answer, for its report.
     #[must_use]
     pub fn merge(self) -> Box<dyn Merge> {
         match self {
@@ -113,7 +113,7 @@ impl Endpoint {
         }
     }
 
-    /// What the choices of an answer come to, for the rules of `reject`. Those have nothing to say of vectors.
+    /// What the rules of `reject` judge of each choice of an answer; nothing of embeddings.
     #[must_use]
     pub fn gists(self, answer: &str) -> Vec<Gist> {
         match self {
@@ -123,7 +123,7 @@ impl Endpoint {
         }
     }
 
-    /// The format that a request asks for.
+    /// The output format that a request specifies.
     #[must_use]
     pub fn format(self, request: &[u8]) -> Option<Format> {
         match self {
@@ -133,7 +133,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether an answer is not there yet: that of a job in the background, which its upstream has just started.
+    /// Whether the response is that of a background job which has not ended, so that it has no answer yet.
     #[must_use]
     pub fn is_under_way(self, answer: &str) -> bool {
         match self {
@@ -142,7 +142,7 @@ impl Endpoint {
         }
     }
 
-    /// The id of an answer that its upstream keeps, by which later calls refer to it.
+    /// The id by which later calls refer to an answer that its upstream stores.
     #[must_use]
     pub fn kept_id(self, answer: &str) -> Option<String> {
         match self {
@@ -154,20 +154,20 @@ impl Endpoint {
         }
     }
 
-    /// Whether the constructor's `fallback` is for it. That is meant for conversations: another model's embeddings, or completions,
-    /// are something else.
+    /// Whether the constructor's `fallback` applies. It does to conversations only: embeddings of another model are not comparable, and
+    /// few models serve `/completions`.
     #[must_use]
     pub const fn takes_default_fallback(self) -> bool {
         matches!(self, Self::ChatCompletions | Self::Responses)
     }
 
-    /// Whether an answer means nothing beside those of another model, so that no target may change it unseen.
+    /// Whether answers of different models cannot be compared, so that a fallback to another model must be refused.
     #[must_use]
     pub const fn binds_model(self) -> bool {
         matches!(self, Self::Embeddings)
     }
 
-    /// Whether upstreams keep its answers, and later calls refer to them by their ids.
+    /// Whether upstreams store answers, which later calls refer to by id.
     #[must_use]
     pub const fn keeps_answers(self) -> bool {
         matches!(self, Self::Responses)
@@ -179,13 +179,13 @@ impl Endpoint {
         matches!(self, Self::ChatCompletions)
     }
 
-    /// Whether its answers have texts: what rules judge by their names, and OpenPipe takes reports of.
+    /// Whether answers are texts: the named rules of `reject` apply to these only, and OpenPipe accepts reports of these only.
     #[must_use]
     pub const fn has_text(self) -> bool {
         !matches!(self, Self::Embeddings)
     }
 
-    /// Whether the events of its streams have names, as `event: response.created`.
+    /// Whether the events of streams are named, as `event: response.created`.
     #[must_use]
     pub const fn names_events(self) -> bool {
         matches!(self, Self::Responses)
@@ -198,22 +198,22 @@ impl Endpoint {
     }
 }
 
-/// An answer.
+/// A good answer.
 #[derive(Debug)]
 pub struct Accepted {
-    /// Its text: what came, or what it was made.
+    /// Its text: that of the response, or an edited one.
     pub text: String,
-    /// The usage that it states, as JSON text.
+    /// Its `usage`, as JSON text.
     pub usage: Option<String>,
 }
 
-/// Why a response with a good status is no answer.
+/// Why a response with a success status is no answer.
 #[derive(Debug)]
 pub struct Refusal {
     message: String,
-    /// The error that it carries.
+    /// The error in it.
     error: Option<String>,
-    /// The kind that its code says.
+    /// The kind of failure by the error's code.
     kind: Option<Kind>,
 }
 
@@ -222,18 +222,18 @@ impl Refusal {
         Self { message: message.into(), error: None, kind: None }
     }
 
-    /// The same, with the words that the object says, where it holds no answer.
+    /// A refusal with this message, and with the error message that the object has, if any.
     fn saying(message: &str, text: &str) -> Self {
         let words = Said::of(text).words;
         Self::because(if words.is_empty() { message.to_owned() } else { format!("{message}: {words}") })
     }
 
-    /// It carries an error: an object whose `error` it is, or the response itself.
+    /// The refusal of a response with an error in it. `body` is an object with the member `error`, or the error itself.
     fn error(body: String) -> Self {
         Self { message: "the response carries an error under a good status".into(), error: Some(body), kind: None }
     }
 
-    /// The failure that it is.
+    /// The refusal as a failure.
     #[must_use]
     pub fn failure(self, head: impl Into<Option<Head>>) -> Failure {
         let failure = match self.error {
@@ -258,7 +258,7 @@ fn object(text: &str) -> Result<Members<'_>, Refusal> {
     })
 }
 
-/// The failure that a body is which was to be an event stream, under this message where it carries no error.
+/// The failure where a body is not the event stream that was requested. `message` is its message unless the body has an error.
 #[must_use]
 pub fn no_stream(message: String, head: Head, body: String) -> Failure {
     let refusal = if carried::error_in(&body) {
@@ -269,60 +269,60 @@ pub fn no_stream(message: String, head: Head, body: String) -> Failure {
     refusal.failure(head)
 }
 
-/// What an event of a stream means.
+/// What an event means for its stream.
 #[derive(Debug)]
 pub enum Verdict {
-    /// Nothing for the reader: a comment.
+    /// A comment, which the reader does not get.
     Comment,
     /// An event for the reader.
     Event {
         /// Whether it is a sign of life.
         life: Life,
-        /// What of it is new.
+        /// The texts in which it differs from the template.
         news: News,
     },
-    /// An event for the reader, and the stream is over.
+    /// An event for the reader, which ends the stream.
     Last {
-        /// What of it is new.
+        /// The texts in which it differs from the template.
         news: News,
-        /// How it is over.
+        /// How the stream ended.
         end: Result<(), Failure>,
     },
-    /// The stream is over.
+    /// The end of the stream, without an event for the reader.
     End(Result<(), Failure>),
 }
 
 /// Whether an event is a sign of life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Life {
-    /// None: a keep-alive, an empty delta.
+    /// No: a keep-alive, an empty delta.
     None,
-    /// The upstream is at work on something that takes its time.
+    /// Yes: the upstream works on reasoning or a hosted tool.
     Work,
-    /// Content, or a finish reason.
+    /// Yes: content, or a finish reason.
     Content,
 }
 
 impl Life {
-    /// That of an event with content, or without.
+    /// For an event with or without content.
     fn of(content: bool) -> Self {
         if content { Self::Content } else { Self::None }
     }
 }
 
-/// The longest silence while the upstream is at work (see [`Tracker::is_at_work`]), unless the caller gave one.
+/// The default idle timeout while the upstream is at work (see [`Tracker::is_at_work`]), given the ordinary one.
 #[must_use]
 pub fn idle_at_work(idle: Duration) -> Duration {
     idle.max(Duration::from_secs(300))
 }
 
 impl Verdict {
-    /// The stream is over by an error: `body` is an object whose `error` it is, or the error itself.
+    /// The end of a stream by an error in it. `body` is an object with the member `error`, or the error itself.
     fn error(what: &str, body: String) -> Self {
         Self::End(Err(Failure::carried(Kind::Stream, what, body)))
     }
 
-    /// An event that is no JSON object has ended the stream, by its error where it is one.
+    /// The end of a stream by an event that is not a JSON object: with its error, if the data is one.
     fn no_object(error: &serde_json::Error, data: &str) -> Self {
         if carried::error_in(data) {
             return Self::error("the stream carried an error", data.to_owned());
@@ -332,50 +332,50 @@ impl Verdict {
     }
 }
 
-/// Judges the events of one stream.
+/// Follows the events of one stream: content, errors, and the end.
 pub trait Tracker: Send {
-    /// Takes the next event.
+    /// Judges the next event.
     fn observe(&mut self, event: &SseEvent) -> Verdict;
 
-    /// Something came that the stream is committed by.
+    /// Whether an event has arrived that commits the stream.
     fn is_committed(&self) -> bool;
 
-    /// Everything has come: a silence from here on is a good end.
+    /// Whether the answer is complete, so that a silence from here on is a good end.
     fn is_complete(&self) -> bool;
 
-    /// How the stream has ended whose body has ended.
+    /// Whether the stream is complete, after its body ended cleanly.
     ///
     /// # Errors
-    /// What is missing.
+    /// The failure that says what is missing.
     fn clean_end(&self) -> Result<(), Failure>;
 
-    /// The usage that the stream has stated, as JSON text.
+    /// The stream's `usage`, as JSON text.
     fn usage(&self) -> Option<&str>;
 
-    /// The id of the answer, where its upstream keeps it and later calls may refer to it.
+    /// The id by which later calls refer to the answer, where its upstream stores it.
     fn kept_id(&self) -> Option<&str> {
         None
     }
 
-    /// The upstream is at work on something that takes its time, such as reasoning or a tool of its own: any event is life.
+    /// Whether the upstream works on reasoning or a hosted tool: any event is a sign of life then.
     fn is_at_work(&self) -> bool {
         false
     }
 }
 
-/// Merges the events of one stream.
+/// Merges the events of one stream into an answer.
 pub trait Merge: Send {
     /// Adds the next event.
     fn add(&mut self, event: &Event);
 
-    /// Whether so much came that the end is missing.
+    /// Whether the size limit was reached, so that later events are missing.
     fn is_cut(&self) -> bool;
 
-    /// The answer as JSON text, or `None` where nothing came.
+    /// The answer as JSON text; `None` where no event was added.
     fn finish(self: Box<Self>) -> Option<String>;
 }
 
-/// Whether an event's data is `[DONE]`: begins with it, after blanks and a quote. Some servers add a NUL or more.
+/// Whether an event's data is `[DONE]`, perhaps after blanks and a quote. Some servers add a NUL or other text after it.
 fn is_done(data: &str) -> bool {
     let data = data.trim_start();
     data.strip_prefix(['"', '\'']).unwrap_or(data).starts_with("[DONE]")

@@ -1,5 +1,5 @@
-//! Finds what in a request not every upstream can take: references to state that one upstream holds, hosted tools, and items that only
-//! the upstream that issued them can read (contract.md, section 9, "State").
+//! Finds the parts of a request that only some upstreams can take: references to state that an upstream stores, hosted tools, and items
+//! that only the upstream which issued them can read (contract.md, section 9, "State").
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use super::Endpoint;
 use crate::text::body::RequestBody;
 use crate::text::json::{self, Members};
 
-/// One thing that an upstream must have to take a request.
+/// A part of a request that only some upstreams can take.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Need {
     /// The member of the body in which it stands.
@@ -22,7 +22,7 @@ pub struct Need {
     pub is_state: bool,
 }
 
-/// What a request needs.
+/// The parts of a request that only some upstreams can take.
 #[derive(Debug, Default)]
 pub struct Needs {
     /// Each once.

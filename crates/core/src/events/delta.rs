@@ -18,8 +18,7 @@ use std::ops::Range;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// In bytes. A larger event does not become a template: a template is kept as long as its stream, and the host copies it for each
-/// event.
+/// The largest template, in bytes: a template is kept as long as its stream, and the host copies it for each event.
 const MAX_TEMPLATE_BYTES: usize = 2048;
 /// After this many templates in a row that matched no later event, no more are made: the events are too different.
 const MAX_IN_VAIN: u32 = 4;

@@ -1,20 +1,40 @@
-//! Classifies the error that a custom client threw by its codes, class names and message, with the table of its language
-//! ([`javascript`]).
+//! Classifies the error that a custom client threw by its codes, class names and message, with the [`ErrorTable`] of its language.
 
 use std::num::NonZeroU16;
 
 use serde::Deserialize;
 
 use super::codes::Said;
-use super::javascript;
 use super::{Failure, Head, Kind, Surface};
 use crate::text::headers;
 use crate::text::secrets::Secrets;
+
+/// The names, codes and messages by which the programs of one language know errors.
+#[derive(Debug)]
+pub struct ErrorTable {
+    /// Parts of the class names of timeouts.
+    pub timeout_names: &'static [&'static str],
+    /// Parts of the codes of timeouts.
+    pub timeout_codes: &'static [&'static str],
+    /// Prefixes of the codes of a broken content encoding.
+    pub encoding_codes: &'static [&'static str],
+    /// Parts of the class names of connection errors.
+    pub connection_names: &'static [&'static str],
+    /// Whole messages of connection errors that have neither code nor class.
+    pub connection_messages: &'static [&'static str],
+    /// Parts of the messages with which an HTTP client refuses a header. Such a message repeats the header, which may be a key.
+    pub header_refusals: &'static [&'static str],
+    /// Prefixes of system codes, as opposed to the API's.
+    pub system_codes: &'static [&'static str],
+}
 
 /// The properties of an error that a custom client threw; the object itself stays with the host.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ClientError {
+    /// The table of the host's language.
+    #[serde(skip)]
+    pub table: &'static ErrorTable,
     /// `error.status`, where it is a number.
     pub status: Option<u16>,
     /// The `code`s of the error and of its causes: the API's error code, or a system code.
@@ -43,17 +63,30 @@ pub(crate) fn secrets(keys: &[String]) -> Secrets {
     secrets
 }
 
-/// Whether a message is that of the host's HTTP client refusing a header. It repeats the header, which may be a key.
+/// Whether a message is that of an HTTP client that refuses a header, for a host that uses the default table. It repeats the header,
+/// which may be a key.
 #[must_use]
 pub fn is_header_refusal(message: &str) -> bool {
-    javascript::HEADER_REFUSALS.iter().any(|part| message.contains(part))
+    <&ErrorTable>::default().is_header_refusal(message)
+}
+
+impl ErrorTable {
+    fn is_header_refusal(&self, message: &str) -> bool {
+        self.header_refusals.iter().any(|part| message.contains(part))
+    }
+
+    /// Whether a code is a system code, and not the API's.
+    fn is_system_code(&self, code: &str) -> bool {
+        let upper = code.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+        upper && self.system_codes.iter().any(|start| code.starts_with(start))
+    }
 }
 
 impl ClientError {
     /// Replaces a message that repeats a header.
     fn without_header(mut self) -> Self {
         for message in std::iter::once(&mut self.message).chain(&mut self.reason) {
-            if is_header_refusal(message) {
+            if self.table.is_header_refusal(message) {
                 "a header holds a character that HTTP does not allow".clone_into(message);
             }
         }
@@ -70,7 +103,7 @@ impl ClientError {
         let said = this.said();
         let named_status = said.status.filter(|_| this.status.is_none()).and_then(NonZeroU16::new);
         let kind = this.kind(&said);
-        let code = this.codes.iter().find(|code| is_system_code(code)).or(this.codes.first()).cloned();
+        let code = this.codes.iter().find(|code| this.table.is_system_code(code)).or(this.codes.first()).cloned();
         let is_why = kind == Kind::Connection || this.is_of_encoding();
         let head = this.status.map(|status| {
             let list: headers::HeaderList = this.headers.into_iter().map(|(name, value)| (name, Some(value))).collect();
@@ -102,7 +135,7 @@ impl ClientError {
 
     /// Whether the error is about a broken content encoding.
     pub(crate) fn is_of_encoding(&self) -> bool {
-        self.codes.iter().any(|code| javascript::ENCODING_CODES.iter().any(|start| code.starts_with(start)))
+        self.codes.iter().any(|code| self.table.encoding_codes.iter().any(|start| code.starts_with(start)))
     }
 
     /// The failure of a target whose key function threw: kind `auth`. Status and codes of the error are ignored, because they are not
@@ -121,26 +154,21 @@ impl ClientError {
         }
         let has_code = |parts: &[&str]| self.codes.iter().any(|code| parts.iter().any(|part| code.contains(part)));
         let has_name = |parts: &[&str]| self.names.iter().any(|name| parts.iter().any(|part| name.contains(part)));
-        if has_code(&javascript::TIMEOUT_CODES) || has_name(&[javascript::TIMEOUT_NAME]) {
+        let table = self.table;
+        if has_code(table.timeout_codes) || has_name(table.timeout_names) {
             return Kind::Timeout;
         }
         if self.is_of_encoding() {
             return Kind::InvalidResponse;
         }
-        if self.codes.iter().any(|code| is_system_code(code))
-            || has_name(&javascript::CONNECTION_NAMES)
-            || javascript::CONNECTION_MESSAGES.contains(&self.message.as_str())
+        if self.codes.iter().any(|code| table.is_system_code(code))
+            || has_name(table.connection_names)
+            || table.connection_messages.contains(&self.message.as_str())
         {
             return Kind::Connection;
         }
         Kind::InvalidResponse
     }
-}
-
-/// Whether a code is a system code, and not the API's.
-fn is_system_code(code: &str) -> bool {
-    let upper = code.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
-    upper && javascript::SYSTEM_CODES.iter().any(|start| code.starts_with(start))
 }
 
 #[cfg(test)]
@@ -175,6 +203,28 @@ mod tests {
         ] {
             assert_eq!(with(marks), kind, "{marks}");
         }
+    }
+
+    #[test]
+    fn another_languages_errors_are_classified_by_its_own_table() {
+        static PYTHON: ErrorTable = ErrorTable {
+            timeout_names: &["TimeoutException"],
+            timeout_codes: &[],
+            encoding_codes: &[],
+            connection_names: &["TransportError"],
+            connection_messages: &["peer closed connection"],
+            header_refusals: &["Illegal header value"],
+            system_codes: &[],
+        };
+        let thrown = |name: &str, message: &str| {
+            let error = ClientError { table: &PYTHON, names: vec![name.to_owned()], ..ClientError::default() };
+            ClientError { message: message.to_owned(), ..error }.classify()
+        };
+        assert_eq!(thrown("ReadTimeoutException", "").kind, Kind::Timeout);
+        assert_eq!(thrown("TransportError", "").kind, Kind::Connection);
+        assert_eq!(thrown("ValueError", "peer closed connection").kind, Kind::Connection);
+        assert_eq!(thrown("ValueError", "fetch failed").kind, Kind::InvalidResponse);
+        assert!(!thrown("ValueError", "Illegal header value b'sk-1'").message.contains("sk-1"));
     }
 
     #[test]

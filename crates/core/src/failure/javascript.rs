@@ -2,20 +2,30 @@
 //!
 //! Node.js, undici and SDKs throw some errors without a code or a class of their own. These are recognised by their message.
 
-/// Part of the class names of timeouts.
-pub(super) const TIMEOUT_NAME: &str = "Timeout";
-pub(super) const TIMEOUT_CODES: [&str; 2] = ["TIMEDOUT", "TIMEOUT"];
-/// Prefixes of the codes of a broken content encoding: zlib's, Brotli's, zstd's.
-pub(super) const ENCODING_CODES: [&str; 5] = ["Z_DATA", "Z_BUF", "ERR__ERROR_FORMAT", "ERR_BROTLI", "ZSTD_"];
-/// Parts of the class names of connection errors.
-pub(super) const CONNECTION_NAMES: [&str; 4] = ["Connection", "Abort", "FetchError", "SocketError"];
-/// The whole messages of undici's `fetch` where the connection failed and the cause has no code.
-pub(super) const CONNECTION_MESSAGES: [&str; 2] = ["fetch failed", "terminated"];
-/// Parts of the messages with which `fetch` refuses a header. Such a message repeats the header, which may be a key.
-pub(super) const HEADER_REFUSALS: [&str; 3] = ["invalid header value", "ByteString", "valid HTTP token"];
-/// Prefixes of system codes: `ECONNRESET`, `EAI_AGAIN`, `UND_ERR_SOCKET`, `CERT_HAS_EXPIRED`, …
-pub(super) const SYSTEM_CODES: [&str; 8] =
-    ["E", "UND_ERR_", "CERT_", "ERR_TLS", "ERR_SSL", "DEPTH_ZERO", "SELF_SIGNED", "UNABLE_TO"];
+use super::host_errors::ErrorTable;
+
+/// The errors of JavaScript's programs.
+static JAVASCRIPT: ErrorTable = ErrorTable {
+    timeout_names: &["Timeout"],
+    timeout_codes: &["TIMEDOUT", "TIMEOUT"],
+    // zlib's, Brotli's, zstd's.
+    encoding_codes: &["Z_DATA", "Z_BUF", "ERR__ERROR_FORMAT", "ERR_BROTLI", "ZSTD_"],
+    connection_names: &["Connection", "Abort", "FetchError", "SocketError"],
+    // undici's `fetch`, where the cause has no code.
+    connection_messages: &["fetch failed", "terminated"],
+    // Of `fetch`.
+    header_refusals: &["invalid header value", "ByteString", "valid HTTP token"],
+    // `ECONNRESET`, `EAI_AGAIN`, `UND_ERR_SOCKET`, `CERT_HAS_EXPIRED`, …
+    system_codes: &["E", "UND_ERR_", "CERT_", "ERR_TLS", "ERR_SSL", "DEPTH_ZERO", "SELF_SIGNED", "UNABLE_TO"],
+};
+
+/// The table of a host that names none.
+impl Default for &'static ErrorTable {
+    fn default() -> Self {
+        &JAVASCRIPT
+    }
+}
+
 /// undici's code of a connection that the peer closed without a response.
 pub(crate) const CLOSED: &str = "UND_ERR_SOCKET";
 /// The code that Node.js's parser has for a head that is not HTTP. hyper does not distinguish other faults of a head.

@@ -34,8 +34,8 @@ struct DescribedUpstream {
     headers: HeaderList,
     /// The headers that it removes.
     removed: Vec<String>,
-    /// The key comes from a function.
-    asked: bool,
+    /// A function returns the key.
+    key_is_function: bool,
 }
 
 /// Checks the constructor's `openpipe`, and describes it to the host.
@@ -73,7 +73,7 @@ impl UpstreamConfig {
                 .filter(|(_, value)| value.is_none())
                 .map(|(name, _)| name.clone())
                 .collect(),
-            asked: self.asked,
+            key_is_function: self.key_is_function,
         }
     }
 }

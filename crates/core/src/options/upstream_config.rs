@@ -37,7 +37,7 @@ pub struct UpstreamConfig {
     /// The error message of a malformed option that keeps it from being called.
     pub invalid: Option<String>,
     /// A function returns the key, so the host gives it for each try; `headers` lacks it.
-    pub asked: bool,
+    pub key_is_function: bool,
     /// The number of the host's client that is called instead of HTTP from the core.
     pub client: Option<u32>,
     /// The identity of that client.
@@ -68,7 +68,7 @@ impl UpstreamConfig {
             own_headers: Vec::new(),
             missing_key: Some("this client has no upstream of its own".into()),
             invalid: None,
-            asked: false,
+            key_is_function: false,
             client: None,
             identity: Identity::default(),
             timeout: None,
@@ -90,7 +90,7 @@ pub(super) struct WireUpstream {
     missing_key: Option<String>,
     invalid: Option<String>,
     #[serde(default)]
-    asked: bool,
+    key_is_function: bool,
     client: Option<u32>,
     #[serde(default)]
     identity: Identity,
@@ -99,11 +99,20 @@ pub(super) struct WireUpstream {
 pub(super) fn upstream(option: &str, wire: WireUpstream) -> Result<UpstreamConfig, String> {
     let mut headers = HeaderMap::new();
     headers::overlay(&mut headers, &wire.headers)?;
-    let WireUpstream { base_url, url, missing_key, invalid, asked, client, identity, .. } = wire;
+    let WireUpstream { base_url, url, missing_key, invalid, key_is_function, client, identity, .. } = wire;
     let urls = match (base_url, url) {
         (None, Some(url)) => Urls::same(&parse_url(option, &url)?),
         (base, _) => Urls::below(&parse_url(option, &base.unwrap_or_default())?),
     };
     let headers = Arc::new(headers);
-    Ok(UpstreamConfig { urls, headers, missing_key, invalid, asked, client, identity, ..UpstreamConfig::unset() })
+    Ok(UpstreamConfig {
+        urls,
+        headers,
+        missing_key,
+        invalid,
+        key_is_function,
+        client,
+        identity,
+        ..UpstreamConfig::unset()
+    })
 }

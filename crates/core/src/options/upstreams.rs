@@ -126,7 +126,7 @@ fn one(name: &str, section: &Section<'_>, host: &Host<'_>) -> Read<UpstreamConfi
         own_headers,
         missing_key: matches!(key, Key::Missing).then(|| missing(name)),
         invalid: None,
-        asked: matches!(key, Key::Function),
+        key_is_function: matches!(key, Key::Function),
         client: host.clients.get(name).copied(),
         identity,
         timeout: section.time("timeout")?,

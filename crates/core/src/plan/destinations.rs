@@ -33,7 +33,7 @@ pub(super) struct Destination<'a> {
     pub(super) near_prefix: Option<Once>,
 }
 
-/// What is called.
+/// The upstream or custom client of a target.
 pub(super) enum To<'a> {
     Upstream(&'a UpstreamConfig),
     Client(u32, Identity),
@@ -109,7 +109,7 @@ impl<'a> Routes<'a> {
             let is_routed =
                 target.client.is_some() || target.upstream.is_some() || self.client.fallback_client.is_some();
             match self.client.aliases.get(&target.model).filter(|_| !is_routed) {
-                // What an alias stands for is not looked up again.
+                // The targets of an alias are not looked up as aliases again.
                 Some(alias) => {
                     for own in &alias.targets {
                         self.add(&target.model, self.of_alias(own.over(target)), warnings, all)?;
@@ -121,7 +121,7 @@ impl<'a> Routes<'a> {
         Ok(())
     }
 
-    /// A target that lacks a key cannot run, and is warned of.
+    /// Warns of a target whose key is missing, since it cannot be called.
     fn add(
         &self,
         model: &str,
@@ -236,12 +236,12 @@ impl<'a> Routes<'a> {
         let Some(missing) = self.client.openpipe.missing_key.as_ref().filter(|_| self.client.report.is_none()) else {
             return;
         };
-        let asked = [
+        let given = [
             ("criteria", options.criteria.is_some()),
             ("logRequest", options.log_request == Some(true)),
             ("tags", options.tags.is_some()),
         ];
-        for (name, _) in asked.iter().filter(|(_, is_asked)| *is_asked) {
+        for (name, _) in given.iter().filter(|(_, is_given)| *is_given) {
             warnings.push(format!("`openpipe.{name}` does nothing: {missing}"));
         }
     }

@@ -6,7 +6,7 @@ use super::destinations::Destination;
 use super::near_prefix::Once;
 use crate::options::{CallOptions, ClientConfig, Limit, OpenPipeOptions};
 
-/// In milliseconds. A timeout of a client or an upstream below this was probably meant in seconds …
+/// A timeout of a client or an upstream below this, in milliseconds, was probably meant in seconds …
 const SHORT_TIMEOUT: u64 = 100;
 /// … and so was a timeout of a call or target below this. Short ones of these are also chosen on purpose, to give up at once.
 const SHORT_CALL: u64 = 50;

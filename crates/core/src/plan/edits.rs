@@ -1,4 +1,4 @@
-//! What a target changes in the request's body: its model, `params`, `omit`, and what only another upstream can read.
+//! The changes that a target makes in the request's body: its model, `params`, `omit`, and the items that only another upstream can read.
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -7,7 +7,7 @@ use super::capable;
 use crate::endpoint::needs;
 use crate::text::body::{Edit, RequestBody};
 
-/// What a target changes in the body.
+/// The changes that a target makes in the body.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Change {
     pub(super) model: Option<String>,

@@ -46,7 +46,7 @@ pub struct Plan {
     pub targets: Vec<Target>,
     /// Those that cannot.
     pub unsupported: Vec<Unsupported>,
-    /// The alias that the call's model was, where it was one.
+    /// The alias that the call named as its model, if it did.
     pub alias: Option<String>,
     /// The caller asked for a stream.
     pub stream: bool,
@@ -89,7 +89,7 @@ pub enum PlanError {
     Unsupported(String),
 }
 
-/// Plans a call of which no earlier one is known.
+/// Plans a call without knowledge of earlier responses.
 ///
 /// # Errors
 /// [`PlanError`], before any traffic.

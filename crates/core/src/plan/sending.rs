@@ -76,7 +76,7 @@ impl Builder<'_> {
                 Arc::make_mut(&mut all).insert(HeaderName::from_static(name), value);
             }
         }
-        if upstream.asked {
+        if upstream.key_is_function {
             // The key is not known yet; the upstream's own headers take precedence over it.
             overlay.layers.extend([upstream.own_headers.clone(), own]);
             overlay.lay(&mut Arc::default())?;

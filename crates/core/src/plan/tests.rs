@@ -38,7 +38,7 @@ const OPENPIPE: &str = r#"{"model":"openpipe:ft"}"#;
 
 #[test]
 fn a_calls_headers_are_applied_over_those_that_the_host_gives() {
-    let config = CONFIG.replacen(r#""headers""#, r#""asked": true, "identity": "me", "headers""#, 1);
+    let config = CONFIG.replacen(r#""headers""#, r#""keyIsFunction": true, "identity": "me", "headers""#, 1);
     let client = ClientConfig::from_json(&format!("{config}}}")).unwrap();
     let via = |call: &str| {
         let body = RequestBody::parse(r#"{"model":"gpt-4"}"#.to_owned()).unwrap();

@@ -1,8 +1,8 @@
 //! Decides whether a failed try is retried on the same target, and after which pause. Pure.
 //!
-//! Defaults are those of OpenAI's clients: connection
-//! errors, 408, 409, 429, 5xx and what `x-should-retry` says; 0.5 s doubling to 8 s, less up to a quarter of jitter;
-//! `Retry-After-Ms` and `Retry-After`, where that is no more than a minute (as in openai 5 and 7; 6 has no bound). The bounds are contract.md's, section 4.
+//! The defaults are those of OpenAI's clients. Retried are connection errors, 408, 409, 429, 5xx and what `x-should-retry` says. The pause is
+//! 0.5 s, doubling up to 8 s, less a jitter of up to a quarter; or `Retry-After-Ms` or `Retry-After`, where that is no more than a minute (as
+//! in openai 5 and 7; 6 has no bound). The bounds are those of contract.md, section 4.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,9 +10,9 @@ use crate::failure::{Failure, Head, Kind};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
-/// If a response asks for a longer pause, the default pause is taken instead: to the caller, such a pause would be a hang.
+/// The longest pause that a response can set; for a longer one the default pause is taken, since a caller would take that for a hang.
 const LONGEST_ASKED_PAUSE: Duration = Duration::from_secs(60);
-/// A pause longer than this is not taken while another target waits.
+/// The longest pause while another target waits: the call moves on instead.
 const LONGEST_PAUSE_WHILE_ANOTHER_WAITS: Duration = Duration::from_secs(5);
 
 /// A connection that took longer to fail is not retried while another target waits.

@@ -68,7 +68,7 @@ impl Rule {
     }
 }
 
-/// What refuses the answers of a target: rules by their names, and then a function of the caller's.
+/// The rules that refuse answers of a target: named ones, then a function of the caller's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rules {
     /// The names, in the order in which they are judged.
@@ -78,13 +78,13 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Whether nothing is refused.
+    /// Whether there are no rules.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.names.is_empty() && self.function.is_none()
     }
 
-    /// Whether they need the whole answer, so that a stream is held until its finish.
+    /// Whether a rule needs the whole answer, so that a stream is held back until its end.
     #[must_use]
     pub fn need_the_whole(&self) -> bool {
         self.function.is_some() || self.names.iter().any(|rule| rule.needs_the_whole())
@@ -129,7 +129,7 @@ pub async fn judge(rules: Arc<Rules>, endpoint: Endpoint, answer: String, reques
     }
 }
 
-/// The same on this thread.
+/// Judges an answer on this thread.
 #[must_use]
 pub fn judge_now(rules: &[Rule], endpoint: Endpoint, answer: &str, request: &[u8]) -> Judgement {
     if !endpoint.has_text() {
@@ -213,7 +213,7 @@ impl Schema {
     /// Why a text does not fit.
     ///
     /// # Errors
-    /// Why that cannot be said.
+    /// The reason why the text cannot be judged.
     fn misfit(&self, text: &str) -> Result<Option<String>, String> {
         if !is_json(text) {
             return Ok(Some("the answer does not fit its schema: it is not JSON".into()));

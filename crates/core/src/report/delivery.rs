@@ -1,4 +1,4 @@
-//! A report, the traits by which a host delivers it and hears of it, and its outcome.
+//! A report, the traits by which a host sends it and receives its outcome, and the outcomes.
 
 use bytes::Bytes;
 use http::HeaderMap;

@@ -66,7 +66,7 @@ async fn post(
             // The status alone decides; the rest of the answer is not read.
             Ok(Err(Failure { head: Some(head), .. })) => Ok(*head),
             Ok(Err(failure)) => Err(failure),
-            // Another try may find the endpoint awake again, so this counts as a broken connection.
+            // A broken connection, which is retried: the endpoint may answer by then.
             Err(_elapsed) => Err(Failure::connection("the report endpoint did not answer", None)),
         };
         let failure = match head {
@@ -100,7 +100,7 @@ fn terminated(line: Bytes) -> Bytes {
     Bytes::from(line)
 }
 
-/// Whether there is no use in another try: a 4xx that does not ask for one.
+/// Whether another try is useless: after a 4xx that is not retryable.
 fn is_refusal(status: u16) -> bool {
     (400..500).contains(&status) && !matches!(status, 408 | 429)
 }

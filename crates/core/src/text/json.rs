@@ -9,7 +9,7 @@ use std::fmt::{self, Write as _};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// An object with more members than these is read again for each question: a list of its members may take ten times its text.
+/// An object with more members than this is read again for each look-up: a list of its members may take ten times its text.
 const LISTED: usize = 1024;
 
 /// The members of a JSON object, in order, as raw text. Reading it validates the whole text.
@@ -139,7 +139,7 @@ impl<'a> Iterator for Scan<'a> {
 }
 
 impl Scan<'_> {
-    /// Passes over blanks and these, to where something else stands.
+    /// Skips blanks and these characters.
     fn skip(&mut self, over: &[u8]) -> Option<usize> {
         let rest = self.text.as_bytes().get(self.at..)?;
         self.at += rest.iter().position(|byte| !b" \t\r\n".contains(byte) && !over.contains(byte))?;
@@ -147,7 +147,7 @@ impl Scan<'_> {
     }
 }
 
-/// The value that begins here, of a valid text.
+/// The value at the start of a valid text.
 fn value_at(text: &str, from: usize) -> &str {
     let (mut at, mut depth) = (from, 0_usize);
     while let Some(byte) = text.as_bytes().get(at) {
@@ -170,8 +170,8 @@ fn raw(text: &str) -> Option<&RawValue> {
     serde_json::from_str(text).ok()
 }
 
-/// Shows each element of an array, in order. No list of them is made: it would take many times what their text takes. Tells whether
-/// the value is an array.
+/// Calls a function with each element of an array, in order, without a list of them, which would take many times the memory of their text.
+/// Returns whether the value is an array.
 pub fn each_element<'a>(array: &'a str, visit: impl FnMut(&'a RawValue)) -> bool {
     struct ElementsVisitor<F>(F);
     impl<'de, F: FnMut(&'de RawValue)> Visitor<'de> for ElementsVisitor<F> {
@@ -192,7 +192,7 @@ pub fn each_element<'a>(array: &'a str, visit: impl FnMut(&'a RawValue)) -> bool
     deserializer.deserialize_seq(ElementsVisitor(visit)).is_ok() && deserializer.end().is_ok()
 }
 
-/// Whether a valid value is an array with something in it.
+/// Whether a valid value is an array that is not empty.
 #[must_use]
 pub fn is_filled_array(value: &str) -> bool {
     value.strip_prefix('[').is_some_and(|rest| !rest.trim_ascii_start().starts_with(']'))
@@ -213,7 +213,7 @@ pub fn first_element(array: &str) -> Option<(&RawValue, usize)> {
 #[must_use]
 pub fn is_quoted(quoted: &str, name: &str) -> bool {
     let Some(inner) = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return false };
-    // Most names differ at their first letter, and each call looks at all of its body's names several times.
+    // Most names differ in their first letter, and each call compares all of its body's names several times.
     match inner.bytes().zip(name.bytes()).find(|(own, of_name)| own != of_name || *own == b'\\') {
         Some((b'\\', _)) => serde_json::from_str::<String>(quoted).is_ok_and(|decoded| decoded == name),
         Some(_) => false,
@@ -253,7 +253,7 @@ pub fn string(value: &str) -> String {
 
 /// Appends a string as JSON text.
 pub fn push_string(out: &mut String, value: &str) {
-    // Without a branch for each byte, so that the compiler looks at sixteen at once.
+    // Without a branch for each byte, so that the compiler can vectorize the loop.
     let needs_escape = |odd, byte: &u8| odd | (*byte < b' ') | (*byte == b'"') | (*byte == b'\\');
     if value.as_bytes().iter().fold(false, needs_escape) {
         out.push_str(&string(value));
@@ -297,7 +297,7 @@ pub fn holds_something(raw: &RawValue) -> bool {
 /// Whether any scalar of a value passes a test that gets the nearest member's name (with quotes, empty where there is none) and the
 /// scalar as it is written. The value must be valid JSON. One pass without recursion, so its cost is linear at any depth.
 pub fn any_scalar(value: &str, mut test: impl FnMut(&str, &str) -> bool) -> bool {
-    // Whether each of the open ones is an object, and the name that it stands under.
+    // For each open object or array: whether it is an object, and its name.
     let mut open: Vec<(bool, &str)> = Vec::new();
     let (mut at, mut name, mut expects_name) = (0, "", false);
     while let Some(byte) = value.as_bytes().get(at) {
@@ -331,7 +331,7 @@ pub fn any_scalar(value: &str, mut test: impl FnMut(&str, &str) -> bool) -> bool
     false
 }
 
-/// The scalar that begins here, as it is written.
+/// The scalar at the start of a text, as it is written.
 fn scalar_at(value: &str, at: usize) -> &str {
     let rest = value.get(at..).unwrap_or_default();
     let mut bytes = rest.bytes().enumerate();
@@ -348,7 +348,7 @@ fn scalar_at(value: &str, at: usize) -> &str {
     rest.get(..end.map_or(rest.len(), |(last, _)| last + 1)).unwrap_or(rest)
 }
 
-/// Whether a value says anything at all: `null`, `false`, `0`, blank texts, and what holds nothing else do not. Emptiness is deep.
+/// Whether a value has a scalar, at any depth, other than `null`, `false`, `0` and blank texts.
 #[must_use]
 pub fn says_something(value: &str) -> bool {
     any_scalar(value, |_, scalar| match scalar.as_bytes().first() {

@@ -94,7 +94,7 @@ impl Circuit {
         Self { rule, random, inner: Mutex::new(inner) }
     }
 
-    /// Asks for a request to go.
+    /// Admits or refuses a request.
     pub(super) fn admit(self: &Arc<Self>) -> Admitted {
         let now = Instant::now();
         let mut inner = self.lock();

@@ -95,7 +95,7 @@ impl BreakerPolicy {
     }
 }
 
-/// What a circuit is keyed by.
+/// The parts of a circuit's key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject<'a> {
     /// The base URL, and its query.
@@ -139,7 +139,7 @@ impl Narrowed {
     }
 }
 
-/// What a circuit is about.
+/// The kinds of circuits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Sort {
     /// How an upstream serves a model.
@@ -307,7 +307,7 @@ pub enum Admission {
 }
 
 impl Gate {
-    /// Asks for a request to go.
+    /// Admits or refuses a request.
     #[must_use]
     pub fn admit(&self) -> Admission {
         let mut refusals = [None, None];

@@ -12,7 +12,7 @@ const PARTS: usize = 10;
 pub(super) struct Window {
     began: Instant,
     part: Duration,
-    /// Of each part its number, and the successes and failures in it.
+    /// For each bucket its number, and its successes and failures.
     parts: [(u128, u32, u32); PARTS],
 }
 
@@ -22,7 +22,7 @@ impl Window {
         Self { began: Instant::now(), part, parts: [(0, 0, 0); PARTS] }
     }
 
-    /// The number of the part that is now.
+    /// The number of the present bucket.
     fn number(&self, now: Instant) -> u128 {
         now.saturating_duration_since(self.began).as_nanos() / self.part.as_nanos()
     }
