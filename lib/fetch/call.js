@@ -1,5 +1,5 @@
 'use strict';
-/** One call of `createFetch`: turns the core's messages about it into a `Response` or an error. */
+/** One call of `createFetch`: handles the core's messages about it and makes a `Response` or an error of them. */
 
 const { AsyncResource } = require('node:async_hooks');
 
@@ -20,7 +20,7 @@ const {
   openaiError,
   rejectionOf,
 } = require('./failures.js');
-const { BodySeat, EventSource, bodyOf, forgetDropped, whenDropped } = require('./response-body.js');
+const { SourceRef, EventSource, bodyOf, forgetDropped, whenDropped } = require('./response-body.js');
 const { responseOf } = require('./response.js');
 
 /** @typedef {import('../call/openpipe-member.js').Meta} Meta */
@@ -30,16 +30,16 @@ const { responseOf } = require('./response.js');
 const LAST_EVENTS = { chat: 'data: [DONE]\n\n', completions: 'data: [DONE]\n\n' };
 
 /**
- * What a call is started with.
+ * The setup of a call.
  * @typedef {object} Setup
  * @property {import('./door.js').Door} door
- * @property {import('./request.js').Request} request Held until the end: some signals live no longer than their request.
+ * @property {import('./request.js').Request} request Kept until the end: the signal of a `Request` is collected with it.
  * @property {string} endpoint
  * @property {string} url The URL of the primary.
- * @property {boolean} throughFetch Its requests go through `fetch`.
+ * @property {boolean} throughFetch Whether its requests go through `fetch`.
  * @property {() => Promise<Response>} passOn Sends the request unchanged by the `fetch` below.
- * @property {(settle: import('./repeats.js').Settled) => void} keep Keeps a failure, which a retry of the SDK gets again.
- * @property {() => void} leftWaiting Called when the caller aborts while the first target is still waited for.
+ * @property {(settle: import('./repeats.js').Settled) => void} keep Keeps the call's failure for a retry by an SDK.
+ * @property {() => void} onEarlyAbort Called when the caller aborts during the first target's attempt.
  */
 
 class FetchCall {
@@ -50,17 +50,17 @@ class FetchCall {
     this.reject = reject;
     this.id = -1;
     const { judges, onFallback } = setup.door.options;
-    /** The caller's async context. */
     const mayCallBack = Boolean(onFallback) || judges.length > 0 || setup.throughFetch;
+    /** The caller's async context, in which its functions are called. */
     this.scope = mayCallBack || observers.areWatching() ? new AsyncResource('OPENPIPE_FETCH') : undefined;
     /** @type {import('../call/abort.js').Waiter | undefined} */
     this.waiter = undefined;
     this.isHolding = false;
-    /** Set when a stream is handed over. @type {{ seat: BodySeat, meta: Meta } | undefined} */
+    /** Set when a stream is handed over. @type {{ ref: SourceRef, meta: Meta } | undefined} */
     this.stream = undefined;
     /** The caller has got the event `response.failed`, so no other error event is added. */
     this.hasSentFailure = false;
-    /** Requests that go through `fetch`, by Rust's number for each. @type {Map<number, Exchange> | undefined} */
+    /** Requests through `fetch`, by the core's number for each. @type {Map<number, Exchange> | undefined} */
     this.exchanges = setup.throughFetch ? new Map() : undefined;
   }
 
@@ -90,14 +90,14 @@ class FetchCall {
   static handlers = {
     completion: (call, [, , , , status], text, more) => call.#completed(text, status, readOnce(more)),
     wire: (call, [, , bytes], text) => {
-      call.#passedOn(text);
-      call.stream?.seat.source?.push(text, bytes);
+      call.#watchFailure(text);
+      call.stream?.ref.source?.push(text, bytes);
     },
     stream: (call, _, text) => call.#handOver(JSON.parse(text)),
     end: (call, [, , meta]) => call.#ended(meta),
     failure: (call, [, , failed]) => (call.stream ? call.#broke(failed) : call.#failed(failed)),
     refused: (call, [, , why, message]) => call.#refused(why, message),
-    headers: (call, [, , ask, upstream]) => call.#tellHeaders(ask, upstream),
+    headers: (call, [, , ask, upstream]) => call.#answerHeaders(ask, upstream),
     judge: (call, [, , ask, judging], text) => call.#inScope(() => call.#judge(ask, judging, text)),
     fallback: (call, [, , event]) => call.#inScope(() => call.#movedOn(event)),
     fetch: (call, [, , ask, to], text) => call.#exchange(ask, to, text),
@@ -109,13 +109,13 @@ class FetchCall {
     warning: (call, [, , message]) => call.setup.door.warn(message),
   };
 
-  /** Rejects the call where handling one of its messages threw. @param {unknown} error */
+  /** A handler of one of the call's messages threw: the call fails with that error. @param {unknown} error */
   fail(error) {
     native.cancel(this.id);
     this.#release();
     dropAll(this.exchanges);
     this.reject(error);
-    this.stream?.seat.source?.fail(error);
+    this.stream?.ref.source?.fail(error);
   }
 
   // === the answer ===
@@ -132,18 +132,18 @@ class FetchCall {
     this.#release();
     const { signal } = this.setup.request;
     const { exchanges } = this;
-    const seat = new BodySeat();
-    const state = { seat, meta };
+    const ref = new SourceRef();
+    const state = { ref, meta };
     this.stream = state;
-    const waiter = signal && { aborted: aborterOf(this.id, seat, signal, exchanges) };
+    const waiter = signal && { aborted: aborterOf(this.id, ref, signal, exchanges) };
     this.waiter = waiter;
-    // `close` must hold neither the source nor the call, so that a response that is dropped can be garbage collected.
+    // `close` must refer neither to the source nor to the call, so that a response which the caller drops can be garbage-collected.
     const close = closerOf(this.id, signal, waiter, exchanges);
-    const source = new EventSource(this.id, seat, close);
+    const source = new EventSource(this.id, ref, close);
     whenDropped(source, close);
     if (waiter) onAbort(signal, waiter);
     const { resolve } = this;
-    // The functions of a promise hold its value.
+    // A promise's resolve function keeps the value that it was called with.
     this.resolve = this.reject = () => {};
     resolve(
       this.#responseOf(
@@ -158,14 +158,14 @@ class FetchCall {
   /**
    * The response of the target that answered.
    * @param {string | ReadableStream} body @param {number} status
-   * @param {() => Meta} meta The call's record so far. @param {() => Meta} [latest] The record of a stream that goes on.
+   * @param {() => Meta} meta The call's record so far. @param {() => Meta} [latest] The record of a running stream.
    */
   #responseOf(body, status, meta, latest = meta) {
     const { id } = this;
     const headers = () => meta().head?.headers ?? [];
-    const { door, url: asked } = this.setup;
+    const { door, url } = this.setup;
     const openpipe = () => openpipeOf(id, latest);
-    return responseOf({ status, headers, body, asked, meta, marks: door.options.marks, openpipe });
+    return responseOf({ status, headers, body, url, meta, marks: door.options.marks, openpipe });
   }
 
   /** @param {number} ask @param {import('../call/judge.js').Judging} judging @param {string} text */
@@ -174,8 +174,8 @@ class FetchCall {
     askJudge(this.id, ask, judging, judge, () => JSON.parse(text));
   }
 
-  /** Gives the core the headers of an upstream whose key a function returns. @param {number} ask @param {string} upstream */
-  #tellHeaders(ask, upstream) {
+  /** Answers with the headers of an upstream whose key a function returns. @param {number} ask @param {string} upstream */
+  #answerHeaders(ask, upstream) {
     keyHeaders(this.setup.door.options, upstream).then(
       (headers) => native.answer(this.id, ask, JSON.stringify({ headers })),
       (error) =>
@@ -183,9 +183,9 @@ class FetchCall {
     );
   }
 
-  /** @param {string} text Events. */
-  #passedOn(text) {
-    // JSON text has no raw line break within a string, so this is the field of an event.
+  /** Remembers whether the caller got the event `response.failed`. @param {string} text Server-sent events. */
+  #watchFailure(text) {
+    // JSON has no raw line break within a string, so this text is the field of an event.
     if (this.setup.endpoint === 'responses' && text.includes('event: response.failed\n')) this.hasSentFailure = true;
   }
 
@@ -196,7 +196,7 @@ class FetchCall {
     this.#settleStream(meta, LAST_EVENTS[this.setup.endpoint] ?? '', undefined);
   }
 
-  /** A stream failed after it was handed over: the upstream's own error is passed on first. @param {Meta & { failures: Failure[] }} failed */
+  /** A stream failed after it was handed over: its body ends with the upstream's own error event, then fails. @param {Meta & { failures: Failure[] }} failed */
   #broke(failed) {
     const failure = failed.failures.at(-1);
     this.#settleStream(failed, this.hasSentFailure ? '' : errorEvent(failure, this.setup.endpoint), {
@@ -214,7 +214,7 @@ class FetchCall {
       () => meta,
       () => meta.usage,
     );
-    const { source } = stream.seat;
+    const { source } = stream.ref;
     if (!source) return;
     forgetDropped(source);
     source.end(last, failure);
@@ -238,7 +238,7 @@ class FetchCall {
   /** @param {string} why @param {string} message */
   #refused(why, message) {
     this.#done();
-    // A body that is not a request of the endpoint is passed on.
+    // A body that is no request of the endpoint is sent by the `fetch` below.
     if (why === 'body') this.setup.passOn().then(this.resolve, this.reject);
     else this.reject(why === 'argument' ? new TypeError(message) : openaiError(message));
   }
@@ -248,8 +248,8 @@ class FetchCall {
     const progress = native.cancel(this.id);
     this.#release();
     dropAll(this.exchanges);
-    // The only attempt is the one under way, so the first target was still waited for.
-    if (progress && JSON.parse(progress).attempts.length <= 1) this.setup.leftWaiting();
+    // There is one attempt, and it has not ended.
+    if (progress && JSON.parse(progress).attempts.length <= 1) this.setup.onEarlyAbort();
     this.reject(this.setup.request.signal?.reason);
   }
 
@@ -261,7 +261,7 @@ class FetchCall {
     this.#inScope(() => void exchange.start(door.fetch, request.init, to, body));
   }
 
-  // === the rest ===
+  // === callbacks, channels and the end ===
 
   /** @param {{ from: any, to: any }} event */
   #movedOn(event) {
@@ -297,11 +297,11 @@ class FetchCall {
 /**
  * How a call whose targets have all failed is settled, also for a retry of its request. It is kept for seconds, so it refers neither to
  * the call nor to the request, whose body may be large.
- * @param {number} id @param {import('./door.js').Door} door @param {string} asked
+ * @param {number} id @param {import('./door.js').Door} door @param {string} url
  * @param {Meta & { failures: Failure[] }} failed @param {string | undefined} redirect
  * @returns {import('./repeats.js').Settled}
  */
-function settledOf(id, door, asked, failed, redirect) {
+function settledOf(id, door, url, failed, redirect) {
   const { failures } = failed;
   const last = failures.at(-1);
   const { marks } = door.options;
@@ -313,7 +313,7 @@ function settledOf(id, door, asked, failed, redirect) {
     size: failures.reduce((size, failure) => size + (failure.body?.length ?? 0), body.length),
     settle: (resolve, reject) => {
       if (rejects) reject(Object.defineProperty(rejectionOf(last), 'openpipe', { get: openpipe, configurable: true }));
-      else resolve(responseOf({ status, headers: () => headers, body, asked, meta, marks, openpipe }));
+      else resolve(responseOf({ status, headers: () => headers, body, url, meta, marks, openpipe }));
     },
   };
 }
@@ -336,12 +336,12 @@ function closerOf(id, signal, waiter, exchanges) {
   };
 }
 
-/** @param {number} id @param {BodySeat} seat @param {AbortSignal} signal @param {Map<number, Exchange> | undefined} exchanges */
-function aborterOf(id, seat, signal, exchanges) {
+/** @param {number} id @param {SourceRef} ref @param {AbortSignal} signal @param {Map<number, Exchange> | undefined} exchanges */
+function aborterOf(id, ref, signal, exchanges) {
   return () => {
     native.cancel(id);
     dropAll(exchanges);
-    const { source } = seat;
+    const { source } = ref;
     if (!source) return;
     forgetDropped(source);
     source.fail(signal.reason);

@@ -15,11 +15,11 @@ const {
 
 /** @typedef {import('./request.js').Request} Request */
 
-const REPEATED =
+const RETRIED_BY_SDK =
   'an SDK retried a request all of whose targets had just failed, and got the same failure again. The targets have retries ' +
   'of their own: set the SDK’s `maxRetries` to 0.';
-const LEFT =
-  'a signal aborted a call while its first target was still waited for. If that was the timeout of an SDK, no fallback ever ' +
+const ABORTED_EARLY =
+  'a signal aborted a call during the attempt of its first target. If that was the timeout of an SDK, no fallback ever ' +
   'runs: make the SDK’s `timeout` longer than those of all targets together, or set `timeout` in createFetch.';
 
 /** @param {any} [options] */
@@ -31,7 +31,7 @@ function createFetch(options) {
   const methods = { flush: (/** @type {any} */ options) => door.flush(options), close: () => door.close() };
   for (const [name, value] of Object.entries(methods))
     Object.defineProperty(fetch, name, { value, configurable: true });
-  // Not in every Node.js 20.
+  // Early releases of Node.js 20 lack `Symbol.asyncDispose`.
   if (Symbol.asyncDispose)
     Object.defineProperty(fetch, Symbol.asyncDispose, { value: methods.close, configurable: true });
   return fetch;
@@ -60,7 +60,7 @@ function run(door, input, init) {
 function call(door, request, endpoint, { text, again }) {
   if (text === undefined) return passOn(door, request, again);
   if (door.isClosed) throw openaiError('this fetch is closed: it takes no more calls');
-  door.watchMocks();
+  door.warnOfLateMock();
   const headers = headersOf(request);
   const own = optionsOf(door, headers, text);
   const sent = upstreamHeaders(headers);
@@ -70,7 +70,7 @@ function call(door, request, endpoint, { text, again }) {
   const key = isRetry(headers) ? keyOf(url, sent, text) : undefined;
   const failure = key === undefined ? undefined : door.repeats.find(key);
   if (failure) {
-    door.warn(REPEATED);
+    door.warn(RETRIED_BY_SDK);
     return new Promise((resolve, reject) => failure.settle(resolve, reject));
   }
   return new Promise((resolve, reject) => {
@@ -83,7 +83,7 @@ function call(door, request, endpoint, { text, again }) {
         throughFetch,
         passOn: () => passOn(door, request, again),
         keep: (settled) => door.repeats.keep(key ?? keyOf(url, sent, text), settled),
-        leftWaiting: () => door.hasFallback(own.fallback) && door.warn(LEFT),
+        onEarlyAbort: () => door.hasFallback(own.fallback) && door.warn(ABORTED_EARLY),
       },
       resolve,
       reject,
@@ -105,11 +105,11 @@ function call(door, request, endpoint, { text, again }) {
   });
 }
 
-/** The call's own options: of its header `x-openpipe`, and of its body as far as `allowInBody` allows. @param {Door} door @param {[string, string][]} headers @param {string} text */
+/** The call's own options: those of its header `x-openpipe`, and those of its body that `allowInBody` allows. @param {Door} door @param {[string, string][]} headers @param {string} text */
 function optionsOf(door, headers, text) {
-  const told = header(headers, OPTIONS_HEADER);
+  const inHeader = header(headers, OPTIONS_HEADER);
   const inBody = openpipeOfBody(text);
-  return readOwn(told === undefined ? undefined : parseHeader(told), inBody, door.options.allowed, door.warn);
+  return readOwn(inHeader === undefined ? undefined : parseHeader(inHeader), inBody, door.options.allowed, door.warn);
 }
 
 /** How long an SDK waits for the whole call, in milliseconds; its header has whole seconds. @param {[string, string][]} headers */
@@ -119,7 +119,8 @@ function patienceOf(headers) {
 }
 
 /**
- * Passes a request on that is not ours: unchanged, except that our own header is removed and a body that was read is replaced.
+ * Sends a request that the engine does not take by the `fetch` below: unchanged, except that the header `x-openpipe` is removed and a body
+ * that was read is replaced.
  * @param {Door} door @param {Request} request @param {unknown} again @returns {Promise<Response>}
  */
 async function passOn(door, { input, init }, again) {
@@ -130,7 +131,7 @@ async function passOn(door, { input, init }, again) {
   const changed = { ...init };
   if (hasOptions) changed.headers = headers.filter(([name]) => name !== OPTIONS_HEADER);
   if (again !== undefined) Object.assign(changed, { body: again, duplex: 'half' });
-  // A `Request` whose body was read cannot be sent again, so its parts are.
+  // A `Request` whose body was read cannot be sent, so its members are passed instead.
   if (!isRequest(input) || again === undefined) return fetch(input, changed);
   const { method, signal, redirect, url } = /** @type {any} */ (input);
   return fetch(url, { method, signal, redirect, headers, ...changed });

@@ -1,5 +1,5 @@
 'use strict';
-/** The state of one `createFetch`, shared by its calls. */
+/** The state of one function that `createFetch` made, shared by its calls. */
 
 const { jsonForCore } = require('../host-client/untrusted.js');
 const native = require('../native/native.js');
@@ -18,7 +18,7 @@ const { readOptions } = require('./options.js');
 const MISSING_OPENPIPE_KEY =
   'there is no OpenPipe key: set the environment variable OPENPIPE_API_KEY, or the option `apiKey` of createFetch';
 
-const PAST_THE_MOCK =
+const BYPASSES_THE_MOCK =
   'the global `fetch` has become a mock, and requests bypass it and go to the real API: call createFetch when the mock is in place, ' +
   'and without `transport: "native"`';
 
@@ -31,19 +31,19 @@ class Door {
 
   /** @param {any} given */
   constructor(given) {
-    /** Where warnings go, as in the SDK. */
+    /** The logger of warnings and its level, by the SDK's names. */
     this.logging = { logger: given?.logger, logLevel: given?.logLevel };
     /** Warns once. @type {(message: string) => void} */
     this.warn = (message) => {
       this.#warnings.warnOnce(this.logging, message);
     };
     this.options = readOptions(given, this.warn);
-    /** The `fetch` below, for requests that are not ours. */
+    /** The `fetch` below: it sends the requests that the engine does not take. */
     this.fetch = this.options.fetch ?? globalThis.fetch;
     this.repeats = new Repeats();
-    /** The caller's choice; `undefined` where there is none. */
+    /** The transport that the caller chose; `undefined` for the default, which is native. */
     this.transport = this.options.transport ?? readEnv('OPENPIPE_TRANSPORT');
-    /** All calls go through `fetch`: for tests that mock it, and agents that see nothing else. */
+    /** Whether all calls go through `fetch`: by the caller's choice, or because a test mocks it. */
     this.isThroughFetch = this.transport === 'fetch' || (this.transport !== 'native' && this.#isMocked());
     this.isClosed = false;
     this.apiKey = this.options.apiKey ?? readEnv('OPENPIPE_API_KEY');
@@ -55,17 +55,17 @@ class Door {
     reports.start(this.logging);
   }
 
-  /** Whether the `fetch` below is a test's mock. */
+  /** Whether the `fetch` below is a mock. */
   #isMocked() {
     return (
       this.options.fetch === undefined && (isMock(this.fetch) || (this.fetch === globalThis.fetch && isFetchReplaced()))
     );
   }
 
-  /** Warns if a test has replaced the global `fetch` since this one was made: calls still go to the `fetch` before. */
-  watchMocks() {
+  /** Warns if a test has replaced the global `fetch` since this was made: calls do not go through the mock then. */
+  warnOfLateMock() {
     if (this.isThroughFetch || this.options.fetch !== undefined || !isFetchReplaced()) return;
-    this.warn(PAST_THE_MOCK);
+    this.warn(BYPASSES_THE_MOCK);
   }
 
   /** The native side, made with the first call. @returns {Side} */
@@ -77,7 +77,7 @@ class Door {
   #makeSide() {
     const { apiKey, baseUrl, options } = this;
     const config = jsonForCore({
-      // There is no upstream of the client's own: each call has its request's URL and headers.
+      // There is no `openai` upstream: each call has the URL and headers of its request.
       openpipeUrl: baseUrl,
       reportUrl: apiKey ? `${baseUrl}/report` : undefined,
       reports: this.sinks,

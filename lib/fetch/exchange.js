@@ -1,8 +1,8 @@
 'use strict';
 /**
- * One request that goes through `fetch`, because only `fetch` can honour what the caller gave (a dispatcher, an agent, a proxy),
- * or because a test has mocked it. Hands what it receives to Rust, which follows redirects and judges the response like one of
- * its own (crates/core/src/upstream/host_http.rs). Nothing is decided here.
+ * One request through `fetch`, because only `fetch` can honour the caller's dispatcher, agent or proxy, or because a test has mocked it. The
+ * response is passed to the core, which follows redirects and classifies it like that of its own HTTP client
+ * (crates/core/src/upstream/host_http.rs). No decision is made here.
  */
 
 const { ChunkPump } = require('../host-client/chunks.js');
@@ -44,7 +44,7 @@ class Exchange {
 
   #readBody() {
     const { reader } = this;
-    // All endpoints answer in text. A character that is split over two chunks waits for its rest.
+    // All endpoints answer in UTF-8. The decoder keeps a character that is split over two chunks until the second one.
     const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
     const next = () => reader?.read() ?? Promise.resolve({ done: true, value: undefined });
     const write = (/** @type {Uint8Array} */ bytes) => decoder.decode(bytes, { stream: true });
@@ -66,7 +66,7 @@ class Exchange {
     this.pump?.credit(bytes);
   }
 
-  /** Aborts the request, which the core no longer wants, and ignores its outcome. */
+  /** Aborts the request, whose outcome is not needed any more. */
   drop() {
     if (this.isDropped) return;
     this.isDropped = true;
@@ -81,7 +81,7 @@ class Exchange {
 
   /** @param {unknown} error */
   #fail(error) {
-    // Any error that `fetch` throws means that there is no response.
+    // Whatever `fetch` throws, there is no response: to the core that is a connection failure.
     const { codes, message } = describe(error);
     this.#answer({ error: { codes, names: ['FetchError'], message: innermost(error) ?? message, ticket: 0 } });
   }
@@ -92,7 +92,7 @@ class Exchange {
   }
 }
 
-/** The message of the last cause: that of `fetch`'s own error says no more than that it failed. @param {any} error @returns {string | undefined} */
+/** The message of the last cause: `fetch`'s own says only that it failed. @param {any} error @returns {string | undefined} */
 function innermost(error) {
   try {
     const cause = error.cause?.cause ?? error.cause;
@@ -102,7 +102,7 @@ function innermost(error) {
   }
 }
 
-/** The members of the caller's `init` that say how traffic leaves this machine. @param {any} init */
+/** The members of the caller's `init` that say how the request leaves the machine. @param {any} init */
 function ownTransport(init) {
   const given = TRANSPORT_MEMBERS.map((name) => [name, init?.[name]]);
   return Object.fromEntries(given.filter(([, value]) => value !== undefined && value !== null));

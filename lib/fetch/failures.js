@@ -1,12 +1,12 @@
 'use strict';
-/** A call that failed as `fetch` would show it: a `Response`, a rejection, or the error of a body. */
+/** Makes what the caller of `fetch` gets for a failed call: a `Response`, a rejection, or the error of a body. */
 
 /** @typedef {import('../call/errors.js').Failure} Failure */
 /** @typedef {import('../call/openpipe-member.js').Meta} Meta */
 
-/** What a failed call is resolved with. @typedef {{ status: number, headers: [string, string][], body: string }} FailedResponse */
+/** The response with which a failed call is resolved. @typedef {{ status: number, headers: [string, string][], body: string }} FailedResponse */
 
-/** The status by kind, where the last target had no error response of its own. @type {Record<string, number>} */
+/** The status by kind of failure, where the last target sent no error response. @type {Record<string, number>} */
 const STATUSES = { timeout: 504, connection: 503, auth: 401, rate_limit: 429, quota: 429 };
 const BAD_GATEWAY = 502;
 
@@ -33,7 +33,7 @@ function failedResponse({ failures, attempts }, redirect) {
     status,
     headers: [
       ['content-type', 'application/json'],
-      // The targets have been retried, so an SDK must not run the whole chain again.
+      // The targets were retried already: an SDK's retry would run the whole chain again.
       ['x-should-retry', 'false'],
     ],
     body: JSON.stringify({ error: { message, type: 'openpipe_error', param: null, code: last?.kind ?? null } }),
@@ -45,13 +45,13 @@ function described({ upstream, model, outcome, message }) {
   return `${upstream} (${model}): ${outcome}${message ? `, ${message}` : ''}`;
 }
 
-/** As `fetch` rejects. @param {Failure | undefined} failure */
+/** The error with which `fetch` rejects. @param {Failure | undefined} failure */
 function rejectionOf(failure) {
   const isTimeout = failure?.kind === 'timeout';
   return new TypeError('fetch failed', { cause: causeOf(failure, isTimeout ? CODES.timeout : CODES.connection) });
 }
 
-/** As the body of a response of `fetch` fails. @param {Failure | undefined} failure */
+/** The error with which the body of a `fetch` response fails. @param {Failure | undefined} failure */
 function bodyErrorOf(failure) {
   const isIdle = failure?.surface === 'timeout';
   return new TypeError('terminated', { cause: causeOf(failure, isIdle ? CODES.idle : CODES.connection) });
@@ -73,7 +73,7 @@ function errorEvent(failure, endpoint) {
   return `${saysError(failure.body) ? '' : 'event: error\n'}${lines.join('')}\n`;
 }
 
-/** An error as an event of Responses: as it was sent, else in the forms that SDKs know, flat and nested. @param {string} body */
+/** The data of an error event of Responses: as it was sent, else with the error's members both flat and nested, as SDKs read either. @param {string} body */
 function responsesError(body) {
   const sent = parsed(body);
   if (sent?.type === 'error') return JSON.stringify(sent);
@@ -92,7 +92,7 @@ function parsed(text) {
   }
 }
 
-/** Whether data says by itself that it is an error; else the event's name did. @param {string} data */
+/** Whether an event's data has a member `error`; otherwise the event's name must say that it is one. @param {string} data */
 function saysError(data) {
   return Boolean(parsed(data)?.error);
 }
@@ -104,7 +104,7 @@ function errorsOf(failures) {
   );
 }
 
-/** An error for what the SDK's class refuses with an `OpenAIError`: the `openai` package may not be installed here. @param {string} message */
+/** An error named `OpenAIError`, as the class throws it; not of the `openai` package, which may not be installed. @param {string} message */
 function openaiError(message) {
   return Object.assign(new Error(message), { name: 'OpenAIError' });
 }

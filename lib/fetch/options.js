@@ -8,7 +8,7 @@ const { readClientOptions } = require('../options/client-options.js');
 /** Options that only `createFetch` has; everything else is an option of `openpipe`. */
 const OWN = ['timeout', 'maxRetries', 'fetch', 'match', 'onFailure', 'headers', 'logger', 'logLevel'];
 
-/** The numbers that the SDK's own transports have, as JavaScript clients. */
+/** How many numbers of clients stand for the SDK's own transport (lib/host-client/numbers.js). */
 const TRANSPORTS = 2;
 
 /** @typedef {ReturnType<typeof readOptions>} FetchOptions */
@@ -38,7 +38,7 @@ function readOptions(given, warn) {
 }
 
 /**
- * The options that came with a call: in its header, and in its body as far as that is allowed.
+ * The options of a call: those of its header, and those of its body that are allowed.
  * @param {any} given @param {unknown} inBody @param {FetchOptions['allowed']} allowed @param {(message: string) => void} warn
  */
 function readOwn(given, inBody, allowed, warn) {
@@ -64,7 +64,7 @@ function parseHeader(text) {
   try {
     parsed = JSON.parse(text);
   } catch {
-    // The error does not quote the header, which may hold a secret.
+    // Refused below, without the parser's error, which would quote the header: it may hold a key.
   }
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
     throw new TypeError('the header `x-openpipe` must be a JSON object');
@@ -85,7 +85,7 @@ function openpipeOfBody(text) {
 /** @param {unknown[]} clients */
 function refuseClients(clients) {
   if (clients.length > TRANSPORTS)
-    throw new TypeError('`client` and `fallbackClient` have no place in createFetch: name an upstream instead');
+    throw new TypeError('createFetch takes no `client` and no `fallbackClient`: name an upstream instead');
 }
 
 /** @param {string} option @param {unknown} value @param {string[]} choices */

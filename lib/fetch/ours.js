@@ -1,7 +1,7 @@
 'use strict';
-/** Which requests the engine answers: POSTs to one of its endpoints (contract.md, section 11). Everything else is passed on. */
+/** Which requests the engine takes: POSTs to one of its endpoints (contract.md, section 11). The `fetch` below sends all others. */
 
-/** The endpoints by the end of their path; the longer one first, where one ends as the other. @type {[string, string][]} */
+/** The endpoints by the end of their path; a path that ends in another one's stands before it. @type {[string, string][]} */
 const ENDPOINTS = [
   ['/chat/completions', 'chat'],
   ['/completions', 'completions'],
@@ -9,11 +9,11 @@ const ENDPOINTS = [
   ['/embeddings', 'embeddings'],
 ];
 
-/** Methods of a text that the `URL` which `match` is called with has too, so that it can be read either way. */
+/** Methods of strings that the `URL` for `match` gets as well, so that `match` may treat it as either. */
 const TEXT_METHODS = /** @type {const} */ (['startsWith', 'endsWith', 'includes']);
 
 /**
- * The endpoint that a URL is of, by the end of its path.
+ * The endpoint of a URL, by the end of its path.
  * @param {string} url @returns {string | undefined}
  */
 function endpointOf(url) {
@@ -23,7 +23,7 @@ function endpointOf(url) {
 }
 
 /**
- * The endpoint of a request, or `undefined` where the request is not ours.
+ * The endpoint of a request; `undefined` where the engine does not take it.
  * @param {import('./request.js').Request} request
  * @param {((url: URL) => unknown) | undefined} match
  */

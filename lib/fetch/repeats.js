@@ -1,7 +1,7 @@
 'use strict';
 /**
- * An SDK's own retries would run the whole chain again. So a retry of a request that failed a moment ago gets the same failure
- * (contract.md, section 11).
+ * Answers an SDK's own retry with the failure that it retries: otherwise each retry would run the whole chain again (contract.md,
+ * section 11).
  */
 
 const { createHash } = require('node:crypto');
@@ -22,8 +22,8 @@ class Repeats {
   /** The failures of the last two seconds, the oldest first. @type {Map<string, Settled & { until: number }>} */ #failures =
     new Map();
   #characters = 0;
-  /** A timer that forgets old failures is running. */
-  #isForgetting = false;
+  /** A timer that removes old failures is running. */
+  #isTimerSet = false;
   #kept;
 
   /** @param {number} [kept] How long a failure is kept, in milliseconds. */
@@ -34,25 +34,25 @@ class Repeats {
   /** @param {string} key @param {Settled} settled */
   keep(key, settled) {
     this.#delete(key);
-    this.#forget(clock.now());
+    this.#removeOld(clock.now());
     this.#failures.set(key, { ...settled, until: clock.now() + this.#kept });
     this.#characters += settled.size;
     for (const oldest of this.#failures.keys()) {
       if (this.#failures.size <= MAX_FAILURES && this.#characters <= MAX_CHARACTERS) break;
       this.#delete(oldest);
     }
-    this.#forgetLater();
+    this.#removeOldLater();
   }
 
-  /** Forgets the failures when their time is up. */
-  #forgetLater() {
-    if (this.#isForgetting || this.#failures.size === 0) return;
-    this.#isForgetting = true;
+  /** Sets a timer that removes the failures when their time is up. */
+  #removeOldLater() {
+    if (this.#isTimerSet || this.#failures.size === 0) return;
+    this.#isTimerSet = true;
     clock.after(this.#kept, () => {
-      this.#isForgetting = false;
-      this.#forget(clock.now());
-      // Those that were kept meanwhile.
-      this.#forgetLater();
+      this.#isTimerSet = false;
+      this.#removeOld(clock.now());
+      // For failures that were kept meanwhile.
+      this.#removeOldLater();
     });
   }
 
@@ -63,7 +63,7 @@ class Repeats {
   }
 
   /** @param {number} now */
-  #forget(now) {
+  #removeOld(now) {
     for (const [key, { until }] of this.#failures) if (until <= now) this.#delete(key);
   }
 
@@ -81,7 +81,7 @@ function isRetry(headers) {
 
 /** The identity of a request: its URL, credentials and body. @param {string} url @param {[string, string][]} headers @param {string} body */
 function keyOf(url, headers, body) {
-  // Other headers may differ from try to try.
+  // Other headers may differ from one retry to the next.
   const own = headers.filter(([name]) => native.isCredential(name));
   return createHash('sha256')
     .update(JSON.stringify([url, own]))

@@ -1,14 +1,14 @@
 'use strict';
-/** Reads the body of a request as text, once and bounded, whatever type it has. */
+/** Reads the body of a request as text, once and bounded, from any type that `fetch` takes. */
 
-/** A larger body is passed on as it is. */
+/** The largest body that is read; the `fetch` below sends a larger one. */
 const MAX_BYTES = 64 * 1024 * 1024;
 
 /**
  * A body that was read.
  * @typedef {object} ReadBody
  * @property {string | undefined} text `undefined` where the body cannot be a JSON object.
- * @property {unknown} again The body to pass on instead; `undefined` where the given one was not consumed.
+ * @property {unknown} again The body to send by the `fetch` below; `undefined` where the given one was not consumed.
  */
 
 /**
@@ -23,7 +23,7 @@ function readBody(body, signal) {
     return body.size > MAX_BYTES
       ? untouched(undefined)
       : blobBytes(body, signal).then((bytes) => untouched(textOf(bytes)));
-  // `FormData` is iterable too, but not asynchronously.
+  // `FormData` has a synchronous iterator only.
   const isStream = typeof (/** @type {any} */ (body).getReader) === 'function' || Symbol.asyncIterator in body;
   return isStream ? readStream(/** @type {any} */ (body), signal) : untouched(undefined);
 }
@@ -57,7 +57,7 @@ function bytesOfChunk(chunk) {
   throw new TypeError(`a body's stream must give bytes, got ${typeof chunk}`);
 }
 
-/** Bytes that are not UTF-8 are not JSON. A byte order mark is kept, and so refused as JSON. */
+/** Throws for bytes that are not UTF-8. Keeps a byte order mark, with which a text is not JSON. */
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** @param {Uint8Array} bytes @returns {string | undefined} */

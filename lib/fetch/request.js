@@ -1,5 +1,5 @@
 'use strict';
-/** Reads a request as `fetch` would: `init` goes before a `Request`'s own members. */
+/** Reads a request as `fetch` does: members of `init` take precedence over those of a `Request`. */
 
 /** Framing and hop-by-hop headers, which hold for the original bytes and connection only. */
 const FRAMING = new Set([
@@ -7,7 +7,7 @@ const FRAMING = new Set([
   'transfer-encoding', 'upgrade',
 ]); // prettier-ignore
 
-/** Options of one call, as JSON. Never leaves the process. */
+/** The header with the options of one call, as JSON. It is never sent. */
 const OPTIONS_HEADER = 'x-openpipe';
 
 /** Members of `init` that only `fetch` itself can honour. */

@@ -4,16 +4,16 @@
 const clock = require('../native/clock.js');
 const native = require('../native/native.js');
 
-/** Consumed bytes are reported to the core's window in steps of this size, to save calls. */
-const GIVE_BACK_BYTES = 64 * 1024;
+/** Consumed bytes are credited to the core's window in steps of this size, to save calls into the addon. */
+const CREDIT_BYTES = 64 * 1024;
 
 const encoder = new TextEncoder();
 
 /**
- * Holds the source of a body weakly while no reader waits, so that a response that is dropped unread is garbage collected and its
- * connection closed.
+ * The call's reference to the source of a body: strong only while a reader waits, so that a response which the caller drops unread can be
+ * garbage-collected and its connection closed.
  */
-class BodySeat {
+class SourceRef {
   constructor() {
     /** @type {EventSource | undefined} */
     this.waiting = undefined;
@@ -29,17 +29,17 @@ class BodySeat {
 
 /** The underlying source of a body's `ReadableStream`. */
 class EventSource {
-  /** @param {number} call @param {BodySeat} seat @param {() => void} onLeave Called when the reader leaves before the end. */
-  constructor(call, seat, onLeave) {
+  /** @param {number} call @param {SourceRef} ref @param {() => void} onLeave Called when the caller stops reading before the end. */
+  constructor(call, ref, onLeave) {
     this.type = /** @type {const} */ ('bytes');
     this.call = call;
-    this.seat = seat;
-    seat.weak = new WeakRef(this);
+    this.ref = ref;
+    ref.weak = new WeakRef(this);
     this.onLeave = onLeave;
     /** Texts that have arrived and not been read. @type {{ text: string, bytes: number }[]} */
     this.texts = [];
-    /** Bytes that were read, but not yet reported to the core's window. */
-    this.owed = 0;
+    /** Bytes that were read and are not yet credited to the core's window. */
+    this.consumed = 0;
     /** @type {(() => void) | undefined} */
     this.pulled = undefined;
     this.hasEnded = false;
@@ -58,7 +58,7 @@ class EventSource {
   push(text, bytes) {
     if (this.hasEnded) return;
     this.texts.push({ text, bytes });
-    this.#answer();
+    this.#settlePull();
   }
 
   /** Ends the body after what has arrived. @param {string} last The last text. @param {{ error: unknown }} [failure] */
@@ -67,7 +67,7 @@ class EventSource {
     if (last !== '') this.texts.push({ text: last, bytes: 0 });
     this.hasEnded = true;
     this.failure = failure;
-    this.#answer();
+    this.#settlePull();
   }
 
   /** Ends the body at once, and drops what has arrived. @param {unknown} error */
@@ -82,10 +82,10 @@ class EventSource {
   /** @returns {Promise<void> | undefined} */
   pull() {
     if (this.texts.length === 0 && this.failure) return this.#failSoon(this.failure.error);
-    if (this.#handOut()) return undefined;
+    if (this.#enqueue()) return undefined;
     return new Promise((resolve) => {
       this.pulled = resolve;
-      this.seat.waiting = this;
+      this.ref.waiting = this;
       native.holdProcess();
     });
   }
@@ -111,8 +111,9 @@ class EventSource {
     });
   }
 
-  #answer() {
-    if (this.pulled && this.#handOut()) this.#settle();
+  /** Resolves a pending pull if there is something to read. */
+  #settlePull() {
+    if (this.pulled && this.#enqueue()) this.#settle();
   }
 
   /** Resolves a pending pull. */
@@ -120,19 +121,19 @@ class EventSource {
     const { pulled } = this;
     if (!pulled) return;
     this.pulled = undefined;
-    this.seat.waiting = undefined;
+    this.ref.waiting = undefined;
     native.releaseProcess();
     pulled();
   }
 
   /** Enqueues everything that has arrived; `false` where there is nothing. */
-  #handOut() {
+  #enqueue() {
     if (this.texts.length > 0) {
       const text = this.texts.length === 1 ? this.texts[0]?.text : this.texts.map((each) => each.text).join('');
       const bytes = this.texts.reduce((sum, each) => sum + each.bytes, 0);
       this.texts = [];
       this.controller.enqueue(encoder.encode(text));
-      this.#owe(bytes);
+      this.#credit(bytes);
       // An error would discard what was just enqueued, so it comes with the next pull.
       if (this.hasEnded && !this.failure) this.#close();
       return true;
@@ -150,11 +151,11 @@ class EventSource {
   }
 
   /** @param {number} bytes */
-  #owe(bytes) {
-    this.owed += bytes;
-    if (this.owed < GIVE_BACK_BYTES || this.hasEnded) return;
-    native.consumed(this.call, this.owed);
-    this.owed = 0;
+  #credit(bytes) {
+    this.consumed += bytes;
+    if (this.consumed < CREDIT_BYTES || this.hasEnded) return;
+    native.consumed(this.call, this.consumed);
+    this.consumed = 0;
   }
 }
 
@@ -162,7 +163,7 @@ class EventSource {
 const dropped = new FinalizationRegistry((/** @type {() => void} */ close) => close());
 
 /**
- * Calls `close` when a source has been dropped. `close` must not hold it.
+ * Calls `close` when a source is garbage-collected. `close` must not refer to it.
  * @param {EventSource} source @param {() => void} close
  */
 function whenDropped(source, close) {
@@ -180,4 +181,4 @@ function bodyOf(source) {
   return new ReadableStream(source, { highWaterMark: 0 });
 }
 
-module.exports = { BodySeat, EventSource, bodyOf, forgetDropped, whenDropped };
+module.exports = { SourceRef, EventSource, bodyOf, forgetDropped, whenDropped };

@@ -1,18 +1,18 @@
 'use strict';
 /**
- * The class of our responses: the platform's `Response`, with the `url`, `redirected` and `type` of a fetched one.
+ * The class of the responses: a subclass of the platform's `Response`, with the `url`, `redirected` and `type` of a fetched one.
  *
- * In Node.js, the headers, and the stream of a body that is a text, are made lazily. Making a `Response` with both takes as long there
- * as the rest of the call, and most callers only read `json()`.
+ * In Node.js the headers, and the stream of a body that is a text, are made lazily: making a `Response` with both takes as long as the rest
+ * of a call, and most callers only call `json()`.
  */
 
-/** Whether the runtime is Node.js, whose `Response` is written in JavaScript. The others read its insides natively. */
+/** Whether the runtime is Node.js, whose `Response` is written in JavaScript. Other runtimes read its internal slots, not the overridden members. */
 const IS_NODE = !process.versions['bun'] && !process.versions['deno'];
 /** Statuses whose response has no body. */
 const WITHOUT_BODY = [204, 205, 304];
 
 /**
- * What a response is made of.
+ * The parts of a response.
  * @typedef {object} Content
  * @property {string | ReadableStream} body
  * @property {{ status: number, statusText: string }} init
@@ -40,7 +40,7 @@ function makeClass(Platform) {
     constructor(content) {
       const { body, init, headers } = content;
       const sent = WITHOUT_BODY.includes(init.status) ? null : body;
-      // The platform removes a byte order mark, so a text with one is not kept back.
+      // Not for a text with a byte order mark, which the platform removes.
       const isLate = IS_NODE && typeof sent === 'string' && !sent.startsWith('\ufeff');
       super(isLate ? null : sent, IS_NODE ? init : { ...init, headers: headers() });
       this.#content = content;
@@ -62,7 +62,7 @@ function makeClass(Platform) {
       return this.#content.redirected();
     }
 
-    /** A response made by the constructor would say `default`. */
+    /** Of a response made by a constructor it would be `default`. */
     get type() {
       return /** @type {const} */ ('basic');
     }
@@ -98,15 +98,15 @@ function makeClass(Platform) {
 
     clone() {
       const content = this.#content;
-      // Copied now, so that later changes affect one of the two only.
+      // A copy, so that later changes of one response's headers do not affect the other.
       const copy = new Headers(this.headers);
       const headers = () => copy;
-      // Throws where the body is used.
+      // Throws where the body was used, as `clone` must.
       const { body } = this.#text === undefined ? super.clone() : this.#withBody(this.#text).clone();
       return new FetchedResponse({ ...content, headers, body: this.#text ?? /** @type {ReadableStream} */ (body) });
     }
 
-    /** The text of a body whose stream was not made yet; the body is used by that. */
+    /** The body's text where its stream was not made, which uses the body; else `undefined`. */
     #take() {
       if (this.#text === undefined || this.#isTextRead || this.#whole) return undefined;
       this.#isTextRead = true;
@@ -123,18 +123,18 @@ function makeClass(Platform) {
     #withBody(text) {
       if (this.#whole) return this.#whole;
       this.#whole = new Platform(text, { headers: this.headers });
-      // A body that was read is locked and used.
+      // The text was read already, so the body must be locked and used.
       if (this.#isTextRead) this.#whole.body?.getReader().cancel().catch(ignore);
       return this.#whole;
     }
 
-    /** For the method `bytes`, which not every Node.js has. @param {FetchedResponse} response */
+    /** The method `bytes`, which is added where the platform has it. @param {FetchedResponse} response */
     static bytes(response) {
       return response.#read('bytes');
     }
   }
   const { prototype } = FetchedResponse;
-  // For callers the class is `Response`, not the subclass.
+  // `response.constructor` is the platform's class, as of a fetched response.
   Object.defineProperty(prototype, 'constructor', { value: Platform, configurable: true, writable: true });
   if ('bytes' in Platform.prototype) {
     const value = /** @this {FetchedResponse} */ async function bytes() {

@@ -12,11 +12,11 @@ const { newResponse } = require('./response-class.js');
 
 /** Headers about the bytes on the wire, which are wrong for a body that was decoded or rewritten. */
 const WIRE_HEADERS = ['content-encoding', 'content-length', 'transfer-encoding'];
-/** Headers of ours about the call. */
+/** Headers of this package about the call. */
 const OWN_HEADERS = ['x-openpipe-served-by', 'x-openpipe-model', 'x-openpipe-attempts'];
 /** The longest `x-openpipe-attempts`, in bytes. */
 const MAX_ATTEMPTS_BYTES = 2048;
-/** The longest text within it in characters, once it has to be shortened. */
+/** The longest text within it, in characters, where it has to be shortened. */
 const MAX_NAME = 64;
 
 /**
@@ -24,7 +24,7 @@ const MAX_NAME = 64;
  * @typedef {object} Parts
  * @property {number} status
  * @property {string | ReadableStream} body
- * @property {string} asked The URL of the request.
+ * @property {string} url The URL of the request.
  * @property {() => [string, string][]} headers The upstream's.
  * @property {() => Meta} meta
  * @property {boolean} marks Whether to add headers about the call.
@@ -32,12 +32,12 @@ const MAX_NAME = 64;
  */
 
 /** @param {Parts} parts */
-function responseOf({ status, body, asked, headers, meta, marks, openpipe }) {
+function responseOf({ status, body, url, headers, meta, marks, openpipe }) {
   return newResponse({
     body,
     init: { status, statusText: STATUS_CODES[status] ?? '' },
     headers: () => headersOf(headers(), marks ? meta() : undefined),
-    url: () => shownUrl(meta().head?.url || asked),
+    url: () => shownUrl(meta().head?.url || url),
     redirected: () => meta().head?.redirected ?? false,
     dress: (response) => defineOpenpipe(response, openpipe),
   });

@@ -1,22 +1,22 @@
 'use strict';
 /**
- * Timers and clocks that no test reaches. A test's clock takes the place of `setTimeout`, `Date` and their kin in the globals and in
- * `node:timers`, often before this package is loaded, so none of these is used here: a socket's timeout and a message port are
- * Node's own.
+ * Timers and a clock that fake timers do not replace. A test library replaces `setTimeout`, `Date` and others in the globals and in
+ * `node:timers`, often before this package is loaded, so none of them is used here: the timer is a socket's timeout, and the next turn
+ * of the event loop is a message on a port.
  */
 
 const { AsyncResource } = require('node:async_hooks');
 const { performance } = require('node:perf_hooks');
 
-/** What is to run in the next turn of the event loop. @type {(() => void)[]} */
+/** The functions to run in the next turn of the event loop. @type {(() => void)[]} */
 let due = [];
 
 /** @type {import('node:worker_threads').MessageChannel | undefined} */
 let opened;
-/** The channel is opened in the context of the import, not in that of the first call, which it would keep for ever. */
+/** The async context of the import: a channel opened in the context of the first call would keep that context forever. */
 const context = new AsyncResource('OPENPIPE_CLOCK');
 
-/** Opened at the first use, so that an `import` does not pay for it. */
+/** The channel, opened at its first use so that the `import` is faster. */
 function channel() {
   return (opened ??= context.runInAsyncScope(open));
 }
@@ -29,14 +29,14 @@ function open() {
     due = [];
     for (const run of now) run();
   });
-  // A listener holds the process, which this one is not to do.
+  // A port with a listener would keep the process alive.
   made.port2.unref();
   return made;
 }
 
 /**
- * A module of Node's own that is loaded only when it is needed. Jest reports an error where `require` is called after a test's
- * end, as a finalizer may do.
+ * One of Node's own modules, loaded when it is needed. Not by `require` where there is another way: Jest reports an error where that is
+ * called after the end of a test, and a finalizer may do so.
  * @param {'node:net' | 'node:worker_threads'} name
  * @returns {any}
  */
@@ -44,7 +44,7 @@ function builtin(name) {
   return process.getBuiltinModule ? process.getBuiltinModule(name) : require(name);
 }
 
-/** Runs it when all that is ready by now has run. Does not hold the process. @param {() => void} run */
+/** Runs a function in the next turn of the event loop. Does not keep the process alive. @param {() => void} run */
 function soon(run) {
   due.push(run);
   if (due.length === 1) channel().port1.postMessage(null);
@@ -52,11 +52,11 @@ function soon(run) {
 
 /**
  * Runs a function once, after a delay. Does not keep the process alive.
- * @param {number} milliseconds @param {() => void} run @returns {() => void} Takes it back.
+ * @param {number} milliseconds @param {() => void} run @returns {() => void} Cancels it.
  */
 function after(milliseconds, run) {
   const socket = new (builtin('node:net').Socket)();
-  // Until then the timer holds the socket.
+  // The pending timer keeps the socket from being collected.
   socket.setTimeout(milliseconds, () => {
     socket.setTimeout(0);
     run();
@@ -64,7 +64,7 @@ function after(milliseconds, run) {
   return () => void socket.setTimeout(0);
 }
 
-/** Keeps the process alive, or lets it end: the port's handle is one that the event loop waits for. @param {boolean} on */
+/** Keeps the process alive, or lets it end: the event loop waits for the port's handle while that is referenced. @param {boolean} on */
 function hold(on) {
   const { port2 } = channel();
   if (on) port2.ref();
@@ -74,7 +74,7 @@ function hold(on) {
 const now = performance.now.bind(performance);
 const { timeOrigin } = performance;
 
-/** Unix time in whole milliseconds, also where a test has set another date. */
+/** Unix time in whole milliseconds; not affected by fake timers. */
 function unixTime() {
   return Math.round(timeOrigin + now());
 }

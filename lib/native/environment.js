@@ -1,17 +1,17 @@
 'use strict';
 /**
- * Reads environment variables. In JavaScript, because no other thread may read them while Node.js writes.
+ * Reads environment variables and Node.js's settings of connections. In JavaScript, because reading the environment on another thread
+ * would race with writes by Node.js.
  */
 
-/** The variable, without white space around it; `undefined` where it is not set, or empty. */
-/** @param {string} name @returns {string | undefined} */
+/** A variable without surrounding white space; `undefined` where it is empty or not set. @param {string} name @returns {string | undefined} */
 function readEnv(name) {
   return process.env[name]?.trim() || undefined;
 }
 
 /**
- * How connections are made, as Node.js itself would: by a proxy if Node.js goes by one, with its further roots, with its switch
- * against the verification of certificates.
+ * The settings with which Node.js itself would connect: its proxies, its additional root certificates, and whether certificates are
+ * verified.
  * @param {NodeJS.ProcessEnv} env
  */
 function transportSettings(env) {
@@ -28,11 +28,11 @@ function transportSettings(env) {
   };
 }
 
-/** What the settings were made of last. */
+/** The values from which the settings were made last. */
 /** @type {{ verification: string | undefined, agent: unknown, dispatcher: unknown }} */
 let last = { verification: undefined, agent: undefined, dispatcher: undefined };
 
-/** Whether the settings of connections have changed since the last call of this function. Cheap, as each call asks. */
+/** Whether the settings of connections may have changed since this was called last. It runs for each call, so it compares three values. */
 function hasTransportChanged() {
   const verification = process.env.NODE_TLS_REJECT_UNAUTHORIZED;
   const agent = globalAgent();
@@ -43,55 +43,55 @@ function hasTransportChanged() {
 }
 
 /**
- * The variables from which Node.js takes its proxies; `undefined` where it connects directly.
+ * The variables that name Node.js's proxies; `undefined` where it connects directly.
  * @param {NodeJS.ProcessEnv} env @returns {Record<string, string | undefined> | undefined}
  */
 function proxyEnvironment(env) {
-  // What `http.setGlobalProxyFromEnv()` was given, or what Node.js took at its start.
+  // The argument of `http.setGlobalProxyFromEnv()`, or the environment at Node.js's start.
   const given = globalAgent()?.options?.proxyEnv;
   if (typeof given === 'object' && given !== null) return given;
   if (globalDispatcher()?.constructor?.name === 'EnvHttpProxyAgent') return env;
-  return asksForProxies(env) ? env : undefined;
+  return isProxyEnabled(env) ? env : undefined;
 }
 
-/** Whether this Node.js has a switch for proxies at all. */
-function knowsSwitch() {
+/** Whether this version of Node.js has the flag `--use-env-proxy`. */
+function hasProxyFlag() {
   return process.allowedNodeEnvironmentFlags.has('--use-env-proxy');
 }
 
-/** Kept, since each call needs it, and the question takes microseconds. */
-const hasProxyAgent = knowsSwitch();
-/** Where the dispatcher of the global `fetch` is. */
+/** Read once: each call needs it, and the look-up takes microseconds. */
+const hasProxyAgent = hasProxyFlag();
+/** The global under which undici keeps the dispatcher of `fetch`. */
 const DISPATCHER = Symbol.for('undici.globalDispatcher.1');
 
 /** @type {typeof import('node:http') | undefined} */
 let http;
 
-/** The agent of `node:http`, which is not loaded where it says nothing of proxies. @returns {any} */
+/** The global agent of `node:http`; `undefined`, without loading that module, where agents have no proxies. @returns {any} */
 function globalAgent() {
   if (!hasProxyAgent) return undefined;
   http ??= require('node:http');
   return http.globalAgent;
 }
 
-/** The dispatcher of the global `fetch`, where one was made. @returns {any} */
+/** The dispatcher of the global `fetch`; `undefined` until one is made. @returns {any} */
 function globalDispatcher() {
   return /** @type {any} */ (globalThis)[DISPATCHER];
 }
 
-/** The switch of Node.js: on the command line, else in `NODE_OPTIONS`, else the variable alone. @param {NodeJS.ProcessEnv} env */
-function asksForProxies(env) {
-  if (knowsSwitch()) {
+/** Whether Node.js was told to use proxies: by a flag, in `NODE_OPTIONS`, or by a variable. @param {NodeJS.ProcessEnv} env */
+function isProxyEnabled(env) {
+  if (hasProxyFlag()) {
     const given = [...(env.NODE_OPTIONS ?? '').split(/\s+/), ...process.execArgv];
-    const asked = given.filter((flag) => /^--(no-)?use-env-proxy$/.test(flag)).pop();
-    if (asked !== undefined) return asked === '--use-env-proxy';
+    const last = given.findLast((flag) => /^--(no-)?use-env-proxy$/.test(flag));
+    if (last !== undefined) return last === '--use-env-proxy';
   }
   return env.NODE_USE_ENV_PROXY === '1';
 }
 
 let hasWarned = false;
 
-/** As Node.js warns, once. */
+/** Emits Node.js's own warning, once. */
 function warnOfInsecurity() {
   if (hasWarned) return;
   hasWarned = true;

@@ -1,9 +1,9 @@
 'use strict';
-/** Loads the addon. Where that fails, the error says for which machine, what was looked for, and how to get it. */
+/** Loads the addon. Where that fails, the error names the machine and the files that were tried, and says how to get the addon. */
 
 const NAME = 'openpipe-native';
 
-/** The machines with a package of their own: what `napi.targets` in package.json comes to. */
+/** The machines for which a package is published, as `napi.targets` in package.json lists them. */
 const PREBUILT = [
   'linux-x64-gnu',
   'linux-x64-musl',
@@ -33,20 +33,20 @@ const BUNDLED =
   `--external:${NAME} --external:openai (esbuild), external: ['${NAME}', 'openai'] (Rollup, Vite), externals (webpack), ` +
   `serverExternalPackages (Next.js).`;
 
-/** What bundlers put in the place of an addon: the name of a copy of its file. @param {any} binding */
+/** Refuses what is not the addon: a bundler may replace it by the name of a file. @param {any} binding */
 function checked(binding) {
-  if (typeof binding?.Mailbox !== 'function') throw new Error(`in the place of the addon there is ${typeof binding}`);
+  if (typeof binding?.Mailbox !== 'function') throw new Error(`the module loaded as the addon is a ${typeof binding}`);
   return binding;
 }
 
-/** Whether this code was copied into a file of a bundler's. */
+/** Whether this code runs from a bundler's output. */
 function isBundled() {
   return typeof __filename === 'undefined' || !/[\\/]lib[\\/]native[\\/]load-binding\.js$/.test(__filename);
 }
 
 /**
- * Which C library this is may be asked of Node.js's report of the process, whose section on the network takes a reverse look-up
- * of each socket's peer (nodejs/node#46060).
+ * Runs `work` while Node.js's diagnostic report leaves out its network section. The C library is read from that report, and the network
+ * section makes a reverse DNS look-up for each socket (nodejs/node#46060).
  * @template T @param {() => T} work @returns {T}
  */
 function withoutNetworkReport(work) {
@@ -61,8 +61,8 @@ function withoutNetworkReport(work) {
 }
 
 /**
- * What is installed is the addon if it loads, whatever binding.js takes this machine for: the C library of its tools is not
- * always that of its Node.js (napi-rs/napi-rs#2593).
+ * Tries the packages for both C libraries, because binding.js may detect the wrong one: that of the system's tools and not that of
+ * Node.js (napi-rs/napi-rs#2593).
  * @returns {typeof import('../../binding.js') | undefined}
  */
 function loadedBeside() {
@@ -73,14 +73,14 @@ function loadedBeside() {
       try {
         return checked(require(specifier));
       } catch {
-        // The next one, or the explanation.
+        // Try the next one.
       }
     }
   }
   return undefined;
 }
 
-/** @param {unknown} error What binding.js, which the napi CLI generates, threw. */
+/** The error that explains why the addon was not loaded. @param {unknown} error The error of binding.js, which the napi CLI generates. */
 function explained(error) {
   const { platform, arch } = process;
   const abi = abiOfProcess();
@@ -108,7 +108,7 @@ function explained(error) {
   return new Error(`${head} ${sought}\n${why}\n${HOW_TO_BUILD}`, { cause: error });
 }
 
-/** Node.js refuses every addon. */
+/** The message where Node.js refuses every addon. */
 function switchedOff() {
   const isPermission = 'permission' in process;
   return (
@@ -123,7 +123,7 @@ const HOW_TO_BUILD =
   `To build it, with Rust 1.88 or newer and a C compiler: "npm ci && npm run build" in a checkout of ${NAME}. ` +
   `Then install the checkout, or set NAPI_RS_NATIVE_LIBRARY_PATH to the .node file that was made.`;
 
-/** What comes after the architecture in a package's name: which C library Linux has, which compiler made Windows' Node.js. */
+/** The last part of a package's name: the C library on Linux, the compiler on Windows. */
 function abiOfProcess() {
   if (process.platform === 'win32') return 'msvc';
   if (process.platform !== 'linux') return undefined;
@@ -141,7 +141,7 @@ function isThere(specifier) {
   }
 }
 
-/** binding.js hides its reasons behind one another. @param {string} specifier @returns {unknown} why it cannot be loaded */
+/** Why a file cannot be loaded: the errors of binding.js do not say. @param {string} specifier @returns {unknown} */
 function failureOf(specifier) {
   try {
     require(specifier);

@@ -4,8 +4,8 @@
 const { parse } = JSON;
 
 /**
- * Reads all messages at once. Where that fails, each is read alone, so that only the one which is wrong is lost; in its place
- * stands one of no call, for the texts that it brings along.
+ * Parses all messages at once. Where that fails each is parsed by itself, so that only the malformed one is lost. A message of no call
+ * takes its place, so that its texts are still counted.
  * @param {string} text A JSON array of messages, each `[call, name, …]`.
  * @param {(call: number, error: unknown) => void} failed
  * @returns {any[][]}
@@ -26,12 +26,12 @@ function messagesOf(text, failed) {
   }
 }
 
-/** The texts of a JSON array's elements, whatever is wrong within them. @param {string} text */
+/** Splits a JSON array into the texts of its elements, which may be malformed inside. @param {string} text */
 function elementsOf(text) {
   const elements = [];
   let depth = 0;
   let start = 1;
-  // A string is passed over at once; what is left are the characters that open, close and separate.
+  // A token is a string as a whole, or a character that opens, closes or separates.
   for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{},]/gs)) {
     if (token === '[' || token === '{') depth += 1;
     else if (token === ']' || token === '}') depth -= 1;

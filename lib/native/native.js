@@ -1,6 +1,6 @@
 'use strict';
 /**
- * Loads the addon and opens this environment's mailbox, which receives all messages from Rust.
+ * Loads the addon and opens this environment's mailbox, which receives all messages from the core.
  */
 
 const { AsyncResource } = require('node:async_hooks');
@@ -15,21 +15,21 @@ const { REPORTS, TEXTS } = require('./protocol.js');
 const binding = loadBinding();
 
 /**
- * Receives the messages of a call. A message is `[call, name, and more]`; some bring texts along.
+ * Receives the messages of a call. A message is `[call, name, …]`, and some have one or two long texts beside it (`TEXTS`).
  * @typedef {{ onMessage(message: any[], text: string, more: string): void, fail(error: unknown): void }} Receiver
  */
 
-/** Called when the reports of a call are settled, by the call's number. @type {Map<number, () => void>} */
+/** The functions to call when the reports of a call are settled, by the call's number. @type {Map<number, () => void>} */
 const reported = new Map();
 
 const TOO_LONG = 'an answer is longer than a string can be';
 
-/** The calls that wait for messages, by their number. @type {Numbered<Receiver>} */
+/** The receivers of open calls, by the call's number. @type {Numbered<Receiver>} */
 const receivers = new Numbered();
 
 /** @type {InstanceType<typeof binding.Mailbox> | undefined} */
 let mailbox;
-/** Deliveries run in the async context that the mailbox was opened in, not in that of the first call. */
+/** The async context of deliveries: that of the import, as that of the first call would be kept forever. */
 const context = new AsyncResource('OPENPIPE_MAILBOX');
 
 /**
@@ -40,12 +40,12 @@ const context = new AsyncResource('OPENPIPE_MAILBOX');
 function deliver(delivery) {
   let next = 1;
   for (const message of messagesOf(delivery[0] ?? '[]', (call, error) => failCall(receivers.get(call), error))) {
-    // The texts of a call that is over are skipped as well.
+    // Counted for calls that are over as well.
     const first = next;
     next += TEXTS[message[1]] ?? 0;
     const receiver = receivers.get(message[0]);
     try {
-      // A text that could not be made.
+      // `null` is a text that is longer than a string can be.
       if (next > first && (delivery[first] === null || delivery[next - 1] === null)) throw new RangeError(TOO_LONG);
       if (message[1] === 'reported') reported.get(message[0])?.();
       else
@@ -55,18 +55,18 @@ function deliver(delivery) {
           /** @type {string} */ (delivery[first + 1]),
         );
     } catch (error) {
-      // Code of the user's may be in between (a subclass's `makeStatusError`): the call fails with what it threw.
+      // The caller's code may throw (a subclass's `makeStatusError`): the call fails with its error.
       failCall(receiver, error);
     }
   }
 }
 
-/** Fails a call, whatever that meets in turn. @param {Receiver | undefined} receiver @param {unknown} error */
+/** Fails a call; never throws. @param {Receiver | undefined} receiver @param {unknown} error */
 function failCall(receiver, error) {
   try {
     receiver?.fail(error);
   } catch {
-    // The call is rejected by then, or cannot be.
+    // Nothing more can be done for this call, and an error here must not reach Node.js.
   }
 }
 
@@ -81,15 +81,15 @@ function openMailbox() {
   return mailbox;
 }
 
-/** Where no thread is to be had for the calls (`RLIMIT_NPROC`), they take turns with JavaScript on this one. */
+/** How often calls run on JavaScript's thread where no thread can be started for them (`RLIMIT_NPROC`), in milliseconds. */
 const TURN_EVERY_MS = 5;
 
-/** Lets the calls go on where they have no thread, until they have one. Does not hold the process: the calls do. */
+/** Runs the calls on this thread until they have one of their own. Does not keep the process alive; open calls do. */
 function turn() {
   if (mailbox?.turn()) clock.after(TURN_EVERY_MS, turn);
 }
 
-/** Adopts the settings of the environment as they stand now: they may change at any time. */
+/** Applies the present settings of connections, which the program may change at any time. */
 function followEnvironment() {
   if (hasTransportChanged() && mailbox !== undefined)
     mailbox.setTransport(JSON.stringify(transportSettings(process.env)));
@@ -97,7 +97,7 @@ function followEnvironment() {
 
 /** @typedef {InstanceType<typeof binding.ClientFamily>} Family */
 
-/** What a client has in common with those that are made from it by `withOptions`. @returns {Family} */
+/** The native state that a client shares with those made from it by `withOptions`. @returns {Family} */
 function newFamily() {
   return new binding.ClientFamily();
 }
@@ -108,7 +108,7 @@ function refusalOf(error) {
 }
 
 /**
- * Makes the native side of a client. What it throws is for {@link refusalOf}.
+ * Makes the native side of a client. Pass its errors through {@link refusalOf}.
  * @param {string} config JSON @param {Family} [family]
  */
 function nativeCompletions(config, family = newFamily()) {
@@ -119,12 +119,12 @@ function nativeCompletions(config, family = newFamily()) {
       followEnvironment();
       return completions.create(body, options);
     },
-    /** Where a response lives, as JSON. @param {string} id @param {string[]} others Identities of other custom clients. */
+    /** The home of a stored response, as JSON. @param {string} id @param {string[]} others Identities of other custom clients. */
     home: (id, others) => completions.home(id, others),
   };
 }
 
-/** What rewrites an event stream for an SDK that reads it. */
+/** The core's decoder that rewrites server-sent events for an SDK. */
 function newEventRewriter() {
   return new binding.EventRewriter();
 }
@@ -139,21 +139,21 @@ function unregister(call) {
   receivers.delete(call);
 }
 
-/** Cancels a call in Rust and closes its connection. Returns its record as JSON. @param {number} call */
+/** Cancels a call and closes its connection. Returns the call's record as JSON. @param {number} call */
 function cancel(call) {
   receivers.delete(call);
   return mailbox?.cancel(call);
 }
 
-/** Opens a stream's window by the bytes that its reader consumed. @param {number} call @param {number} bytes */
+/** Credits consumed bytes to a stream's window (back-pressure). @param {number} call @param {number} bytes */
 function consumed(call, bytes) {
   mailbox?.consumed(call, bytes);
 }
 
 /**
- * Answers a question of Rust's (src/protocol.rs, `Answer`).
+ * Answers a message of the core that needs an answer (src/protocol.rs, `Answer`).
  * @param {number} call @param {number} ask @param {unknown} answer
- * @param {string[]} [texts] What may be long: it is no part of the answer's JSON.
+ * @param {string[]} [texts] Long texts, which cross the boundary beside the answer's JSON.
  */
 function answer(call, ask, answer, texts = []) {
   mailbox?.answer(call, ask, JSON.stringify(answer), texts);
@@ -168,7 +168,7 @@ function watchReports(call, settled) {
   openMailbox().watchReports(call);
 }
 
-/** Whether the reports of calls that start from now on come as messages `report`. @param {boolean} on */
+/** Sets whether reports of calls that start from now on are sent as messages `report`. @param {boolean} on */
 function publishReports(on) {
   openMailbox().publishReports(on);
 }
@@ -179,7 +179,7 @@ function pendingReports() {
 }
 
 /**
- * Delivers the reports of a family, or of all; a `flushed` with this number brings their outcomes.
+ * Delivers the reports of a family, or of all clients; a message `flushed` with this number has their outcomes.
  * @param {Family | undefined} family @param {number} flush @param {number} milliseconds
  */
 function flush(family, flush, milliseconds) {
@@ -187,7 +187,7 @@ function flush(family, flush, milliseconds) {
 }
 
 /**
- * Sends a request of OpenPipe's API; its number comes back with the `response`.
+ * Sends a request of OpenPipe's API. Returns its number, which the message `response` has too.
  * @param {string} method @param {string} url @param {string} key @param {[string, string][]} headers @param {string} body @param {number} milliseconds
  */
 function request(method, url, key, headers, body, milliseconds) {
@@ -201,11 +201,11 @@ let waiting = 0;
 /** Keeps the process alive until `releaseProcess` has been called as often. */
 function holdProcess() {
   waiting += 1;
-  // The mailbox is weak, so that an idle client lets the process end.
+  // The mailbox's own threadsafe function does not keep the process alive, so that an idle client lets it end.
   if (waiting === 1) clock.hold(true);
 }
 
-/** To be called once for each `holdProcess`. */
+/** Undoes one call of `holdProcess`. */
 function releaseProcess() {
   waiting -= 1;
   if (waiting === 0) clock.hold(false);

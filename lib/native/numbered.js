@@ -1,17 +1,18 @@
 'use strict';
+/** A table by consecutive numbers, whose deleted values can be collected at once. */
 
-/** The number of consecutive numbers on a page. */
+/** How many consecutive numbers share a page. */
 const PAGE = 256;
 
 /**
- * A table of short-lived values by consecutive numbers. A `Map` keeps its outgrown tables in a chain, with all that was in them,
- * until the next full collection once the first of them is old: nearly a third of what a completion allocates. A value that is
- * deleted here can be collected at once.
+ * A table of short-lived values by consecutive numbers, in pages. V8's `Map` grows by copying, and an outgrown table that has moved to the
+ * old generation keeps all its values until the next full garbage collection: nearly a third of what a completion allocates. A value
+ * that is deleted here is referred to by nothing.
  * @template T
  */
 class Numbered {
   /** @type {Map<number, { things: (T | undefined)[], count: number }>} */ #pages = new Map();
-  /** The page that was opened last. It stays while it is empty: the next number is likely to be on it. */
+  /** The newest page. It is kept when it is empty, as the next number is likely to be on it. */
   #last = -1;
 
   /** @param {number} number */

@@ -1,7 +1,7 @@
 'use strict';
 /**
- * The messages from Rust (src/protocol.rs): how many texts each brings along. A test there compares this table with the
- * messages, one in `__test__/process/deliveries.test.mjs` with those that handle them.
+ * The names of the core's messages (src/protocol.rs), with the number of texts that each has beside it. Tests compare this table with the
+ * enum in src/protocol.rs and with the handlers in JavaScript (`__test__/process/deliveries.test.mjs`).
  */
 
 /** @type {Readonly<Record<string, number>>} */
@@ -30,7 +30,7 @@ const TEXTS = Object.freeze({
   response: 1,
 });
 
-/** The number under which everything about reports comes, and what is of no call (src/post.rs). */
+/** The number in place of a call's in messages about reports, and in all others that are not about a call (src/post.rs). */
 const REPORTS = 0xffff_ffff;
 
 module.exports = { REPORTS, TEXTS };

@@ -1,22 +1,21 @@
 'use strict';
 /**
- * Whether a test has put something in the place of the global `fetch` (msw, nock, `vi.stubGlobal`, undici's `MockAgent`). Native
- * requests would go past it, to the real API, so then they go through `fetch` like those of the `openai` package.
+ * Detects that a test has replaced the global `fetch` (msw, nock, `vi.stubGlobal`, undici's `MockAgent`). Native requests would bypass the
+ * mock and reach the real API, so they then go through `fetch`, as those of the `openai` package do.
  *
- * Outside of tests `fetch` is replaced too, by frameworks and monitoring tools, which is no reason to leave the native way:
- * there only what is known to be a mock counts.
+ * Frameworks and monitoring tools replace `fetch` as well: outside of test runners only a known mock counts.
  */
 
 /** The source of Node's own `fetch`, which loads undici at its first call. */
 const OWN_SOURCE = /^function fetch\(input, init = undefined\) \{[^]*undici/;
-/** Bun's and Deno's, and what was bound. */
+/** The source of Bun's and Deno's `fetch`, and of bound functions. */
 const NATIVE_SOURCE = /\[native code\]\s*\}$/;
-/** Set by vitest, jest, `node --test`, tap and Playwright for what they run. */
+/** Variables that vitest, jest, `node --test`, tap and Playwright set. */
 const RUNNER_VARIABLES = ['VITEST', 'JEST_WORKER_ID', 'NODE_TEST_CONTEXT', 'TAP', 'TEST_WORKER_INDEX'];
-/** What mocks are known by: vi.fn and jest.fn, sinon, node:test and Bun, fetch-mock. */
+/** The members by which mocks are recognized: of vi.fn and jest.fn, sinon, node:test and Bun, fetch-mock. */
 const MOCK_MEMBERS = ['_isMockFunction', 'isSinonProxy', 'mock', 'fetchMock'];
 
-/** Functions made by `createFetch`, which may stand in the place of the global `fetch`. @type {WeakSet<object>} */
+/** Functions made by `createFetch`, which a program may have set as the global `fetch`. @type {WeakSet<object>} */
 const ours = new WeakSet();
 
 /** @type {unknown} */
@@ -25,7 +24,7 @@ let lastFetch;
 let lastDispatcher;
 let lastAnswer = false;
 
-/** Whether requests are to go through the global `fetch`, as it is now. Each call asks, so the last answer is kept. */
+/** Whether the global `fetch` is replaced now. It runs for each call, so the last result is cached. */
 function isFetchReplaced() {
   const { fetch } = globalThis;
   const dispatcher = /** @type {any} */ (globalThis)[Symbol.for('undici.globalDispatcher.1')];
@@ -36,7 +35,7 @@ function isFetchReplaced() {
   return lastAnswer;
 }
 
-/** Whether a function stands in the place of Node's own `fetch` for a test. @param {unknown} fetch */
+/** Whether a function is a test's replacement of `fetch`. @param {unknown} fetch */
 function isMock(fetch) {
   if (typeof fetch !== 'function' || ours.has(fetch)) return false;
   try {
@@ -47,7 +46,7 @@ function isMock(fetch) {
   }
 }
 
-/** By the marks of `@mswjs/interceptors`, which msw and nock use: a global, in older versions on the function. @param {Function} fetch */
+/** Whether `@mswjs/interceptors` (msw, nock) has patched `fetch`: it sets a global, older versions a member of the function. @param {Function} fetch */
 function isPatchedByMsw(fetch) {
   const isIntercepting = /** @type {any} */ (globalThis)[Symbol.for('fetch-interceptor')] !== undefined;
   if (isIntercepting && fetch === globalThis.fetch && !isRuntimesOwn(fetch)) return true;
@@ -60,13 +59,13 @@ function isRuntimesOwn(fetch) {
   return OWN_SOURCE.test(source) || NATIVE_SOURCE.test(source);
 }
 
-/** Whether this runs under a test runner. happy-dom has a `fetch` of its own, which is a browser's. */
+/** Whether this runs under a test runner. Not under happy-dom, whose own `fetch` is no mock. */
 function isTest() {
   const all = /** @type {any} */ (globalThis);
   if (all.happyDOM !== undefined) return false;
   if (process.env.NODE_ENV === 'test' || RUNNER_VARIABLES.some((name) => process.env[name] !== undefined)) return true;
   if (typeof all.describe === 'function' && typeof all.it === 'function') return true;
-  // `node:test` in a file that is run by itself.
+  // A file with `node:test` that is run without the runner.
   return /** @type {any} */ (process).moduleLoadList?.includes('NativeModule test') === true;
 }
 
@@ -75,12 +74,11 @@ function isMockAgent(dispatcher) {
   return typeof dispatcher?.pendingInterceptors === 'function';
 }
 
-/** What the functions of `followingMocks` were made with. @type {WeakMap<Function, any>} */
+/** The original of each function of `followingMocks`. @type {WeakMap<Function, any>} */
 const followed = new WeakMap();
 
 /**
- * A `fetch` that goes by the global one for as long as that is replaced, and else by the one given: a client may be made before
- * the mock is in place.
+ * A `fetch` that calls the global one while that is replaced, and `given` otherwise: a client may be made before the mock is set.
  * @param {any} given
  */
 function followingMocks(given) {
@@ -90,12 +88,12 @@ function followingMocks(given) {
   return following;
 }
 
-/** What stands behind a function of `followingMocks`; any other is itself. @param {any} fetch */
+/** The original of a function of `followingMocks`; any other function itself. @param {any} fetch */
 function followedBy(fetch) {
   return followed.get(fetch) ?? fetch;
 }
 
-/** Keeps a function of `createFetch` from being taken for a mock. @param {object} fetch */
+/** Marks a function of `createFetch`, so that it does not count as a mock. @param {object} fetch */
 function markOurs(fetch) {
   ours.add(fetch);
 }

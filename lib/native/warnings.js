@@ -1,16 +1,16 @@
 'use strict';
-/** Warnings go to the SDK's logger of the client, each once. */
+/** Writes warnings to the client's logger, each once. */
 
 /** The SDK's levels of logging. @type {Record<string, number>} */
 const LEVELS = { off: 0, error: 200, warn: 300, info: 400, debug: 500 };
 const WARN = 300;
-/** The most warnings that are remembered, each by its hash: texts may come from outside, and differ each time. */
+/** How many warnings are remembered, each by its hash: a warning may quote outside text that differs each time. */
 const MAX_REMEMBERED = 1024;
 
-/** The warnings of one client, and of those that are made from it: another's cannot silence them. */
+/** The warnings of one client and those made from it. */
 class Warnings {
-  /** In the order in which they came. @type {Set<number>} */
-  #given = new Set();
+  /** The hashes of the warnings, the oldest first. @type {Set<number>} */
+  #seen = new Set();
 
   /**
    * @param {any} client The client, for its `logger` and `logLevel`.
@@ -18,17 +18,17 @@ class Warnings {
    */
   warnOnce(client, message) {
     const hash = hashOf(message);
-    if (this.#given.has(hash)) return;
-    if (this.#given.size >= MAX_REMEMBERED) {
-      const [oldest] = this.#given;
-      this.#given.delete(/** @type {number} */ (oldest));
+    if (this.#seen.has(hash)) return;
+    if (this.#seen.size >= MAX_REMEMBERED) {
+      const [oldest] = this.#seen;
+      this.#seen.delete(/** @type {number} */ (oldest));
     }
-    this.#given.add(hash);
+    this.#seen.add(hash);
     warn(client, message);
   }
 }
 
-/** 53 bits of it, so that two messages hardly ever share one (cyrb53). @param {string} text */
+/** A hash of 53 bits (cyrb53), so that two messages are very unlikely to share one. @param {string} text */
 function hashOf(text) {
   let a = 0xdeadbeef;
   let b = 0x41c6ce57;

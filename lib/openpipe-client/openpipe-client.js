@@ -1,5 +1,5 @@
 'use strict';
-/** The class `OpenPipe`: OpenPipe's own API, for what is no chat completion. */
+/** The class `OpenPipe`: a client of OpenPipe's own API for reports, datasets, models and criteria. */
 
 const { readEnv } = require('../native/environment.js');
 const { errorOf } = require('../call/errors.js');
@@ -8,11 +8,11 @@ const { OPENPIPE_URL, configs } = require('../options/openpipe.js');
 const { request } = require('../reports/api-request.js');
 const reports = require('../reports/reports.js');
 
-/** A request's time, in milliseconds, as in the SDK. */
+/** The timeout of a request, in milliseconds, as in the SDK. */
 const TIMEOUT = 600_000;
 
 /**
- * Every endpoint: its method, and its path, in which `{}` is an argument that comes before the body.
+ * The endpoints: HTTP method and path, in which `{}` stands for the first argument; the body is the next one.
  * @type {Record<string, [method: string, path: string]>}
  */
 const ENDPOINTS = {
@@ -39,7 +39,7 @@ function text(name, value) {
 }
 
 /**
- * Makes the class on top of one copy of the `openai` package, whose errors it throws.
+ * Makes the class for a copy of the `openai` package, whose errors it throws.
  * @param {import('../sdk/sdk.js').Sdk} sdk
  */
 function openPipeClass(sdk) {
@@ -91,7 +91,7 @@ async function send(sdk, config, name, method, path, args) {
     const id = rest.shift();
     if (typeof id !== 'string' || id === '')
       throw new TypeError(`the first argument of ${name} must be a non-empty string`);
-    // A URL takes these two as steps within its path, however they are encoded: the request would go elsewhere.
+    // In a URL these are relative path segments, also when encoded: the request would go to another path.
     if (id === '.' || id === '..') throw new TypeError(`the first argument of ${name} must be an id, got "${id}"`);
     return encodeURIComponent(id);
   });
@@ -134,7 +134,7 @@ function read(sdk, head, failure, answer) {
     if (json !== undefined || answer === '') return json;
     throw new sdk.APIError(undefined, undefined, 'the response is not JSON', headers);
   }
-  // OpenPipe's errors are objects with a message of their own; the SDK looks for one under `error`.
+  // OpenPipe's errors have `message` at the top level; the SDK reads it from a member `error`.
   const error = json && typeof json === 'object' ? { error: json.error ?? json } : undefined;
   throw sdk.APIError.generate(head.status, error, error ? undefined : answer, headers);
 }

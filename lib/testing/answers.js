@@ -1,5 +1,5 @@
 'use strict';
-/** What a good answer is at each endpoint: one table, by the end of the path. */
+/** The good answers of each endpoint, by the end of the path. */
 
 const { createHash } = require('node:crypto');
 
@@ -12,7 +12,7 @@ const { chunk, completion, errorBody, newId, nowInSeconds, splitContent, sseEven
 /**
  * @typedef {object} Question
  * @property {string} model
- * @property {string} content What the answer says.
+ * @property {string} content The text of the answer.
  * @property {any} body The request's.
  * @property {number} deltas How many events the content of a stream is split into.
  */

@@ -1,7 +1,6 @@
 'use strict';
 /**
- * What an upstream can do with a request. All of it is plain data, so that it can be sent to a child
- * process.
+ * The behaviours of an upstream: how it answers a request, or fails to. They are plain data, so that they can be sent to a child process.
  */
 
 /**
@@ -13,8 +12,8 @@
  *
  * @typedef {object} Common
  * @property {number} [delayMs] Pause before anything is sent, in ms. Default 0.
- * @property {number} [failFirst] The first so many requests for the same model, counted from the start
- *   or the last `reset()`, get `failWith` instead. Default 0.
+ * @property {number} [failFirst] How many of the first requests for a model, since the start or the last `reset()`, get `failWith`
+ *   instead. Default 0.
  * @property {Behaviour} [failWith] Default: a 500.
  */
 
@@ -29,7 +28,7 @@
  * @property {"gzip" | "br" | "deflate"} [encoding] Content encoding. Default none.
  * @property {number} [deltas] Streams: how many events the content is split into. Default 4.
  * @property {number} [paceMs] Streams: pause between two events, in ms. Default 0.
- * @property {StreamFault} [fault] Streams: where and how it goes wrong. Completions ignore it.
+ * @property {StreamFault} [fault] Streams: where and how the stream fails. Completions ignore it.
  *
  * @typedef {Common & AnswerMembers} Answer
  */

@@ -1,5 +1,5 @@
 'use strict';
-/** One request and how to answer it: wait, write, break off. */
+/** One request and its response: pauses, writes with back-pressure, resets. */
 
 const { once } = require('node:events');
 const { setTimeout: sleep } = require('node:timers/promises');
@@ -9,7 +9,7 @@ const { createBrotliCompress, createDeflate, createGzip } = require('node:zlib')
  * @typedef {object} Exchange
  * @property {import("./upstream.js").LoggedRequest} request
  * @property {import("node:http").ServerResponse} response
- * @property {import("node:net").Socket} socket Kept here, because a response that has ended has none any more.
+ * @property {import("node:net").Socket} socket The response's, which loses its reference to it when it ends.
  * @property {AbortSignal} gone Aborted when the response or its connection has closed. Every wait
  *   ends with it, so that nothing is left running for a client that has left.
  * @property {string} upstreamName

@@ -1,5 +1,5 @@
 'use strict';
-/** What OpenAI's API sends, as values and as text: completions of chat, chunks, events, errors. The other endpoints: answers.js. */
+/** Chat completions, chunks, events and errors in the form of OpenAI's API. Other endpoints: answers.js. */
 
 const { randomBytes } = require('node:crypto');
 
@@ -69,7 +69,7 @@ function sseEvent(data) {
  */
 
 /**
- * A whole stream: the role, the content in pieces, the finish reason, the usage if it is asked for,
+ * A whole stream: the role, the content in pieces, the finish reason, the usage if it was requested,
  * `[DONE]`.
  *
  * @param {string} model

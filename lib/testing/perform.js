@@ -1,5 +1,5 @@
 'use strict';
-/** Answers one request as a {@link Behaviour} says. */
+/** Answers one request by a {@link Behaviour}. */
 
 const { CHAT, endpointOf } = require('./answers.js');
 const { bodyWriter, destroyAfterDelivery, pause, resetAfterDelivery, send } = require('./exchange.js');
@@ -143,7 +143,7 @@ async function writeAll(chunks, write, exchange, paceMs) {
   }
 }
 
-/** A behaviour may be given to any path: what is none of the endpoints is answered as chat is. @param {Exchange} exchange */
+/** The endpoint of a request; chat for any other path, since a behaviour may be given for any path. @param {Exchange} exchange */
 const endpointFor = ({ request }) => endpointOf(request.path) ?? CHAT;
 
 /** @param {Exchange} exchange */

@@ -1,5 +1,5 @@
 'use strict';
-/** Plays a stream of server-sent events at its pace, and goes wrong where it is told to. */
+/** Sends a stream of server-sent events at a pace, and fails at the point that a fault names. */
 
 const { bodyWriter, cutOff, pause, resetAfterDelivery } = require('./exchange.js');
 const { sseEvent } = require('./payload.js');
@@ -14,7 +14,7 @@ const { sseEvent } = require('./payload.js');
 const MALFORMED_EVENT = sseEvent('{"choices": [{"index": 0, "delta": {"content": "no end');
 
 /**
- * The response's head has been sent.
+ * Sends the events. The response's head must have been sent.
  *
  * @param {Answer} behaviour
  * @param {Exchange} exchange
@@ -78,7 +78,7 @@ async function goWrong({ how, everyMs = 50 }, exchange, endpoint, body) {
 }
 
 /**
- * Until the client leaves: then the wait rejects.
+ * Sends a text again and again until the client closes the connection: then the pause rejects.
  *
  * @param {string} text
  * @param {number} everyMs

@@ -1,9 +1,9 @@
 'use strict';
 /**
- * A small OpenAI-compatible upstream that fails on request: `openpipe-native/testing`, and what the demo and the tests run against.
+ * A small OpenAI-compatible upstream that fails on request: `openpipe-native/testing`, which the demo and the tests use too.
  *
- * It answers a request by a {@link Behaviour}: that which the function `behaviour` returns, else that of
- * the model that the request names (see behaviour.js).
+ * It answers a request by a {@link Behaviour}: the one that the function `behaviour` returns, else the one for the request's model (see
+ * behaviour.js).
  */
 
 const { EventEmitter, once } = require('node:events');
@@ -30,7 +30,7 @@ const { perform } = require('./perform.js');
  * @property {string} path With the query.
  * @property {import("node:http").IncomingHttpHeaders} headers
  * @property {string[]} rawHeaders Names and values in turn, as they were sent.
- * @property {any} body The parsed JSON; undefined where it is none.
+ * @property {any} body The parsed JSON; undefined where the body is not JSON.
  * @property {string} rawBody
  * @property {number} at When its head arrived, in ms since the epoch.
  * @property {number} connection The number of its connection, from 1: equal where one was reused.
@@ -50,11 +50,11 @@ const { perform } = require('./perform.js');
  * @typedef {object} UpstreamOptions
  * @property {number} [port] Default: one that is free.
  * @property {string} [host] Default 127.0.0.1.
- * @property {string} [name] Its name in the content of answers. Default `upstream`.
+ * @property {string} [name] The name in the text of its answers. Default `upstream`.
  * @property {number} [keepAliveMs] How long an idle connection is kept, in ms. Default 5000.
  * @property {Readonly<Record<string, Behaviour>>} [behaviours] By model, whatever the endpoint; comes before the built-in ones.
- * @property {(request: LoggedRequest) => Behaviour | undefined} [behaviour] Asked first, once for
- *   every request on any path; also the place to watch requests arrive.
+ * @property {(request: LoggedRequest) => Behaviour | undefined} [behaviour] Called first, once for
+ *   each request on any path.
  */
 
 /**
@@ -123,7 +123,7 @@ async function startUpstream(options = {}) {
   };
 }
 
-/** What each option takes: a misspelt or malformed one would be a test that passes for the wrong reason. @type {Record<string, [takes: string, fits: (value: any) => boolean]>} */
+/** The check of each option: with a misspelt or malformed one a test could pass for the wrong reason. @type {Record<string, [takes: string, fits: (value: any) => boolean]>} */
 const OPTIONS = {
   port: ['a port number from 0 to 65535', (value) => Number.isInteger(value) && value >= 0 && value <= 65_535],
   host: ['a non-empty string', (value) => typeof value === 'string' && value !== ''],
@@ -289,8 +289,8 @@ function parseJson(text) {
 }
 
 /**
- * A mistake in a behaviour becomes an unhandled rejection, which fails a test run. A client that leaves
- * is not an error.
+ * Answers a request. An error in a behaviour becomes an unhandled rejection, which fails a test run; that a client closes the connection is
+ * not an error.
  *
  * @param {LoggedRequest} request
  * @param {Socket} socket
