@@ -164,7 +164,7 @@ describe('a call is refused by a rejection, before any traffic', () => {
   });
 
   for (const [option, takes, values] of openpipeRows) {
-    check(`for an \`openpipe.${option}\` that it does not take (${takes.source})`, async ({ refused }) => {
+    check(`for a value that \`openpipe.${option}\` does not take (${takes.source})`, async ({ refused }) => {
       for (const value of values) {
         const { message } = await refused({ model: 'm', openpipe: withMember(option, value) });
         expect(message).toContain(`\`openpipe.${option}\``);
@@ -266,7 +266,7 @@ describe('a call is refused by a rejection, before any traffic', () => {
 
 describe('a client is refused when it is made', () => {
   for (const [option, takes, values] of [...openpipeRows, ...constructorRows]) {
-    test(`for an \`openpipe.${option}\` that it does not take (${takes.source})`, () => {
+    test(`for a value that \`openpipe.${option}\` does not take (${takes.source})`, () => {
       for (const value of values) {
         const make = () => new OpenAI({ apiKey: 'k', logLevel: 'off', openpipe: withMember(option, value) });
         expect(make).toThrow(TypeError);
@@ -277,7 +277,7 @@ describe('a client is refused when it is made', () => {
   }
 });
 
-describe('a malformed option of the client is refused with the call', () => {
+describe('a malformed option that is set on the client is refused by the call', () => {
   for (const [what, make, message] of /** @type {[string, (url: string) => any, RegExp][]} */ ([
     ['a timeout', (url) => ({ baseURL: url, timeout: -5 }), /`timeout` .*positive number of milliseconds.* got -5/],
     ['maxRetries', (url) => ({ baseURL: url, maxRetries: 1.5 }), /`maxRetries` .*whole number from 0.* got 1.5/],
@@ -312,8 +312,8 @@ describe('half a surrogate pair', () => {
   }
 });
 
-describe('what is well-formed is taken', () => {
-  test('members that are `undefined` or `null` say nothing', async ({ stage }) => {
+describe('a well-formed value is accepted', () => {
+  test('members that are `undefined` or `null` are ignored', async ({ stage }) => {
     const { openai } = await stage();
     for (const nothing of [undefined, null]) {
       const members = openpipeRows.map(([option]) => [option.split(/[.[]/)[0], nothing]);
@@ -339,7 +339,7 @@ describe('what is well-formed is taken', () => {
     });
   }
 
-  test('`tags` and `params` that are empty, whatever made them', async ({ stage }) => {
+  test('empty `tags` and `params`, of any kind of object', async ({ stage }) => {
     const { openai } = await stage();
     for (const empty of [{}, Object.create(null), runInNewContext('({})'), new (class Tags {})()]) {
       const openpipe = { tags: empty, fallback: { model: 'm', params: empty } };
@@ -392,7 +392,7 @@ describe('what is well-formed is taken', () => {
     expect(warnings).toEqual([]);
   });
 
-  test('a whole `fallback.client`, wherever its `create` comes from', () => {
+  test('a `fallback.client` whose `create` is its own or inherited', () => {
     class Completions {
       async create() {}
     }
@@ -404,7 +404,7 @@ describe('what is well-formed is taken', () => {
 });
 
 describe('an unknown member', () => {
-  test('of a call fails nothing, and is warned of once, with the nearest name', async ({ stage }) => {
+  test('of a call is ignored, with one warning that names the nearest option', async ({ stage }) => {
     const { logger, warnings } = listeningLogger();
     const { openai } = await stage({ logger });
     const openpipe = /** @type {any} */ ({ fallbak: { model: 'x' }, logRequests: false });
@@ -415,7 +415,7 @@ describe('an unknown member', () => {
     expect(warnings[1]).toMatch(/`openpipe\.logRequests` is not known.*`logRequest`/);
   });
 
-  test('of a fallback is named by its path', async ({ stage }) => {
+  test('of a fallback is named by its path in the warning', async ({ stage }) => {
     const { logger, warnings } = listeningLogger();
     const { openai } = await stage({ logger });
     const fallback = /** @type {any} */ ([{ model: 'a' }, { model: 'b', timeOut: 5 }]);
@@ -436,7 +436,7 @@ describe('an unknown member', () => {
     ]);
   });
 
-  test('of the constructor, also a call’s that is like none', () => {
+  test('of the constructor is an error, also where it is an option of a call', () => {
     const { logger, warnings } = listeningLogger();
     const openpipe = /** @type {any} */ ({ apikey: 'x', zzzzzzzzzzzz: 1, apiKey: OPENPIPE_KEY });
     new OpenAI({ apiKey: 'k', logger, openpipe });
@@ -454,7 +454,7 @@ describe('an unknown member', () => {
     expect(warnings).toEqual([expect.stringContaining('`openpipe.transport` is not known')]);
   });
 
-  test('is not warned of where the client logs no warnings', async ({ stage }) => {
+  test('gives no warning where the client’s log level is below it', async ({ stage }) => {
     const { logger, warnings } = listeningLogger();
     const { openai } = await stage({ logger, logLevel: 'error' });
     await ask(openai, { openpipe: /** @type {any} */ ({ unheardOf: 1 }) });

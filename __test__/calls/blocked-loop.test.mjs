@@ -64,9 +64,7 @@ test('a retry is made on time while JavaScript is blocked', async ({ serveElsewh
   expect((requests[1]?.at ?? 0) - startedAt).toBeLessThan(500 + MARGIN);
 });
 
-test('a call that is aborted when its answer is here already takes nothing from another', async ({
-  serveElsewhere,
-}) => {
+test('aborting a call whose answer has arrived does not affect other calls', async ({ serveElsewhere }) => {
   const upstream = await serveElsewhere({
     first: { kind: 'answer', delayMs: 50 },
     second: { kind: 'answer', delayMs: 150 },

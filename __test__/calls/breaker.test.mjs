@@ -19,7 +19,7 @@ const OPENPIPE = { breaker: BREAKER, fallback: { model: FALLBACK } };
 
 for (const stream of [false, true]) {
   describe(`of a ${stream ? 'stream' : 'completion'}`, () => {
-    test('a primary that keeps failing is not asked any more', async ({ stage }) => {
+    test('a primary that keeps failing gets no more requests', async ({ stage }) => {
       const { openai, primary, fallback } = await stage({ primary: DOWN, openpipe: OPENPIPE });
       for (let call = 0; call < 5; call += 1) expect((await ask(openai, { stream })).error).toBeUndefined();
 
@@ -27,7 +27,7 @@ for (const stream of [false, true]) {
       expect(chats(fallback)).toHaveLength(5);
     });
 
-    test('the answer says that the primary was left out, and why', async ({ stage }) => {
+    test('the attempts of the answer say that the primary was skipped, and why', async ({ stage }) => {
       const { openai } = await stage({ primary: DOWN, openpipe: OPENPIPE });
       await ask(openai, { stream });
       await ask(openai, { stream });
@@ -47,7 +47,7 @@ for (const stream of [false, true]) {
       ]);
     });
 
-    test('the primary is back after a probe that went well', async ({ stage }) => {
+    test('the primary is used again after a probe that succeeded', async ({ stage }) => {
       let isDown = true;
       const { openai } = await stage({
         primary: () => (isDown ? DOWN : undefined),
@@ -61,7 +61,7 @@ for (const stream of [false, true]) {
   });
 }
 
-test('`onFallback` and the diagnostics channels are told', async ({ stage }) => {
+test('`onFallback` and the diagnostics channels get the skipped target', async ({ stage }) => {
   /** @type {FallbackEvent[]} */
   const events = [];
   /** @type {any[]} */
@@ -80,7 +80,7 @@ test('`onFallback` and the diagnostics channels are told', async ({ stage }) => 
   expect(calls[2].attempts[0].outcome).toBe('circuit_open');
 });
 
-test('is off unless it is asked for', async ({ stage }) => {
+test('is off by default', async ({ stage }) => {
   const { openai, primary } = await stage({ primary: DOWN, openpipe: { fallback: { model: FALLBACK } } });
   for (let call = 0; call < 20; call += 1) await ask(openai);
   expect(chats(primary)).toHaveLength(20);
@@ -95,14 +95,14 @@ test('`true` is the default policy, and `false` switches it off for a call', asy
   expect(chats(primary)).toHaveLength(7);
 });
 
-test('a client made by `withOptions` has it too', async ({ stage }) => {
+test('applies to a client made by `withOptions`', async ({ stage }) => {
   const { openai, primary } = await stage({ primary: DOWN, openpipe: OPENPIPE });
   const other = openai.withOptions({ timeout: 5000 });
   for (let call = 0; call < 4; call += 1) await ask(other);
   expect(chats(primary)).toHaveLength(2);
 });
 
-test('the only target is asked every time', async ({ stage }) => {
+test('the only target gets every request', async ({ stage }) => {
   const { openai, primary } = await stage({ primary: DOWN, maxRetries: 0, openpipe: { breaker: BREAKER } });
   for (let call = 0; call < 4; call += 1) expect((await ask(openai)).error?.status).toBe(503);
   expect(chats(primary)).toHaveLength(4);
@@ -135,7 +135,7 @@ describe('a circuit is shared', () => {
   });
 });
 
-describe('of a JavaScript client', () => {
+describe('of a custom client', () => {
   /** A chain: a primary that is down, then the client, then an end that answers. @param {any} client */
   const chain = (client) => ({
     breaker: { failures: 1, openFor: 600_000 },
@@ -153,7 +153,7 @@ describe('of a JavaScript client', () => {
     expect(chats(theirs)).toHaveLength(2);
   });
 
-  test('a circuit belongs to the very object, where it shows neither', async ({ stage }) => {
+  test('a circuit belongs to the object where it has neither URL nor key', async ({ stage }) => {
     const { openai } = await stage({ primary: DOWN });
     let asked = 0;
     const client = () => ({
@@ -181,7 +181,7 @@ describe('of a JavaScript client', () => {
   });
 });
 
-test('an unknown member of a policy is warned of', async ({ serve }) => {
+test('an unknown member of a policy gives a warning', async ({ serve }) => {
   const upstream = await serve();
   /** @type {string[]} */
   const warnings = [];
@@ -228,13 +228,13 @@ describe('`upstreams()`', () => {
     expect(rows[1]?.until).toBeGreaterThan(now + 0.7 * BREAKER.openFor);
   });
 
-  test('needs no breaker', async ({ stage }) => {
+  test('works without a breaker', async ({ stage }) => {
     const { openai } = await stage({});
     await ask(openai);
     expect(openai.upstreams()).toMatchObject([{ upstream: 'openpipe', model: PRIMARY, circuit: null, inFlight: 0 }]);
   });
 
-  test('is of one client', async ({ stage }) => {
+  test('lists the targets of one client only', async ({ stage }) => {
     const { openai, options } = await stage({});
     await ask(openai);
     expect(new OpenAI(options).upstreams()).toEqual([]);
@@ -244,7 +244,7 @@ describe('`upstreams()`', () => {
 describe('a refused key', () => {
   const REFUSED = /** @type {const} */ ({ kind: 'status', status: 401 });
 
-  test('is skipped at once for every model, and no other target is', async ({ stage }) => {
+  test('skips its targets at once for every model, and no other target', async ({ stage }) => {
     const { openai, options, primary } = await stage({ primary: REFUSED, openpipe: { ...OPENPIPE, breaker: true } });
     await ask(openai);
     expect((await ask(openai, { model: `${PRIMARY}-2` })).info.attempts[0]?.outcome).toBe('circuit_open');
@@ -277,7 +277,7 @@ describe('a refused key', () => {
     });
   }
 
-  test('is asked again after `credentialOpenFor`', async ({ stage }) => {
+  test('is tried again after `credentialOpenFor`', async ({ stage }) => {
     let isRefused = true;
     const breaker = { credentialOpenFor: 50 };
     const { openai } = await stage({

@@ -17,7 +17,7 @@ describe('a primary that refuses what the fallback serves', () => {
     [403, 'every call is'],
     [404, 'every call is'],
   ])) {
-    test(`with ${status} is warned of once`, async ({ stage }) => {
+    test(`with ${status} gives one warning`, async ({ stage }) => {
       const { logger, warnings } = listeningLogger();
       const { openai } = await stage({ primary: { kind: 'status', status }, logger, maxRetries: 0 });
       for (let call = 0; call < 3; call += 1)
@@ -27,7 +27,7 @@ describe('a primary that refuses what the fallback serves', () => {
     });
   }
 
-  test('is warned of for each model, also where it was to stream', async ({ stage }) => {
+  test('gives a warning for each model, also for a stream', async ({ stage }) => {
     const { logger, warnings } = listeningLogger();
     const { openai } = await stage({ primary: { kind: 'status', status: 404 }, logger });
     for (const model of ['openpipe:a', 'openpipe:b', 'openpipe:a']) {
@@ -40,7 +40,7 @@ describe('a primary that refuses what the fallback serves', () => {
     expect(warnings.map((line) => line.match(/"(openpipe:.)"/)?.[1])).toEqual(['openpipe:a', 'openpipe:b']);
   });
 
-  test('is not warned of for an outage, nor where no fallback serves', async ({ stage }) => {
+  test('gives no warning in an outage, nor where no fallback serves', async ({ stage }) => {
     const { logger, warnings } = listeningLogger();
     const down = await stage({ primary: { kind: 'status', status: 503 }, logger, maxRetries: 0 });
     expect((await ask(down.openai, { openpipe: { fallback } })).error).toBeUndefined();
@@ -50,7 +50,7 @@ describe('a primary that refuses what the fallback serves', () => {
   });
 });
 
-test('a model whose prefix is nearly a known one is warned of once', async ({ stage }) => {
+test('a model whose prefix is close to a known one gives one warning', async ({ stage }) => {
   const { logger, warnings } = listeningLogger();
   const { openai } = await stage({ logger });
   for (const model of ['opnpipe:x', 'opnpipe:y', 'llama3:8b', 'ft:gpt-4o:me']) await ask(openai, { model });
@@ -60,7 +60,7 @@ test('a model whose prefix is nearly a known one is warned of once', async ({ st
   ]);
 });
 
-test('`fallback` and `fallbackClient` beside `openpipe` are warned of at construction, once each', () => {
+test('`fallback` and `fallbackClient` beside `openpipe` give one warning each when the client is made', () => {
   const { logger, warnings } = listeningLogger();
   const options = /** @type {any} */ ({ apiKey: 'k', logger, fallback, fallbackClient: client });
   new OpenAI(options).withOptions({ timeout: 5000 });
@@ -72,14 +72,14 @@ test('`fallback` and `fallbackClient` beside `openpipe` are warned of at constru
 });
 
 describe('a `fallbackClient` without a fallback', () => {
-  test('is warned of once', async ({ stage }) => {
+  test('gives one warning', async ({ stage }) => {
     const { logger, warnings } = listeningLogger();
     const { openai } = await stage({ logger, openpipe: { fallbackClient: client } });
     for (let call = 0; call < 2; call += 1) await ask(openai);
     expect(warnings).toEqual([expect.stringContaining('`openpipe.fallbackClient` does nothing without a fallback')]);
   });
 
-  test('is not warned of where a call has one, or switches it off', async ({ stage }) => {
+  test('gives no warning where a call has a fallback, or switches it off', async ({ stage }) => {
     const { logger, warnings } = listeningLogger();
     const { openai } = await stage({ logger, openpipe: { fallbackClient: client } });
     await ask(openai, { openpipe: { fallback } });
@@ -88,7 +88,7 @@ describe('a `fallbackClient` without a fallback', () => {
   });
 });
 
-test('a timeout of a call under 50 ms is warned of once, whatever its number', async ({ stage }) => {
+test('a timeout of a call under 50 ms gives one warning, whatever its value', async ({ stage }) => {
   const { logger, warnings } = listeningLogger();
   const { openai } = await stage({ logger });
   const body = { model: 'gpt-4o', messages: [{ role: /** @type {const} */ ('user'), content: 'hi' }] };

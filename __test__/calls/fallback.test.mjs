@@ -95,7 +95,7 @@ for (const mode of MODES) {
 }
 
 describe('targets in a row', () => {
-  test('are asked in their order until one answers', async ({ stage }) => {
+  test('are tried in order until one answers', async ({ stage }) => {
     const { openai, fallback } = await stage({
       primary: { kind: 'status', status: 500 },
       fallback: ({ body }) => (body.model === 'c' ? { kind: 'answer' } : { kind: 'status', status: 503 }),
@@ -125,7 +125,7 @@ describe('targets in a row', () => {
     expect(error.openpipe.errors.map((/** @type {any} */ each) => each.status)).toEqual([500, 429, 401]);
   });
 
-  test('are passed over where they do not take a failure', async ({ stage }) => {
+  test('are skipped where their `on` or `except` excludes the failure', async ({ stage }) => {
     const { openai, fallback } = await stage({ primary: { kind: 'status', status: 429 } });
     const told = await ask(openai, {
       openpipe: {
@@ -142,7 +142,7 @@ describe('targets in a row', () => {
     expect(told.info.attempts).toHaveLength(2);
   });
 
-  test('that none take a failure leave it to be the answer', async ({ stage }) => {
+  test('that all exclude the failure leave it to be the error of the call', async ({ stage }) => {
     const { openai, fallback } = await stage({ primary: { kind: 'status', status: 400 } });
     const { error } = await ask(openai, { openpipe: { fallback: { model: FALLBACK, except: ['bad_request'] } } });
 
@@ -164,7 +164,7 @@ test("a call's `fallback: null` switches the constructor's off, and so does `fal
   expect((await ask(openai)).info.servedBy).toBe('fallback');
 });
 
-test("a call's fallback comes in place of the constructor's", async ({ stage }) => {
+test("a call's fallback replaces the constructor's", async ({ stage }) => {
   const { openai, fallback } = await stage({
     primary: { kind: 'status', status: 400 },
     openpipe: { fallback: { model: 'from-the-constructor' } },
@@ -174,7 +174,7 @@ test("a call's fallback comes in place of the constructor's", async ({ stage }) 
   expect(onlyChat(fallback).body.model).toBe('from-the-call');
 });
 
-test('a healthy primary is the only one that is asked', async ({ stage }) => {
+test('a healthy primary is the only target that gets a request', async ({ stage }) => {
   const { openai, primary, fallback } = await stage();
   for (const stream of [false, true]) {
     const told = await ask(openai, { stream, openpipe: { fallback: { model: FALLBACK } } });
@@ -195,7 +195,7 @@ test('a direct primary falls back to OpenPipe, each with its own key', async ({ 
   expectKeysAtHome(atOpenPipe, direct);
 });
 
-test('a response over `maxResponseBytes` is no answer', async ({ stage }) => {
+test('a response over `maxResponseBytes` is a failure', async ({ stage }) => {
   const { openai } = await stage({ primary: { kind: 'answer', content: 'x'.repeat(100_000) } });
   const openpipe = { maxResponseBytes: 50_000, fallback: { model: FALLBACK } };
   const told = await ask(openai, { openpipe });
@@ -203,7 +203,7 @@ test('a response over `maxResponseBytes` is no answer', async ({ stage }) => {
   expect(told.info.attempts.map(({ outcome }) => outcome)).toEqual(['invalid_response', 'ok']);
 });
 
-test('`maxResponseBytes` bounds what a compressed response becomes', async ({ stage }) => {
+test('`maxResponseBytes` bounds the decompressed size of a response', async ({ stage }) => {
   // 8 MB of one letter are a few kB on the wire.
   const { openai } = await stage({ primary: { kind: 'answer', encoding: 'gzip', content: 'x'.repeat(8_000_000) } });
   const openpipe = { maxResponseBytes: 1_000_000, fallback: { model: FALLBACK } };
@@ -214,7 +214,7 @@ test('`maxResponseBytes` bounds what a compressed response becomes', async ({ st
 });
 
 for (const encoding of /** @type {const} */ (['gzip', 'br', 'deflate'])) {
-  test(`a good answer in ${encoding} is one, streamed or not`, async ({ stage }) => {
+  test(`an answer in ${encoding} is decoded, streamed or not`, async ({ stage }) => {
     const { openai, primary } = await stage({ primary: { kind: 'answer', encoding } });
     for (const stream of [false, true]) {
       expect((await ask(openai, { stream })).text).toBe(`Answered by the primary, with the model ${PRIMARY}.`);
@@ -223,7 +223,7 @@ for (const encoding of /** @type {const} */ (['gzip', 'br', 'deflate'])) {
   });
 }
 
-test('a good answer after early hints is one', async ({ stage }) => {
+test('an answer after early hints is accepted', async ({ stage }) => {
   const body = JSON.stringify(completion(PRIMARY, 'after the hints'));
   const head = `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`;
   const bytes = ['HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n', head, body];
@@ -244,7 +244,7 @@ test('many calls at once each get their own answer', async ({ stage }) => {
   }
 });
 
-test("a target's `params` are merged over the body, and what it names in `omit` is left out", async ({ stage }) => {
+test("a target's `params` are merged over the body, and the members in its `omit` are left out", async ({ stage }) => {
   const { openai, primary, fallback } = await stage({ primary: { kind: 'status', status: 500 } });
   await ask(openai, {
     body: { temperature: 1, reasoning_effort: 'high', seed: 7 },
@@ -258,7 +258,7 @@ test("a target's `params` are merged over the body, and what it names in `omit` 
   expect(rest).toEqual({ model: FALLBACK, temperature: 0, top_p: 0.5, seed: 7 });
 });
 
-test('a connection that has died while it was idle is no failure of the upstream', async ({ serve, stage }) => {
+test('a stale connection is no failure of the upstream', async ({ serve, stage }) => {
   const { openai, primary } = await stage();
   const { port } = primary;
   expect((await ask(openai)).error).toBeUndefined();

@@ -44,7 +44,7 @@ beforeEach(() => {
 
 for (const stream of [false, true]) {
   describe(`of a ${stream ? 'stream' : 'completion'}`, () => {
-    test('`onFallback` and its channel are told of each move to another target', async ({ stage }) => {
+    test('`onFallback` and its channel get each move to another target', async ({ stage }) => {
       /** @type {FallbackEvent[]} */
       const events = [];
       const { openai } = await stage({
@@ -66,7 +66,7 @@ for (const stream of [false, true]) {
       expect(moves).toEqual(events);
     });
 
-    test('neither is called if the primary answers, or if no target takes over', async ({ stage }) => {
+    test('neither gets anything if the primary answers, or if no target takes over', async ({ stage }) => {
       const { openai } = await stage({
         primary: ({ body }) => (body.user === 'bad' ? { kind: 'status', status: 400 } : undefined),
         openpipe: { onFallback: (event) => void moves.push(event) },
@@ -80,7 +80,7 @@ for (const stream of [false, true]) {
       expect(moves).toEqual([]);
     });
 
-    test('`openpipe:call` is told of every call that is finished, with its usage', async ({ stage }) => {
+    test('`openpipe:call` gets every finished call, with its usage', async ({ stage }) => {
       const { openai } = await stage({ primary: FAILING });
       const body = stream ? { stream_options: { include_usage: true } } : {};
       const told = await ask(openai, { stream, body, openpipe: WITH_FALLBACK });
@@ -113,7 +113,7 @@ for (const stream of [false, true]) {
       expect(seen.sort()).toEqual(['one', 'one', 'other', 'other']);
     });
 
-    test('`openpipe:call` is told of a call that fails', async ({ stage }) => {
+    test('`openpipe:call` gets a call that fails', async ({ stage }) => {
       const { openai } = await stage({ primary: FAILING, fallback: { kind: 'status', status: 401 } });
       await ask(openai, { stream, openpipe: WITH_FALLBACK });
 
@@ -123,7 +123,7 @@ for (const stream of [false, true]) {
       expect(calls[0]).not.toHaveProperty('usage');
     });
 
-    test('`openpipe:call` is told of nothing before the call is finished', async ({ stage }) => {
+    test('`openpipe:call` gets nothing before the call is finished', async ({ stage }) => {
       const { openai, primary } = await stage({ primary: { kind: 'answer', delayMs: 100 } });
       const call = ask(openai, { stream });
       await primary.arrival(1);
@@ -132,7 +132,7 @@ for (const stream of [false, true]) {
       expect(calls).toHaveLength(1);
     });
 
-    test('a callback that throws changes nothing, and is warned of', async ({ stage }) => {
+    test('a callback that throws gives a warning and does not affect the call', async ({ stage }) => {
       const { logger, warnings } = listeningLogger();
       const { openai } = await stage({
         primary: FAILING,
@@ -149,7 +149,7 @@ for (const stream of [false, true]) {
       expect(warnings).toEqual([expect.stringMatching(/onFallback.*mine/)]);
     });
 
-    test('a callback that rejects changes nothing, and is warned of', async ({ stage }) => {
+    test('a callback that rejects gives a warning and does not affect the call', async ({ stage }) => {
       const { logger, warnings } = listeningLogger();
       const { openai } = await stage({
         primary: FAILING,
@@ -174,7 +174,9 @@ for (const stream of [false, true]) {
         }),
       ],
     ])) {
-      test(`a callback that throws or rejects with ${name} changes nothing, and is warned of`, async ({ stage }) => {
+      test(`a callback that throws or rejects with ${name} gives a warning and does not affect the call`, async ({
+        stage,
+      }) => {
         for (const onFallback of [
           () => {
             throw thrown;
@@ -199,7 +201,7 @@ for (const stream of [false, true]) {
   });
 }
 
-test("a call's `onFallback` comes in place of the constructor's", async ({ stage }) => {
+test("a call's `onFallback` replaces the constructor's", async ({ stage }) => {
   /** @type {string[]} */
   const told = [];
   const { openai } = await stage({ primary: FAILING, openpipe: { onFallback: () => void told.push('constructor') } });
@@ -277,7 +279,7 @@ test('a subscriber that throws fails no call', async ({ stage }) => {
   }
 });
 
-test('an event holds no more than is promised', async ({ stage }) => {
+test('an event has only the documented members', async ({ stage }) => {
   const { openai } = await stage({ primary: FAILING });
   await ask(openai, { openpipe: WITH_FALLBACK });
 
@@ -286,7 +288,7 @@ test('an event holds no more than is promised', async ({ stage }) => {
   expect(Object.keys(calls[0] ?? {}).sort()).toEqual(['attempts', 'durationMs', 'model', 'servedBy', 'usage']);
 });
 
-test('a client without a logger of its own warns on the console', async ({ stage }) => {
+test('a client without a logger warns on the console', async ({ stage }) => {
   const { warn } = console;
   /** @type {string[]} */
   const lines = [];

@@ -56,7 +56,7 @@ describe('an answer that is refused', () => {
     });
   }
 
-  test('is returned where no other target is asked, and the latest of several', async ({ serve }) => {
+  test('is returned where no other target is tried, and the latest of several', async ({ serve }) => {
     const { ask, upstream } = await world(
       serve,
       { a: EMPTY, b: { kind: 'answer', content: '  ' } },
@@ -69,7 +69,7 @@ describe('an answer that is refused', () => {
     expect([shape(answer), answer.choices[0].message.content]).toEqual([['a rejected', 'b rejected'], '  ']);
   });
 
-  test('of a custom client is the very object, also as a stream', async ({ serve }) => {
+  test('of a custom client is that client’s object, also as a stream', async ({ serve }) => {
     const empty = {
       ...completion('mine', ''),
       choices: [{ index: 0, message: { content: '' }, finish_reason: 'stop' }],
@@ -92,7 +92,7 @@ describe('an answer that is refused', () => {
     expect(stream.openpipe.attempts[1]).toMatchObject({ rejectedBy: 'function', message: 'no good' });
   });
 
-  test('goes through the transport `fetch` alike', async ({ serve }) => {
+  test('works the same through the transport `fetch`', async ({ serve }) => {
     const { ask } = await world(serve, { a: EMPTY, b: GOOD }, { transport: 'fetch' });
     for (const stream of [false, true]) {
       const answer = await ask({ reject: ['empty', 'length'], fallback: { model: 'b' } }, { stream });
@@ -107,7 +107,7 @@ describe('a rule', () => {
     json_schema: { name: 'n', schema: { type: 'object', required: ['n'], properties: { n: { type: 'integer' } } } },
   };
 
-  test('judges by the schema of the body as the target got it', async ({ serve }) => {
+  test('uses the schema of the body that the target got', async ({ serve }) => {
     const good = { kind: 'answer', content: '{"n":1}' };
     const { ask } = await world(serve, { a: { kind: 'answer', content: '{"n":"x"}' }, b: good });
     const openpipe = { reject: ['schema'], fallback: { model: 'b' } };
@@ -116,13 +116,13 @@ describe('a rule', () => {
     expect(shape(await ask(openpipe))).toEqual(['a ok']);
   });
 
-  test('that has nothing to judge by does nothing, with one warning', async ({ serve }) => {
+  test('without a schema in the request does nothing, with one warning', async ({ serve }) => {
     const { ask, warnings } = await world(serve, { a: GOOD });
     for (let round = 0; round < 2; round += 1) expect(shape(await ask({ reject: 'invalid_json' }))).toEqual(['a ok']);
     expect(warnings).toEqual([expect.stringContaining('`reject: "invalid_json"` does nothing')]);
   });
 
-  test("is the nearest: a target's in place of the call's, that in place of the constructor's", async ({ serve }) => {
+  test("of a target replaces the call's, and that the constructor's", async ({ serve }) => {
     const { ask } = await world(serve, { a: EMPTY, b: EMPTY }, { reject: 'empty' });
     expect(shape(await ask({ reject: [] }))).toEqual(['a ok']);
     expect(shape(await ask({ reject: null }))).toEqual(['a ok']);
@@ -130,7 +130,7 @@ describe('a rule', () => {
     expect(shape(await ask({ fallback: { model: 'b', reject: null } }))).toEqual(['a rejected', 'b ok']);
   });
 
-  test('is not taken from a body', async ({ serve }) => {
+  test('in a body is ignored', async ({ serve }) => {
     const { ask, warnings } = await world(serve, { a: EMPTY, b: EMPTY });
     expect(shape(await ask(undefined, { openpipe: { reject: 'empty' } }))).toEqual(['a ok']);
     expect(shape(await ask({ reject: 'empty' }, { openpipe: { fallback: { model: 'b', reject: [() => true] } } }))).toEqual(
@@ -150,7 +150,7 @@ describe('a function', () => {
     for (const said of [undefined, null, false, 0, 1, '', {}, []]) expect((await outcome(said)).outcome).toBe('ok');
   });
 
-  test("gets what the caller would get, after the names, in the caller's async context", async ({ serve }) => {
+  test("gets the caller's value, after the named rules, in the caller's async context", async ({ serve }) => {
     const { ask } = await world(serve, { a: EMPTY, b: GOOD });
     const storage = new AsyncLocalStorage();
     /** @type {any[]} */
@@ -165,7 +165,7 @@ describe('a function', () => {
     ]);
   });
 
-  test('that throws, rejects or does not settle in the target\'s time lets the answer stand, with a warning', async ({ serve }) => {
+  test('that throws, rejects or does not settle in the target\'s time accepts the answer, with a warning', async ({ serve }) => {
     const { openai, warnings } = await world(serve, { a: GOOD, b: GOOD });
     const functions = [
       () => { throw new Error('thrown'); },
@@ -213,7 +213,7 @@ describe('a mistake in `reject`', () => {
     });
   } // prettier-ignore
 
-  test('is a call\'s own `holdUntil: "content"` beside a rule that needs the whole answer', async ({ serve }) => {
+  test('is a call\'s own `holdUntil: "content"` with a rule that needs the whole answer', async ({ serve }) => {
     const { ask } = await world(serve, { a: GOOD }, { holdUntil: 'content' });
     const error = await rejection(ask({ holdUntil: 'content', reject: 'length' }, { stream: true }));
     expect(error).toBeInstanceOf(TypeError);

@@ -49,8 +49,8 @@ describe('a model is served', () => {
   });
 });
 
-describe('OpenPipe is told', () => {
-  test('by its headers whether to log, how to cache, the tags and the criteria', async ({ stage }) => {
+describe('OpenPipe gets', () => {
+  test('headers that say whether to log, how to cache, and the tags and criteria', async ({ stage }) => {
     const { openai, primary } = await stage();
     const tags = { prompt_id: 'counting', n: 5, yes: true, none: null };
     await ask(openai, { openpipe: { tags, logRequest: true, cache: 'readOnly', criteria: ['helpful', 'short'] } });
@@ -65,7 +65,7 @@ describe('OpenPipe is told', () => {
     });
   });
 
-  test('no more than it was asked to', async ({ stage }) => {
+  test('no headers for options that were not given', async ({ stage }) => {
     const { openai, primary } = await stage({ openpipe: { logRequest: undefined } });
     await ask(openai);
     await ask(openai, { openpipe: { logRequest: false } });
@@ -103,7 +103,7 @@ describe('OpenPipe is told', () => {
     expect(onlyChat(primary).headers).not.toHaveProperty('x-injected');
   });
 
-  test('nobody else is', async ({ stage }) => {
+  test('no other upstream does', async ({ stage }) => {
     const { openai, fallback } = await stage({ primary: FAILING, openpipe: { tags: { a: 1 }, criteria: ['x'] } });
     await ask(openai, { openpipe: { ...WITH_FALLBACK, cache: 'readWrite', tags: { b: 2 } } });
     expect(opHeaders(onlyChat(fallback))).toEqual({});
@@ -183,7 +183,7 @@ describe("the body's text", () => {
     expect(onlyChat(primary).headers['content-length']).toBe(String(Buffer.byteLength(JSON.stringify(peculiar()))));
   });
 
-  test('changes in nothing but the model on a fallback', async ({ stage }) => {
+  test('of a fallback differs in the model only', async ({ stage }) => {
     const { openai, fallback } = await stage({ primary: FAILING });
     const model = 'a "quoted" \\ model, größe';
     await openai.chat.completions.create(/** @type {any} */ ({ openpipe: { fallback: { model } }, ...peculiar() }));
@@ -191,7 +191,7 @@ describe("the body's text", () => {
     expect(onlyChat(fallback).rawBody).toBe(JSON.stringify({ ...peculiar(), model }));
   });
 
-  test('is written when `create` is called, not later', async ({ stage }) => {
+  test('is serialized when `create` is called, not later', async ({ stage }) => {
     const { openai, primary, fallback } = await stage({ primary: { ...FAILING, delayMs: 50 } });
     const body = { model: PRIMARY, messages: [{ role: 'user', content: 'before' }], openpipe: { ...WITH_FALLBACK } };
     const call = openai.chat.completions.create(/** @type {any} */ (body));
@@ -207,7 +207,7 @@ describe("the body's text", () => {
     expect(onlyChat(fallback).body.model).toBe(FALLBACK);
   });
 
-  test('is written when `create` is called, also with options that come later', async ({ stage }) => {
+  test('is serialized when `create` is called, also where the options are a promise', async ({ stage }) => {
     const { openai, primary } = await stage();
     const body = { model: PRIMARY, messages: [{ role: 'user', content: 'before' }] };
     const options = new Promise((resolve) => setTimeout(resolve, 30, {}));
@@ -233,7 +233,7 @@ describe("the body's text", () => {
     expect(onlyChat(primary).headers['op-tags']).toContain('"a":1');
   });
 
-  test("is without the `openpipe` that only the body's `toJSON` has, and heeds it", async ({ stage }) => {
+  test("lacks the `openpipe` that only the body's `toJSON` returns, which has effect", async ({ stage }) => {
     const { openai, primary } = await stage();
     const written = { model: PRIMARY, messages: MESSAGES, openpipe: { tags: { a: 1 } } };
     await openai.chat.completions.create(/** @type {any} */ ({ model: PRIMARY, toJSON: () => written }));
@@ -242,7 +242,7 @@ describe("the body's text", () => {
     expect(onlyChat(primary).headers['op-tags']).toContain('"a":1');
   });
 
-  test('is without `openpipe` also where `toJSON` gives what has a `toJSON` itself', async ({ stage }) => {
+  test('lacks `openpipe` also where `toJSON` returns an object with a `toJSON`', async ({ stage }) => {
     const { openai, primary } = await stage();
     const body = { model: PRIMARY, messages: MESSAGES, openpipe: {}, toJSON: () => body };
     await openai.chat.completions.create(/** @type {any} */ (body));
@@ -250,7 +250,7 @@ describe("the body's text", () => {
     expect(onlyChat(primary).rawBody).toBe(JSON.stringify({ model: PRIMARY, messages: MESSAGES }));
   });
 
-  test('of several megabytes arrives whole', async ({ stage }) => {
+  test('of several megabytes arrives complete', async ({ stage }) => {
     const { openai, fallback } = await stage({ primary: FAILING });
     const content = 'größe '.repeat(1_000_000);
     await ask(openai, { openpipe: WITH_FALLBACK, body: { messages: [{ role: 'user', content }] } });
@@ -270,7 +270,7 @@ test('a trailing slash of a base URL is not doubled', async ({ serve }) => {
 });
 
 describe('headers and query', () => {
-  test('of the client go along: defaultHeaders, defaultQuery, organization, project', async ({ stage }) => {
+  test('of the client are sent: defaultHeaders, defaultQuery, organization, project', async ({ stage }) => {
     const { openai, fallback } = await stage({
       organization: 'org-1',
       project: 'proj-1',
@@ -289,7 +289,7 @@ describe('headers and query', () => {
     expect(new URL(path, 'http://x').searchParams.get('api-version')).toBe('2024 & more');
   });
 
-  test('of the call go along, and win', async ({ stage }) => {
+  test('of the call are sent, and replace the client’s', async ({ stage }) => {
     const { openai, fallback } = await stage({ defaultHeaders: { 'x-both': 'default', 'x-gone': 'default' } });
     await ask(openai, {
       model: 'gpt-4o',
@@ -309,7 +309,7 @@ describe('headers and query', () => {
     expect(onlyChat(fallback).headers).not.toHaveProperty('x-stainless-lang');
   });
 
-  test('that a call gives go to the fallback too, but for credentials', async ({ stage }) => {
+  test('of a call are sent to the fallback too, without credentials', async ({ stage }) => {
     const { openai, primary, fallback } = await stage({ primary: FAILING });
     const credentials = {
       Authorization: 'Bearer mine',
@@ -327,7 +327,7 @@ describe('headers and query', () => {
     expect(String(second.rawHeaders)).not.toContain('mine');
   });
 
-  test('that the client gives as credentials go to its own upstream only', async ({ stage }) => {
+  test('of the client that are credentials are sent to its own upstream only', async ({ stage }) => {
     const { openai, primary, fallback } = await stage({
       primary: FAILING,
       defaultHeaders: { 'api-key': 'azure-secret', cookie: 'session-secret', 'x-default': 'd' },
@@ -339,7 +339,7 @@ describe('headers and query', () => {
     expect(String(onlyChat(primary).rawHeaders)).not.toContain('secret');
   });
 
-  test('that a call gives do not stay for the next', async ({ stage }) => {
+  test('of a call are not sent with the next call', async ({ stage }) => {
     const { openai, primary } = await stage();
     await ask(openai, { options: { headers: { 'x-once': '1', authorization: 'Bearer other' } } });
     await ask(openai);
@@ -349,7 +349,7 @@ describe('headers and query', () => {
     expect(second?.headers.authorization).toBe(`Bearer ${OPENPIPE_KEY}`);
   });
 
-  test('of the client are those that its options have by now', async ({ stage }) => {
+  test('of the client follow changes of its options', async ({ stage }) => {
     const defaultHeaders = { 'x-trace': '1', authorization: 'Bearer 1' };
     const defaultQuery = { q: '1' };
     const { openai, primary, fallback } = await stage({ primary: FAILING, defaultHeaders, defaultQuery });
@@ -367,7 +367,7 @@ describe('headers and query', () => {
     expect(chats(primary).map(({ headers }) => headers['x-trace'])).toEqual(['1', '2']);
   });
 
-  test('of the client have a query as its options have it by now', async ({ stage }) => {
+  test('of the client follow changes of its default query', async ({ stage }) => {
     const defaultQuery = { q: '1' };
     const { openai, fallback } = await stage({ defaultQuery });
     for (const number of ['1', '2']) {
@@ -377,7 +377,7 @@ describe('headers and query', () => {
     expect(chats(fallback).map(({ path }) => path)).toEqual(['/v1/chat/completions?q=1', '/v1/chat/completions?q=2']);
   });
 
-  test('of the client are those that a `Headers` has by now', async ({ stage }) => {
+  test('of the client follow changes of a `Headers` object', async ({ stage }) => {
     const defaultHeaders = new Headers({ 'x-trace': '1' });
     const { openai, fallback } = await stage({ defaultHeaders });
     await ask(openai, { model: 'gpt-4o' });
@@ -386,7 +386,7 @@ describe('headers and query', () => {
     expect(chats(fallback).map(({ headers }) => headers['x-trace'])).toEqual(['1', '2']);
   });
 
-  test('of the client that a getter gives are asked for once for each call', async ({ stage }) => {
+  test('of the client from a getter are read once for each call', async ({ stage }) => {
     let token = 0;
     const defaultHeaders = {
       get authorization() {
@@ -475,7 +475,7 @@ describe('a client without a key', () => {
     expect(upstream.totalConnections).toBe(0);
   });
 
-  test('takes one that is set later', async ({ serve }) => {
+  test('uses a key that is set later', async ({ serve }) => {
     const upstream = await serve();
     const openai = new OpenAI({ baseURL: upstream.url, logLevel: 'off' });
     expect((await ask(openai, { model: 'gpt-4o' })).error.constructor).toBe(OpenAI.OpenAIError);
@@ -508,7 +508,7 @@ describe('the environment', () => {
     });
   });
 
-  test('gives way to the options', async ({ stage }) => {
+  test('is overridden by the options', async ({ stage }) => {
     const { options, primary, fallback } = await stage();
     const openai = withEnvironment(
       {
@@ -567,7 +567,7 @@ describe('`withOptions()`', () => {
     expect(onlyChat(fallback).headers.authorization).toBe(`Bearer ${OPENAI_KEY}`);
   });
 
-  test('takes `openpipe` away from nobody: the first client stays as it was', async ({ stage }) => {
+  test('does not change the first client’s `openpipe`', async ({ stage }) => {
     const { openai, primary } = await stage({ openpipe: { tags: { a: 1 } } });
     openai.withOptions({ apiKey: 'other', openpipe: { tags: { b: 2 }, apiKey: 'other' } });
     await ask(openai);
@@ -575,14 +575,14 @@ describe('`withOptions()`', () => {
     expect(onlyChat(primary).headers.authorization).toBe(`Bearer ${OPENPIPE_KEY}`);
   });
 
-  test('counts what is `undefined` in `openpipe` as not given', async ({ stage }) => {
+  test('ignores members of `openpipe` that are `undefined`', async ({ stage }) => {
     const { openai, primary } = await stage({ primary: FAILING, openpipe: WITH_FALLBACK });
     const derived = openai.withOptions({ openpipe: { fallback: undefined, apiKey: undefined, baseUrl: undefined } });
     expect((await ask(derived)).info.servedBy).toBe('fallback');
     expect(onlyChat(primary).headers.authorization).toBe(`Bearer ${OPENPIPE_KEY}`);
   });
 
-  test('takes another OpenPipe URL by either of its names', async ({ stage, serve }) => {
+  test('accepts another OpenPipe URL under both names', async ({ stage, serve }) => {
     const { openai } = await stage({ primary: FAILING });
     const other = await serve();
     const derived = openai.withOptions({ openpipe: /** @type {any} */ ({ baseURL: other.url }) });
@@ -590,7 +590,7 @@ describe('`withOptions()`', () => {
     expect(chats(other)).toHaveLength(1);
   });
 
-  test('keeps own accessors, and takes nothing that is inherited', async ({ serve }) => {
+  test('keeps own accessors, and ignores inherited members', async ({ serve }) => {
     const upstream = await serve();
     const settings = {
       get apiKey() {
@@ -628,7 +628,7 @@ describe('`withOptions()`', () => {
     }
   });
 
-  test('counts what was given as given, by either', async ({ stage }) => {
+  test('counts options as given that the first client or the change names', async ({ stage }) => {
     const primary = /** @type {const} */ ({ kind: 'status', status: 500, headers: { 'retry-after-ms': '1' } });
     const staged = await stage({ primary, openpipe: WITH_FALLBACK, maxRetries: 2 });
     expect((await ask(staged.openai.withOptions({}))).info.attempts[0]?.tries).toBe(3);
@@ -648,7 +648,7 @@ describe('`withOptions()`', () => {
     }
   });
 
-  test('takes another key, and another base URL', async ({ stage, serve }) => {
+  test('accepts another key and another base URL', async ({ stage, serve }) => {
     const { openai } = await stage();
     const other = await serve();
     const derived = openai.withOptions({
@@ -660,7 +660,7 @@ describe('`withOptions()`', () => {
     expect(onlyChat(other).headers.authorization).toBe('Bearer sk-derived');
   });
 
-  test('gives a client without a key one', async ({ serve }) => {
+  test('can set the key of a client without one', async ({ serve }) => {
     const upstream = await serve();
     const openai = new OpenAI({ baseURL: upstream.url, logLevel: 'off' });
     expect((await ask(openai.withOptions({}), { model: 'm' })).error.constructor).toBe(OpenAI.OpenAIError);
@@ -763,7 +763,7 @@ describe('what is set on a client after it was made has effect', () => {
 });
 
 describe('an async `apiKey` function', () => {
-  test('is asked before each call', async ({ stage }) => {
+  test('is called before each call', async ({ stage }) => {
     let asked = 0;
     const { openai, fallback } = await stage({ apiKey: async () => `sk-${++asked}` });
     for (let call = 0; call < 3; call += 1) expect((await ask(openai, { model: 'gpt-4o' })).error).toBeUndefined();
@@ -776,7 +776,7 @@ describe('an async `apiKey` function', () => {
     expect(asked).toBe(3);
   });
 
-  test('gives each of several calls at once a key', async ({ stage }) => {
+  test('returns a key for each of several concurrent calls', async ({ stage }) => {
     let asked = 0;
     const { openai, fallback } = await stage({
       apiKey: async () => {
@@ -800,7 +800,7 @@ describe('an async `apiKey` function', () => {
     expect(fallback.totalConnections).toBe(0);
   });
 
-  test('that fails is left for the fallback, and its error kept', async ({ stage }) => {
+  test('that fails makes the fallback answer, and its error is kept', async ({ stage }) => {
     const mine = new Error('the vault is closed');
     const { openai, fallback } = await stage({ apiKey: () => Promise.reject(mine), logLevel: 'off' });
     const openpipe = { fallback: [{ model: 'also-direct' }, { model: PRIMARY }] };
@@ -814,7 +814,7 @@ describe('an async `apiKey` function', () => {
     expect(fallback.totalConnections).toBe(0);
   });
 
-  test('is not asked for a model that does not need its key', async ({ stage }) => {
+  test('is not called for a model that does not need its key', async ({ stage }) => {
     let asked = 0;
     const { openai } = await stage({ apiKey: () => new Promise(() => void (asked += 1)) });
     expect((await ask(openai)).info.servedBy).toBe('primary');
@@ -831,21 +831,21 @@ describe('an async `apiKey` function', () => {
     expect(fallback.totalConnections).toBe(0);
   });
 
-  test('that hangs has no more than the deadline of the call', async ({ stage }) => {
+  test('that hangs ends at the deadline of the call', async ({ stage }) => {
     const { openai } = await stage({ apiKey: () => new Promise(() => {}), openpipe: { deadline: 100 } });
     const { error, ms } = await ask(openai, { model: 'gpt-4o' });
     expect(error.constructor).toBe(OpenAI.APIConnectionTimeoutError);
     expect(ms).toBeLessThan(1_500);
   });
 
-  test('that hangs is left for the fallback', async ({ stage }) => {
+  test('that hangs makes the fallback answer', async ({ stage }) => {
     const { openai } = await stage({ apiKey: () => new Promise(() => {}), timeout: 100 });
     const { info, ms } = await ask(openai, { model: 'gpt-4o', openpipe: { fallback: { model: PRIMARY } } });
     expect(info.attempts).toMatchObject([{ outcome: 'timeout' }, { upstream: 'openpipe', outcome: 'ok' }]);
     expect(ms).toBeLessThan(1_500);
   });
 
-  test('is asked again at each try', async ({ serve }) => {
+  test('is called again at each try', async ({ serve }) => {
     let asked = 0;
     const upstream = await serve({ kind: 'status', status: 500, headers: { 'retry-after-ms': '1' } });
     const apiKey = async () => `sk-${++asked}`;
@@ -860,7 +860,7 @@ describe('an async `apiKey` function', () => {
     ]);
   });
 
-  test('is asked in the async context of its call', async ({ stage }) => {
+  test('is called in the async context of its call', async ({ stage }) => {
     const context = new AsyncLocalStorage();
     const { openai, fallback } = await stage({ apiKey: async () => `sk-${context.getStore()}` });
     await ask(openai, { model: 'warm-up' });
@@ -869,7 +869,7 @@ describe('an async `apiKey` function', () => {
     expect(Object.fromEntries(keys)).toMatchObject({ a: 'Bearer sk-a', b: 'Bearer sk-b' });
   });
 
-  test('gives each of several calls at once its own error', async ({ stage }) => {
+  test('has a separate error for each of several concurrent calls', async ({ stage }) => {
     let asked = 0;
     const { openai } = await stage({
       apiKey: async () => {
@@ -915,7 +915,7 @@ describe('an async `apiKey` function', () => {
     expect((await ask(openai)).error).toBeUndefined();
   });
 
-  test('that takes its time can be aborted', async ({ stage }) => {
+  test('that is slow can be aborted', async ({ stage }) => {
     const { openai, fallback } = await stage({ apiKey: () => new Promise(() => {}) });
     const options = { signal: AbortSignal.timeout(50) };
     const { error, ms } = await ask(openai, { model: 'gpt-4o', options });
@@ -966,7 +966,7 @@ describe('a redirect', () => {
     });
   }
 
-  test('that goes round in circles ends', async ({ serve }) => {
+  test('in a loop ends', async ({ serve }) => {
     const upstream = await serve(() => redirect(307, '/v1/chat/completions'));
     const { error } = await ask(new OpenAI(clientOptions(upstream.url, upstream.url)));
 

@@ -98,7 +98,7 @@ for (const transport of /** @type {const} */ (['native', 'fetch'])) {
 }
 
 describe('a circuit breaker over three vendors', () => {
-  test('does not move the traffic for one 429', async ({ serve }) => {
+  test('does not open for a single 429', async ({ serve }) => {
     const one = await serve({ kind: 'answer', failFirst: 1, failWith: { kind: 'status', status: 429 } });
     const [two, three] = [await serve(), await serve()];
     const upstreams = Object.fromEntries(

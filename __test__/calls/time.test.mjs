@@ -88,7 +88,7 @@ for (const stream of [false, true]) {
       expect(chats(fallback).map(({ headers }) => headers['x-stainless-retry-count'])).toEqual(['0', '1', '2']);
     });
 
-    test.concurrent('is tried as often as the caller says, also where a fallback follows', async ({ stage }) => {
+    test.concurrent('is tried as often as `maxRetries` says, also where a fallback follows', async ({ stage }) => {
       const { openai, primary } = await stage({ primary: { kind: 'status', status: 503, headers: SOON } });
       const { info } = await ask(openai, {
         stream,
@@ -103,7 +103,7 @@ for (const stream of [false, true]) {
       ]);
     });
 
-    test.concurrent('lives when it is slow', async ({ stage }) => {
+    test.concurrent('may be slow within its timeout', async ({ stage }) => {
       const { openai } = await stage({ primary: { kind: 'answer', delayMs: 700 }, timeout: 20_000 });
       const { error, ms } = await ask(openai, { stream });
 
@@ -204,7 +204,7 @@ describe('the time of a target', () => {
     expect(ms).toBeLessThan(500 + MARGIN);
   });
 
-  test.concurrent('ends the last target too: a pause that would outlast it is not taken', async ({ stage }) => {
+  test.concurrent('ends the last target too, without a pause that would outlast it', async ({ stage }) => {
     const { openai, fallback } = await stage({
       primary: { kind: 'status', status: 500 },
       fallback: { kind: 'status', status: 429, headers: { 'retry-after': '30' } },
@@ -216,7 +216,7 @@ describe('the time of a target', () => {
     expect(ms).toBeLessThan(MARGIN);
   });
 
-  test.concurrent('is not used up by an error whose body stalls: its status says enough', async ({ stage }) => {
+  test.concurrent('is not used up by an error whose body stalls, since its status is known', async ({ stage }) => {
     const head = 'HTTP/1.1 500 Oh\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{"error":';
     const { openai } = await stage({ primary: { kind: 'raw', bytes: head, then: 'hang' } });
     const { info, ms } = await ask(openai, {

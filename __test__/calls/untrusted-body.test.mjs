@@ -71,7 +71,7 @@ describe('`allowInBody: false`', () => {
   }
 
   for (const [name, value] of Object.entries({ ...NEVER_BROUGHT, everything: BROUGHT })) {
-    test(`lets a body change nothing by \`${name}\``, async ({ serve }) => {
+    test(`ignores \`${name}\` of a body`, async ({ serve }) => {
       const { openai, upstream } = await gateway(serve, { allowInBody: false });
       const body = JSON.parse(JSON.stringify({ openpipe: name === 'everything' ? value : { [name]: value } }));
       expect((await ask(openai, { model: 'gpt-4o', body })).error).toBeUndefined();
@@ -88,7 +88,7 @@ describe('`allowInBody: false`', () => {
     });
   }
 
-  test('does not even read what it ignores', async ({ serve }) => {
+  test('does not read ignored members', async ({ serve }) => {
     const { openai } = await gateway(serve, { allowInBody: false });
     const openpipe = /** @type {any} */ ({
       get tags() {
@@ -98,7 +98,7 @@ describe('`allowInBody: false`', () => {
     expect((await ask(openai, { model: 'gpt-4o', openpipe })).error).toBeUndefined();
   });
 
-  test('leaves the request options alone', async ({ serve }) => {
+  test('does not affect the request options', async ({ serve }) => {
     const { openai, upstream } = await gateway(serve, { allowInBody: false });
     const options = /** @type {any} */ ({ openpipe: { cache: 'readOnly', tags: { tenant: 'C' } } });
     expect((await ask(openai, { model: 'gpt-4o', options })).error).toBeUndefined();
@@ -108,7 +108,7 @@ describe('`allowInBody: false`', () => {
 });
 
 describe('`allowInBody`', () => {
-  test('as a list takes what it names and nothing else', async ({ serve }) => {
+  test('as a list accepts the named options only', async ({ serve }) => {
     const { openai, upstream } = await gateway(serve, { allowInBody: ['tags'] });
     const openpipe = { ...BROUGHT, tags: { user: 'u' } };
     expect((await ask(openai, { model: 'openpipe:m', openpipe: /** @type {any} */ (openpipe) })).error).toBeUndefined();
@@ -124,7 +124,7 @@ describe('`allowInBody`', () => {
 
 describe('a body', () => {
   for (const [name, value] of Object.entries(NEVER_BROUGHT)) {
-    test(`never brings \`${name}\`, whatever is allowed`, async ({ serve }) => {
+    test(`cannot set \`${name}\`, whatever is allowed`, async ({ serve }) => {
       const { openai, upstream, warnings } = await gateway(serve);
       const body = JSON.parse(JSON.stringify({ openpipe: { [name]: value } }));
       const { error, info } = await ask(openai, { model: 'gpt-4o', body });
@@ -137,7 +137,7 @@ describe('a body', () => {
     });
   }
 
-  test('whose `openpipe` is inherited has none', async ({ serve }) => {
+  test('with an inherited `openpipe` has none', async ({ serve }) => {
     const { openai, upstream } = await gateway(serve);
     const given = JSON.parse('{"__proto__":{"openpipe":{"cache":"readWrite"}}}');
     const body = Object.assign({ model: 'gpt-4o', messages: [] }, given);
@@ -168,14 +168,14 @@ describe('a body', () => {
     expect(upstream.totalConnections).toBe(0);
   });
 
-  test('with a line break in what is warned of forges no line of the log', async ({ serve }) => {
+  test('with a line break in a warned name forges no line of the log', async ({ serve }) => {
     const { openai, warnings } = await gateway(serve);
     await ask(openai, { model: 'gpt-4o', openpipe: JSON.parse('{"a\\nERROR forged\\u2028":1}') });
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).not.toMatch(/[\n\r\u2028]/);
   });
 
-  test('with ever new unknown names silences no later warning, and none of another client', async ({ serve }) => {
+  test('with many different unknown names silences no later warning, of this client or another', async ({ serve }) => {
     const { openai, warnings } = await gateway(serve);
     const other = await gateway(serve);
     for (let n = 0; n < 1200; n += 1) {

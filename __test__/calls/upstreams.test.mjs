@@ -43,7 +43,7 @@ async function vendors(serve, behaviours = {}) {
 }
 
 describe('three vendors and no OpenPipe', () => {
-  test('are asked in order, each with its own key, headers and query, natively', async ({ serve }) => {
+  test('are tried in order, each with its own key, headers and query, natively', async ({ serve }) => {
     const { openai, own, one, two, three, warnings } = await vendors(serve, { one: FAILING, two: FAILING });
     const completion = /** @type {any} */ (
       await openai.chat.completions.create({ model: 'smart', messages: MESSAGES, metadata: { a: 'b' } })
@@ -64,7 +64,7 @@ describe('three vendors and no OpenPipe', () => {
     expect(warnings).toEqual([]);
   }); // prettier-ignore
 
-  test('get no key, organization or header that is meant for another', async ({ serve }) => {
+  test('get no key, organization or header of another upstream', async ({ serve }) => {
     const { openai, one, two, three } = await vendors(serve, { one: FAILING, two: FAILING });
     await openai.chat.completions.create(
       { model: 'smart', messages: MESSAGES },
@@ -86,14 +86,14 @@ describe('three vendors and no OpenPipe', () => {
     expect(all.map((headers) => headers['x-api-key'])).toEqual(['call-secret-0123', undefined, undefined]);
   });
 
-  test('serve a client without any other key', async ({ serve }) => {
+  test('serve a client without an OpenAI key', async ({ serve }) => {
     const { openai, one } = await vendors(serve, { options: { apiKey: undefined } });
     expect((await ask(openai, { model: 'one:m1' })).error).toBeUndefined();
     expect(sent(one)).toHaveLength(1);
     expect((await ask(openai, { model: 'gpt-4o' })).error.constructor).toBe(OpenAI.OpenAIError);
   });
 
-  test('are called through the `fetch` of the constructor where there is one', async ({ serve }) => {
+  test('are called through the constructor’s `fetch`', async ({ serve }) => {
     /** @type {string[]} */
     const urls = [];
     const own = (/** @type {any} */ url, /** @type {any} */ init) => {
@@ -113,8 +113,8 @@ describe('three vendors and no OpenPipe', () => {
   });
 });
 
-describe('a key that a function gives', () => {
-  test('is asked for at each try and never kept', async ({ serve }) => {
+describe('a key that a function returns', () => {
+  test('is requested at each try and never kept', async ({ serve }) => {
     let count = 0;
     const key = () => `key-number-${(count += 1)}`;
     const { openai, three } = await vendors(serve, { key });
@@ -161,7 +161,9 @@ describe('a key that a function gives', () => {
 
 for (const transport of TRANSPORTS) {
   describe(`a declared upstream${transport ? ', through `fetch`' : ''}`, () => {
-    test('is asked below the model, encoded, and never for a step within its path', async ({ serve }) => {
+    test('puts the encoded model into its path, and refuses a model that is a relative path segment', async ({
+      serve,
+    }) => {
       const { openai, two } = await vendors(serve, { openpipe: { transport } });
       await ask(openai, { model: "two:a/b?c (d)!'*~é" });
       const [{ path }] = sent(two);
@@ -191,7 +193,7 @@ for (const transport of TRANSPORTS) {
 }
 
 describe('the cost of a call', () => {
-  test('is not raised by upstreams whose keys are texts: no async context is kept for it', async ({ serve }) => {
+  test('includes no async context for upstreams whose keys are strings', async ({ serve }) => {
     /** @type {string[]} */
     const kept = [];
     const hook = createHook({ init: (_, type) => void (type === 'OPENPIPE_CALL' && kept.push(type)) }).enable();
@@ -214,7 +216,7 @@ describe('where a call goes', () => {
     expect(sent(one)).toMatchObject([{ body: { model: 'three:odd' } }]);
   });
 
-  test('`upstream` of the constructor is where all calls go that say nothing else', async ({ serve }) => {
+  test('`upstream` of the constructor serves all calls that name no other', async ({ serve }) => {
     const { openai, own, one } = await vendors(serve, { openpipe: { upstream: 'one' } });
     expect((await ask(openai, { model: 'm' })).error).toBeUndefined();
     expect(sent(one)).toHaveLength(1);
@@ -234,7 +236,7 @@ describe('where a call goes', () => {
     expect(completion.openpipe.attempts).toMatchObject([{ upstream: 'azure', outcome: 'ok' }]);
   }); // prettier-ignore
 
-  test('`withOptions` replaces the tables member by member', async ({ serve }) => {
+  test('`withOptions` merges the tables member by member', async ({ serve }) => {
     const { openai, one, two } = await vendors(serve);
     const derived = openai.withOptions({ openpipe: /** @type {any} */ ({ aliases: { smart: 'two:m9' } }) });
     expect((await ask(derived, { model: 'smart' })).error).toBeUndefined();

@@ -104,7 +104,7 @@ describe('the context of a stream', () => {
     expect(new Set(seen)).toEqual(new Set(['of create']));
   });
 
-  test("leaves the reader's own in the loop", async ({ stage }) => {
+  test("does not replace the reader's own context", async ({ stage }) => {
     const { client } = notingClient();
     const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
     const seen = /** @type {Set<string | undefined>} */ (new Set());
@@ -163,7 +163,7 @@ test('a listener of a channel does not run in the context of another caller', as
   expect(seen).not.toContain('the first caller');
 });
 
-test('a client that is called without any context sees none', async ({ stage }) => {
+test('a client of a call without a context sees none', async ({ stage }) => {
   const { client, seen } = notingClient();
   const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
   await ask(openai, { openpipe: TO_CLIENT });

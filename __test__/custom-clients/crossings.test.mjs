@@ -50,7 +50,7 @@ function ours() {
   });
 }
 
-test('a completion of a custom client takes one question, its answer and one outcome', async () => {
+test('a completion of a custom client takes three crossings: the request, its answer and the outcome', async () => {
   const crossed = counted();
   const result = await ours().chat.completions.create({ model: 'm', messages: MESSAGES });
 
@@ -59,7 +59,7 @@ test('a completion of a custom client takes one question, its answer and one out
   expect(crossed.toCore()).toBe(1);
 });
 
-test('chunks of a custom client that are ready together cross together, and their text is not sent back', async () => {
+test('chunks of a custom client that are ready together cross in one batch, and their text is not sent back', async () => {
   const crossed = counted();
   const stream = await ours().chat.completions.create({ model: 'm', messages: MESSAGES, stream: true });
   let text = '';

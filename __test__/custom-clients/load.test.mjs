@@ -90,7 +90,7 @@ test('of many concurrent calls through a real SDK each caller gets its own answe
   );
 });
 
-test('calls that are aborted among many leave the others alone', async ({ serve }) => {
+test('aborting some of many calls does not affect the others', async ({ serve }) => {
   const upstream = await serve({ kind: 'status', status: 400 });
   const { client } = plainClient(async (body) => {
     await pause(50 + Math.random() * 50);

@@ -147,7 +147,7 @@ test('a client that returns a stream for a completion has it closed', async ({ s
   expect(await eventually(() => closed)).toBe(true);
 });
 
-describe('what a client may return all the same', () => {
+describe('a client may return', () => {
   /** @type {[string, (body: any) => any][]} */
   const answers = [
     ['no promise', (body) => completion(body.model, 'fine')],
@@ -193,7 +193,7 @@ describe('what a client may return all the same', () => {
     ],
   ];
   for (const [what, create] of answers) {
-    test(`${what}: the caller gets it`, async ({ stage }) => {
+    test(`${what}, which the caller gets`, async ({ stage }) => {
       const { client } = plainClient(create);
       const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
       const told = await ask(openai, { openpipe: TO_CLIENT });
@@ -230,7 +230,7 @@ describe('what a client may return all the same', () => {
     ],
   ];
   for (const [what, close] of closedToUs) {
-    test(`a completion that is ${what}: the caller gets it as it is`, async ({ stage }) => {
+    test(`a completion that is ${what}, which the caller gets unchanged`, async ({ stage }) => {
       const answer = close(completion(MODEL, 'fine'));
       const { client } = plainClient(async () => answer);
       const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
@@ -240,7 +240,7 @@ describe('what a client may return all the same', () => {
       expect(got.openpipe).toBeUndefined();
     });
 
-    test(`an error that is ${what}: the caller gets it as it is`, async ({ stage }) => {
+    test(`an error that is ${what}, which the caller gets unchanged`, async ({ stage }) => {
       const error = close(Object.assign(new Error('thrown'), { status: 503 }));
       const { client } = plainClient(() => Promise.reject(error));
       const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
@@ -250,7 +250,7 @@ describe('what a client may return all the same', () => {
       expect(told.error.openpipe).toBeUndefined();
     });
 
-    test(`an error that is ${what}: the next target's error holds it`, async ({ stage }) => {
+    test(`an error that is ${what}, which the next target's error has as its cause`, async ({ stage }) => {
       const error = close(Object.assign(new Error('thrown'), { status: 503 }));
       const { client } = plainClient(() => Promise.reject(error));
       const { openai } = await stage({ primary: FAILING, fallback: FAILING });
@@ -261,7 +261,7 @@ describe('what a client may return all the same', () => {
     });
   }
 
-  test('the same completion for every call, whose member openpipe is that of the latest', async ({ stage }) => {
+  test('the same completion for every call, whose member `openpipe` is that of the latest', async ({ stage }) => {
     const answer = completion(MODEL, 'always the same');
     const { client } = plainClient(async () => answer);
     const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
@@ -344,7 +344,7 @@ describe('a client that gives an odd stream', () => {
       },
     ],
   ])) {
-    test(`whose iterator answers with what is ${what}: it fails`, async ({ stage }) => {
+    test(`whose iterator returns ${what}: it fails`, async ({ stage }) => {
       const answers = [{ value: contentChunk('a'), done: false }, result];
       let closed = false;
       const iterator = {
@@ -364,9 +364,7 @@ describe('a client that gives an odd stream', () => {
       expect(await eventually(() => closed)).toBe(true);
     });
 
-    test(`whose iterator answers with what is ${what} before its content: it is left, and closed`, async ({
-      stage,
-    }) => {
+    test(`whose iterator returns ${what} before its content: it is dropped, and closed`, async ({ stage }) => {
       const answers = [{ value: contentChunk(''), done: false }, result];
       let closed = false;
       const iterator = {
@@ -415,7 +413,7 @@ describe('a client that gives an odd stream', () => {
     expect(told.error.cause).toBe('just a text');
   });
 
-  test('that goes on after its end: what follows is dropped', async ({ stage }) => {
+  test('that goes on after its end: later chunks are ignored', async ({ stage }) => {
     const results = [
       { value: contentChunk('a'), done: false },
       { value: FINISH, done: false },
@@ -450,7 +448,7 @@ describe('a client that calls back', () => {
       expect(told.info.attempts.map(({ upstream }) => upstream)).toEqual(['openpipe', 'client']);
     });
 
-    test(`into its own \`create\` does not tie itself up, of a ${what}`, async ({ stage }) => {
+    test(`into its own \`create\` does not deadlock, of a ${what}`, async ({ stage }) => {
       const { client } = plainClient(async (body) => {
         if (body.depth > 0) return client.chat.completions.create({ ...body, depth: body.depth - 1 });
         return body.stream ? streamOf(chunks('deep down')) : completion(body.model, 'deep down');
@@ -491,7 +489,7 @@ describe('a client that calls back', () => {
     expect(chats(fallback)).toHaveLength(1);
   });
 
-  test('and aborts the very call that asked it ends it as an abort', async ({ stage }) => {
+  test('and aborts the call that called it ends it as an abort', async ({ stage }) => {
     const caller = new AbortController();
     const { client } = plainClient(async (body) => {
       caller.abort();
@@ -514,7 +512,7 @@ describe('an `onFallback` that', () => {
     ],
     ['rejects', () => Promise.reject(new Error('in the callback'))],
   ])) {
-    test(`${what} is a warning and changes nothing`, async ({ stage }) => {
+    test(`${what} gives a warning and does not affect the call`, async ({ stage }) => {
       const warnings = /** @type {string[]} */ ([]);
       const silent = () => {};
       const logger = {

@@ -14,7 +14,7 @@ vi.setConfig({ testTimeout: 60_000 });
 const MIB = 1024 * 1024;
 
 describe.concurrent('the process ends well', () => {
-  test('only where nothing was left unhandled: these scenes would show it', async ({ serve }) => {
+  test('only where no rejection was left unhandled: these scenes would show one', async ({ serve }) => {
     const run = await scene(serve, 'an unhandled rejection, which must be seen');
 
     expect(run.code).toBe(1);
@@ -109,7 +109,7 @@ describe.concurrent('nothing grows', { timeout: 60_000 }, () => {
     expect(new Set(Object.values(outcomes))).toEqual(new Set(['broken off']));
   });
 
-  test('with a generator whose stream is dropped unread: its signal is aborted', async ({ serve }) => {
+  test('with a generator whose stream is dropped unread: the client’s signal is aborted', async ({ serve }) => {
     expect(await memory(serve, 'a generator whose stream is dropped unread')).toEqual({ aborted: true });
   });
 });

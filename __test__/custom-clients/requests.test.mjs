@@ -37,7 +37,7 @@ describe('the body', () => {
     expect(Object.keys(onlyAsked(asked).body)).toEqual(['model', 'messages', 'stream', 'z', 'a', 'seed']);
   });
 
-  test('says that it wants a stream where the caller does', async ({ stage }) => {
+  test('has `stream` as the caller’s', async ({ stage }) => {
     const { asked, told } = await askClient(stage, { stream: true, body: { stream_options: { include_usage: true } } });
 
     expect(told.text).toBe('Answered by the client.');
@@ -78,7 +78,7 @@ describe('the body', () => {
     expect(Array.isArray(body.messages)).toBe(true);
   });
 
-  test("is the client's own: what it changes reaches neither the caller nor the next target", async ({ stage }) => {
+  test("is a copy: the client's changes affect neither the caller nor the next target", async ({ stage }) => {
     const spoiling = plainClient(async (body) => {
       body.messages[0].content = 'spoilt';
       delete body.temperature;
@@ -112,7 +112,7 @@ describe('the body', () => {
     expect(onlyAsked(asked).body.messages).toEqual([{ role: 'user', content: 'before' }]);
   });
 
-  test('holds every text that JSON can, halves of surrogate pairs among them', async ({ stage }) => {
+  test('keeps every JSON text, lone surrogates too', async ({ stage }) => {
     const content = 'half \ud83d, whole \u{1f600}, \u2028, \0, "\\';
     const { asked } = await askClient(stage, { body: { messages: [{ role: 'user', content }] } });
 
@@ -130,7 +130,7 @@ describe('the body', () => {
     }
   });
 
-  test('never has `openpipe`, whichever target is asked', async ({ stage }) => {
+  test('never has `openpipe`, for any target', async ({ stage }) => {
     const failing = plainClient(async () => {
       throw new Error('no');
     });
@@ -148,7 +148,7 @@ describe('the body', () => {
 });
 
 describe('the options', () => {
-  test('are a signal and a time, and no more where nothing was given', async ({ stage }) => {
+  test('are a signal and a timeout only, where no other options were given', async ({ stage }) => {
     const { asked } = await askClient(stage);
 
     expect(Object.keys(onlyAsked(asked).options).sort()).toEqual(['signal', 'timeout']);
@@ -194,7 +194,7 @@ describe('`maxRetries`', () => {
     expect(onlyAsked(asked).options).not.toHaveProperty('maxRetries');
   });
 
-  test('is the business of the client: it is asked once, however often', async ({ stage }) => {
+  test('is left to the client, which is called once', async ({ stage }) => {
     const { client, asked } = plainClient(async () => {
       throw Object.assign(new Error('busy'), { status: 429 });
     });
@@ -241,7 +241,7 @@ describe('the time', () => {
     expect(onlyAsked(asked).options.timeout).toBe(2_000);
   });
 
-  test('is not what the targets before it have left', async ({ stage }) => {
+  test('does not depend on the time that earlier targets took', async ({ stage }) => {
     const { client, asked } = healthyClient();
     const { openai } = await stage({ primary: { ...FAILING, delayMs: 200 }, openpipe: { fallbackClient: client } });
     await ask(openai, { ...fallbackWith({ timeout: 3_000 }), options: { timeout: 5_000 } });
@@ -266,7 +266,7 @@ describe('the time', () => {
     expect(onlyAsked(asked).options.timeout).toBe(3_000);
   });
 
-  test('is not the wait for the first token, after which a client may still live', async ({ stage }) => {
+  test('is not the first-token timeout, after which a stream may go on', async ({ stage }) => {
     const { asked } = await askClient(stage, {
       stream: true,
       openpipe: { fallback: [{ model: MODEL, timeout: 9_000 }, { model: 'next' }], firstTokenTimeout: 4_000 },
@@ -283,7 +283,7 @@ describe('the time', () => {
 });
 
 describe('the signal', () => {
-  test('has not fired when the client is asked, nor after it answered', async ({ stage }) => {
+  test('is not aborted when the client is called, nor after it answered', async ({ stage }) => {
     const firedAtTheStart = /** @type {boolean[]} */ ([]);
     const { client, asked } = plainClient(async (body, { signal }) => {
       firedAtTheStart.push(signal.aborted);
@@ -297,7 +297,7 @@ describe('the signal', () => {
     expect(onlyAsked(asked).options.signal.aborted).toBe(false);
   });
 
-  test('has not fired after a stream was read to its end', async ({ stage }) => {
+  test('is not aborted after a stream was read to its end', async ({ stage }) => {
     const { asked, told } = await askClient(stage, { stream: true });
     await pause(30);
 
@@ -305,7 +305,7 @@ describe('the signal', () => {
     expect(onlyAsked(asked).options.signal.aborted).toBe(false);
   });
 
-  test("fires when the target's time is up, before the next target is asked", async ({ stage }) => {
+  test("is aborted when the target's time is up, before the next target is called", async ({ stage }) => {
     const { client, asked } = plainClient(never);
     const firedThen = /** @type {boolean[]} */ ([]);
     const next = plainClient(async (body) => {
@@ -326,7 +326,7 @@ describe('the signal', () => {
     expect(firedThen).toEqual([true]);
   });
 
-  test('fires when the last target’s time is up', async ({ stage }) => {
+  test('is aborted when the last target’s time is up', async ({ stage }) => {
     const { client, asked } = plainClient(never);
     const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
     await ask(openai, fallbackWith({ timeout: 50 }));
@@ -334,7 +334,7 @@ describe('the signal', () => {
     expect(await eventually(() => onlyAsked(asked).options.signal.aborted)).toBe(true);
   });
 
-  test('fires when the deadline of the call is up', async ({ stage }) => {
+  test('is aborted at the deadline of the call', async ({ stage }) => {
     const { client, asked } = plainClient(never);
     const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
     await ask(openai, { openpipe: { ...TO_CLIENT, deadline: 700 } });
@@ -342,7 +342,7 @@ describe('the signal', () => {
     expect(await eventually(() => onlyAsked(asked).options.signal.aborted)).toBe(true);
   });
 
-  test('fires when the caller aborts', async ({ stage }) => {
+  test('is aborted when the caller aborts', async ({ stage }) => {
     const { client, asked } = plainClient(never);
     const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
     const caller = new AbortController();
@@ -372,7 +372,7 @@ describe('the signal', () => {
     expect(asked[0]?.options.signal).not.toBe(asked[1]?.options.signal);
   });
 
-  test('is not asked for where the caller has aborted before', async ({ stage }) => {
+  test('is not created where the caller aborted before the call', async ({ stage }) => {
     const { client, asked } = healthyClient();
     const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
     const { error } = await ask(openai, { openpipe: TO_CLIENT, options: { signal: AbortSignal.abort() } });
@@ -491,7 +491,7 @@ describe('a client without a usable `chat.completions.create`', () => {
     expect((await ask(openai, { openpipe: TO_CLIENT })).text).toBe('patched');
   });
 
-  test('may lose it later, which is a failure of the call', async ({ stage }) => {
+  test('may lose it later, and then its call fails', async ({ stage }) => {
     const { client } = healthyClient();
     const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
     /** @type {any} */ (client.chat).completions = {};

@@ -55,7 +55,7 @@ const CONTENT = sseEvent(contentChunk('[DONE]'));
 
 for (const sdk of sdks) {
   describe(`${sdk.name} as the fallback client`, () => {
-    test('gives its very completion', async ({ stage, serve }) => {
+    test('returns its own completion object', async ({ stage, serve }) => {
       const { openai, asked, clientUpstream } = await withClient(sdk, stage, serve);
       const answer = await create(openai, false);
 
@@ -72,7 +72,7 @@ for (const sdk of sdks) {
       expect(onlyChat(clientUpstream).body).toMatchObject({ model: MODEL, messages: [{ role: 'user' }] });
     });
 
-    test('gives its very stream', async ({ stage, serve }) => {
+    test('returns its own stream object', async ({ stage, serve }) => {
       const { openai, asked } = await withClient(sdk, stage, serve);
       const stream = await create(openai, true);
 
@@ -90,7 +90,7 @@ for (const sdk of sdks) {
     });
 
     for (const stream of [false, true]) {
-      test(`gives the response behind its ${stream ? 'stream' : 'completion'}`, async ({ stage, serve }) => {
+      test(`returns the \`Response\` of its ${stream ? 'stream' : 'completion'}`, async ({ stage, serve }) => {
         const { openai, asked } = await withClient(sdk, stage, serve);
         const promise = create(openai, stream);
         const { data, response, request_id: requestId } = await promise.withResponse();
@@ -108,7 +108,7 @@ for (const sdk of sdks) {
     }
 
     for (const stream of [false, true]) {
-      test(`lets the response behind its ${stream ? 'stream' : 'completion'} be read`, async ({ stage, serve }) => {
+      test(`has a readable \`Response\` for its ${stream ? 'stream' : 'completion'}`, async ({ stage, serve }) => {
         const { openai } = await withClient(sdk, stage, serve);
         const response = await create(openai, stream).asResponse();
         const content = `Answered by the custom client's upstream, with the model ${MODEL}.`;
@@ -142,7 +142,7 @@ for (const sdk of sdks) {
       });
     }
 
-    test('sends its own key and sees no other', async ({ stage, serve }) => {
+    test('sends its own key and gets no other', async ({ stage, serve }) => {
       const { openai, clientUpstream, primary } = await withClient(sdk, stage, serve);
       await ask(openai, { openpipe: TO_CLIENT });
       await ask(openai, { openpipe: TO_CLIENT, stream: true });
@@ -158,7 +158,10 @@ for (const sdk of sdks) {
     for (const failing of failures) {
       for (const stream of [false, true]) {
         const what = stream ? 'stream' : 'completion';
-        test(`gives its very error for a ${what} when its upstream ${failing.name}`, async ({ stage, serve }) => {
+        test(`throws its own error object for a ${what} when its upstream ${failing.name}`, async ({
+          stage,
+          serve,
+        }) => {
           const { openai, asked } = await withClient(sdk, stage, serve, failing.doing);
           const error = await rejection(create(openai, stream, { maxRetries: 0 }));
 
@@ -178,7 +181,7 @@ for (const sdk of sdks) {
 
     for (const stream of [false, true]) {
       test.concurrent(
-        `is given up when its upstream is silent to a ${stream ? 'stream' : 'completion'}`,
+        `times out when its upstream is silent to a ${stream ? 'stream' : 'completion'}`,
         async ({ stage, serve }) => {
           const { openai, clientUpstream } = await withClient(sdk, stage, serve, { kind: 'silence' });
           const error = await rejection(create(openai, stream, { maxRetries: 0, timeout: TIMEOUT }));
@@ -192,7 +195,7 @@ for (const sdk of sdks) {
         },
       );
 
-      test(`hands a ${stream ? 'stream' : 'completion'} on when it fails as a middle target`, async ({
+      test(`moves a ${stream ? 'stream' : 'completion'} on to the next target when it fails in the middle`, async ({
         stage,
         serve,
       }) => {
@@ -233,7 +236,7 @@ for (const sdk of sdks) {
       expect(error.openpipe.errors[1]).toBe(error);
     });
 
-    test('does not pass off a stream without its end as whole', async ({ stage, serve }) => {
+    test('fails a stream without its end', async ({ stage, serve }) => {
       const { openai } = await withClient(sdk, stage, serve, { kind: 'answer', fault: { after: 2, how: 'end' } });
       const { chunks, error } = await readAll(await create(openai, true));
 
@@ -255,7 +258,7 @@ for (const sdk of sdks) {
         expect(textOf(chunks)).toBe('[DONE]');
       });
 
-      test('has not ended by what only looks like `[DONE]`', async ({ stage, serve }) => {
+      test('does not end at data that only contains `[DONE]`', async ({ stage, serve }) => {
         const bytes = [CONTENT, ': data: [DONE]\n\n'];
         const { openai } = await withClient(sdk, stage, serve, { kind: 'sse', sse: bytes });
         const { error } = await readAll(await create(openai, true));
@@ -331,7 +334,7 @@ describe("an SDK's stream, handed through,", () => {
   }
 });
 
-test('another client of this package logs nothing of its own', async ({ stage, serve }) => {
+test('another client of this package reports nothing itself', async ({ stage, serve }) => {
   const sdk = /** @type {CustomSdk} */ (sdks.find(({ name }) => name === 'this package'));
   const inner = await serve({ kind: 'answer' });
   const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: sdk.connect(inner.url) } });
@@ -340,10 +343,7 @@ test('another client of this package logs nothing of its own', async ({ stage, s
   expect(onlyChat(inner).headers['op-log-request']).toBe('false');
 });
 
-test("another client of this package has the outer one's account of the call on its answer", async ({
-  stage,
-  serve,
-}) => {
+test('an answer of another client of this package has the `openpipe` of the outer call', async ({ stage, serve }) => {
   const sdk = /** @type {CustomSdk} */ (sdks.find(({ name }) => name === 'this package'));
   const inner = await serve(({ body }) => (body.model === MODEL ? FAILING : { kind: 'answer' }));
   const client = sdk.connect(inner.url, {
@@ -359,7 +359,7 @@ test("another client of this package has the outer one's account of the call on 
 });
 
 for (const sdk of sdks) {
-  test(`the stream of ${sdk.name} comes through a client within a client as the very stream`, async ({
+  test(`the stream of ${sdk.name} comes through a client within a client as the same object`, async ({
     stage,
     serve,
   }) => {

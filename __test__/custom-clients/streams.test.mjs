@@ -16,7 +16,7 @@ import { chunks, completion, contentChunk, FAILING, FINISH, healthyClient, MODEL
 const NEXT = 'Answered by the fallback, with the model next.';
 
 describe('a client’s stream that has a follower', () => {
-  test('is left, unseen by the caller, when it dies before its first content', async ({ stage }) => {
+  test('is dropped, unseen by the caller, when it fails before its first content', async ({ stage }) => {
     const { told, next } = await askFollowed(stage, () => dying([ROLE, contentChunk('')], new Error('dead')));
 
     expect(told.text).toBe(NEXT);
@@ -25,14 +25,14 @@ describe('a client’s stream that has a follower', () => {
     expect(next.requests).toHaveLength(1);
   });
 
-  test('is left when it dies at once', async ({ stage }) => {
+  test('is dropped when it fails at once', async ({ stage }) => {
     const { told } = await askFollowed(stage, () => dying([], new Error('dead')));
 
     expect(told.text).toBe(NEXT);
     expect(told.info.attempts[1]).toMatchObject({ upstream: 'client', outcome: 'stream' });
   });
 
-  test('is left when it ends without any content', async ({ stage }) => {
+  test('is dropped when it ends without any content', async ({ stage }) => {
     for (const items of [[], [ROLE], [ROLE, contentChunk(''), { choices: [] }]]) {
       const { told } = await askFollowed(stage, () => streamOf(items));
       expect(told.text).toBe(NEXT);
@@ -40,7 +40,7 @@ describe('a client’s stream that has a follower', () => {
     }
   });
 
-  test('loses nothing of what was held back', async ({ stage }) => {
+  test('loses no event that was held back', async ({ stage }) => {
     const items = [ROLE, contentChunk(''), { choices: [] }, contentChunk('first'), contentChunk(' second'), FINISH];
     const { told, next } = await askFollowed(stage, () => streamOf(items));
 
@@ -91,7 +91,7 @@ describe('a client’s stream that has a follower', () => {
     expect(left.told.text).toBe(NEXT);
   });
 
-  test('is left when a chunk carries an error before the first content', async ({ stage }) => {
+  test('is dropped when a chunk has an error before the first content', async ({ stage }) => {
     const { told } = await askFollowed(stage, () => streamOf([ROLE, { error: { message: 'overloaded' } }, FINISH]));
 
     expect(told.text).toBe(NEXT);
@@ -99,7 +99,7 @@ describe('a client’s stream that has a follower', () => {
   });
 
   for (const [what, item] of oddChunks()) {
-    test(`is left, and closed, when a chunk is ${what}`, async ({ stage }) => {
+    test(`is dropped, and closed, when a chunk is ${what}`, async ({ stage }) => {
       let closed = false;
       const open = async function* () {
         try {
@@ -120,7 +120,7 @@ describe('a client’s stream that has a follower', () => {
 });
 
 describe('a client’s stream that is held until its end', () => {
-  test('comes whole', async ({ stage }) => {
+  test('arrives complete', async ({ stage }) => {
     const items = chunks('held and fine');
     const { told, next } = await askFollowed(stage, () => streamOf(items), { holdUntil: 'finish' });
 
@@ -131,7 +131,7 @@ describe('a client’s stream that is held until its end', () => {
     expect(next.requests).toEqual([]);
   });
 
-  test('is answered whole by the next target when it dies in the middle', async ({ stage }) => {
+  test('is answered in full by the next target when it fails in the middle', async ({ stage }) => {
     const { told } = await askFollowed(stage, () => dying([ROLE, contentChunk('half')], new Error('dead')), {
       holdUntil: 'finish',
     });
@@ -140,14 +140,14 @@ describe('a client’s stream that is held until its end', () => {
     expect(told.info.attempts[1]).toMatchObject({ upstream: 'client', outcome: 'stream', message: 'dead' });
   });
 
-  test('is answered whole by the next target when its end is missing', async ({ stage }) => {
+  test('is answered in full by the next target when its end is missing', async ({ stage }) => {
     const { told } = await askFollowed(stage, () => streamOf([ROLE, contentChunk('half')]), { holdUntil: 'finish' });
 
     expect(told.text).toBe(NEXT);
     expect(told.info.attempts[1]).toMatchObject({ upstream: 'client', outcome: 'stream' });
   });
 
-  test('is left when it is larger than what may be held', async ({ stage }) => {
+  test('is dropped when it is larger than the limit of held bytes', async ({ stage }) => {
     const items = [ROLE, ...Array.from({ length: 50 }, () => contentChunk('x'.repeat(1_000))), FINISH];
     const { told } = await askFollowed(stage, () => streamOf(items), { holdUntil: 'finish', maxResponseBytes: 20_000 });
 
@@ -167,7 +167,7 @@ describe('a client’s stream that is held until its end', () => {
 });
 
 describe("a client's stream that is the last", () => {
-  test('throws the very error that it dies of, after what came before', async ({ stage }) => {
+  test('throws the error of its iterator, after the chunks before it', async ({ stage }) => {
     for (const items of [[], [ROLE], [ROLE, contentChunk('a'), contentChunk('b')]]) {
       const error = new Error('dead');
       const { client } = plainClient(async () => dying(items, error));
@@ -218,7 +218,7 @@ describe("a client's stream that is the last", () => {
     expect(told.info.attempts[1]).toMatchObject({ upstream: 'client', outcome: 'stream' });
   });
 
-  test('fails with the error that a chunk carries', async ({ stage }) => {
+  test('fails with the error in a chunk', async ({ stage }) => {
     const { client } = plainClient(async () =>
       streamOf([ROLE, contentChunk('a'), { error: { message: 'overloaded', code: 'busy' } }, FINISH]),
     );
@@ -338,7 +338,7 @@ const streamables = /** @type {[string, () => { stream: any, closed: () => boole
   ],
 ]);
 
-describe('what a plain client streams becomes a stream of the SDK', () => {
+describe('a stream of a plain client becomes a stream of the SDK', () => {
   for (const [what, make] of streamables) {
     test(`when it is ${what}`, async ({ stage }) => {
       const { openai } = await withStream(stage, make().stream);
@@ -455,7 +455,7 @@ describe('what a plain client streams becomes a stream of the SDK', () => {
     expect(again.error.message).toMatch(/consumed stream/);
   });
 
-  test('of which the caller gets the very chunks', async ({ stage }) => {
+  test('whose chunk objects the caller gets', async ({ stage }) => {
     const items = chunks('one two three').map((chunk) => Object.freeze({ ...chunk, extra: Symbol('its own') }));
     const { openai } = await withStream(stage, streamOf(items));
     const { chunks: read } = await readAll(await open(openai));
@@ -481,7 +481,7 @@ describe('what a plain client streams becomes a stream of the SDK', () => {
     expect(await eventually(() => controller.signal.aborted)).toBe(true);
   });
 
-  test('that is not read far ahead of its reader', async ({ stage }) => {
+  test('that is read ahead within bounds', async ({ stage }) => {
     let given = 0;
     const { openai } = await withStream(
       stage,
@@ -522,7 +522,7 @@ describe('the response', () => {
     expect(lines).toEqual([...items.map((item) => `data: ${JSON.stringify(item)}`), 'data: [DONE]']);
   });
 
-  test("of a plain client's stream takes nothing from who reads the stream", async ({ stage }) => {
+  test("of a plain client's stream takes no chunks from the stream's reader", async ({ stage }) => {
     const items = chunks('one two');
     const { openai } = await withStream(stage, streamOf(items));
     const { data, response } = await open(openai).withResponse();
@@ -559,7 +559,7 @@ describe('the response', () => {
     expect(data).toBe(await onlyAsked(asked).returned);
   });
 
-  test('is made where the one of the client fails, or has headers that are none', async ({ stage }) => {
+  test('is made where the client’s own fails, or has malformed headers', async ({ stage }) => {
     for (const asResponse of [
       async () => ({ status: 200, headers: { 'no name': 'x' } }),
       () => Promise.reject(new Error('no response')),
@@ -676,7 +676,7 @@ describe('a stream of an SDK that is traced', () => {
   }
 });
 
-test('a stream of an SDK that fails in the middle does not end as if nothing were', async ({ stage, serve }) => {
+test('a stream of an SDK that fails in the middle does not end cleanly', async ({ stage, serve }) => {
   // The SDK's iterator aborts its own controller before it throws: that is no wish of the caller's.
   const clientUpstream = await serve({ kind: 'answer', deltas: 6, fault: { after: 3, how: 'cut' } });
   const client = new OpenAI6({ apiKey: 'k', baseURL: clientUpstream.url });
@@ -735,7 +735,7 @@ describe('a loop that leaves a generator of a client', () => {
   });
 
   // Longer than other tests: it waits for the second that a chunk gets which was asked for.
-  test('is not held by a chunk that never comes', async ({ stage }) => {
+  test('is not blocked by a chunk that never arrives', async ({ stage }) => {
     const { openai } = await withStream(stage, stalled([ROLE, contentChunk('a')]));
     let text = '';
     for await (const chunk of await open(openai)) if ((text = textOf([chunk]))) break;

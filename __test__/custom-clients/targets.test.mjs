@@ -20,7 +20,7 @@ const MODES = /** @type {const} */ ([
 ]);
 
 for (const [what, stream] of MODES) {
-  describe(`a ${what} with targets of both sorts`, () => {
+  describe(`a ${what} with native and custom targets`, () => {
     test('goes from a failing client to a native target', async ({ stage }) => {
       const failing = failingClient(503);
       const { openai, fallback } = await stage({ primary: FAILING });
@@ -91,7 +91,7 @@ for (const [what, stream] of MODES) {
 }
 
 for (const [what, stream] of MODES) {
-  test(`a ${what} whose primary is healthy asks no client`, async ({ stage }) => {
+  test(`a ${what} whose primary is healthy calls no client`, async ({ stage }) => {
     const { client, asked } = healthyClient();
     const { openai } = await stage({ openpipe: { fallbackClient: client } });
     const told = await ask(openai, { stream, openpipe: { fallback: [{ model: 'a' }, { model: 'b', client }] } });
@@ -131,7 +131,7 @@ test("the constructor's client serves no primary", async ({ stage }) => {
   expect(asked).toEqual([]);
 });
 
-test("the constructor's default fallback may bring its client along", async ({ stage }) => {
+test("the constructor's default fallback may name a client", async ({ stage }) => {
   const { client } = healthyClient('Answered by the default.');
   const { openai } = await stage({ primary: FAILING, openpipe: { fallback: { model: MODEL, client } } });
 
@@ -171,7 +171,7 @@ test('`on` and `except` see the kinds of failure of clients', async ({ stage }) 
   expect(told.info.attempts).toHaveLength(3);
 });
 
-test("a client's failure that no target takes is the answer, the very error", async ({ stage }) => {
+test("a client's failure that no target takes is the error of the call, the same object", async ({ stage }) => {
   const error = Object.assign(new Error('no such model'), { status: 404 });
   const { client } = plainClient(() => Promise.reject(error));
   const { openai, fallback } = await stage({ primary: FAILING });
@@ -201,7 +201,7 @@ test('the same client may be several targets', async ({ stage }) => {
   expect(asked.map(({ body }) => body.model)).toEqual(['a', 'b', 'c']);
 });
 
-describe('what a client throws is classified', () => {
+describe('an error of a client is classified', () => {
   /** @type {[string, unknown, string][]} */
   const thrown = [
     ...statuses([
@@ -255,7 +255,7 @@ describe('what a client throws is classified', () => {
   }
 });
 
-test('what we make the cause of an error says nothing about it when it is thrown again', async ({ stage }) => {
+test('the cause that was added to an error does not count when that error is thrown again', async ({ stage }) => {
   const error = new Error('always the same');
   const { client } = plainClient(() => Promise.reject(error));
   const { openai } = await stage({ primary: { kind: 'status', status: 429 }, openpipe: { fallbackClient: client } });
@@ -298,7 +298,7 @@ describe("a custom client's error that the caller gets", () => {
     expect(bare.cause).toBeInstanceOf(OpenAI.APIError);
   });
 
-  test('has its `openpipe` where logs do not see it', async ({ stage }) => {
+  test('has an `openpipe` that is not enumerable', async ({ stage }) => {
     const error = Object.assign(new Error('seen'), { status: 500 });
     const { client } = plainClient(() => Promise.reject(error));
     const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
@@ -322,7 +322,7 @@ describe("a custom client's error that the caller gets", () => {
   });
 });
 
-describe('who watches hears that it was a client', () => {
+describe('observers get `client` as the upstream', () => {
   test('by `onFallback`', async ({ stage }) => {
     const events = /** @type {FallbackEvent[]} */ ([]);
     const failing = failingClient(503);

@@ -33,7 +33,7 @@ const silences = [
 for (const [what, stream] of MODES) {
   describe.concurrent(`a ${what} from a client`, () => {
     for (const [how, create] of silences) {
-      test(`that ${how} is given up for the next target`, async ({ stage }) => {
+      test(`that ${how} times out, and the next target is tried`, async ({ stage }) => {
         const { client } = plainClient(create);
         const { openai } = await stage({ primary: FAILING });
         const told = await ask(openai, {
@@ -60,7 +60,7 @@ for (const [what, stream] of MODES) {
       });
     }
 
-    test('that ignores its signal does not hold up the deadline of the call', async ({ stage }) => {
+    test('that ignores its signal does not delay the deadline of the call', async ({ stage }) => {
       const { client, asked } = plainClient(never);
       const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
       const told = await ask(openai, {
@@ -76,7 +76,7 @@ for (const [what, stream] of MODES) {
       expect(told.info.attempts.map(({ outcome }) => outcome)).toEqual(['bad_request', 'timeout']);
     });
 
-    test('that takes its time within its own is not hurried', async ({ stage }) => {
+    test('may take all of its timeout', async ({ stage }) => {
       const { client } = plainClient(async (body) => {
         await pause(300);
         return body.stream ? streamOf(chunks('slow and fine')) : completion(body.model, 'slow and fine');
@@ -88,7 +88,7 @@ for (const [what, stream] of MODES) {
       }
     });
 
-    test('that settles after its time has no say any more', async ({ stage }) => {
+    test('that settles after its timeout is ignored', async ({ stage }) => {
       const answered = gate();
       const late = plainClient(async (body) => {
         await pause(SHORT * 3);
@@ -116,7 +116,7 @@ for (const [what, stream] of MODES) {
       expect(told.info.attempts.map(({ outcome }) => outcome)).toEqual(['bad_request', 'timeout', 'ok']);
     });
 
-    test('that rejects after its time is not heard', async ({ stage }) => {
+    test('that rejects after its timeout is ignored', async ({ stage }) => {
       const rejected = gate();
       const { client } = plainClient(async () => {
         await pause(SHORT * 2);
@@ -132,7 +132,7 @@ for (const [what, stream] of MODES) {
       expect(told.error.openpipe.errors[1]).toBe(told.error);
     });
 
-    test('that is pending when the caller aborts is let go at once', async ({ stage }) => {
+    test('that is pending when the caller aborts is dropped at once', async ({ stage }) => {
       const { client, asked } = plainClient(never);
       const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
       const caller = new AbortController();
@@ -152,7 +152,7 @@ for (const [what, stream] of MODES) {
 
   // One after the other: there is one loop to block.
   describe(`a ${what} from a client`, () => {
-    test('that blocks the loop is given up on time, and the next target asked meanwhile', async ({
+    test('that blocks the loop times out on time, and the next target is called meanwhile', async ({
       serveElsewhere,
     }) => {
       const upstream = await serveElsewhere({ [PRIMARY]: FAILING });
@@ -176,7 +176,7 @@ for (const [what, stream] of MODES) {
       expect(told.info.attempts[1]?.durationMs).toBeLessThan(BLOCK);
     });
 
-    test('that blocks the loop past its time has not answered in time', async ({ stage }) => {
+    test('that blocks the loop past its timeout has timed out', async ({ stage }) => {
       const { client } = plainClient(async (body) => {
         block(BLOCK);
         return body.stream ? streamOf(chunks('after the block')) : completion(body.model, 'after the block');
@@ -188,7 +188,7 @@ for (const [what, stream] of MODES) {
       expect(told.info.attempts[1]?.durationMs).toBeLessThan(BLOCK);
     });
 
-    test('that blocks the loop within its time has answered', async ({ stage }) => {
+    test('that blocks the loop within its timeout has answered', async ({ stage }) => {
       const { client } = plainClient(async (body) => {
         block(200);
         return body.stream ? streamOf(chunks('after the block')) : completion(body.model, 'after the block');
@@ -201,7 +201,7 @@ for (const [what, stream] of MODES) {
   });
 }
 
-describe.concurrent("a client's stream that never begins", () => {
+describe.concurrent("a client's stream that never starts", () => {
   /** @type {[string, () => AsyncIterable<any>][]} */
   const beginnings = [
     ['gives no chunk', () => ({ [Symbol.asyncIterator]: () => ({ next: never }) })],
@@ -210,7 +210,7 @@ describe.concurrent("a client's stream that never begins", () => {
     ['gives chunks without choices for ever', () => endless({ choices: [] })],
   ];
   for (const [how, open] of beginnings) {
-    test(`is given up for the next target when it ${how}`, async ({ stage }) => {
+    test(`is dropped for the next target when it ${how}`, async ({ stage }) => {
       const { client } = plainClient(async () => open());
       const { openai } = await stage({ primary: FAILING });
       const told = await ask(openai, {
@@ -223,7 +223,7 @@ describe.concurrent("a client's stream that never begins", () => {
       expect(told.info.attempts[1]).toMatchObject({ upstream: 'client', outcome: 'timeout' });
     });
 
-    test(`is given up when its first token is late and it ${how}`, async ({ stage }) => {
+    test(`is dropped when its first token is late and it ${how}`, async ({ stage }) => {
       const { client } = plainClient(async () => open());
       const { openai } = await stage({ primary: FAILING });
       const told = await ask(openai, {
@@ -269,7 +269,7 @@ test('the deadline of the call bounds the wait for the first content of the last
   expect(told.ms).toBeLessThan(LATE);
 });
 
-test('the deadline of the call does not cut a stream that has begun', async ({ stage }) => {
+test('the deadline of the call does not end a stream that has begun', async ({ stage }) => {
   const { client } = plainClient(async () =>
     (async function* () {
       yield* [ROLE, contentChunk('begun, ')];
@@ -306,7 +306,7 @@ describe.concurrent("a client's stream that falls silent", () => {
       expect(onlyAsked(asked).options.signal.aborted).toBe(true);
     });
 
-    test(`is answered whole by the next target where it was held until its end, and ${how}`, async ({ stage }) => {
+    test(`is answered in full by the next target where it was held until its end, and ${how}`, async ({ stage }) => {
       const watched = watchedIterable(open());
       const { client } = plainClient(async () => watched.iterable);
       const { openai } = await stage({ primary: FAILING });
@@ -336,7 +336,7 @@ describe.concurrent("a client's stream that falls silent", () => {
     });
   }
 
-  test('lives where every gap is shorter than the silence allowed, however long it takes', async ({ stage }) => {
+  test('goes on while every gap is shorter than the idle timeout', async ({ stage }) => {
     const words = Array.from({ length: 16 }, (_, index) => `${index} `);
     const { client } = plainClient(async () =>
       (async function* () {
@@ -376,7 +376,7 @@ describe.concurrent("a client's stream that falls silent", () => {
   });
 });
 
-describe.concurrent('a stream that comes too late', () => {
+describe.concurrent('a stream that arrives too late', () => {
   test('is closed by `return` of its iterator', async ({ stage }) => {
     const watched = watchedIterable(stalled([ROLE]));
     await lateStream(stage, () => watched.iterable);
@@ -406,7 +406,7 @@ describe.concurrent('a stream that comes too late', () => {
     expect(await eventually(() => controller.signal.aborted)).toBe(true);
   });
 
-  test('that fails to close does not matter', async ({ stage }) => {
+  test('may fail to close', async ({ stage }) => {
     let tried = 0;
     await lateStream(stage, () => ({
       controller: {
@@ -457,7 +457,7 @@ describe.concurrent('a stream that comes too late', () => {
   });
 });
 
-test('a stream that is given up while it is held is closed', async ({ stage }) => {
+test('a stream that times out while it is held is closed', async ({ stage }) => {
   const watched = watchedIterable(stalled([ROLE]));
   const { client, asked } = plainClient(async () => watched.iterable);
   const { openai } = await stage({ primary: FAILING });
@@ -470,7 +470,7 @@ test('a stream that is given up while it is held is closed', async ({ stage }) =
   expect(onlyAsked(asked).options.signal.aborted).toBe(true);
 });
 
-test('the time of a slow primary is not taken from the client after it', async ({ stage }) => {
+test('the time of a slow primary does not shorten that of the client after it', async ({ stage }) => {
   const { client } = plainClient(async (body) => {
     await pause(200);
     return completion(body.model, 'had its own time');
@@ -496,7 +496,7 @@ test('many calls to a client that hangs end together, not one after the other', 
   expect(Math.max(...told.map(({ ms }) => ms))).toBeLessThan(LATE);
 });
 
-test('a healthy client after one that hung is asked as if nothing had been', async ({ stage }) => {
+test('a healthy client works as usual after one that hung', async ({ stage }) => {
   const { client } = plainClient(never);
   const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
   await ask(openai, { openpipe: { fallback: { model: MODEL, timeout: SHORT } } });

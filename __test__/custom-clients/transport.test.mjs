@@ -151,7 +151,7 @@ for (const [what, stream] of /** @type {const} */ ([
       expect(told.info.attempts).toMatchObject([{ upstream: 'openai', model: DIRECT, outcome: 'ok', tries: 1 }]);
     });
 
-    test('gives a response that says nothing of how its body came', async () => {
+    test('gives a response without the headers of its encoding', async () => {
       const { fetch } = fakeFetch((call) => {
         const response = good(call);
         response.headers.set('content-encoding', 'gzip');
@@ -166,7 +166,7 @@ for (const [what, stream] of /** @type {const} */ ([
       expect(headers.has('transfer-encoding')).toBe(false);
     });
 
-    test('gives a response with the head of its own', async () => {
+    test('gives a response with the status and headers of its own', async () => {
       /** @type {Response | undefined} */
       let response;
       const { fetch } = fakeFetch((call) => (response = good(call)));
@@ -181,7 +181,7 @@ for (const [what, stream] of /** @type {const} */ ([
       else expect(told.data._request_id).toBe('req_of_fetch');
     });
 
-    test('that answers 500 is left for the fallback at once', async ({ stage }) => {
+    test('that answers 500 moves on to the fallback at once', async ({ stage }) => {
       const { fetch, calls } = fakeFetch(() => failing(500));
       const { openai, primary: atOpenPipe } = await stage({ fetch: forOwn(fetch) });
       const told = await ask(openai, { stream, model: DIRECT, openpipe: { fallback: { model: PRIMARY } } });
@@ -211,7 +211,7 @@ for (const [what, stream] of /** @type {const} */ ([
       expect(await eventually(() => calls[0]?.init.signal.aborted)).toBe(true);
     });
 
-    test('is retried as often as the caller says, by our policy', async () => {
+    test('is retried as often as `maxRetries` says, by this package’s policy', async () => {
       const { fetch, calls } = fakeFetch(() => failing(500, { 'retry-after-ms': '5' }));
       const told = await ask(clientWith({ fetch }), { stream, model: DIRECT, options: { maxRetries: 1 } });
 
@@ -247,7 +247,7 @@ for (const [what, stream] of /** @type {const} */ ([
       expect(told.info.attempts).toMatchObject([{ upstream: 'openai', outcome: 'connection', tries: 1 }]);
     });
 
-    test('is of use to a fallback to the client’s own upstream', async ({ stage }) => {
+    test('is used by a fallback to the client’s own upstream', async ({ stage }) => {
       const { fetch, calls } = fakeFetch();
       const { openai } = await stage({ fetch: forOwn(fetch), primary: { kind: 'status', status: 500 } });
       const told = await ask(openai, { stream, openpipe: { fallback: { model: FALLBACK } } });
@@ -301,7 +301,7 @@ describe('a custom `fetch`', () => {
     expect((await asked(events)).error.message).toContain('before it was complete');
   });
 
-  test('may answer with a body that does not let itself be watched', async () => {
+  test('may answer with a body that cannot be rewritten', async () => {
     const events = [...chunks('Fetched.'), '[DONE]'].map(sseEvent).join('');
     const answer = async () => {
       const response = new Response(events);
@@ -312,7 +312,7 @@ describe('a custom `fetch`', () => {
     expect(told).toMatchObject({ text: 'Fetched.', error: undefined });
   });
 
-  test('carries what goes to OpenPipe, which hears of no credential of the own upstream', async ({ stage }) => {
+  test('sends requests to OpenPipe, without the credentials of the own upstream', async ({ stage }) => {
     const { fetch, calls } = fakeFetch();
     const defaultHeaders = { 'x-default': 'd', 'x-api-key': 'secret' };
     const { openai, primary } = await stage({ fetch, defaultHeaders });
@@ -323,7 +323,7 @@ describe('a custom `fetch`', () => {
     expect(headers).not.toHaveProperty('x-api-key');
   });
 
-  test('that was set later is used as well', async () => {
+  test('that is set later is used', async () => {
     const { fetch, calls } = fakeFetch();
     const openai = clientWith();
     Reflect.set(openai, 'fetch', fetch);
@@ -332,7 +332,7 @@ describe('a custom `fetch`', () => {
     expect(calls).toHaveLength(1);
   });
 
-  test('has the key that a function gives, asked before each call', async () => {
+  test('sends the key of a function, which is called before each call', async () => {
     const { fetch, calls } = fakeFetch();
     let asked = 0;
     const openai = clientWith({ fetch, apiKey: async () => `key-${++asked}` });
@@ -345,7 +345,7 @@ describe('a custom `fetch`', () => {
     expect(keys.every((key) => /^Bearer key-\d$/.test(key ?? ''))).toBe(true);
   });
 
-  test('has what only the SDK knows of a call’s options', async () => {
+  test('gets the call’s options that only the SDK honours', async () => {
     const { fetch, calls } = fakeFetch();
     await ask(clientWith({ fetch }), {
       model: DIRECT,
@@ -356,7 +356,7 @@ describe('a custom `fetch`', () => {
     expect(calls[0]?.headers.get('authorization')).toBe('Bearer mine');
   });
 
-  test('is asked no longer when the reader leaves its stream', async () => {
+  test('gets no further reads when the reader leaves its stream', async () => {
     let cancelled = false;
     const { fetch, calls } = fakeFetch(() => {
       const encoder = new TextEncoder();
@@ -393,7 +393,7 @@ describe('`fetchOptions`', () => {
     expect(calls).toHaveLength(1);
   });
 
-  test('of a call reach the `fetch` of that call alone', async ({ stage }) => {
+  test('of a call reach the `fetch` of that call only', async ({ stage }) => {
     const { fetch, calls } = fakeFetch();
     vi.stubGlobal('fetch', fetch);
     const { openai, fallback: direct } = await stage(NATIVE);
@@ -408,7 +408,7 @@ describe('`fetchOptions`', () => {
     expect(onlyChat(direct).body.model).toBe(DIRECT);
   });
 
-  test('of a call are under our policy', async ({ stage }) => {
+  test("of a call are retried by this package's policy", async ({ stage }) => {
     const { fetch, calls } = fakeFetch(() => failing(500));
     vi.stubGlobal('fetch', fetch);
     const { openai } = await stage(NATIVE);
@@ -440,7 +440,7 @@ describe("`transport: 'fetch'`", () => {
     expect(calls[0]?.body).not.toHaveProperty('openpipe');
   });
 
-  test('sends every target through `fetch`, each with its own key, to its own place', async () => {
+  test('sends every target through `fetch`, each with its own key, to its own URL', async () => {
     const { fetch, calls } = fakeFetch((call) => (call.body.model === 'last' ? good(call) : failing(500)));
     vi.stubGlobal('fetch', fetch);
     const openai = clientWith({}, { transport: 'fetch' });
@@ -470,7 +470,7 @@ describe("`transport: 'fetch'`", () => {
     }
   });
 
-  test('has the default headers as they are by now', async ({ stage }) => {
+  test('follows changes of the default headers', async ({ stage }) => {
     const defaultHeaders = { 'x-trace': '1' };
     const { openai, primary } = await stage({ defaultHeaders, openpipe: { transport: 'fetch' } });
     await ask(openai);
@@ -479,13 +479,13 @@ describe("`transport: 'fetch'`", () => {
     expect(chats(primary).map(({ headers }) => headers['x-trace'])).toEqual(['1', '2']);
   });
 
-  test('works where a browser is played, as in jsdom', async ({ stage }) => {
+  test('works in a simulated browser, as in jsdom', async ({ stage }) => {
     playBrowser();
     const { openai } = await stage({ dangerouslyAllowBrowser: true, openpipe: { transport: 'fetch' } });
     expect((await ask(openai)).info.servedBy).toBe('primary');
   });
 
-  test('that cannot be had for OpenPipe is a failure of that target', async ({ stage }) => {
+  test('that cannot reach OpenPipe is a failure of that target', async ({ stage }) => {
     const { openai } = await stage({ openpipe: { transport: 'fetch', fallback: { model: FALLBACK } } });
     playBrowser();
     // The SDK refuses to make the client of OpenPipe.
@@ -507,7 +507,7 @@ describe("`transport: 'fetch'`", () => {
     expect(calls[0]?.body.stream).toBe(true);
   });
 
-  test('leaves JavaScript clients what they are', async () => {
+  test('does not affect custom clients', async () => {
     const { fetch, calls } = fakeFetch(() => failing(500));
     vi.stubGlobal('fetch', fetch);
     const { client } = healthyClient();
@@ -518,7 +518,7 @@ describe("`transport: 'fetch'`", () => {
     expect(calls).toHaveLength(1);
   });
 
-  test('has the client’s own `fetch` before the global one', async () => {
+  test('prefers the client’s own `fetch` to the global one', async () => {
     const own = fakeFetch();
     const global = fakeFetch();
     vi.stubGlobal('fetch', global.fetch);
@@ -567,7 +567,7 @@ describe("`transport: 'fetch'`", () => {
     expect([chats(primary).length, chats(fallback).length]).toEqual([2, 2]);
   });
 
-  test('that is none is refused', () => {
+  test('of an unknown name is refused', () => {
     expect(() => clientWith({}, { transport: /** @type {any} */ ('carrier pigeon') })).toThrow(TypeError);
   });
 });
@@ -598,7 +598,7 @@ describe('a subclass that has a hook of the SDK', () => {
     ['fetchWithTimeout', WithFetch],
   ])) {
     for (const stream of [false, true]) {
-      test(`has it honoured: ${hook}, of a ${stream ? 'stream' : 'completion'}`, async ({ serve }) => {
+      test(`has it called: ${hook}, of a ${stream ? 'stream' : 'completion'}`, async ({ serve }) => {
         const upstream = await serve();
         const openai = new Subclass(clientOptions(NOWHERE, upstream.url));
         const told = await ask(openai, { stream, model: DIRECT });
@@ -608,7 +608,7 @@ describe('a subclass that has a hook of the SDK', () => {
       });
     }
 
-    test(`is under our policy: ${hook}`, async ({ serve }) => {
+    test(`is retried by this package's policy: ${hook}`, async ({ serve }) => {
       const upstream = await serve({ kind: 'status', status: 500 });
       const atOpenPipe = await serve();
       const openai = new Subclass(clientOptions(atOpenPipe.url, upstream.url));
@@ -637,7 +637,7 @@ describe('a subclass that has a hook of the SDK', () => {
     );
   });
 
-  test('of one instance, set later, has it honoured too', async ({ stage }) => {
+  test('of one instance, set later, has it called too', async ({ stage }) => {
     const { openai, fallback: direct } = await stage();
     await ask(openai, { model: DIRECT });
     Reflect.set(openai, 'prepareRequest', async (/** @type {any} */ request) => request.headers.set('x-hook', 'late'));
@@ -646,7 +646,7 @@ describe('a subclass that has a hook of the SDK', () => {
     expect(chats(direct).map(({ headers }) => headers['x-hook'])).toEqual([undefined, 'late']);
   });
 
-  test('of one instance, set later, has it honoured too, whichever it is', async ({ stage }) => {
+  test('of one instance, set later, has it called too, whichever it is', async ({ stage }) => {
     const { openai } = await stage();
     const client = /** @type {any} */ (openai);
     const asked = { authHeaders: 0, fetchWithTimeout: 0, shouldRetry: 0, buildHeaders: 0 };
@@ -699,7 +699,7 @@ describe('a mocked global `fetch`', () => {
     expect(told.info.attempts[0]).toMatchObject({ upstream: 'openpipe', outcome: 'connection' });
   });
 
-  test('changes nothing for a client with transport native', async ({ stage }) => {
+  test('does not affect a client with transport native', async ({ stage }) => {
     const { fetch, calls } = fakeFetch();
     vi.stubGlobal('fetch', fetch);
     const { openai } = await stage(NATIVE);
@@ -731,7 +731,7 @@ describe('`withOptions`', () => {
     expect(calls).toHaveLength(1);
   });
 
-  test('may bring a `fetch` in', async ({ stage }) => {
+  test('may add a `fetch`', async ({ stage }) => {
     const { fetch, calls } = fakeFetch();
     const { openai, fallback: direct } = await stage();
     await ask(openai.withOptions({ fetch }), { model: DIRECT });

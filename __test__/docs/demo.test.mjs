@@ -41,14 +41,14 @@ test(
   },
 );
 
-test('with a blocked event loop the demo’s fallback is asked in time', { timeout: AT_MOST_MS }, async () => {
+test('with a blocked event loop the demo’s fallback is called in time', { timeout: AT_MOST_MS }, async () => {
   const { code, stdout } = await run('--fast', '--only', 'blocked-loop');
 
   expect(stdout).toMatch(/^ +event loop +╌+ +blocked$/m);
   expect(code, stdout).toBe(0);
 });
 
-test('a situation that does not exist is answered with those that do', { timeout: AT_MOST_MS }, async () => {
+test('an unknown situation gives the list of situations', { timeout: AT_MOST_MS }, async () => {
   const { code, stdout } = await run('--only', 'no-such-thing');
 
   expect(code).toBe(2);

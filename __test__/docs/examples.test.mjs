@@ -64,7 +64,7 @@ const printed = {
 };
 
 for (const [name, lines] of Object.entries(printed)) {
-  test(`the example \`${name}\` prints what it is about`, { timeout: AT_MOST_MS }, async () => {
+  test(`the example \`${name}\` prints its result`, { timeout: AT_MOST_MS }, async () => {
     expect(await run(name)).toEqual(lines);
   });
 }
@@ -112,7 +112,7 @@ test('the example `wandb` asks for the artifact under the old name', { timeout: 
   expect(got('openai').map(({ path, model }) => `${path} ${model}`)).toEqual(['/v1/chat/completions gpt-5.4-mini']);
 });
 
-test('the example `openrouter` sends what is OpenRouter’s to it alone', { timeout: AT_MOST_MS }, async () => {
+test('the example `openrouter` sends OpenRouter’s members to OpenRouter only', { timeout: AT_MOST_MS }, async () => {
   const { lines, got } = await runAndWatch('openrouter');
   expect(lines.slice(1)).toEqual(['- openai gpt-5.4: server_error', '- openrouter anthropic/claude-sonnet-4.5: ok']);
   const [direct] = got('openai');
@@ -124,7 +124,7 @@ test('the example `openrouter` sends what is OpenRouter’s to it alone', { time
 });
 
 test(
-  'the example `regions` asks the second region at once when the first is down',
+  'the example `regions` calls the second region at once when the first is down',
   { timeout: AT_MOST_MS },
   async () => {
     const { lines, got } = await runAndWatch('regions');
@@ -152,7 +152,7 @@ test(
   },
 );
 
-test('the runner says which examples there are when it is given none of them', { timeout: AT_MOST_MS }, async () => {
+test('the runner lists the examples when it is called without a name', { timeout: AT_MOST_MS }, async () => {
   const { told, ended } = start(['examples/run.mjs', 'no-such-example']);
   const [code] = await ended;
   expect(code).toBe(1);
@@ -210,7 +210,7 @@ test('every example is run by one of these tests', () => {
   expect(files.map((file) => file.slice(0, -4)).sort()).toEqual([...exampleNames].sort());
 });
 
-test('every example is good TypeScript', { timeout: AT_MOST_MS }, () => {
+test('every example compiles as TypeScript', { timeout: AT_MOST_MS }, () => {
   const files = readdirSync(`${root}examples`).filter((file) => file.endsWith('.mts'));
   const errors = typeErrors(
     {},

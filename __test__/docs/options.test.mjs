@@ -77,7 +77,7 @@ function documented() {
 /** How a text is written down differs: line breaks, and which words are code. @param {string | undefined} text */
 const plain = (text) => text?.replaceAll('`', '').replace(/\s+/g, ' ').trim();
 
-test('docs/options.md has every option that there is, and none that there is not', () => {
+test('docs/options.md has exactly the existing options', () => {
   const headings = [...page.matchAll(/^### (.*)$/gm)].map(([, heading]) => heading);
   expect(headings.sort()).toEqual([...declared().keys()].map((name) => `\`${name}\``).sort());
   expect([...documented().keys()].sort()).toEqual([...declared().keys()].sort());
@@ -159,7 +159,7 @@ describe("the bounds of the core's description", () => {
     return bounds ? places.filter((place) => AT[place]).map((place) => ({ name, place, ...bounds })) : [];
   });
 
-  test('are those of every number among the options', () => {
+  test('cover every number among the options', () => {
     expect(rows.map(({ name, place }) => `${place}.${name}`)).toEqual(
       expect.arrayContaining(['client.deadline', 'target.maxRetries', 'breaker.failures', 'upstream.timeout']),
     );
@@ -177,7 +177,7 @@ describe("the bounds of the core's description", () => {
         openpipe: /** @type {any} */ (AT[place]?.({ [name]: value })),
       });
 
-    test(`hold for \`${name}\` of ${place}, and the types say them`, () => {
+    test(`hold for \`${name}\` of ${place}, and are in the types`, () => {
       for (const value of takes) expect(make(value), `${value}`).not.toThrow();
       for (const value of refuses) expect(make(value), `${value}`).toThrow(TypeError);
       const types = readFileSync(`${root}types.d.ts`, 'utf8');
@@ -203,7 +203,7 @@ const mistakes = [...page.slice(page.indexOf('## Errors')).matchAll(/^\| `(\{.*?
   ([, options = '', message = '']) => ({ options, message }),
 );
 
-describe('docs/options.md tells of an error as it comes:', () => {
+describe('docs/options.md quotes an error’s text:', () => {
   test('there are some', () => {
     expect(mistakes.length).toBeGreaterThan(10);
   });

@@ -42,7 +42,7 @@ test('every block of TypeScript in the documents compiles', { timeout: AT_MOST_M
   expect(blocks.length).toBeGreaterThan(15);
 });
 
-test('the compiler sees a mistake in a block', { timeout: AT_MOST_MS }, () => {
+test('a mistake in a block is an error of the compiler', { timeout: AT_MOST_MS }, () => {
   const text = "await openai.chat.completions.create({ model: 'm', messages, openpipe: { dedline: 1 } });\nexport {};";
   const errors = typeErrors({ 'block-0.mts': text, 'prelude.mts': PRELUDE });
   expect(errors.get('block-0.mts')).toEqual([expect.stringContaining('dedline')]);
@@ -55,7 +55,7 @@ test('a block that shows a file is that file', () => {
 });
 
 for (const document of documents) {
-  test(`the links of ${document} lead to files and headings that there are`, () => {
+  test(`the links of ${document} lead to existing files and headings`, () => {
     const broken = linksOf(document).filter((link) => {
       const [path = '', anchor] = link.split('#');
       const target = path === '' ? document : join(dirname(document), path);

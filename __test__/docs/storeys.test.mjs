@@ -128,7 +128,7 @@ test('no word of JavaScript stands in the core outside its one table', () => {
   expect(linesWith(others ?? [], OF_JAVASCRIPT)).toEqual([]);
 });
 
-test('the core names the `choices` of chat completions in its folder of endpoints alone', () => {
+test('the core names the `choices` of chat completions in its folder of endpoints only', () => {
   const [inside, outside] = [true, false].map((isInside) =>
     sourcesOf('crates/core/src').filter(({ path }) => path.includes('/endpoint/') === isInside),
   );

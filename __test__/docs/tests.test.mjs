@@ -42,7 +42,7 @@ test('a test that asserts nothing is found', () => {
   expect(withoutAssertion([helpers, sample])).toEqual(["sample.mjs:5 'c %i'", "sample.mjs:6 'd'"]);
 });
 
-test('no comment in Rust has an example that is a program: nothing would run it', () => {
+test('no comment in Rust has a code example, since no test would run it', () => {
   const sources = ['src', 'crates/core/src', 'bench/upstream/src'].flatMap((folder) => {
     const files = readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' });
     return files.filter((file) => file.endsWith('.rs')).map((file) => join(folder, file));

@@ -97,7 +97,7 @@ describe.concurrent('Failover Bench', () => {
     expect(primary).toHaveLength(2);
   });
 
-  test('S04: a 503 that does not end is retried as often as was said, and the fallback answers', async () => {
+  test('S04: a 503 that does not end is retried as often as `maxRetries` says, and the fallback answers', async () => {
     const { told, primary } = await situation('S04');
     expectRescue(told, FALLBACK);
     expect(primary).toHaveLength(1 + MAX_RETRIES);
@@ -109,7 +109,7 @@ describe.concurrent('Failover Bench', () => {
     expect(primary).toHaveLength(2);
   });
 
-  test('S06: a primary that never answers is asked once, and the fallback answers when its time is up', async () => {
+  test('S06: a primary that never answers gets one request, and the fallback answers when its time is up', async () => {
     const { told, primary } = await situation('S06');
     expectRescue(told, FALLBACK);
     expect(primary).toHaveLength(1);
@@ -123,19 +123,19 @@ describe.concurrent('Failover Bench', () => {
     expect(told.info.attempts[0]?.durationMs).toBeLessThan(SLOW_FIRST_TOKEN_MS);
   });
 
-  test('S08: a stream that is cut after 40 of 60 tokens is answered whole, with `holdUntil: "finish"`', async () => {
+  test('S08: a stream that is cut after 40 of 60 tokens is answered in full, with `holdUntil: "finish"`', async () => {
     const { told, fallback } = await situation('S08', { openpipe: { holdUntil: 'finish' } });
     expectRescue(told, FALLBACK);
     expect(fallback).toHaveLength(1);
   });
 
-  test('S09: a stream that stalls is answered whole, with `holdUntil: "finish"` and `idleTimeout`', async () => {
+  test('S09: a stream that stalls is answered in full, with `holdUntil: "finish"` and `idleTimeout`', async () => {
     const { told } = await situation('S09', { openpipe: { holdUntil: 'finish', idleTimeout: 1_000 } });
     expectRescue(told, FALLBACK);
     expect(told.info.attempts[0]?.outcome).toBe('stream');
   });
 
-  test('S10: an event that is no JSON makes the answer whole by the fallback, with `holdUntil: "finish"`', async () => {
+  test('S10: a stream with an event that is not JSON is answered in full by the fallback, with `holdUntil: "finish"`', async () => {
     const { told } = await situation('S10', { openpipe: { holdUntil: 'finish' } });
     expectRescue(told, FALLBACK);
   });
@@ -153,7 +153,7 @@ describe.concurrent('Failover Bench', () => {
     expect(told.info.attempts[0]?.outcome).toBe('context_length');
   });
 
-  test('S13: what a content filter refuses is refused, with its reason, with `except: ["content_filter"]`', async () => {
+  test('S13: a refusal by a content filter is the error, with its reason, with `except: ["content_filter"]`', async () => {
     const { told, primary, fallback } = await situation('S13', { except: ['content_filter'] });
     expect(told.error).toBeInstanceOf(OpenAI.BadRequestError);
     expect(told.error.code).toBe('content_policy_violation');
@@ -161,7 +161,7 @@ describe.concurrent('Failover Bench', () => {
     expect([primary.length, fallback.length]).toEqual([1, 0]);
   });
 
-  test('S14: a fallback that takes no prefill gets the request as it was, with `holdUntil: "finish"`', async () => {
+  test('S14: a fallback without support for prefill gets the original request, with `holdUntil: "finish"`', async () => {
     const { told, fallback } = await situation('S14', {
       fallback: 'without-prefill',
       openpipe: { holdUntil: 'finish' },

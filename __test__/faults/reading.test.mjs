@@ -47,7 +47,7 @@ for (const via of VIAS) {
     }
   });
 
-  test(`a stream (${via}) that is split anywhere says the same`, async () => {
+  test(`a stream (${via}) has the same content, wherever it is split`, async () => {
     const { openai, asking } = scene(server, splits, newKey('split'), { via, stream: true, followed: false });
     const places = Array.from({ length: SPLIT_STREAM.length - 1 }, (_, index) => index + 1);
     for (let from = 0; from < places.length; from += 20) {
@@ -117,7 +117,7 @@ for (const via of VIAS) {
     });
   });
 
-  test(`a reader of a stream (${via}) who stops holds no more than a little of it`, async () => {
+  test(`a reader of a stream (${via}) who stops keeps little of it in memory`, async () => {
     const key = newKey('much');
     const program = new URL('./programs/slow-reader.mjs', import.meta.url);
     const child = fork(program, [via, server.url(offersMuch, key)], { execArgv: [], silent: true });

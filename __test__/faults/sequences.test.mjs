@@ -50,7 +50,7 @@ for (const mode of MODES) {
   });
 
   // Not of other clients: what `fetch` makes of such a connection is its own affair.
-  describe.concurrent(`a ${mode} (native) is not answered by what came unasked from an upstream that`, () => {
+  describe.concurrent(`a ${mode} (native) is not answered by unsolicited bytes of an upstream that`, () => {
     for (const fault of unasked) {
       test(fault.name, async () => {
         const key = newKey('unasked');
@@ -70,7 +70,7 @@ for (const mode of MODES) {
     }
   });
 
-  describe.concurrent(`a ${mode} on a kept-alive connection that says nothing more`, () => {
+  describe.concurrent(`a ${mode} on a kept-alive connection that falls silent`, () => {
     for (const via of VIAS) {
       test(`is answered by the next target (${via})`, async () => {
         const key = newKey('silent');
@@ -147,7 +147,7 @@ describe.concurrent('a redirect to another origin takes no key along', () => {
   }
 });
 
-describe.concurrent('a target that was given up is let go', () => {
+describe.concurrent('the connection of a target that timed out is closed', () => {
   const stalls = connectionFaults.filter(({ name }) => /^(never|stalls|sends its)/.test(name));
   for (const mode of MODES) {
     for (const via of VIAS) {

@@ -15,7 +15,7 @@ const OTHER_KEY = 'sk-test-other-0123456789';
 const declaring = ({ url }, more) => ({ upstreams: { other: { baseURL: url, apiKey: OTHER_KEY } }, ...more });
 
 describe('a target', () => {
-  test('without an upstream has the request’s URL and headers, but for what is the primary’s alone', async ({
+  test('without an upstream has the request’s URL and headers, without those of the primary only', async ({
     serve,
   }) => {
     const upstream = await serve(byModel);
@@ -33,7 +33,7 @@ describe('a target', () => {
     expect(Object.keys(fallback?.headers ?? {})).not.toContain('openai-project');
   });
 
-  test('with an upstream has that one’s URL and key, and no credential of the request', async ({ serve }) => {
+  test('with an upstream has its URL and key, and no credential of the request', async ({ serve }) => {
     const [upstream, other] = await Promise.all([serve(byModel), serve(byModel)]);
     const call = createFetch(declaring(other, { fallback: { model: 'other:ok' } }));
     const response = await call(...chat(upstream, { model: 'status-500' }, { headers: { 'x-api-key': KEY } }));
@@ -72,7 +72,7 @@ test('a request of Responses may have a prompt in place of a model', async ({ se
 describe('reports', () => {
   const options = ({ url = '' }) => ({ apiKey: 'opk-test', baseUrl: `${url}/openpipe`, logger: { warn() {} } });
 
-  test('are counted by the fetch that they are of', async ({ serve }) => {
+  test('are counted for the fetch that made them', async ({ serve }) => {
     const upstream = await serve(byModel);
     const [one, other] = [createFetch(options(upstream)), createFetch(options(upstream))];
     await one(...chat(upstream, { model: 'ok' }));
@@ -82,7 +82,7 @@ describe('reports', () => {
     expect(pending).toBe(0);
   });
 
-  test('are delivered at the end, after which no call is taken, while all else is passed on', async ({ serve }) => {
+  test('are delivered by `close()`, after which calls are refused and other requests still sent', async ({ serve }) => {
     const upstream = await serve(byModel);
     const fetch = vi.fn(async () => new Response('passed on'));
     const call = createFetch({ ...options(upstream), fetch });
@@ -98,7 +98,7 @@ describe('reports', () => {
   });
 });
 
-test('the diagnostics channels get its calls and fallbacks', async ({ serve }) => {
+test('the diagnostics channels get the calls and fallbacks of a fetch', async ({ serve }) => {
   const upstream = await serve(byModel);
   /** @type {[string, any][]} */
   const heard = [];
@@ -118,7 +118,7 @@ test('the diagnostics channels get its calls and fallbacks', async ({ serve }) =
   ]);
 });
 
-test('a callback that throws is warned of, and changes nothing', async ({ serve }) => {
+test('a callback that throws gives a warning, and does not affect the call', async ({ serve }) => {
   const upstream = await serve(byModel);
   const logger = { warn: vi.fn() };
   const onFallback = () => {
@@ -135,7 +135,7 @@ describe('an answer that `reject` refuses', () => {
     request.body.model === 'short' ? /** @type {any} */ ({ kind: 'answer', content: 'no' }) : undefined;
   const refuse = vi.fn((answer) => answer.choices[0].message.content === 'no' && 'too short');
 
-  test('moves on to the fallback, which a function decides in the caller’s place', async ({ serve }) => {
+  test('moves on to the fallback by a function’s verdict', async ({ serve }) => {
     const upstream = await serve(short);
     const call = createFetch({ fallback: { model: 'ok' }, reject: refuse });
     const response = await call(...chat(upstream, { model: 'short' }));
@@ -146,7 +146,7 @@ describe('an answer that `reject` refuses', () => {
     expect(refuse).toHaveBeenCalledWith(expect.any(Object), { upstream: 'request', model: 'short' });
   });
 
-  test('is the response where every target after it failed, by a name in the header too', async ({ serve }) => {
+  test('is the response where every later target failed, also with a rule in the header', async ({ serve }) => {
     const upstream = await serve(() => ({ kind: 'answer', content: '' }));
     const headers = { 'x-openpipe': '{"reject":"empty"}' };
     const response = await createFetch()(...chat(upstream, { model: 'm' }, { headers }));

@@ -29,7 +29,7 @@ async function bodyOf(path, text) {
 const named = (/** @type {any[]} */ ...events) =>
   events.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`).join('');
 
-test('an event of Responses has its name, by which some SDKs know it', async () => {
+test('an event of Responses has its name, which some SDKs need', async () => {
   const text = named(
     { type: 'response.created', response: { id: 'resp_1', status: 'in_progress' } },
     { sequence_number: 1, type: 'response.output_text.delta', delta: 'hi' },

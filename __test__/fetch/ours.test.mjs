@@ -14,7 +14,7 @@ function underlying() {
   return vi.fn(async (/** @type {any[]} */ ...given) => new Response(JSON.stringify(given.length)));
 }
 
-describe('a request of a model is ours', () => {
+describe('a request to a model is taken over', () => {
   const text = JSON.stringify({ model: 'ok', messages: [] });
   const bytes = new TextEncoder().encode(text);
   const pieces = () => [bytes.subarray(0, 7), bytes.subarray(7)];
@@ -42,7 +42,7 @@ describe('a request of a model is ours', () => {
     });
   }
 
-  test('but not with a stream of anything else than bytes, which is a TypeError', async ({ serve }) => {
+  test('but not with a stream of values that are not bytes, which is a TypeError', async ({ serve }) => {
     const upstream = await serve(byModel);
     const body = new ReadableStream({ start: (controller) => controller.enqueue(5) });
     const init = { method: 'POST', headers: JSON_TYPE, body, duplex: 'half' };
@@ -75,7 +75,7 @@ describe('a request of a model is ours', () => {
     expect(onlyChat(upstream).path).toBe('/v1/chat/completions/?a=1');
   });
 
-  test('with its own headers, but for those of its framing and ours', async ({ serve }) => {
+  test('with its own headers, without framing and `x-openpipe`', async ({ serve }) => {
     const upstream = await serve(byModel);
     const fetch = createFetch({ fetch: underlying() });
     const headers = { 'content-length': '3', 'x-openpipe': '{"tags":{"a":"b"}}', 'x-mine': '1' };
@@ -105,7 +105,7 @@ test('with a login of its URL that is not percent-encoded, taken literally', asy
   expect(onlyChat(upstream).headers.authorization).toBe(`Basic ${btoa('me:50%')}`);
 });
 
-describe('everything else', () => {
+describe('any other request', () => {
   const place = 'http://127.0.0.1:9/v1';
   const valid = JSON.stringify({ model: 'm', messages: [] });
   const post = (/** @type {any} */ body) => ({ method: 'POST', headers: JSON_TYPE, body });
@@ -140,7 +140,7 @@ describe('everything else', () => {
     });
   }
 
-  test('that was read is passed on with the bytes that were read', async ({ serve }) => {
+  test('whose body was read is passed on with the same bytes', async ({ serve }) => {
     const upstream = await serve(() => ({ kind: 'status', status: 418 }));
     const fetch = createFetch();
     const parts = [new TextEncoder().encode('{"no":'), new TextEncoder().encode('"model"}')];
@@ -155,7 +155,7 @@ describe('everything else', () => {
     expect(onlyChat(upstream)).toMatchObject({ rawBody: '{"no":"model"}', headers: JSON_TYPE });
   });
 
-  test('that is a Request which was read is passed on whole', async ({ serve }) => {
+  test('that is a Request whose body was read is passed on complete', async ({ serve }) => {
     const upstream = await serve(() => ({ kind: 'status', status: 418 }));
     const headers = { 'x-mine': '1', 'x-openpipe': '{}', ...JSON_TYPE };
     const request = new Request(`${upstream.url}/chat/completions`, {
@@ -183,7 +183,7 @@ describe('everything else', () => {
     expect(first).toHaveBeenCalledOnce();
   });
 
-  test('is what `match` does not take', async ({ serve }) => {
+  test('is one that `match` does not take', async ({ serve }) => {
     const upstream = await serve(byModel);
     const fetch = underlying();
     const openai = createFetch({ fetch, match: (url) => url.hostname === 'api.openai.com' });
@@ -196,7 +196,7 @@ describe('everything else', () => {
 });
 
 describe('options of one call', () => {
-  test('come in the header x-openpipe', async ({ serve }) => {
+  test('are read from the header x-openpipe', async ({ serve }) => {
     const upstream = await serve(byModel);
     const headers = { 'x-openpipe': JSON.stringify({ fallback: { model: 'ok' } }) };
     const response = await createFetch()(...chat(upstream, { model: 'status-500' }, { headers }));
@@ -215,7 +215,7 @@ describe('options of one call', () => {
     });
   }
 
-  test('of a body are taken out and ignored, with one warning', async ({ serve }) => {
+  test('of a body are removed and ignored, with one warning', async ({ serve }) => {
     const upstream = await serve(byModel);
     const logger = { warn: vi.fn() };
     const fetch = createFetch({ logger });
@@ -228,7 +228,7 @@ describe('options of one call', () => {
     expect(logger.warn).toHaveBeenCalledOnce();
   });
 
-  test('of a body count as far as `allowInBody` says', async ({ serve }) => {
+  test('of a body have effect where `allowInBody` allows them', async ({ serve }) => {
     const upstream = await serve(byModel);
     const logger = { warn: () => {} };
     const silent = { model: 'silence', openpipe: { fallback: { model: 'silence' }, deadline: 50 } };

@@ -12,7 +12,7 @@ import { test } from '../support/upstreams.mjs';
 
 describe('a response', () => {
   for (const stream of [false, true]) {
-    test(`is a real one (stream: ${stream})`, async ({ serve }) => {
+    test(`is a \`Response\` (stream: ${stream})`, async ({ serve }) => {
       const upstream = await serve({ kind: 'answer', headers: { 'x-theirs': 'yes' }, status: 201, encoding: 'gzip' });
       const response = await createFetch()(...chat(upstream, { model: 'ok', stream }));
       expect(response).toBeInstanceOf(Response);
@@ -36,7 +36,7 @@ describe('a response', () => {
   }
 
   for (const read of /** @type {const} */ (['text', 'json'])) {
-    test(`is used and locked once \`${read}()\` has read it, but for its clones`, async ({ serve }) => {
+    test(`is used and locked after \`${read}()\`, its clones are not`, async ({ serve }) => {
       const upstream = await serve(byModel);
       const response = await createFetch()(...chat(upstream, { model: 'ok' }));
       const clone = response.clone();
@@ -50,9 +50,7 @@ describe('a response', () => {
   }
 
   for (const read of /** @type {const} */ (['text', 'json'])) {
-    test(`is used and locked once \`${read}()\` has read it, where nobody looked at its body before`, async ({
-      serve,
-    }) => {
+    test(`is used and locked after \`${read}()\`, where \`body\` was not accessed before`, async ({ serve }) => {
       const upstream = await serve(byModel);
       const response = await createFetch()(...chat(upstream, { model: 'ok' }));
       await response[read]();
@@ -63,7 +61,7 @@ describe('a response', () => {
     });
   }
 
-  test('gives its body in every form', async ({ serve }) => {
+  test('has its body in every form', async ({ serve }) => {
     const upstream = await serve(byModel);
     const response = await createFetch()(...chat(upstream, { model: 'ok' }));
     const text = await response.clone().text();
@@ -76,7 +74,7 @@ describe('a response', () => {
     expect(await response.text()).toBe(text);
   });
 
-  test('whose body is looked at gives it once', async ({ serve }) => {
+  test('whose `body` is accessed can be read once', async ({ serve }) => {
     const upstream = await serve(byModel);
     const response = await createFetch()(...chat(upstream, { model: 'ok' }));
     expect(response).toMatchObject({ body: { locked: false }, bodyUsed: false });
@@ -102,14 +100,14 @@ describe('a response', () => {
     });
   }
 
-  test('that is no JSON rejects as the platform does', async ({ serve }) => {
+  test('that is not JSON rejects as the platform’s does', async ({ serve }) => {
     const upstream = await serve(() => ({ kind: 'status', status: 400, body: 'html' }));
     const response = await createFetch()(...chat(upstream, { model: 'ok' }));
     await expect(response.json()).rejects.toThrow(SyntaxError);
     expect(response.bodyUsed).toBe(true);
   });
 
-  test('says in its headers what became of the call', async ({ serve }) => {
+  test('has headers with the record of the call', async ({ serve }) => {
     const upstream = await serve(byModel);
     const fetch = createFetch({ fallback: { model: 'mödel/1 %' } });
     const response = await fetch(...chat(upstream, { model: 'status-503' }));
@@ -122,7 +120,7 @@ describe('a response', () => {
     expect(Object.keys(response)).not.toContain('openpipe');
   });
 
-  test('says so in no more than 2 KiB', async ({ serve }) => {
+  test('has at most 2 KiB of such headers', async ({ serve }) => {
     const upstream = await serve(() => ({ kind: 'status', status: 400 }));
     const long = Array.from({ length: 12 }, (_, index) => ({ model: `${index}-${'é'.repeat(300)}` }));
     const response = await createFetch({ fallback: long })(...chat(upstream, { model: 'm' }));
@@ -132,21 +130,21 @@ describe('a response', () => {
     expect(response.openpipe?.attempts).toHaveLength(13);
   });
 
-  test('says nothing with `headers: false`', async ({ serve }) => {
+  test('has no such headers with `headers: false`', async ({ serve }) => {
     const upstream = await serve(byModel);
     const response = await createFetch({ headers: false })(...chat(upstream, { model: 'ok' }));
     expect([...response.headers.keys()].filter((name) => name.startsWith('x-openpipe'))).toEqual([]);
     expect(response.openpipe?.servedBy).toBe('primary');
   });
 
-  test('holds the answer as it was sent', async ({ serve }) => {
+  test('has the answer as it was sent', async ({ serve }) => {
     const text = '{"choices":[{"message":{"content":"\\u00e9"},"n":1e400,"a":-0}] , "a":1,"a":2}';
     const upstream = await serve({ kind: 'status', status: 200, body: { bytes: text } });
     const response = await createFetch()(...chat(upstream, { model: 'm' }));
     expect(await response.text()).toBe(text);
   });
 
-  test('holds the events of a stream as they were sent', async ({ serve }) => {
+  test('has the events of a stream as they were sent', async ({ serve }) => {
     const events = [
       '{"choices":[{"index":0,"delta":{"content":"a"},"n":1e400}]}',
       '{"choices":[{"index":0,"delta":{"content":"b"},"n":1e400}]}',
@@ -214,10 +212,10 @@ describe('if every target fails, the call resolves', () => {
   });
 });
 
-describe('a body that comes again', () => {
+describe('a request that is repeated', () => {
   const retry = { 'x-stainless-retry-count': '1' };
 
-  test('by an SDK’s retry gets its failure again, and one warning', async ({ serve }) => {
+  test('by an SDK’s retry gets the same failure, and one warning', async ({ serve }) => {
     const upstream = await serve(byModel);
     /** @type {string[]} */
     const warnings = [];
@@ -234,7 +232,7 @@ describe('a body that comes again', () => {
     expect(warnings[0]).toContain('maxRetries');
   });
 
-  test('runs again where it is no retry, another body, or another caller’s', async ({ serve }) => {
+  test('runs again where it is no retry, has another body, or is another caller’s', async ({ serve }) => {
     const upstream = await serve(byModel);
     const fetch = createFetch({ maxRetries: 0, logger: { warn: () => {} } });
     await fetch(...chat(upstream, { model: 'status-500' }));
@@ -246,7 +244,7 @@ describe('a body that comes again', () => {
 });
 
 describe('a stream', () => {
-  test('resolves at its content, the last target’s too', async ({ serve }) => {
+  test('resolves at its first content, the last target’s too', async ({ serve }) => {
     const upstream = await serve({ kind: 'answer', fault: { after: 'role', how: 'end' } });
     const response = await createFetch({ maxRetries: 0 })(...chat(upstream, { model: 'm', stream: true }));
     expect(response.status).toBe(502);
@@ -277,7 +275,7 @@ describe('a stream', () => {
     });
   }
 
-  test('passes the upstream’s own error on, and then fails', async ({ serve }) => {
+  test('passes on the upstream’s own error, and then fails', async ({ serve }) => {
     const upstream = await serve(byModel);
     const response = await createFetch()(...chat(upstream, { model: 'error-event', stream: true }));
     const { events, error } = await readEvents(response);
@@ -316,7 +314,7 @@ describe('a stream', () => {
     expect(text.endsWith('data: [DONE]\n\n')).toBe(true);
   });
 
-  test('slows its upstream down where it is read slowly', async ({ serve }) => {
+  test('slows down its upstream where it is read slowly', async ({ serve }) => {
     const content = 'x'.repeat(16 * 1024 * 1024);
     const upstream = await serve({ kind: 'answer', content, deltas: 500 });
     const response = await createFetch()(...chat(upstream, { model: 'm', stream: true }));

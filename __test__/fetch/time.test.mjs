@@ -78,7 +78,7 @@ describe('the caller’s signal', () => {
     expect(await eventually(() => upstream.requests[0]?.outcome === 'broken off')).toBe(true);
   });
 
-  test('of a Request counts, unless `init` has one or takes it away', async ({ serve }) => {
+  test('of a Request counts, unless `init` replaces or removes it', async ({ serve }) => {
     const upstream = await serve(byModel);
     const [url, { headers, body }] = chat(upstream, { model: 'ok' });
     const aborted = () => new Request(url, { method: 'POST', headers, body, signal: AbortSignal.abort(REASON) });
@@ -86,7 +86,7 @@ describe('the caller’s signal', () => {
     expect((await createFetch()(aborted(), { signal: null })).status).toBe(200);
   });
 
-  test('that ends the wait for the first target is warned of once, by what to set', async ({ serve }) => {
+  test('that aborts the first target gives one warning, which says what to set', async ({ serve }) => {
     const upstream = await serve(byModel);
     /** @type {string[]} */
     const warnings = [];
@@ -97,7 +97,7 @@ describe('the caller’s signal', () => {
     expect(warnings[0]).toMatch(/timeout/);
   });
 
-  test('that ends a call in a later target is not warned of', async ({ serve }) => {
+  test('that aborts a later target gives no warning', async ({ serve }) => {
     const upstream = await serve(byModel);
     /** @type {string[]} */
     const warnings = [];
@@ -111,7 +111,7 @@ describe('the caller’s signal', () => {
   });
 });
 
-describe('the time that an SDK says it waits', () => {
+describe('the timeout that an SDK sends', () => {
   test('is the call’s deadline, of which the first target gets half', async ({ serve }) => {
     const upstream = await serve(byModel);
     const headers = { 'x-stainless-timeout': '2' };
@@ -125,7 +125,7 @@ describe('the time that an SDK says it waits', () => {
     expect(second.outcome).toBe('timeout');
   });
 
-  test('leaves a target the time that was given to createFetch', async ({ serve }) => {
+  test('does not shorten the timeout of createFetch', async ({ serve }) => {
     const upstream = await serve(byModel);
     const headers = { 'x-stainless-timeout': '1' };
     const fetch = createFetch({ fallback: { model: 'ok' }, timeout: 1_500, maxRetries: 0 });
@@ -135,7 +135,7 @@ describe('the time that an SDK says it waits', () => {
   });
 });
 
-test('a healthy stream lives longer than its target’s time', async ({ serve }) => {
+test('a healthy stream may take longer than its target’s timeout', async ({ serve }) => {
   const upstream = await serve({ kind: 'answer', deltas: 12, paceMs: 60, content: 'one two three four five six' });
   const response = await createFetch({ timeout: 400 })(...chat(upstream, { model: 'm', stream: true }));
   const { events, error } = await readEvents(response);

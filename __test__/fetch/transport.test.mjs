@@ -72,7 +72,7 @@ describe('through fetch', () => {
   const through = (/** @type {object} */ options = {}) =>
     createFetch({ transport: 'fetch', maxRetries: 0, ...options });
 
-  test('a stream is held until its content, and handed on as it came', async ({ serve }) => {
+  test('a stream is held until its content, and passed on unchanged', async ({ serve }) => {
     const upstream = await serve(byModel);
     const fetch = through({ fallback: { model: 'ok' } });
     const response = await fetch(...chat(upstream, { model: 'dies-before-content', stream: true }));
@@ -82,7 +82,7 @@ describe('through fetch', () => {
     expect(response.openpipe?.attempts).toMatchObject([{ outcome: 'stream' }, { outcome: 'ok' }]);
   });
 
-  test('a failure is resolved with as natively', async ({ serve }) => {
+  test('a failure resolves with the same response as natively', async ({ serve }) => {
     const upstream = await serve(byModel);
     const response = await through()(...chat(upstream, { model: 'status-429' }));
     expect(response.status).toBe(429);
@@ -112,7 +112,7 @@ describe('through fetch', () => {
     expect(await eventually(() => upstream.requests[0]?.outcome === 'broken off')).toBe(true);
   });
 
-  test('a stream that is left closes its connection', async ({ serve }) => {
+  test('a stream that is cancelled closes its connection', async ({ serve }) => {
     const upstream = await serve({ kind: 'answer', content: 'x'.repeat(5000), deltas: 1000, paceMs: 5 });
     const response = await through()(...chat(upstream, { model: 'm', stream: true }));
     await response.body?.cancel();

@@ -25,12 +25,12 @@ describe(`${COMPLETIONS} completions and ${STREAMS} streams at once, again and a
     told = JSON.parse(run.stdout);
   }, 250_000);
 
-  test('get every answer, right and its own', () => {
+  test('each get their own answer', () => {
     expect(told.some).toEqual([]);
     expect(told.wrong).toBe(0);
   });
 
-  test('are each reported, where the fallback served them', () => {
+  test('are each reported, where the fallback answered', () => {
     expect(told.fallbacks).toBeGreaterThan((ROUNDS * (COMPLETIONS + STREAMS)) / 2 - 1);
     expect(told.reports).toBe(told.fallbacks);
   });
@@ -43,7 +43,7 @@ describe(`${COMPLETIONS} completions and ${STREAMS} streams at once, again and a
     expect(told.descriptors).toBeLessThanOrEqual(told.before);
   });
 
-  test('take no more memory with each round', () => {
+  test('take no more memory in later rounds', () => {
     const [first, second, ...later] = told.after;
     const last = later.at(-1);
     // Of 4,500 calls. Measured: 0.03 MB.

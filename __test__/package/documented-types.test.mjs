@@ -43,7 +43,7 @@ for (const [world, file] of /** @type {[string, string][]} */ ([
     }, 120_000);
 
     for (const name of [...OPTIONS, ...RESULTS, 'ClientOptions']) {
-      test(`every member of ${name} that is ours is described`, () => {
+      test(`every member of ${name} that this package adds is described`, () => {
         const members = shown.get(name) ?? new Map();
         expect(members.size).toBeGreaterThan(0);
         const bare = [...members].filter(([, { text }]) => text.trim().length < 10).map(([member]) => member);
@@ -71,7 +71,7 @@ for (const [world, file] of /** @type {[string, string][]} */ ([
   });
 }
 
-test('all exported interfaces of types.d.ts are looked at', () => {
+test('all exported interfaces of types.d.ts are checked', () => {
   const source = readFileSync(join(ROOT, 'types.d.ts'), 'utf8');
   const names = [...source.matchAll(/^export interface (\w+)/gm)].map(([, name]) => name);
   expect(names.sort()).toEqual([...OPTIONS, ...RESULTS].sort());

@@ -110,7 +110,7 @@ describe('with the package of this platform', () => {
     SLOW,
   );
 
-  test('the binary brings along the licences of all that is linked into it', () => {
+  test('the package of the binary has the licences of all linked code', () => {
     for (const { name, files } of packed.platforms) {
       const platform = name.replace('openpipe-native-', '');
       expect(files.map(({ path }) => path).sort()).toEqual([
@@ -169,7 +169,7 @@ describe('without the package of this platform', () => {
     });
   }
 
-  test('where no binary is published for the platform, the error says for which there are', async () => {
+  test('where no binary is published for the platform, the error lists the platforms', async () => {
     const message = await load({ PLATFORM: 'freebsd', ARCH: 'x64' });
     expect(message).toContain('no native addon for this machine: freebsd, x64.');
     expect(message).toContain('There is no such package: binaries are published for linux-x64-gnu, ');
@@ -177,7 +177,7 @@ describe('without the package of this platform', () => {
     expect(message).not.toContain('--omit=optional');
   });
 
-  test('an installed package that cannot be loaded is an error with the reason', async () => {
+  test('an installed package that cannot be loaded gives an error with the reason', async () => {
     const name = 'openpipe-native-linux-arm64-gnu';
     machine.write(`node_modules/${name}/package.json`, JSON.stringify({ name, version: '0.1.0', main: 'addon.js' }));
     machine.write(`node_modules/${name}/addon.js`, 'throw new Error("GLIBC_9.99 not found")');
@@ -186,7 +186,7 @@ describe('without the package of this platform', () => {
     expect(message).toContain(`${name} is installed, but cannot be loaded: GLIBC_9.99 not found`);
   });
 
-  test('a build of one’s own can be named by NAPI_RS_NATIVE_LIBRARY_PATH', async () => {
+  test('a local build can be named by NAPI_RS_NATIVE_LIBRARY_PATH', async () => {
     const addon = readdirSync(fileURLToPath(new URL('../..', import.meta.url))).find((file) => file.endsWith('.node'));
     const path = fileURLToPath(new URL(`../../${addon}`, import.meta.url));
     expect(await load({ NAPI_RS_NATIVE_LIBRARY_PATH: path, PLATFORM: 'freebsd' })).toBe('');
@@ -195,7 +195,7 @@ describe('without the package of this platform', () => {
   });
 });
 
-test('the error knows the same platforms as the release', () => {
+test('the error lists the platforms of the release', () => {
   const { napi } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   const { PREBUILT } = require('../../lib/native/load-binding.js');
   expect([...PREBUILT].sort()).toEqual(

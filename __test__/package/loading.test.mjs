@@ -34,13 +34,13 @@ test('where a process has permissions and none for addons, the flag is named tha
   expect(await messageOf(flags, "require('openpipe-native')")).toMatch(/Allow them by --allow-addons/);
 });
 
-test('an addon that is there and loads is used, whatever the C library of the machine’s tools is', async () => {
+test('an installed addon that loads is used, whatever the C library of the machine’s tools is', async () => {
   const otherTools =
     "const fs = require('node:fs'); const read = fs.readFileSync; fs.readFileSync = (file, ...rest) => file === '/usr/bin/ldd' ? 'musl libc' : read(file, ...rest);";
   expect(await messageOf([], `${otherTools} console.log(require('openpipe-native').name)`)).toBe('OpenAI\n');
 });
 
-test('what is asked of the process to explain a failure takes no look-ups in the network', async () => {
+test('explaining a failure makes no DNS look-ups', async () => {
   const program =
     "const { report } = process; const { getReport } = report; const asked = []; report.getReport = (...all) => (asked.push(report.excludeNetwork), getReport.apply(report, all)); process.env.NAPI_RS_NATIVE_LIBRARY_PATH = '/there/is/none.node'; try { require('openpipe-native') } catch (error) { console.log(error.message.split('.')[0], asked, report.excludeNetwork) }";
   expect(await messageOf([], program)).toMatch(/^openpipe-native has no native addon.* \[ (true,? ?)+\] false$/m);
@@ -77,7 +77,7 @@ test('an `openai` of another version is refused with the versions and the comman
   expect(await messageOf([], old)).toMatch(/found version 4: npm install openai/);
 });
 
-test('for browsers and edge runtimes there is a module that says so in one sentence', async () => {
+test('for browsers and edge runtimes there is a module that throws an error of one sentence', async () => {
   const program =
     "const { runInNewContext } = require('node:vm'); const source = require('node:fs').readFileSync('./unsupported.js', 'utf8'); runInNewContext(source, {});";
   const message = await messageOf([], program);
@@ -85,6 +85,6 @@ test('for browsers and edge runtimes there is a module that says so in one sente
   expect(message.trim().split('\n')).toHaveLength(1);
 });
 
-test('a test runner with a DOM, which resolves as a browser does, gets the real module', async () => {
+test('a test runner with a DOM, which resolves modules as a browser does, gets the real module', async () => {
   expect(await messageOf(['--conditions=browser'], "console.log(require('openpipe-native').name)")).toBe('OpenAI\n');
 });

@@ -6,13 +6,13 @@ import { missingFrom, neededRust, thisMachine } from '../../release/preflight.mj
 
 const READY = { node: '20.20.2', rustc: `rustc ${neededRust}.0 (abc 2025-06-23)`, hasLinker: true };
 
-test('a machine that has all of it can build', () => {
+test('a machine with all tools can build', () => {
   expect(missingFrom(READY)).toEqual([]);
   expect(missingFrom({ ...READY, rustc: 'rustc 2.0.0-nightly' })).toEqual([]);
   expect(missingFrom(thisMachine())).toEqual([]);
 });
 
-test('without Rust, and with one that is too old, it says which is needed and where it is', () => {
+test('without Rust, or with an old one, it says which version is needed and where to get it', () => {
   expect(missingFrom({ ...READY, rustc: undefined })).toEqual([
     'Rust 1.88 or newer is needed: https://rustup.rs (no rustc was found).',
   ]);

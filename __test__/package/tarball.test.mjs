@@ -22,7 +22,7 @@ beforeAll(() => {
 }, 60_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test('has what a user needs and nothing else', () => {
+test('has the needed files and no others', () => {
   const lib = readdirSync(new URL('../../lib', import.meta.url), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => relative(ROOT, join(entry.parentPath, entry.name)));
@@ -45,7 +45,7 @@ test('has what a user needs and nothing else', () => {
   expect(packed.files.map(({ path }) => path).sort()).toEqual([...entries, ...others, ...lib].sort());
 });
 
-test('publint has nothing to say, not even a suggestion', async () => {
+test('publint reports nothing, not even a suggestion', async () => {
   const ran = await run(bin('publint'), ['run', tarball, '--strict', '--level', 'suggestion']);
   expect(ran).toMatchObject({ code: 0 });
   expect(ran.output).toContain('All good!');

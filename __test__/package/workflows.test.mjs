@@ -16,14 +16,14 @@ for (const { file, text } of workflows) {
       await expect(format(text, { parser: 'yaml' })).resolves.toContain('jobs:');
     });
 
-    test('runs only what is there', () => {
+    test('runs only existing scripts and files', () => {
       const scripts = [...text.matchAll(/npm run ([\w:-]+)/g)].map(([, name]) => String(name));
       expect(scripts.filter((name) => !Object.hasOwn(manifest.scripts, name))).toEqual([]);
       const files = [...text.matchAll(/(?:node |--exclude )((?:\w|[./-])+\.mjs)/g)].map(([, path]) => String(path));
       expect(files.filter((path) => !existsSync(new URL(path, ROOT)))).toEqual([]);
     });
 
-    test('names every action by a commit, and says of which version that is', () => {
+    test('names every action by a commit, with its version in a comment', () => {
       const actions = [...text.matchAll(/uses: (.+)$/gm)].map(([, action]) => String(action));
       expect(actions.filter((action) => !/^[\w./-]+@[0-9a-f]{40} # (?:v\d+\.\d+\.\d+|master)$/.test(action))).toEqual(
         [],
@@ -48,7 +48,7 @@ describe('the release', () => {
 
   const [, publish = ''] = text.split(/^ {2}publish:$/m);
 
-  test('publishes in a job that may do nothing else', () => {
+  test('publishes in a job with no other permission', () => {
     const [, permissions = ''] = /^ {4}permissions:\n((?: {6}.*\n)+)/m.exec(publish) ?? [];
     expect(permissions.replace(/^ +#.*\n/gm, '').trim()).toBe('id-token: write');
     expect(text.match(/id-token/g)).toHaveLength(1);

@@ -16,7 +16,7 @@ const { FetchCall } = require('../../lib/fetch/call.js');
 const reports = require('../../lib/reports/reports.js');
 
 describe('the messages of a delivery', () => {
-  test('are read one by one where one of them cannot be read, which fails its own call', () => {
+  test('are parsed one by one where one of them is malformed, which fails its own call', () => {
     /** @type {number[]} */
     const failed = [];
     const text = '[[1,"events",2,[{"a":"],[\\"","b":[1,{}]}]],[7,"completion",nonsense,"x"],[3,"reported"]]';
@@ -31,7 +31,7 @@ describe('the messages of a delivery', () => {
   });
 });
 
-test('each message is handled by its name', () => {
+test('each message has a handler of its name', () => {
   // `reported` resolves a call's `reportingFinished`, before any handler.
   const tables = [Call.handlers, FetchCall.handlers, reports.handlers];
   const handled = new Set([...tables.flatMap((table) => Object.keys(table)), 'reported']);

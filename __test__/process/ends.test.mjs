@@ -71,7 +71,7 @@ describe.concurrent('`process.exit()` ends it at once, with its code:', () => {
   }
 });
 
-describe.concurrent('what nobody planned is what Node.js makes of it:', () => {
+describe.concurrent('an unplanned end is Node.js’s own:', () => {
   for (const [scene, said] of /** @type {[string, RegExp][]} */ ([
     ['an exception with everything under way', /Error: nobody catches this/],
     ['a rejection that nobody handles', /BadRequestError: 400/],
@@ -108,7 +108,7 @@ describe.concurrent('a signal ends it at once:', () => {
     });
   }
 
-  test('or in order, where there is a handler: what was reported is delivered', async ({ serve }) => {
+  test('a signal with a handler lets the queued reports be delivered', async ({ serve }) => {
     let told = false;
     const { waited, openpipe, ...ended } = await run(serve, 'stop in order', {
       reports: { kind: 'status', status: 200, body: { json: {} }, delayMs: 500 },

@@ -21,26 +21,26 @@ function withSwitch(isKnown) {
   vi.spyOn(process, 'allowedNodeEnvironmentFlags', 'get').mockReturnValue(flags);
 }
 
-test('a Node.js without the switch goes by the variable alone', () => {
+test('a Node.js without the flag follows the variable only', () => {
   withSwitch(false);
   expect(transportSettings({ ...ENV, NODE_USE_ENV_PROXY: '1' }).httpsProxy).toBe(ENV.HTTPS_PROXY);
   expect(transportSettings({ ...ENV, NODE_OPTIONS: '--use-env-proxy' }).httpsProxy).toBeUndefined();
 });
 
-test('the switch in NODE_OPTIONS counts, also against the variable', () => {
+test('the flag in NODE_OPTIONS counts, also against the variable', () => {
   withSwitch(true);
   expect(transportSettings({ ...ENV, NODE_OPTIONS: '--use-env-proxy' }).httpsProxy).toBe(ENV.HTTPS_PROXY);
   const against = { ...ENV, NODE_USE_ENV_PROXY: '1', NODE_OPTIONS: '--no-use-env-proxy' };
   expect(transportSettings(against).httpsProxy).toBeUndefined();
 });
 
-test('a global dispatcher that goes by the proxies of the environment counts', () => {
+test('a global dispatcher that uses the proxies of the environment counts', () => {
   withSwitch(false);
   /** @type {any} */ (globalThis)[DISPATCHER] = new (class EnvHttpProxyAgent {})();
   expect(transportSettings(ENV).httpsProxy).toBe(ENV.HTTPS_PROXY);
 });
 
-test('certificates that are not verified are warned of once, as by Node.js', () => {
+test('switched off verification of certificates gives Node.js’s own warning, once', () => {
   const warn = vi.spyOn(process, 'emitWarning').mockReturnValue();
   for (let times = 0; times < 2; times += 1) {
     expect(transportSettings({ NODE_TLS_REJECT_UNAUTHORIZED: '0' }).acceptInvalidCerts).toBe(true);

@@ -47,7 +47,7 @@ describe.concurrent('worker threads', { timeout: AT_MOST + 10_000 }, () => {
     });
   }
 
-  test('that load the addon and end, eighteen times, leave nothing behind', async ({ serve }) => {
+  test('that load the addon and end, eighteen times, leave no memory or threads behind', async ({ serve }) => {
     const rounds = await told(serve, 'threads', 'load and unload');
     const [first, last] = rounds;
 
@@ -62,7 +62,7 @@ describe.concurrent('worker threads', { timeout: AT_MOST + 10_000 }, () => {
 });
 
 describe.concurrent('contexts of `vm`', { timeout: AT_MOST }, () => {
-  test('call each on its own, with objects of their own classes', async ({ serve }) => {
+  test('make calls of their own, with objects of their own classes', async ({ serve }) => {
     const all = await told(serve, 'contexts', 'ten contexts at once');
 
     expect(all).toHaveLength(10);
@@ -73,7 +73,7 @@ describe.concurrent('contexts of `vm`', { timeout: AT_MOST }, () => {
     }
   });
 
-  test('can be dropped', async ({ serve }) => {
+  test('can be garbage-collected', async ({ serve }) => {
     expect(await told(serve, 'contexts', 'a hundred contexts that are dropped')).toBe(true);
   });
 
@@ -86,7 +86,7 @@ test('each process of a cluster answers its own requests, and killing one affect
   expect(await told(serve, 'clustered')).toMatchObject({ own: 2, right: 60, ends: ['SIGKILL', 0, 0] });
 });
 
-test('a process without descriptors fails its calls, and works again when there are some', async ({ serve }) => {
+test('a process without free descriptors fails its calls, and works again when some are free', async ({ serve }) => {
   const { outcomes, causes, after } = await told(serve, 'scarce');
 
   expect(outcomes).toContain('APIConnectionError');

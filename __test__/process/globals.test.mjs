@@ -7,7 +7,7 @@ import { runProgram } from '../support/programs.mjs';
 import { test } from '../support/upstreams.mjs';
 
 describe.concurrent('where timers were mocked before the package was loaded', () => {
-  test('the process stays for a call until its answer', async ({ serve }) => {
+  test('the process stays alive for a call until its answer', async ({ serve }) => {
     const upstream = await serve(() => undefined);
     const run = await runProgram('process/programs/mocked-timers', [`${upstream.url}/v1`]);
 

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 
 const { Numbered } = createRequire(import.meta.url)('../../lib/native/numbered.js');
 
-test('each thing is found by its number, until it is deleted', () => {
+test('each value is found by its number, until it is deleted', () => {
   const things = new Numbered();
   const numbers = Array.from({ length: 2_000 }, (_, index) => index);
   for (const number of numbers) things.set(number, `thing ${number}`);
@@ -16,7 +16,7 @@ test('each thing is found by its number, until it is deleted', () => {
   expect(numbers.map((number) => things.get(number))).toEqual(expected);
 });
 
-test('a number may be any that Rust gives out, and come in any order', () => {
+test('numbers may have any value and order', () => {
   const things = new Numbered();
   for (const number of [4_294_967_295, 0, 256, 255, 4_294_967_294, 70_000]) {
     things.set(number, number);
@@ -26,7 +26,7 @@ test('a number may be any that Rust gives out, and come in any order', () => {
   }
 });
 
-test('deleting what is not there changes nothing', () => {
+test('deleting a missing number changes nothing', () => {
   const things = new Numbered();
   things.set(5, 'five');
   things.delete(6);
@@ -40,7 +40,7 @@ test('deleting what is not there changes nothing', () => {
   ]); // prettier-ignore
 });
 
-test('what was on a page of which all but one are gone is still found', () => {
+test('the last value of a page is still found', () => {
   const things = new Numbered();
   things.set(0, 'stays');
   for (let number = 1; number < 1_000; number += 1) {

@@ -80,7 +80,7 @@ describe('`process.exit()` ends it with its code, and without a crash:', () => {
   }
 });
 
-describe('an end that nobody planned is the one that Node.js makes of it:', () => {
+describe('an unplanned end is Node.js’s own:', () => {
   for (const scene of ['an uncaught exception', 'an exception in a callback']) {
     test.concurrent(scene, async ({ serve }) => {
       const upstream = await serve(byModel);
@@ -154,7 +154,7 @@ describe('what is left over:', () => {
     expect(stdout).toBe('dropped\nlisteners 0\n');
   });
 
-  test.concurrent('but a stream that somebody reads is not dropped', async ({ serve }) => {
+  test.concurrent('but a stream that is being read is not dropped', async ({ serve }) => {
     const upstream = await serve(byModel);
     const run = await runProgram('process/programs/life', ['a stream that is read slowly', upstream.url], {
       flags: ['--expose-gc'],
@@ -162,7 +162,7 @@ describe('what is left over:', () => {
     expect(run.stdout.trim()).toBe('Answered by upstream, with the model slow.');
   });
 
-  test.concurrent('of a signal its effect on a stream, whatever holds that', async ({ serve }) => {
+  test.concurrent('of a signal its effect on a stream, whatever refers to the stream', async ({ serve }) => {
     const upstream = await serve(byModel);
     const scene = 'streams that are aborted while they are read';
     const { code, stdout, stderr } = await runProgram('process/programs/life', [scene, upstream.url], {
@@ -174,7 +174,7 @@ describe('what is left over:', () => {
     for (const number of [1, 2, 3]) expect(await (await upstream.arrival(number)).closed).toBe('broken off');
   });
 
-  test('not the text of a completion that is kept', async ({ serve }) => {
+  test('a kept completion does not keep its text in memory', async ({ serve }) => {
     const upstream = await serve(() => ({ kind: 'answer', content: 'x'.repeat(100_000) }));
     const { code, stdout } = await runProgram('process/programs/life', ['completions that are kept', upstream.url], {
       flags: ['--expose-gc'],
@@ -184,7 +184,7 @@ describe('what is left over:', () => {
     expect(Number(/^(-?\d+) bytes each, 140 kept/.exec(stdout)?.[1])).toBeLessThan(30_000);
   });
 
-  test('nothing of a completion that is let go, until the next full collection', async ({ serve }) => {
+  test('nothing of a dropped completion, also before the next full garbage collection', async ({ serve }) => {
     const upstream = await serve(() => ({ kind: 'answer', content: 'x'.repeat(10_000) }));
     const { code, stdout } = await runProgram('process/programs/life', ['completions that are let go', upstream.url], {
       flags: ['--expose-gc'],

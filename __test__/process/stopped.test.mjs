@@ -48,7 +48,7 @@ async function halting(/** @type {number} */ expected) {
   return { server, models, rests, url: `http://127.0.0.1:${port}/v1`, all: once(server, 'all') };
 }
 
-describe.concurrent('what has arrived while the process was stopped is read before anything is late or silent', () => {
+describe.concurrent('data that arrived while the process was stopped is read before a deadline is enforced', () => {
   test.each(['native', 'fetch'])('(%s)', async (transport) => {
     const upstream = await halting(4);
     /** @type {import('node:child_process').ChildProcess | undefined} */

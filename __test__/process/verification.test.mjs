@@ -11,7 +11,7 @@ async function outcomes(...settings) {
   return JSON.parse(stdout);
 }
 
-test('verification that was switched off is on again for the next call, whose connection is its own', async () => {
+test('switching verification on again affects the next call, which gets a new connection', async () => {
   expect(await outcomes('0', 'unset', '0')).toEqual({ answers: ['ok', 'APIConnectionError', 'ok'], warnings: 1 });
 });
 

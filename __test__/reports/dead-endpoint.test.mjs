@@ -33,7 +33,7 @@ function staging(does) {
 }
 
 // All at once, and before the others: a report that finds every place on the way taken by those of another would not be tried.
-test('reportingFinished is settled after five seconds', async ({ stageReports }) => {
+test('reportingFinished settles after five seconds', async ({ stageReports }) => {
   const cases = endpoints.flatMap(([endpoint, does]) => ends.map((end) => ({ endpoint, does, end })));
   const waits = await Promise.all(
     cases.map(async ({ endpoint, does, end: [end, body, more] }) => {
@@ -61,7 +61,7 @@ test('reportingFinished is settled after five seconds', async ({ stageReports })
   }
 });
 
-describe('calls are as quick as ever where the endpoint', () => {
+describe('calls are not slowed down where the endpoint', () => {
   for (const [endpoint, does] of endpoints) {
     test(endpoint, async ({ stageReports }) => {
       const { openai } = await stageReports(staging(does));

@@ -56,7 +56,7 @@ function clientOf({ openpipe, ...more } = {}) {
 }
 
 describe('a report goes through fetch', () => {
-  test('with all that it says', async () => {
+  test('with its complete body', async () => {
     const { reports, calls } = mockFetch();
     const info = await callToItsEnd(clientOf(), { openpipe: { tags: { a: 1 } } });
     await info.reportingFinished;
@@ -86,7 +86,7 @@ describe('a report goes through fetch', () => {
     expect(reports).toHaveLength(1);
   });
 
-  test('that is replaced between two calls', async () => {
+  test('that was replaced between two calls', async () => {
     const openai = clientOf();
     const first = mockFetch();
     await (
@@ -99,7 +99,7 @@ describe('a report goes through fetch', () => {
     expect([first.reports.length, second.reports.length]).toEqual([1, 1]);
   });
 
-  test('but not that of a call which OpenPipe serves', async () => {
+  test('but not for a call that OpenPipe serves', async () => {
     const { reports, calls } = mockFetch();
     const info = await callToItsEnd(clientOf(), { model: PRIMARY });
     await info.reportingFinished;
@@ -107,7 +107,7 @@ describe('a report goes through fetch', () => {
     expect(reports).toEqual([]);
   });
 
-  test('for as many as there are', async () => {
+  test('for any number of reports', async () => {
     const { reports } = mockFetch(async () => {
       await new Promise((resolve) => setTimeout(resolve, 5));
       return TAKEN();
@@ -129,7 +129,7 @@ describe('where fetch', () => {
     ['answers 429', () => new Response('', { status: 429, headers: { 'retry-after-ms': '20' } })],
     ['breaks off in the body', () => new Response(new ReadableStream({ pull: (it) => it.error(new Error('gone')) }))],
   ])) {
-    test(`${name}, the report is tried again`, async () => {
+    test(`${name}, the report is retried`, async () => {
       const { reports } = mockFetch((_, number) => (number === 0 ? fails() : TAKEN()));
       const openai = clientOf();
       const before = await openai.flush();
@@ -142,7 +142,7 @@ describe('where fetch', () => {
     });
   }
 
-  test('answers 400, the report is given up, and warned of', async () => {
+  test('answers 400, the report is dropped, with a warning', async () => {
     const { logger, warnings } = listeningLogger();
     const { reports } = mockFetch(() => new Response('no', { status: 400 }));
     const openai = clientOf({ logger });
@@ -157,7 +157,7 @@ describe('where fetch', () => {
     expect(warnings[0]).toContain('refuses');
   });
 
-  test('never answers, reportingFinished is settled after five seconds, and the try is aborted for another one', async () => {
+  test('never answers, reportingFinished settles after five seconds, and the try is aborted for another one', async () => {
     /** @type {(response: Response) => void} */
     let answer = () => {};
     const never = () => new Promise((/** @type {(response: Response) => void} */ resolve) => (answer = resolve));

@@ -17,7 +17,7 @@ const MARGIN = 2_500;
 /** A slow endpoint: whoever does not wait for it does not see its reports. @type {Behaviour} */
 const SLOW = { ...TAKES, delayMs: 400 };
 
-describe('reportingFinished is settled when the report is delivered:', () => {
+describe('reportingFinished settles when the report is delivered:', () => {
   for (const [name, body, staging] of ends) {
     test.concurrent(name, async ({ stageReports }) => {
       const { openai, openpipe, reports } = await stageReports({ ...staging, reports: SLOW });
@@ -31,7 +31,7 @@ describe('reportingFinished is settled when the report is delivered:', () => {
     });
   }
 
-  test.concurrent('each report of a call with several', async ({ stageReports }) => {
+  test.concurrent('each of a call’s several reports', async ({ stageReports }) => {
     const { openai, reports } = await stageReports({
       calls: { kind: 'status', status: 500 },
       reports: ({ body }) => (body.reqPayload.model === 'two' ? { ...TAKES, delayMs: 900 } : TAKES),
@@ -49,7 +49,7 @@ describe('reportingFinished is settled when the report is delivered:', () => {
   });
 });
 
-describe('reportingFinished is settled', () => {
+describe('reportingFinished settles', () => {
   test.concurrent('for every reader, however often and whenever it is read', async ({ stageReports }) => {
     const { openai, reports } = await stageReports({ reports: SLOW });
     const { openpipe } = await openai.chat.completions.create({ model: MODEL, messages: MESSAGES });

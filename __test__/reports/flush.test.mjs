@@ -23,7 +23,7 @@ const CjsOpenAI = require('openpipe-native');
 /** @type {Behaviour} */
 const SLOW = { ...TAKES, delayMs: 300 };
 
-test('reports that are given up are warned of once, by the logger of the client', async ({ stageReports }) => {
+test('dropped reports give one warning, by the logger of the client', async ({ stageReports }) => {
   const { logger, warnings } = listeningLogger();
   const { openai } = await stageReports({ reports: { kind: 'status', status: 403 }, logger });
   for (let turn = 0; turn < 5; turn += 1) await callToItsEnd(openai);
@@ -46,7 +46,7 @@ describe('flush()', () => {
     expect(after).toEqual({ delivered: before.delivered + 10, dropped: before.dropped, pending: 0 });
   });
 
-  test('counts what is refused as dropped, and ends all the same', async ({ stageReports }) => {
+  test('counts refused reports as dropped, and resolves', async ({ stageReports }) => {
     const { openai, reports } = await stageReports({
       reports: ({ body }) => (body.reqPayload.user === 'bad' ? { kind: 'status', status: 422 } : TAKES),
       logLevel: 'off',
@@ -57,7 +57,7 @@ describe('flush()', () => {
     expect(reports()).toHaveLength(5);
   });
 
-  test('waits for a report that has to be tried again', async ({ stageReports }) => {
+  test('waits for a report that is retried', async ({ stageReports }) => {
     let down = true;
     setTimeout(() => (down = false), 700);
     const { openai } = await stageReports({ reports: () => (down ? { kind: 'reset' } : TAKES) });
@@ -67,7 +67,7 @@ describe('flush()', () => {
     expect(down).toBe(false);
   });
 
-  test('waits for the reports of streams that were left in this moment', async ({ stageReports }) => {
+  test('waits for the reports of streams that were just dropped', async ({ stageReports }) => {
     const { openai, reports } = await stageReports({
       calls: { kind: 'answer', content: 'word '.repeat(500), deltas: 500, paceMs: 20 },
     });
@@ -80,7 +80,7 @@ describe('flush()', () => {
     }
   });
 
-  test('does not wait for a call that is under way', async ({ stageReports }) => {
+  test('does not wait for a running call', async ({ stageReports }) => {
     const { openai, upstream } = await stageReports({ calls: { kind: 'answer', delayMs: 3_000 } });
     const caller = new AbortController();
     const call = openai.chat.completions.create({ model: MODEL, messages: MESSAGES }, { signal: caller.signal });
@@ -106,7 +106,7 @@ describe('flush()', () => {
     expect(counts.map(({ pending }) => pending)).toEqual([0, 0, 0]);
   });
 
-  test('is not held by the dead endpoint of another client', async ({ stageReports, serve }) => {
+  test('is not delayed by the dead endpoint of another client', async ({ stageReports, serve }) => {
     const { openai, options } = await stageReports();
     const hangs = await serve({ kind: 'silence' });
     const other = new OpenAI({ ...options, openpipe: { ...options.openpipe, baseUrl: hangs.url } });
@@ -116,9 +116,7 @@ describe('flush()', () => {
     expect(await other.flush({ timeout: 50 })).toEqual({ delivered: 0, dropped: 0, pending: 1 });
   });
 
-  test('is for the clients that were made by `withOptions()` too, and counts since the last time', async ({
-    stageReports,
-  }) => {
+  test('covers the clients made by `withOptions()`, and counts since the last flush', async ({ stageReports }) => {
     const { openai } = await stageReports();
     await callToItsEnd(openai);
     await callToItsEnd(openai.withOptions({ timeout: 5000 }));
@@ -132,7 +130,7 @@ describe('flush()', () => {
     expect(await rejection(openai.flush(/** @type {any} */ ({ timeout: '1' })))).toBeInstanceOf(TypeError);
   });
 
-  test('of nothing is done at once', async ({ stageReports }) => {
+  test('without queued reports resolves at once', async ({ stageReports }) => {
     const { openai } = await stageReports();
     const counts = await openai.flush();
     for (let turn = 0; turn < 100; turn += 1) expect(await openai.flush()).toEqual(counts);
@@ -163,7 +161,7 @@ describe('close()', () => {
     });
   }
 
-  test('lets calls that are under way come to their end, and reports them', async ({ stageReports }) => {
+  test('lets running calls end, and reports them', async ({ stageReports }) => {
     const { openai, upstream, reports } = await stageReports({ calls: { kind: 'answer', paceMs: 50, delayMs: 300 } });
     const completion = openai.chat.completions.create({ model: MODEL, messages: MESSAGES });
     const stream = openai.chat.completions.create({ model: MODEL, messages: MESSAGES, stream: true });
@@ -192,7 +190,7 @@ describe('close()', () => {
     expect(await openai.flush()).toMatchObject({ pending: 0 });
   });
 
-  test('leaves the rest of the SDK as it is', async ({ stageReports }) => {
+  test('does not affect the rest of the SDK', async ({ stageReports }) => {
     const { openai } = await stageReports({ calls: { kind: 'status', status: 200, body: { json: { data: [] } } } });
     await openai.close();
     expect((await openai.models.list()).data).toEqual([]);
@@ -209,7 +207,7 @@ describe('the disposal of a client', () => {
     expect(error).toBeInstanceOf(OpenAI.OpenAIError);
   });
 
-  test('is what `await using` does', async ({ stageReports }) => {
+  test('happens at the end of `await using`', async ({ stageReports }) => {
     // Not in the language of every Node.js, so as a compiler writes it.
     const source = 'async function within(client, use) { await using it = client; await use(it); }';
     const { outputText } = ts.transpileModule(source, { compilerOptions: { target: ts.ScriptTarget.ES2022 } });

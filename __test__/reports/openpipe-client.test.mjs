@@ -119,7 +119,7 @@ describe('a method', () => {
     }
   });
 
-  test('writes an id so that it is one part of the path', async ({ serve }) => {
+  test('encodes an id as one segment of the path', async ({ serve }) => {
     const upstream = await serve(GIVES);
     const openpipe = new OpenPipe({ apiKey: OPENPIPE_KEY, baseUrl: upstream.url });
     for (const id of ['a/b', '../secrets', 'a?b=c#d', 'ü 😀', '%2e%2e', '$&']) {
@@ -131,7 +131,7 @@ describe('a method', () => {
     }
   });
 
-  test('gives what it got, digit by digit as JavaScript reads it, and undefined for nothing', async ({ serve }) => {
+  test('returns the response as JavaScript parses it, and undefined for an empty one', async ({ serve }) => {
     const answers = [
       { bytes: '{"a":1.0,"b":[null,true],"c":"\\ud83d\\ude00"}' },
       { bytes: '[]' },
@@ -145,7 +145,7 @@ describe('a method', () => {
     expect(results).toEqual([{ a: 1, b: [null, true], c: '😀' }, [], null, undefined]);
   });
 
-  test('may run beside others', async ({ serve }) => {
+  test('may run concurrently', async ({ serve }) => {
     const upstream = await serve(({ path }) => ({
       kind: 'status',
       status: 200,
@@ -219,7 +219,7 @@ describe('an error', () => {
     expect(error).toMatchObject({ message: '400 So.', code: 'c', param: 'p' });
   });
 
-  test('is an APIError where the answer makes no sense', async ({ serve }) => {
+  test('is an APIError where the response is malformed', async ({ serve }) => {
     for (const [behaviour, message] of /** @type {[Behaviour, RegExp][]} */ ([
       [{ kind: 'status', status: 200, body: 'html' }, /JSON/],
       [{ kind: 'status', status: 502, body: 'html' }, /502/],
@@ -261,7 +261,7 @@ describe('an error', () => {
     expect(upstream.requests).toEqual([]);
   });
 
-  test('is a TypeError for a URL or a key that cannot be one, and never repeats the key', async () => {
+  test('is a TypeError for a malformed URL or key, and never repeats the key', async () => {
     for (const baseUrl of ['nonsense', 'ftp://example.com', '/api', 'https://exa mple']) {
       const error = await rejection(new OpenPipe({ apiKey: OPENPIPE_KEY, baseUrl }).listModels());
       expect(error).toBeInstanceOf(TypeError);
@@ -290,7 +290,7 @@ describe('an error', () => {
     }
   });
 
-  test('is a TypeError of a method that is called on something else', async () => {
+  test('is a TypeError of a method that is called on another object', async () => {
     const { listModels } = OpenPipe.prototype;
     for (const self of [undefined, {}, Object.create(new OpenPipe({ apiKey: OPENPIPE_KEY }))]) {
       const error = await rejection(listModels.call(self));
@@ -301,9 +301,7 @@ describe('an error', () => {
 });
 
 describe('key and URL', () => {
-  test('come from the environment where they are not given, and are read when the client is made', async ({
-    serve,
-  }) => {
+  test('are read from the environment when the client is made, where they are not given', async ({ serve }) => {
     const [upstream, other] = [await serve(GIVES), await serve(GIVES)];
     vi.stubEnv('OPENPIPE_API_KEY', ` ${OPENPIPE_KEY} `);
     vi.stubEnv('OPENPIPE_BASE_URL', `${upstream.url}//`);
@@ -319,7 +317,7 @@ describe('key and URL', () => {
     expect(other.requests.map(({ headers }) => headers.authorization)).toEqual(['Bearer opk-other']);
   });
 
-  test('are not seen in a client', () => {
+  test('are not shown when a client is printed', () => {
     for (const [, Client] of entries) {
       const openpipe = new Client({ apiKey: OPENPIPE_KEY, baseUrl: NOWHERE });
       const shown = [
@@ -343,7 +341,7 @@ describe('key and URL', () => {
   });
 });
 
-test('an instance as the option `openpipe` stands for its key and URL', async ({ serve }) => {
+test('an instance can be given as the option `openpipe`', async ({ serve }) => {
   const [upstream, openpipe] = [await serve(), await serve()];
   const { code, stdout, stderr } = await runProgram('reports/programs/instance', [upstream.url, openpipe.url]);
 
@@ -358,7 +356,7 @@ test('an instance as the option `openpipe` stands for its key and URL', async ({
   expect(tags).toEqual(pairs.flatMap(() => [undefined, undefined, 1, undefined]));
 });
 
-test('what is reported by hand is not reported again', async ({ serve }) => {
+test('a call that is reported by hand is not reported again', async ({ serve }) => {
   const upstream = await serve({ kind: 'status', status: 200, body: { json: { status: 'ok' } } });
   const openpipe = new OpenPipe({ apiKey: OPENPIPE_KEY, baseUrl: upstream.url });
   expect(await openpipe.report({ reqPayload: {} })).toEqual({ status: 'ok' });

@@ -71,7 +71,7 @@ describe.concurrent('a process that has nothing else to do delivers the report o
     });
   }
 
-  test('a stream that is left early, every time', async ({ serve }) => {
+  test('a stream that is dropped early, every time', async ({ serve }) => {
     for (let turn = 0; turn < 6; turn += 1) {
       const { code, arrived } = await run(serve, 'a stream that is left early', TAKES);
       expect([code, arrived.length]).toEqual([0, 1]);
@@ -140,7 +140,7 @@ describe.concurrent('a process whose reports cannot be delivered ends after five
 
 describe.concurrent('a process ends at once', () => {
   for (const scene of ['a call that OpenPipe serves', 'a call that is not to be logged', 'no call']) {
-    test(`where there is nothing to report: ${scene}`, async ({ serve }) => {
+    test(`without reports: ${scene}`, async ({ serve }) => {
       const { code, stderr, waited, arrived } = await run(serve, scene, SILENT);
       expect({ code, stderr, arrived }).toEqual({ code: 0, stderr: '', arrived: [] });
       expect(waited).toBeLessThan(EXIT_MS);
@@ -161,7 +161,7 @@ describe.concurrent('a process ends at once', () => {
     ['an uncaught exception', 1, expect.stringContaining('nobody catches this')],
     ['a worker that is terminated', 0, ''],
   ])) {
-    test(`when it is told to: ${scene}`, async ({ serve }) => {
+    test(`when it calls \`process.exit()\`: ${scene}`, async ({ serve }) => {
       const ended = await run(serve, scene, SILENT);
       expect(ended).toMatchObject({ code, signal: null, stderr });
       expect(ended.waited).toBeLessThan(EXIT_MS);

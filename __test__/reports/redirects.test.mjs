@@ -7,7 +7,7 @@ import { callToItsEnd, test } from '../support/reporting.mjs';
 for (const transport of /** @type {const} */ (['native', 'fetch'])) {
   describe(`a report by ${transport}`, () => {
     for (const status of [301, 302, 303, 307, 308]) {
-      test(`is not sent on to another origin by a ${status}`, async ({ stageReports, serve }) => {
+      test(`is not redirected to another origin by a ${status}`, async ({ stageReports, serve }) => {
         const elsewhere = await serve();
         const { openai } = await stageReports({
           reports: { kind: 'status', status, headers: { location: `${elsewhere.url}/report` } },

@@ -32,7 +32,9 @@ const linesOf = (file) =>
     .map((line) => JSON.parse(line));
 
 describe('a file', () => {
-  test('gets a line for every target that was tried, OpenPipe too, as that target got it', async ({ stage }) => {
+  test('gets a line for every target that was tried, OpenPipe too, with the body that the target got', async ({
+    stage,
+  }) => {
     const file = newFile();
     const { openai } = await stage({
       primary: DOWN,
@@ -68,7 +70,7 @@ describe('a file', () => {
     if (process.platform !== 'win32') expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 
-  test('is there without a key of OpenPipe, and says nothing to OpenPipe', async ({ serve }) => {
+  test('works without a key of OpenPipe, to which nothing is sent', async ({ serve }) => {
     const upstream = await serve();
     const openpipe = await serve();
     const file = newFile();
@@ -81,7 +83,7 @@ describe('a file', () => {
     expect(openpipe.requests).toHaveLength(0);
   });
 
-  test('is kept free of a call with `logRequest: false`', async ({ stage }) => {
+  test('gets nothing of a call with `logRequest: false`', async ({ stage }) => {
     const file = newFile();
     const { openai } = await stage({ openpipe: { logRequest: true, reports: [{ file }] } });
     await callToItsEnd(openai, { model: FALLBACK, openpipe: { logRequest: false } });
@@ -90,7 +92,7 @@ describe('a file', () => {
     expect(linesOf(file)).toHaveLength(1);
   });
 
-  test('is made anew where it was moved away', async ({ stage }) => {
+  test('is created again where it was moved away', async ({ stage }) => {
     const file = newFile();
     const { openai } = await stage({ openpipe: { logRequest: true, reports: { file } } });
     for (let turn = 0; turn < 2; turn += 1) {
@@ -101,7 +103,7 @@ describe('a file', () => {
     expect([linesOf(file).length, linesOf(`${file}.1`).length]).toEqual([1, 1]);
   });
 
-  test('holds whole lines of several processes', async ({ serve }) => {
+  test('has complete lines of several processes', async ({ serve }) => {
     const upstream = await serve();
     const file = newFile();
     const runs = Array.from({ length: 3 }, () => runProgram('reports/programs/file', [upstream.url, file, '20']));
@@ -111,36 +113,36 @@ describe('a file', () => {
     expect(new Set(lines.map(({ callId }) => callId)).size).toBe(60);
   });
 
-  test.skipIf(process.platform !== 'linux')('on a full disk is tried again, and then given up', async ({ stage }) => {
-    const file = newFile();
-    symlinkSync('/dev/full', file);
-    const { openai } = await stage({ openpipe: { logRequest: true, reports: { file } } });
-    await callToItsEnd(openai, { model: FALLBACK });
-    expect(await openai.flush({ timeout: 100 })).toEqual({ delivered: 0, dropped: 0, pending: 1 });
-    rmSync(file);
-    expect(await openai.flush()).toEqual({ delivered: 1, dropped: 0, pending: 0 });
-    expect(linesOf(file)).toHaveLength(1);
-  });
-
   test.skipIf(process.platform !== 'linux')(
-    'that grows over its limit loses no line that was there',
-    async ({ serve }) => {
-      const upstream = await serve();
+    'on a full disk is retried, and then the report is dropped',
+    async ({ stage }) => {
       const file = newFile();
-      const shell = spawn('bash', [
-        '-c',
-        `ulimit -f 8; exec "${process.execPath}" "${PROGRAM}" "${upstream.url}" "${file}" 40`,
-      ]);
-      await new Promise((resolve) => shell.on('exit', resolve));
-      const text = readFileSync(file, 'utf8');
-      expect(text.endsWith('\n')).toBe(true);
-      expect(linesOf(file).length).toBeGreaterThan(3);
-      expect(text.length).toBeLessThanOrEqual(8 * 1024);
+      symlinkSync('/dev/full', file);
+      const { openai } = await stage({ openpipe: { logRequest: true, reports: { file } } });
+      await callToItsEnd(openai, { model: FALLBACK });
+      expect(await openai.flush({ timeout: 100 })).toEqual({ delivered: 0, dropped: 0, pending: 1 });
+      rmSync(file);
+      expect(await openai.flush()).toEqual({ delivered: 1, dropped: 0, pending: 0 });
+      expect(linesOf(file)).toHaveLength(1);
     },
   );
 
+  test.skipIf(process.platform !== 'linux')('that grows over its limit loses no earlier line', async ({ serve }) => {
+    const upstream = await serve();
+    const file = newFile();
+    const shell = spawn('bash', [
+      '-c',
+      `ulimit -f 8; exec "${process.execPath}" "${PROGRAM}" "${upstream.url}" "${file}" 40`,
+    ]);
+    await new Promise((resolve) => shell.on('exit', resolve));
+    const text = readFileSync(file, 'utf8');
+    expect(text.endsWith('\n')).toBe(true);
+    expect(linesOf(file).length).toBeGreaterThan(3);
+    expect(text.length).toBeLessThanOrEqual(8 * 1024);
+  });
+
   test.skipIf(process.platform === 'win32')(
-    'that is a pipe nobody reads holds neither calls nor the end',
+    'that is a pipe without a reader delays neither calls nor the end of the process',
     async ({ serve }) => {
       const upstream = await serve();
       const file = newFile();
@@ -185,7 +187,7 @@ describe('`redact`', () => {
     return { counts, lines, warnings: warnings.filter((/** @type {string} */ text) => text.includes('redact')) };
   }
 
-  test('says what is written', async ({ stage }) => {
+  test('returns the report that is written', async ({ stage }) => {
     const { counts, lines, warnings } = await written(stage, (report) => ({ ...report, reqPayload: 'gone' }));
     expect(counts).toEqual({ delivered: 2, dropped: 0, pending: 0 });
     expect(lines.map(({ reqPayload, upstream }) => [reqPayload, upstream])).toEqual(Array(2).fill(['gone', 'openai']));
@@ -214,7 +216,7 @@ describe('`redact`', () => {
     ['returns an array', () => []],
     ['returns what cannot be written', (report) => ((report.self = report), report)],
   ])) {
-    test(`that ${name} has nothing written, one warning, and counts as dropped`, async ({ stage }) => {
+    test(`that ${name} has nothing written, gives one warning, and counts as dropped`, async ({ stage }) => {
       const { counts, lines, warnings } = await written(stage, redact);
       expect({ counts, lines }).toEqual({ counts: { delivered: 0, dropped: 2, pending: 0 }, lines: [] });
       expect(warnings).toHaveLength(1);
@@ -222,7 +224,7 @@ describe('`redact`', () => {
     });
   }
 
-  test('of OpenPipe says what is sent there', async ({ serve }) => {
+  test('of OpenPipe returns the report that is sent', async ({ serve }) => {
     const upstream = await serve();
     const openpipe = await serve();
     const redact = (/** @type {any} */ report) => ({ ...report, reqPayload: { model: 'm' } });
@@ -237,7 +239,7 @@ describe('`redact`', () => {
   });
 });
 
-test('`false` is for none', async ({ serve }) => {
+test('`false` is for no reports', async ({ serve }) => {
   const upstream = await serve();
   const openpipe = await serve();
   const openai = new OpenAI(
@@ -253,7 +255,7 @@ test('OpenPipe without a key is an OpenAIError', () => {
   expect(() => new OpenAI(options)).toThrow(OpenAI.OpenAIError);
 });
 
-test('what is no sink is a TypeError', () => {
+test('a malformed sink is a TypeError', () => {
   for (const reports of /** @type {any[]} */ ([
     true,
     'file',
@@ -266,7 +268,7 @@ test('what is no sink is a TypeError', () => {
   }
 });
 
-test('the channel `openpipe:report` has each, where somebody listens', async ({ stage }) => {
+test('the channel `openpipe:report` gets each report while it has a subscriber', async ({ stage }) => {
   const { openai } = await stage({ openpipe: { logRequest: true, reports: false } });
   /** @type {any[]} */
   const seen = [];

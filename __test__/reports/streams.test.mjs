@@ -195,7 +195,7 @@ for (const way of ways) {
 }
 
 describe('a stream of the usual kind', () => {
-  test('is reported as the completion is', async ({ stageReports }) => {
+  test('is reported like the completion', async ({ stageReports }) => {
     const { only } = await stageReports();
     const completion = await only();
     const streamed = await only({ body: { stream: true, stream_options: { include_usage: true } } });
@@ -296,7 +296,7 @@ describe('a stream that is not read to its end', () => {
     ],
   ];
   for (const [name, leave] of ways) {
-    test(`is reported as far as it had come: ${name}`, async ({ stageReports }) => {
+    test(`is reported up to its last event: ${name}`, async ({ stageReports }) => {
       const stage = await stageReports({ calls: ({ body }) => (body.user ? undefined : ENDLESS) });
       const caller = new AbortController();
       const stream = await create(stage.openai, {}, { signal: caller.signal });
@@ -315,7 +315,7 @@ describe('a stream that is not read to its end', () => {
     });
   }
 
-  test('is reported: a JavaScript client', async ({ stageReports }) => {
+  test('is reported: a custom client', async ({ stageReports }) => {
     const chunks = [piece({ role: 'assistant', content: '' }), ...Array(10_000).fill(piece({ content: 'word ' }))];
     const stage = await stageReports({ openpipeCalls: { kind: 'status', status: 500 } });
     const fallback = { model: MODEL, client: clientOf(chunks) };
@@ -330,7 +330,7 @@ describe('a stream that is not read to its end', () => {
     expect(await allReported(stage)).toHaveLength(1);
   });
 
-  test('is reported though nothing of it was read', async ({ stageReports }) => {
+  test('is reported where nothing of it was read', async ({ stageReports }) => {
     const stage = await stageReports({ calls: ({ body }) => (body.user ? undefined : ENDLESS) });
     const stream = await create(stage.openai);
     stream.controller.abort();
@@ -351,7 +351,7 @@ describe('a stream that fails', () => {
     ['is silent', { after: 2, how: 'stall' }, expect.stringContaining('300'), { idleTimeout: 300 }],
   ];
   for (const [name, fault, errorMessage, openpipe] of faults) {
-    test(`because it ${name} is reported with what had come of it`, async ({ stageReports }) => {
+    test(`because it ${name} is reported up to its last event`, async ({ stageReports }) => {
       const calls = /** @type {Behaviour} */ ({ kind: 'answer', content: 'one two three four', fault });
       const stage = await stageReports({ calls: ({ body }) => (body.user ? undefined : calls) });
       const stream = await create(stage.openai, { openpipe });
@@ -371,7 +371,7 @@ describe('a stream that fails', () => {
     });
   }
 
-  test('before anything came is reported with its status', async ({ stageReports }) => {
+  test('before its first event is reported with its status', async ({ stageReports }) => {
     const error = { message: 'No.', type: 'invalid_request_error', param: null, code: null };
     const stage = await stageReports({ calls: { kind: 'status', status: 400, error } });
     const report = await stage.only({ body: { stream: true } });
@@ -394,7 +394,7 @@ describe('a stream that fails', () => {
     expect(of('second')).not.toHaveProperty('errorMessage');
   });
 
-  test('of a JavaScript client is reported with what had come of it', async ({ stageReports }) => {
+  test('of a custom client is reported up to its last event', async ({ stageReports }) => {
     async function* broken() {
       yield piece({ role: 'assistant', content: 'one ' });
       yield piece({ content: 'two ' });
@@ -410,7 +410,7 @@ describe('a stream that fails', () => {
   });
 });
 
-test('a stream that is longer than what is kept of one says so', async ({ stageReports }) => {
+test('a report of a stream over the size limit says that it is cut', async ({ stageReports }) => {
   // 40 events of 1 MiB each, of which the report keeps the first 32 MiB.
   const event = sseEvent(piece({ content: 'x'.repeat(1024 * 1024) }));
   const end = [sseEvent(piece({}, { finish_reason: 'stop' })), sseEvent('[DONE]')];

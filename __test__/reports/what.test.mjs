@@ -22,7 +22,7 @@ const SDK_TAGS = { $sdk: 'openpipe-native', '$sdk.version': version };
 const says = (model, content) => ({ choices: [{ message: { role: 'assistant', content } }], model });
 
 describe('a completion', () => {
-  test('is reported with all that was asked and answered', async ({ stageReports }) => {
+  test('is reported with the whole request and answer', async ({ stageReports }) => {
     const { openai, openpipe, reports } = await stageReports();
     const body = { model: MODEL, messages: MESSAGES, temperature: 0.5, tools: [], user: 'someone' };
     const before = Date.now();
@@ -47,13 +47,13 @@ describe('a completion', () => {
     expect(openpipe.requests).toHaveLength(1);
   });
 
-  test('took as long as its report says', async ({ stageReports }) => {
+  test('has its duration in the report', async ({ stageReports }) => {
     const { only } = await stageReports({ calls: { kind: 'answer', delayMs: 400 } });
     const { requestedAt, receivedAt } = await only();
     expect(receivedAt - requestedAt).toBeGreaterThanOrEqual(390);
   });
 
-  test('is reported digit by digit, and letter by letter', async ({ stageReports }) => {
+  test('is reported without changes to numbers and texts', async ({ stageReports }) => {
     const answer =
       '{"choices":[{"message":{}}],"seed":12345678901234567890,"float":1.0,"text":"\\ud83d\\ude00 é","later":null}';
     const calls = /** @type {Behaviour} */ ({ kind: 'status', status: 200, body: { bytes: answer } });
@@ -81,7 +81,7 @@ describe('a completion', () => {
     expect(reports()[0].respPayload.choices[0].message).not.toHaveProperty('parsed');
   });
 
-  test('that came at the third try is reported once', async ({ stageReports }) => {
+  test('of the third try is reported once', async ({ stageReports }) => {
     const failWith = /** @type {const} */ ({ kind: 'status', status: 500, headers: { 'retry-after-ms': '1' } });
     const stage = await stageReports({ calls: { kind: 'answer', failFirst: 2, failWith }, maxRetries: 2 });
     const report = await stage.only();
@@ -94,7 +94,7 @@ describe('a completion', () => {
 });
 
 describe('tags', () => {
-  test("are the call's over the client's, with those that say who reports", async ({ stageReports }) => {
+  test("of the call are merged over the client's, with those of this package", async ({ stageReports }) => {
     const { only } = await stageReports({ openpipe: { tags: { team: 'a', prompt_id: 'none', n: 1, off: false } } });
     const tags = { prompt_id: 'counting', name: 'é漢😀', nothing: null };
     const report = await only({ body: { openpipe: { tags } } });
@@ -102,7 +102,7 @@ describe('tags', () => {
     expect(report.tags).toEqual({ team: 'a', n: 1, off: false, ...tags, ...SDK_TAGS });
   });
 
-  test('are there where there are none of the caller', async ({ stageReports }) => {
+  test('of this package are sent where the caller has none', async ({ stageReports }) => {
     const { only } = await stageReports();
     expect((await only()).tags).toEqual(SDK_TAGS);
   });
@@ -142,7 +142,7 @@ describe('a fallback', () => {
     expect(onlyChat(openpipe).headers['op-log-request']).toBe('true');
   });
 
-  test('is reported beside the primary that failed, where that was not OpenPipe either', async ({ stageReports }) => {
+  test('is reported with the failed primary, where that was not OpenPipe either', async ({ stageReports }) => {
     const stage = await stageReports({
       calls: ({ body }) => (body.model === 'second' ? undefined : { kind: 'status', status: 500 }),
     });
@@ -160,7 +160,7 @@ describe('a fallback', () => {
     }
   });
 
-  test('of a JavaScript client is reported by its completion', async ({ stageReports }) => {
+  test('of a custom client is reported by its completion', async ({ stageReports }) => {
     const { only } = await stageReports({ openpipeCalls: { kind: 'status', status: 500 } });
     const client = clientThat(async ({ model }) => ({ ...completion(model, 'from JavaScript'), extra: 1 }));
     const body = { model: PRIMARY, metadata: { a: 'b' }, openpipe: { fallback: { model: 'third', client } } };
@@ -172,7 +172,7 @@ describe('a fallback', () => {
     expect(report).not.toHaveProperty('errorMessage');
   });
 
-  test('in every target of a long row is reported once', async ({ stageReports }) => {
+  test('of every target in a long chain is reported once', async ({ stageReports }) => {
     const stage = await stageReports({ calls: { kind: 'status', status: 500 } });
     const failing = clientThat(() => Promise.reject(new TypeError('my own mistake')));
     const fallback = [
@@ -243,7 +243,7 @@ describe('a failure', () => {
     });
   }
 
-  test('for want of a server is reported', async ({ stageReports }) => {
+  test('of the connection is reported', async ({ stageReports }) => {
     const { only } = await stageReports({ baseURL: NOWHERE });
     const report = await only();
 
@@ -252,7 +252,7 @@ describe('a failure', () => {
     expect(report).not.toHaveProperty('respPayload');
   });
 
-  test("of the SDK as a JavaScript client is reported with the error's status, message and object", async ({
+  test("of the SDK as a custom client is reported with the error's status, message and object", async ({
     stageReports,
     serve,
   }) => {
@@ -293,7 +293,7 @@ describe('nothing is reported', () => {
     }
   }
 
-  test('without a key', async ({ stageReports }) => {
+  test('without a key of OpenPipe', async ({ stageReports }) => {
     const stage = await stageReports();
     const openai = new OpenAI({
       apiKey: OPENAI_KEY,
@@ -307,7 +307,7 @@ describe('nothing is reported', () => {
     expect(await allReported(stage)).toEqual([]);
   });
 
-  test('by a call of the API other than a chat completion', async ({ stageReports }) => {
+  test('for a call of another endpoint', async ({ stageReports }) => {
     const stage = await stageReports({
       calls: ({ path }) =>
         path.endsWith('/models') ? { kind: 'status', status: 200, body: { json: { data: [] } } } : undefined,
@@ -317,14 +317,14 @@ describe('nothing is reported', () => {
   });
 });
 
-describe('a client of this package that is the fallback of another', () => {
+describe('a client of this package as the fallback of another', () => {
   const CjsOpenAI = require('openpipe-native');
   for (const [name, Inner] of /** @type {[string, any][]} */ ([
     ['the same entry', OpenAI],
     ['the other entry', CjsOpenAI],
   ])) {
     for (const stream of [false, true]) {
-      test(`leaves the report to that one: ${name}, ${stream ? 'stream' : 'completion'}`, async ({
+      test(`leaves the report to the outer one: ${name}, ${stream ? 'stream' : 'completion'}`, async ({
         stageReports,
         serve,
       }) => {
@@ -352,7 +352,7 @@ describe('a client of this package that is the fallback of another', () => {
     ['an object with its `chat`', (inner) => ({ chat: inner.chat })],
     ['an object made from it', (inner) => Object.create(inner)],
   ])) {
-    test(`leaves the report to that one, also by ${how}`, async ({ stageReports, serve }) => {
+    test(`leaves the report to the outer one, also by ${how}`, async ({ stageReports, serve }) => {
       const [elsewhere, otherProject] = [await serve(), await serve()];
       const stage = await stageReports({ openpipeCalls: { kind: 'status', status: 500 } });
       const inner = new OpenAI(clientOptions(otherProject.url, elsewhere.url, { openpipe: { logRequest: true } }));
@@ -364,7 +364,7 @@ describe('a client of this package that is the fallback of another', () => {
     });
   }
 
-  test('that cannot be looked at is called all the same', async ({ stageReports }) => {
+  test('whose members cannot be read is still called', async ({ stageReports }) => {
     const stage = await stageReports({ openpipeCalls: { kind: 'status', status: 500 } });
     const create = async () => ({ id: 'c', model: 'm', choices: [{ message: {} }] });
     const client = {
@@ -392,7 +392,7 @@ describe('a client of this package that is the fallback of another', () => {
 
 describe('a report holds no key', () => {
   // Every report of all these tests is searched for those of the client.
-  test("nor any that is in a call's headers", async ({ stageReports }) => {
+  test("nor one of a call's headers", async ({ stageReports }) => {
     const secrets = ['sk-of-the-call-91', 'cookie-of-the-call-92', 'api-key-of-the-call-93'];
     const headers = { authorization: `Bearer ${secrets[0]}`, cookie: secrets[1], 'x-api-key': secrets[2] };
     for (const calls of /** @type {Behaviour[]} */ ([{ kind: 'answer' }, { kind: 'status', status: 401 }])) {

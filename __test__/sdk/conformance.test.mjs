@@ -53,7 +53,7 @@ for (const version of versions) {
         }
       });
 
-      test('gives what the plain SDK gives', async ({ serve }) => {
+      test('returns what the plain SDK returns', async ({ serve }) => {
         const upstream = await serve(goodAnswer);
         /** @type {((promise: any) => any)[]} */
         const looks = [
@@ -85,7 +85,7 @@ for (const version of versions) {
 
       if (name === 'embeddings') return;
 
-      test('streams what the plain SDK streams', async ({ serve }) => {
+      test('streams the same events as the plain SDK', async ({ serve }) => {
         const upstream = await serve(goodAnswer);
         const read = async (/** @type {any} */ stream) => {
           const events = [];

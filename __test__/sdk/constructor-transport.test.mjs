@@ -68,7 +68,7 @@ for (const [way, make] of Object.entries(WAYS)) {
     const request = { ...REQUEST, model: 'gpt-4o' };
 
     for (const status of [301, 302, 303, 307, 308]) {
-      test(`takes a ${status} to another origin for an invalid response`, async ({ serve }) => {
+      test(`treats a ${status} to another origin as an invalid response`, async ({ serve }) => {
         const elsewhere = await serve();
         const location = `${elsewhere.url}/chat/completions`;
         const upstream = await serve({ kind: 'status', status, headers: { location } });
@@ -95,7 +95,7 @@ for (const [way, make] of Object.entries(WAYS)) {
       });
     }
 
-    test('gives up on a redirect that never ends', async ({ serve }) => {
+    test('fails on an endless redirect', async ({ serve }) => {
       const headers = { location: '/chat/completions' };
       const upstream = await serve({ kind: 'status', status: 308, headers });
       const openai = make({ ...options, baseURL: upstream.url });
@@ -115,7 +115,7 @@ for (const [way, make] of Object.entries(WAYS)) {
       expect(elsewhere.requests).toEqual([]);
     });
 
-    test('has a stream that breaks off as an error of the SDK, with the reason', async ({ serve }) => {
+    test('throws an error of the SDK, with the reason, for a stream that breaks off', async ({ serve }) => {
       const upstream = await serve({ kind: 'answer', fault: { after: 2, how: 'reset' } });
       const openai = make({ ...options, baseURL: upstream.url });
       const stream = await openai.chat.completions.create({ ...request, stream: true });

@@ -108,7 +108,7 @@ for (const { title, sdk, Ours, Plain } of versions) {
     const FALLBACK = { fallback: { model: 'second:m2' } };
 
     describe('a response', () => {
-      test('is answered by the fallback after a 500, with what the SDK adds', async ({ serve }) => {
+      test('is answered by the fallback after a 500, with the members that the SDK adds', async ({ serve }) => {
         const { openai, primary, other } = await between(serve, FAILING, answering(responseOf('Ten.')), FALLBACK);
         const response = await openai.responses.create(RESPONSE);
 
@@ -240,7 +240,7 @@ for (const { title, sdk, Ours, Plain } of versions) {
         expect(error).toBeInstanceOf(sdk.APIError);
       });
 
-      test('is put together by `responses.stream()`', async ({ serve }) => {
+      test('is assembled by `responses.stream()`', async ({ serve }) => {
         const { openai } = await between(serve, FAILING, sending(eventsOf('Counted to ten.')), FALLBACK);
         const response = await openai.responses.stream(RESPONSE).finalResponse();
         expect(response.output_text ?? response.output[0].content[0].text).toBe('Counted to ten.');
@@ -313,7 +313,7 @@ for (const { title, sdk, Ours, Plain } of versions) {
       });
     });
 
-    test('what is no call of these endpoints is left alone', async ({ serve }) => {
+    test('other requests are not taken over', async ({ serve }) => {
       const { openai, primary, other } = await between(serve, answering(responseOf('Ten.')), FAILING, FALLBACK);
       await openai.responses.retrieve('resp_1');
       await openai.responses.cancel('resp_1');

@@ -133,7 +133,7 @@ describe('an error of a connection', () => {
     expect(error.cause.code).toBe('ECONNREFUSED');
   });
 
-  test('says so of a host that does not exist', async () => {
+  test('names the host that does not exist', async () => {
     const openai = new OpenAI(clientOptions('http://x.invalid/v1', 'http://x.invalid/v1', { maxRetries: 0 }));
     const { error } = await ask(openai);
 
@@ -160,7 +160,7 @@ test('an error of a timeout is worded as the SDK does', async ({ stage }) => {
   expect(error.openpipe.attempts[0].message).toContain('100 ms');
 });
 
-test('an error that says what is wrong with a response shows what it was', async ({ stage }) => {
+test('an error of a malformed response shows the response', async ({ stage }) => {
   const { openai } = await stage({
     primary: {
       kind: 'status',
@@ -271,7 +271,7 @@ describe('no key is ever shown', () => {
     expectNoKey(printed(openai));
   });
 
-  test('by what is logged, at any level', async ({ stage }) => {
+  test('by the log, at any level', async ({ stage }) => {
     /** @type {string[]} */
     const lines = [];
     const log = (/** @type {unknown[]} */ ...what) => void lines.push(what.map(printed).join(' '));

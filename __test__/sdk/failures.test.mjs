@@ -87,7 +87,7 @@ for (const version of versions) {
       }
 
       if (stream) {
-        test('that came as an event is the same', async ({ serve }) => {
+        test('in an event is the same', async ({ serve }) => {
           const headers = { 'x-request-id': 'req_1' };
           const { url } = await serve({ kind: 'answer', headers, fault: { after: 2, how: 'error-event' } });
           const [theirs, ours] = await thrownByBoth(version, url, async (openai) => {

@@ -69,7 +69,7 @@ const zods = /** @type {[string, any][]} */ ([
 
 for (const version of versions) {
   describe(version.title, () => {
-    describe('`stream()` tells the same of', () => {
+    describe('`stream()` emits the same for', () => {
       for (const [what, doing] of Object.entries(streams)) {
         test(what, async ({ serve }) => {
           const upstream = await serve(doing);
@@ -128,7 +128,7 @@ for (const version of versions) {
           expect(outcome).toHaveProperty('name', 'ZodError');
         });
 
-        test('`stream()` gives the same parsed', async ({ serve }) => {
+        test('`stream()` gives the same parsed values', async ({ serve }) => {
           const upstream = await serve(saying({ role: 'assistant', content: '{"count":10,"steps":["1"]}' }));
           const response_format = version.zod.zodResponseFormat(shape, 'counting');
           const act = (/** @type {any} */ client) =>
@@ -139,7 +139,7 @@ for (const version of versions) {
         });
 
         for (const stream of [false, true]) {
-          test(`\`runTools()\` goes the same rounds (stream: ${stream})`, async ({ serve }) => {
+          test(`\`runTools()\` makes the same requests (stream: ${stream})`, async ({ serve }) => {
             const upstream = await serve((request) => {
               const result = request.body.messages.find((/** @type {any} */ { role }) => role === 'tool');
               const message = result
@@ -165,7 +165,7 @@ for (const version of versions) {
   });
 }
 
-describe('a `finish_reason` that the server left out', () => {
+describe('a missing `finish_reason`', () => {
   const [role, content, end] = [chunkOf({ role: 'assistant' }), chunkOf({ content: 'a' }), chunkOf({}, 'stop')].map(
     (chunk) => /** @type {any} */ (structuredClone(chunk)),
   );
@@ -183,7 +183,7 @@ describe('a `finish_reason` that the server left out', () => {
 
   for (const version of versions) {
     for (const [how, read] of readings) {
-      test(`is as ${version.title} has it, of a stream that is read ${how}`, async ({ serve }) => {
+      test(`is as in ${version.title}, of a stream that is read ${how}`, async ({ serve }) => {
         const upstream = await serve(without);
         const act = async (/** @type {any} */ client) =>
           read(await client.chat.completions.create({ ...REQUEST, stream: true }));
@@ -203,7 +203,7 @@ describe('a `finish_reason` that the server left out', () => {
     }
   });
 
-  test('is left to the client whose stream it is', async ({ serve, stage }) => {
+  test('of a custom client’s stream is not changed', async ({ serve, stage }) => {
     const { options } = await stage({ primary: { kind: 'status', status: 500 } });
     const upstream = await serve(without);
     const [, six, seven] = /** @type {[Version, Version, Version]} */ (versions);

@@ -94,7 +94,7 @@ describe('the lines are those of the SDK', () => {
       });
     }
 
-    test(`${version.title}: what is said of the request is what the SDK says`, async ({ serve }) => {
+    test(`${version.title}: the details of the request are those of the SDK`, async ({ serve }) => {
       const upstream = await serve(good);
       const options = { headers: { 'x-mine': 'm', 'x-api-key': OPENAI_KEY }, query: { a: '1' }, timeout: 9_000 };
       const [theirs, ours] = await sendingOf(version, upstream, (client) =>
@@ -122,7 +122,7 @@ describe('the lines are those of the SDK', () => {
 });
 
 describe('a call with a fallback', () => {
-  test('has a line for each target, and one for the way between them', async ({ stage }) => {
+  test('has a line for each target, and one for each fallback', async ({ stage }) => {
     const { records, logger } = remembering();
     const { openai, primary, fallback } = await stage({
       primary: { kind: 'status', status: 503, headers: { 'x-request-id': 'req_p' } },
@@ -149,7 +149,7 @@ describe('a call with a fallback', () => {
     expect(third?.[0]).not.toBe(first?.[0]);
   });
 
-  test('says what it is going to ask, before there is an answer', async ({ stage }) => {
+  test('logs each request before there is an answer', async ({ stage }) => {
     const { records, logger } = remembering();
     const { openai, primary, fallback } = await stage({
       primary: { kind: 'silence' },
@@ -174,7 +174,7 @@ describe('a call with a fallback', () => {
     ]);
   });
 
-  test('says which target was left out by its circuit breaker', async ({ stage }) => {
+  test('names the target that its circuit breaker skipped', async ({ stage }) => {
     const { records, logger } = remembering();
     const openpipe = { fallback: { model: FALLBACK }, breaker: { failures: 1, openFor: 600_000 } };
     const { openai } = await stage({ primary: { kind: 'reset' }, openpipe, logger, logLevel: 'info' });
@@ -188,7 +188,7 @@ describe('a call with a fallback', () => {
     ]);
   });
 
-  test('counts its retries', async ({ stage }) => {
+  test('has the number of its retries', async ({ stage }) => {
     const { records, logger } = remembering();
     const headers = { 'retry-after-ms': '1' };
     const { openai } = await stage({ primary: { kind: 'status', status: 500, headers }, logger, logLevel: 'info' });
@@ -196,7 +196,7 @@ describe('a call with a fallback', () => {
     expect(records.map(({ line }) => line)).toEqual([expect.stringMatching(/no more retries left \(try 3\)$/)]);
   });
 
-  test('tells of a JavaScript client too', async ({ stage }) => {
+  test('has a line for a custom client too', async ({ stage }) => {
     for (const fails of [false, true]) {
       const { records, logger } = remembering();
       const create = async () => {
@@ -217,7 +217,7 @@ describe('a call with a fallback', () => {
     }
   });
 
-  test('says what was wrong with an answer that had a good status', async ({ stage }) => {
+  test('says what was wrong with an answer with a success status', async ({ stage }) => {
     const { records, logger } = remembering();
     const { openai } = await stage({
       primary: { kind: 'status', status: 200, body: 'html' },
@@ -228,7 +228,7 @@ describe('a call with a fallback', () => {
     expect(records[0]?.line).toMatch(/failed with status 200 in \d+ms - invalid_response; error; not retryable$/);
   });
 
-  test('says that a stream broke off which had been handed over', async ({ stage }) => {
+  test('says that a stream broke off after it was handed over', async ({ stage }) => {
     const { records, logger } = remembering();
     const primary = /** @type {const} */ ({ kind: 'answer', fault: { after: 2, how: 'reset' } });
     const { openai } = await stage({ primary, logger, logLevel: 'info' });
@@ -240,7 +240,7 @@ describe('a call with a fallback', () => {
   });
 });
 
-describe('where a request is said to go is where it goes', () => {
+describe('the logged URL of a request is the one that it is sent to', () => {
   /** @type {[string, any?][]} A model, and its call's `openpipe`. */
   const models = [
     ['gpt-4o'], ['openpipe:m'], ['openai:m'], ['anthropic:m'], ['gemini:m'], ['OpenPipe:m'], ['ft:openpipe:m'],
@@ -313,7 +313,7 @@ describe('the level', () => {
     expect(records).toHaveLength(1);
   });
 
-  test('that is off has nothing made', async ({ stage }) => {
+  test('that is off costs nothing', async ({ stage }) => {
     const { openai } = await stage({ logLevel: 'warn' });
     const touched = vi.fn();
     openai.logger = new Proxy(remembering().logger, { get: touched });
@@ -356,7 +356,7 @@ describe('the logger', () => {
     }
   });
 
-  test('is told once of what goes through the SDK', async ({ serve }) => {
+  test('gets one line for a request through the SDK', async ({ serve }) => {
     const upstream = await serve(good);
     const { records, logger } = remembering();
     const options = {
@@ -369,7 +369,7 @@ describe('the logger', () => {
     expect(shapes(records.slice(half))).toEqual(shapes(records.slice(0, half)));
   });
 
-  test('is never told a key', async ({ serve }) => {
+  test('never gets a key', async ({ serve }) => {
     const upstream = await serve((request) =>
       request.path.includes('report')
         ? undefined
@@ -430,7 +430,7 @@ function expectNoKey(records) {
   for (const key of [OPENAI_KEY, OPENPIPE_KEY]) expect(printed).not.toContain(key);
 }
 
-test('no test’s clock is in how long a call took', async ({ serve }) => {
+test('fake timers do not affect the logged durations', async ({ serve }) => {
   const upstream = await serve(good);
   const { records, logger } = remembering();
   const options = clientOptions(upstream.url, upstream.url, { logLevel: 'debug', logger });

@@ -38,7 +38,7 @@ describe('the promise of `create`', () => {
     expect((await promise).choices).toHaveLength(1);
   });
 
-  test('gives the same completion each time, from one request', async ({ stage }) => {
+  test('gives the same completion to each `await`, from one request', async ({ stage }) => {
     const { openai, primary } = await stage();
     const promise = openai.chat.completions.create(REQUEST);
     const [first, second] = await Promise.all([promise, promise.then((value) => value)]);
@@ -71,7 +71,7 @@ describe('the promise of `create`', () => {
     });
   }
 
-  test('hides what is not the API’s: neither `_request_id` nor `openpipe` is enumerable', async ({ stage }) => {
+  test('has added members that are not enumerable: `_request_id` and `openpipe`', async ({ stage }) => {
     const { openai } = await stage();
     const got = await openai.chat.completions.create(REQUEST);
 
@@ -83,7 +83,7 @@ describe('the promise of `create`', () => {
     expect({ ...got }).not.toHaveProperty('openpipe');
   });
 
-  test('has the id of the request that was answered', async ({ stage }) => {
+  test('has the id of the request', async ({ stage }) => {
     const { openai } = await stage({
       primary: { ...FAILING, headers: { 'x-request-id': 'req_primary' } },
       fallback: { kind: 'answer', headers: { 'x-request-id': 'req_fallback' } },
@@ -94,7 +94,7 @@ describe('the promise of `create`', () => {
     expect(got.openpipe.attempts.map(({ requestId }) => requestId)).toEqual(['req_primary', 'req_fallback']);
   });
 
-  test('has no id where the upstream gave none', async ({ stage }) => {
+  test('has no request id where the upstream sent none', async ({ stage }) => {
     const body = { bytes: JSON.stringify(completion(PRIMARY, 'x')) };
     const { openai } = await stage({ primary: { kind: 'status', status: 200, body } });
     expect((await openai.chat.completions.create(REQUEST))._request_id).toBeNull();
@@ -148,7 +148,7 @@ describe('`withResponse()`', () => {
 });
 
 describe('`asResponse()`', () => {
-  test('gives a Response whose body is unread and is what the API sent', async ({ stage }) => {
+  test('gives a Response whose body is unread and has the text that the API sent', async ({ stage }) => {
     const text = `{ "choices": [{ "message": { "content": "x" } }],\n "x": 12345678901234567890, "é": "\\u00e9 🎉" }`;
     const { openai } = await stage({
       primary: {
@@ -169,7 +169,7 @@ describe('`asResponse()`', () => {
     expect(await response.text()).toBe(text);
   });
 
-  test('gives several headers of one name, and those that are not ASCII', async ({ stage }) => {
+  test('has several headers of one name, and headers that are not ASCII', async ({ stage }) => {
     const body = JSON.stringify(completion(PRIMARY, 'x'));
     const head = `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nset-cookie: a=1\r\nset-cookie: b=2\r\nx-name: caf\xe9\r\n\r\n`;
     const { openai } = await stage({ primary: { kind: 'raw', bytes: Buffer.from(head + body, 'latin1') } });
@@ -179,7 +179,7 @@ describe('`asResponse()`', () => {
     expect(headers.get('x-name')).toBe('caf\xe9');
   });
 
-  test('of a stream says nothing of the length that it had on the wire', async ({ stage }) => {
+  test('of a stream has no `content-length`', async ({ stage }) => {
     const text = `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: 'x' }, finish_reason: 'stop' }] }, null, 2).replaceAll('\n', '')}\n\ndata: [DONE]\n\n`;
     const headers = { 'content-type': 'text/event-stream', 'content-length': String(Buffer.byteLength(text)) };
     const { openai } = await stage({ primary: { kind: 'status', status: 200, body: { bytes: text }, headers } });
@@ -190,7 +190,7 @@ describe('`asResponse()`', () => {
     expect(await response.text()).toMatch(/^data: .*\n\ndata: \[DONE\]\n\n$/);
   });
 
-  test('of a completion with a byte order mark says nothing of a length that it has not', async ({ stage }) => {
+  test('of a completion with a byte order mark has no wrong `content-length`', async ({ stage }) => {
     const text = `\ufeff${JSON.stringify(completion(PRIMARY, 'x'))}`;
     const headers = { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) };
     const { openai } = await stage({ primary: { kind: 'status', status: 200, body: { bytes: text }, headers } });
@@ -216,7 +216,7 @@ describe('`asResponse()`', () => {
 describe('`parse()`', () => {
   const request = { ...REQUEST, response_format: zodResponseFormat(z.object({ count: z.number() }), 'counting') };
 
-  test('gives what was parsed, and how the call went', async ({ stage }) => {
+  test('gives the parsed value, and `openpipe`', async ({ stage }) => {
     const { openai, fallback } = await stage({
       primary: FAILING,
       fallback: { kind: 'answer', content: '{"count":10}', headers: { 'x-request-id': 'req_p' } },
@@ -249,7 +249,7 @@ describe('`parse()`', () => {
     expect(/** @type {any} */ (call).function.parsed_arguments).toEqual({ a: 1 });
   });
 
-  test('rejects with what the schema says', async ({ stage }) => {
+  test('rejects with the error of the schema', async ({ stage }) => {
     const { openai } = await stage({ primary: { kind: 'answer', content: '{"count":"ten"}' } });
     expect((await rejection(openai.chat.completions.parse(request))).name).toBe('ZodError');
   });
@@ -279,7 +279,7 @@ describe('`stream()`', () => {
     expect(await onlyChat(primary).closed).toBe('broken off');
   });
 
-  test('ends with the error of a stream that dies', async ({ stage }) => {
+  test('ends with the error of a stream that fails', async ({ stage }) => {
     const { openai } = await stage({ primary: { kind: 'answer', fault: { after: 2, how: 'reset' } } });
     const error = await rejection(openai.chat.completions.stream(REQUEST).finalChatCompletion());
     expect(error.constructor).toBe(OpenAI.APIConnectionError);
@@ -301,7 +301,9 @@ describe('`runTools()`', () => {
   ];
 
   for (const stream of [false, true]) {
-    test(`goes round until there is an answer, by the fallback if need be (stream: ${stream})`, async ({ stage }) => {
+    test(`calls tools until there is an answer, by the fallback if necessary (stream: ${stream})`, async ({
+      stage,
+    }) => {
       const { openai, fallback } = await stage({
         primary: FAILING,
         fallback: ({ body }) => {
@@ -322,7 +324,7 @@ describe('`runTools()`', () => {
 });
 
 describe("the caller's signal", () => {
-  test('keeps no listener of a call that has ended, however it did', async ({ stage }) => {
+  test('has no listener left of a call that has ended, however it ended', async ({ stage }) => {
     const { openai } = await stage({
       primary: ({ body }) => (body.user === 'bad' ? { kind: 'status', status: 400 } : { kind: 'answer' }),
     });
@@ -341,7 +343,7 @@ describe("the caller's signal", () => {
     expect(listeners()).toBe(0);
   });
 
-  test('ends every call that it was given to, with one listener for all of them', async ({ stage }) => {
+  test('aborts every call that has it, with one listener for all of them', async ({ stage }) => {
     const { openai, primary } = await stage({ primary: { kind: 'silence' } });
     const controller = new AbortController();
     const { signal } = controller;
@@ -357,7 +359,7 @@ describe("the caller's signal", () => {
   });
 });
 
-describe('what people wrap around a client works:', () => {
+describe('wrapping a client works:', () => {
   /** @type {[string, (openai: OpenAI) => any][]} */
   const wrappers = [
     ['a proxy around its completions', ({ chat }) => new Proxy(chat.completions, {})],
@@ -415,7 +417,7 @@ describe('what people wrap around a client works:', () => {
   });
 });
 
-test('a rejection that nobody awaits matters as much as with the SDK, no more', async ({ serve }) => {
+test('a rejection that is not handled has the same effect as with the SDK', async ({ serve }) => {
   const upstream = await serve(({ body }) => ({ kind: 'status', status: 400, error: { message: body.model } }));
   const run = async (/** @type {string} */ whose) =>
     JSON.parse((await runProgram('process/programs/unawaited', [whose, upstream.url])).stdout);

@@ -31,13 +31,13 @@ afterEach(() => {
 });
 
 describe('a replaced global `fetch`', () => {
-  test('carries the calls of a client that is made afterwards', async () => {
+  test('gets the calls of a client that is made afterwards', async () => {
     vi.stubGlobal('fetch', vi.fn(answering('mocked')));
     expect(await ask(new OpenAI(OPTIONS))).toBe('mocked');
     expect(fetch).toHaveBeenCalledOnce();
   });
 
-  test('carries the calls of a client that was made before, and of one derived from it', async () => {
+  test('gets the calls of a client that was made before, and of one derived from it', async () => {
     const openai = new OpenAI(OPTIONS);
     vi.stubGlobal('fetch', answering('first'));
     expect(await ask(openai)).toBe('first');
@@ -46,7 +46,7 @@ describe('a replaced global `fetch`', () => {
     expect(await ask(openai.withOptions({ timeout: 5_000 }))).toBe('second');
   });
 
-  test('carries no more calls when it is Node’s own again', async () => {
+  test('gets no more calls when it is Node’s own again', async () => {
     const openai = new OpenAI(OPTIONS);
     vi.stubGlobal('fetch', answering('mocked'));
     const derived = openai.withOptions({ timeout: 5_000 });
@@ -56,7 +56,7 @@ describe('a replaced global `fetch`', () => {
     await expect(ask(derived)).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
   });
 
-  test('carries fallbacks, declared upstreams, OpenPipe’s models and reports', async () => {
+  test('gets fallbacks, declared upstreams, OpenPipe’s models and reports', async () => {
     /** @type {string[]} */
     const hosts = [];
     vi.stubGlobal('fetch', async (/** @type {string} */ url) => {
@@ -78,7 +78,7 @@ describe('a replaced global `fetch`', () => {
     ]);
   });
 
-  test('is left alone, with one warning, where the caller chose the native transport', async () => {
+  test('gets nothing, with one warning, where the caller chose the native transport', async () => {
     const logger = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() };
     const openai = new OpenAI({ ...OPTIONS, logger, openpipe: { transport: 'native' } });
     vi.stubGlobal('fetch', vi.fn(answering('mocked')));
@@ -88,20 +88,20 @@ describe('a replaced global `fetch`', () => {
     expect(logger.warn.mock.calls.flat().filter((message) => /mock/.test(message))).toHaveLength(1);
   });
 
-  test('is left alone where the client was given a `fetch` of its own', async () => {
+  test('gets nothing where the client has a `fetch` of its own', async () => {
     vi.stubGlobal('fetch', vi.fn(answering('mocked')));
     expect(await ask(new OpenAI({ ...OPTIONS, fetch: answering('own') }))).toBe('own');
     expect(fetch).not.toHaveBeenCalled();
   });
 
-  test('carries the calls of a `createFetch` that is made afterwards', async () => {
+  test('gets the calls of a `createFetch` that is made afterwards', async () => {
     vi.stubGlobal('fetch', answering('mocked'));
     const init = { method: 'POST', body: JSON.stringify(BODY) };
     const response = await createFetch()('https://api.openai.test/v1/chat/completions', init);
     expect(await response.json()).toMatchObject({ choices: [{ message: { content: 'mocked' } }] });
   });
 
-  test('is warned of once by a `createFetch` that was made before', async () => {
+  test('gives one warning of a `createFetch` that was made before', async () => {
     const logger = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() };
     const own = createFetch({ logger, maxRetries: 0 });
     vi.stubGlobal('fetch', answering('mocked'));
@@ -119,7 +119,7 @@ describe('a replaced global `fetch`', () => {
   });
 });
 
-test('undici’s `MockAgent` as the global dispatcher carries the calls', async () => {
+test('undici’s `MockAgent` as the global dispatcher gets the calls', async () => {
   const before = getGlobalDispatcher();
   const agent = new MockAgent();
   agent.disableNetConnect();

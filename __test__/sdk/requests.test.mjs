@@ -160,7 +160,7 @@ function facts({ status, statusText, ok, url, headers, redirected }) {
 
 for (const version of versions) {
   describe(version.title, () => {
-    describe('leaves alone', () => {
+    describe('does not affect', () => {
       for (const [what, act, requests] of untouched) {
         test(what, async ({ serve }) => {
           const upstream = await serve(echo);
@@ -170,7 +170,7 @@ for (const version of versions) {
       }
     });
 
-    describe('sends the same chat completion, and gives the same, with', () => {
+    describe('sends the same chat completion, and returns the same, with', () => {
       for (const [what, options, act] of created) {
         test(what, async ({ serve }) => {
           const upstream = await serve(good);
@@ -180,7 +180,7 @@ for (const version of versions) {
       }
     });
 
-    describe('gives the same', () => {
+    describe('returns the same', () => {
       for (const [what, act] of given) {
         test(what, async ({ serve }) => {
           const upstream = await serve(good);
@@ -197,7 +197,7 @@ for (const version of versions) {
       expect(upstream.requests[0]?.path).toBe('/v1/elsewhere?a=1');
     });
 
-    describe('has the environment say', () => {
+    describe('reads from the environment', () => {
       afterEach(() => {
         for (const name of ['OPENAI_API_KEY', 'OPENAI_BASE_URL', 'OPENAI_ORG_ID', 'OPENAI_PROJECT_ID'])
           delete process.env[name];
@@ -230,7 +230,7 @@ for (const version of versions) {
       expect([Ours.name, Ours.Chat.name, Ours.Chat.Completions.name]).toEqual(['OpenAI', 'Chat', 'Completions']);
     });
 
-    test('asks a function for the key before each call', async ({ serve }) => {
+    test('calls a function for the key before each call', async ({ serve }) => {
       const upstream = await serve(good);
       const act = async (/** @type {any} */ client) => {
         await client.chat.completions.create(REQUEST);
@@ -246,7 +246,7 @@ for (const version of versions) {
 }
 
 describe('an answer without a content type of JSON', () => {
-  test('is read all the same, where the SDK would give its text', async ({ serve }) => {
+  test('is parsed, where the SDK would return its text', async ({ serve }) => {
     const text = JSON.stringify(completionOf({ role: 'assistant', content: 'x' }));
     const upstream = await serve({ kind: 'status', status: 200, body: { bytes: text } });
     const [theirs, ours] = await byBoth(/** @type {any} */ (versions[1]), upstream, {}, (client) =>
@@ -257,7 +257,7 @@ describe('an answer without a content type of JSON', () => {
   });
 });
 
-test('what else the package exports is the SDK’s own', async () => {
+test('all other exports are the SDK’s own', async () => {
   const [sdk, ours] = await Promise.all([import('openai'), import('openpipe-native')]);
   // AzureOpenAI among them: it is the SDK's class as it is, of use as a fallback client.
   for (const name of Object.keys(sdk).filter((key) => key !== 'default' && key !== 'OpenAI')) {

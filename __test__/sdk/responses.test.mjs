@@ -53,7 +53,7 @@ for (const { title, sdk, Ours } of versions) {
     const RESPONSE = { model: 'm', input: 'Count.' };
 
     describe('a target that cannot take a call', () => {
-      test('is an attempt of its own, with the reason', async ({ serve }) => {
+      test('has an attempt with the reason', async ({ serve }) => {
         const { openai, other } = await between(serve, FAILING, issuing, {}, { endpoints: ['chat'] });
         const error = await rejection(openai.responses.create(RESPONSE));
 
@@ -65,7 +65,7 @@ for (const { title, sdk, Ours } of versions) {
         expect(error.openpipe.errors).toHaveLength(1);
       });
 
-      test('and is the only one rejects before anything is sent', async ({ serve }) => {
+      test('that is the only one rejects the call before anything is sent', async ({ serve }) => {
         const { openai, other } = await between(serve, FAILING, issuing);
         const request = { ...RESPONSE, tools: [{ type: 'web_search' }] };
         const error = await rejection(
@@ -78,7 +78,7 @@ for (const { title, sdk, Ours } of versions) {
         expect(other.requests).toEqual([]);
       });
 
-      test('leaves the call to the next one, whatever that takes over', async ({ serve }) => {
+      test('is skipped for the next one, whatever its `on` and `except`', async ({ serve }) => {
         /** @type {any[]} */
         const moves = [];
         const { openai } = await between(serve, FAILING, issuing, {
@@ -95,7 +95,7 @@ for (const { title, sdk, Ours } of versions) {
       });
     });
 
-    test('what an upstream issued is left out for another, and the attempt says so', async ({ serve }) => {
+    test('items of one upstream are left out for another, and the attempt names them', async ({ serve }) => {
       const { openai, primary, other } = await between(serve, FAILING, issuing);
       const input = [
         { role: 'user', content: 'Count.' },
@@ -118,7 +118,7 @@ for (const { title, sdk, Ours } of versions) {
       });
     });
 
-    test('sealed items that are refused are left out once', async ({ serve }) => {
+    test('encrypted items that are refused are left out once', async ({ serve }) => {
       const refusing = (/** @type {any} */ { body }) =>
         body.input.some((/** @type {any} */ item) => item.encrypted_content)
           ? answering({ error: { code: 'invalid_encrypted_content', message: 'Cannot be opened.' } }, 400)
@@ -135,7 +135,7 @@ for (const { title, sdk, Ours } of versions) {
     });
 
     describe('a response that a fallback issued', () => {
-      test('is continued, read, cancelled and deleted where it lives', async ({ serve }) => {
+      test('is continued, read, cancelled and deleted at its home', async ({ serve }) => {
         const { openai, primary, other } = await between(serve, FAILING, issuing);
         const { id, openpipe } = await openai.responses.create(RESPONSE);
         expect(openpipe.upstream).toBe('second');
@@ -164,7 +164,7 @@ for (const { title, sdk, Ours } of versions) {
         expect(primary.requests).toEqual([]);
       });
 
-      test('is found by the name of its upstream', async ({ serve }) => {
+      test('can be named by its upstream', async ({ serve }) => {
         const { openai, primary, other } = await between(serve, issuing, issuing);
         await openai.responses.retrieve('resp_unknown', {}, { openpipe: { upstream: 'second' } });
         await openai.responses.retrieve('resp_unknown');
@@ -178,7 +178,7 @@ for (const { title, sdk, Ours } of versions) {
       });
     });
 
-    test('a response of a custom client lives there, whatever client it is', async ({ serve }) => {
+    test('a response of a custom client has that client as its home, of any class', async ({ serve }) => {
       /** @type {any[][]} */
       const asked = [];
       const noting =
@@ -216,7 +216,7 @@ for (const { title, sdk, Ours } of versions) {
       expect(paths(primary)).toEqual(['POST /v1/responses']);
     });
 
-    test('a response of a custom client that one call had lives there too', async ({ serve }) => {
+    test('a response of a call’s own custom client has that client as its home', async ({ serve }) => {
       const kept = responseOf();
       /** @type {any[]} */
       const asked = [];
@@ -251,14 +251,14 @@ for (const { title, sdk, Ours } of versions) {
         expect(paths(primary)).toEqual(['POST /v1/responses']);
       });
 
-      test('that was refused by a status is started by the next target', async ({ serve }) => {
+      test('that was refused with a status is started by the next target', async ({ serve }) => {
         const busy = (/** @type {any} */ { body }) =>
           body.model === 'm' ? FAILING : answering(responseOf({ status: 'queued', output: [] }));
         const { openai } = await between(serve, busy, issuing, SHARED);
         expect((await openai.responses.create(JOB)).openpipe).toMatchObject({ servedBy: 'fallback', model: 'm2' });
       });
 
-      test('whose id was seen is cancelled once when the next target takes over', async ({ serve }) => {
+      test('whose id is known is cancelled once when the next target takes over', async ({ serve }) => {
         const { id } = responseOf();
         const begun = { type: 'response.created', response: { id, status: 'queued', output: [] } };
         const done = { type: 'response.completed', response: responseOf() };

@@ -62,7 +62,7 @@ const cases = [
 ]; // prettier-ignore
 
 for (const version of versions) {
-  describe.concurrent(`${version.title}: ours makes`, () => {
+  describe.concurrent(`${version.title}: this package makes`, () => {
     for (const [what, doing, client, options, requests] of cases) {
       for (const stream of [false, true]) {
         test(`${what}, of a ${stream ? 'stream' : 'completion'}`, async ({ serve }) => {
@@ -80,7 +80,7 @@ for (const version of versions) {
     }
   });
 
-  test(`${version.title}: a pause as long as the server asks for`, async ({ serve }) => {
+  test(`${version.title}: the pause is that of the response`, async ({ serve }) => {
     const headers = { 'retry-after-ms': '300', 'x-request-id': 'req_e' };
     const upstream = await serve(failingFirst(1, { kind: 'status', status: 429, headers }));
     await expectTheSame(version, upstream, {}, (openai) => openai.chat.completions.create(REQUEST), 2);
@@ -89,7 +89,7 @@ for (const version of versions) {
     expect(Number(second?.at) - Number(first?.at)).toBeGreaterThanOrEqual(299);
   });
 
-  test(`${version.title}: the same key of idempotency at each try, which the call may give`, async ({ serve }) => {
+  test(`${version.title}: the same idempotency key at each try, which the call may set`, async ({ serve }) => {
     const upstream = await serve(failing(500));
     const act = (/** @type {any} */ openai) => {
       openai.idempotencyHeader = 'Idempotency-Key';
@@ -100,7 +100,7 @@ for (const version of versions) {
   });
 }
 
-describe('the error that is thrown in the end is the same, of', () => {
+describe('the error of the last try is the same, of', () => {
   /** @type {[string, any][]} */
   const bodies = [
     ['an error of the API', { json: { error: { message: 'm', type: 't', code: 'c', param: 'p' } } }],

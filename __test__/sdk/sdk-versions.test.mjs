@@ -41,12 +41,12 @@ for (const name of ['openai5', 'openai', 'openai7']) {
     /** @param {{ primary: Upstream, fallback: Upstream }} staged @param {any} [more] */
     const clientFor = ({ primary, fallback }, more) => new Client(clientOptions(primary.url, fallback.url, more));
 
-    test('is what it says it is', () => {
+    test('is of its version', () => {
       expect(version).toMatch({ openai5: /^5\./, openai: /^6\./, openai7: /^7\./ }[name] ?? /never/);
       expect(new Client({ apiKey: 'k', logLevel: 'off' })).toBeInstanceOf(sdk.OpenAI);
     });
 
-    test('gives a completion, by the fallback if need be', async ({ stage }) => {
+    test('gives a completion, by the fallback if necessary', async ({ stage }) => {
       const staged = await stage({ primary: { kind: 'status', status: 500 } });
       const promise = clientFor(staged).chat.completions.create({ ...REQUEST, ...WITH_FALLBACK });
       expect(promise).toBeInstanceOf(sdk.APIPromise);
@@ -59,7 +59,7 @@ for (const name of ['openai5', 'openai', 'openai7']) {
       expect(await response.json()).toEqual(data);
     });
 
-    test('gives a stream, by the fallback if need be, that is read, broken off, split', async ({ stage }) => {
+    test('gives a stream, by the fallback if necessary, that is read, left, split', async ({ stage }) => {
       const staged = await stage({ primary: { kind: 'answer', fault: { after: 'role', how: 'reset' } } });
       const openai = clientFor(staged);
       const create = () => openai.chat.completions.create({ ...REQUEST, ...WITH_FALLBACK, stream: true });
@@ -80,7 +80,7 @@ for (const name of ['openai5', 'openai', 'openai7']) {
       expect((await readAll(read)).error).toBeInstanceOf(sdk.OpenAIError);
     });
 
-    test('reads a stream whose choices are not what they should be to its end', async ({ stage }) => {
+    test('reads a stream with malformed choices to its end', async ({ stage }) => {
       const odd = [null, [null], ['x', 1], [{ index: 0, finish_reason: 'stop' }, null]];
       const events = [...odd.map((choices) => JSON.stringify({ choices })), LAST, '[DONE]'];
       // One event after the other, to a reader who waits, and all of them at once.
@@ -97,7 +97,9 @@ for (const name of ['openai5', 'openai', 'openai7']) {
       }
     });
 
-    test('iterates a stream once, and says when it was left, as the plain SDK does', async ({ serve }) => {
+    test('iterates a stream once, and aborts its controller when it is left, as the plain SDK does', async ({
+      serve,
+    }) => {
       const { url } = await serve({ kind: 'sse', sse: [`data: ${LAST}\n\n`, `data: ${LAST}\n\n`, 'data: [DONE]\n\n'] });
       const basics = { apiKey: OPENAI_KEY, baseURL: url };
       /** @param {AsyncIterator<unknown>} iterator */
@@ -176,7 +178,7 @@ for (const name of ['openai5', 'openai', 'openai7']) {
       expect(onlyChat(staged.primary).headers.authorization).toBe(`Bearer ${OPENPIPE_KEY}`);
     });
 
-    test('parses what a completion says, and keeps its `openpipe`', async ({ stage }) => {
+    test('parses a completion, and keeps its `openpipe`', async ({ stage }) => {
       const staged = await stage({ primary: { kind: 'answer', content: '{"count":10}' } });
       const response_format = zodResponseFormat(z.object({ count: z.number() }), 'counting');
       const parsed = await clientFor(staged).chat.completions.parse({ ...REQUEST, response_format });
@@ -195,7 +197,7 @@ for (const name of ['openai5', 'openai', 'openai7']) {
       expect(final.choices[0].message.content).toBe(`Answered by the fallback, with the model ${FALLBACK}.`);
     });
 
-    test('asks an async `apiKey` function before each call', async ({ stage }) => {
+    test('calls an async `apiKey` function before each call', async ({ stage }) => {
       let asked = 0;
       const staged = await stage();
       const openai = clientFor(staged, { apiKey: async () => `sk-${++asked}` });
@@ -205,7 +207,7 @@ for (const name of ['openai5', 'openai', 'openai7']) {
       expect(keys).toEqual(['Bearer sk-1', 'Bearer sk-2', 'Bearer sk-3']);
     });
 
-    test('rejects with what an async `apiKey` function rejects with, and still serves OpenPipe', async ({ stage }) => {
+    test('rejects with the error of an async `apiKey` function, and still serves OpenPipe', async ({ stage }) => {
       const staged = await stage();
       const mine = new Error('the vault is closed');
       const openai = clientFor(staged, { apiKey: () => Promise.reject(mine), logLevel: 'off' });
@@ -216,7 +218,7 @@ for (const name of ['openai5', 'openai', 'openai7']) {
       expect((await openai.chat.completions.create(REQUEST)).openpipe.servedBy).toBe('primary');
     });
 
-    test('does without a key what needs none, and says what is missing', async ({ stage }) => {
+    test('works without a key where none is needed, and names the missing key', async ({ stage }) => {
       const staged = await stage();
       const openai = clientFor(staged, { apiKey: undefined });
       expect((await openai.chat.completions.create(REQUEST)).openpipe.servedBy).toBe('primary');
@@ -225,7 +227,7 @@ for (const name of ['openai5', 'openai', 'openai7']) {
       expect(error.message).toContain('OPENAI_API_KEY');
     });
 
-    test("sends nothing to OpenPipe by `fetch` that is OpenAI's alone", async ({ stage }) => {
+    test("sends no headers to OpenPipe by `fetch` that are OpenAI's only", async ({ stage }) => {
       const staged = await stage();
       vi.stubEnv('OPENAI_ADMIN_KEY', 'secret-admin');
       vi.stubEnv('OPENAI_CUSTOM_HEADERS', 'x-gateway-token: secret-gateway\nauthorization: Bearer secret-custom');
@@ -300,7 +302,7 @@ for (const name of ['openai5', 'openai', 'openai7']) {
         });
       }
 
-      test('also in its retries', async ({ serve }) => {
+      test('in its retries too', async ({ serve }) => {
         const headers = { 'retry-after-ms': '1' };
         const upstream = await serve({
           kind: 'answer',
@@ -316,7 +318,7 @@ for (const name of ['openai5', 'openai', 'openai7']) {
         expect(a).toHaveLength(3);
       });
 
-      test('with a key of idempotency, where the client has a header for it', async ({ serve }) => {
+      test('with an idempotency key, where the client has a header for it', async ({ serve }) => {
         const headers = { 'retry-after-ms': '1' };
         const upstream = await serve({
           kind: 'answer',

@@ -63,7 +63,7 @@ for (const { title, sdk, Ours } of versions) {
       });
     }
 
-    test('a patch that gives no promise has what it gave handed on', async ({ fallingBack }) => {
+    test('the value of a patch that returns no promise is passed on', async ({ fallingBack }) => {
       const { options } = await fallingBack();
       const openai = new Ours(options);
       const { prototype } = sdk.OpenAI.Chat.Completions;
@@ -80,7 +80,7 @@ for (const { title, sdk, Ours } of versions) {
     });
 
     for (const transport of ['native', 'fetch']) {
-      test(`what an instrumentation puts in the place of a stream’s \`iterator\` is asked, by ${transport}`, async ({
+      test(`an instrumentation's replacement of a stream’s \`iterator\` is called, by ${transport}`, async ({
         fallingBack,
       }) => {
         const { options } = await fallingBack();
@@ -99,7 +99,7 @@ for (const { title, sdk, Ours } of versions) {
       });
     }
 
-    test('the promise is of the very class of the SDK', async ({ fallingBack }) => {
+    test('the promise is an instance of the SDK’s class', async ({ fallingBack }) => {
       const { options } = await fallingBack();
       const promise = new Ours(options).chat.completions.create(REQUEST);
       expect(promise.constructor).toBe(sdk.APIPromise);
@@ -110,7 +110,7 @@ for (const { title, sdk, Ours } of versions) {
       expect((await promise._thenUnwrap((/** @type {any} */ value) => ({ ...value }))).openpipe.model).toBe(FALLBACK);
     });
 
-    test('`client.post` to the path goes through the engine, another POST does not', async ({ fallingBack, serve }) => {
+    test('`client.post` to the path is taken over, another POST is not', async ({ fallingBack, serve }) => {
       const { options } = await fallingBack();
       const other = await serve({ kind: 'status', status: 200, body: { bytes: '{"object":"x"}' } });
       const { logger, warnings } = listeningLogger();
@@ -136,7 +136,9 @@ for (const { title, sdk, Ours } of versions) {
     });
 
     describe.each(['native', 'fetch'])('by the transport %s', (transport) => {
-      test('an error names the functions that wait for the call, wherever the SDK’s does', async ({ serve }) => {
+      test('an error’s stack names the functions that wait for the call, wherever the SDK’s does', async ({
+        serve,
+      }) => {
         const upstream = await serve({ kind: 'status', status: 418 });
         const silent = await serve({ kind: 'silence' });
         const options = { apiKey: OPENAI_KEY, maxRetries: 0 };
@@ -163,7 +165,7 @@ for (const { title, sdk, Ours } of versions) {
         );
       });
 
-      test('an error that the caller’s own getter throws stays as it is', async () => {
+      test('an error that the caller’s own getter throws is not changed', async () => {
         const thrown = new TypeError('of the caller');
         const { stack } = thrown;
         const openpipe = { get deadline() { throw thrown; } }; // prettier-ignore
@@ -172,7 +174,7 @@ for (const { title, sdk, Ours } of versions) {
         expect(thrown.stack).toBe(stack);
       });
 
-      test('an error of a stream names the function that iterates', async ({ fallingBack }) => {
+      test('an error of a stream has the function that iterates in its stack', async ({ fallingBack }) => {
         const { options } = await fallingBack({ fallback: { kind: 'answer', fault: { after: 2, how: 'reset' } } });
         const openai = new Ours({ ...options, openpipe: { ...options.openpipe, transport } });
         const stream = await openai.chat.completions.create({ ...REQUEST, stream: true });
@@ -184,7 +186,7 @@ for (const { title, sdk, Ours } of versions) {
         expect(error.stack).toContain('iteratesTheStream');
       });
 
-      test('the failure before it stands behind a connection error’s own cause', async ({ serve }) => {
+      test('the error of the target before is the cause of a connection error’s own cause', async ({ serve }) => {
         const upstream = await serve({ kind: 'status', status: 418 });
         const upstreams = { dead: { baseURL: 'http://127.0.0.1:9/v1', apiKey: null } };
         const options = { apiKey: OPENAI_KEY, baseURL: upstream.url, maxRetries: 0 };
@@ -200,7 +202,7 @@ for (const { title, sdk, Ours } of versions) {
         expect(causes.at(-1)).toMatchObject({ status: 418 });
       });
 
-      test('the errors of all targets do', async ({ fallingBack }) => {
+      test('the errors of all targets form a chain of causes', async ({ fallingBack }) => {
         const { options } = await fallingBack({ fallback: { kind: 'status', status: 418 } });
         const openai = new Ours({ ...options, openpipe: { ...options.openpipe, transport } });
         const error = await rejection(callerOfTheSdk(() => openai.chat.completions.create(REQUEST)));
@@ -245,7 +247,7 @@ for (const { title, sdk } of versions) {
     describe(`${title}, whose class was replaced by ${what}`, () => {
       const Ours = defineClient({ ...sdk, OpenAI: replace(sdk.OpenAI), Stream });
 
-      test('has clients that are ours', async ({ fallingBack }) => {
+      test('makes clients of this package', async ({ fallingBack }) => {
         const { options, primary, fallback } = await fallingBack();
         const openai = new Ours(options);
         expect(openai).toBeInstanceOf(Ours);
@@ -288,7 +290,7 @@ describe('an error body that is nested too deep to be shown', () => {
     });
   }
 
-  test('lets an abort reject this call and the others of the signal', async ({ stage }) => {
+  test('does not keep an abort from rejecting this call and the others of the signal', async ({ stage }) => {
     const { openai, fallback } = await stage({ primary: /** @type {any} */ (deep), fallback: { kind: 'silence' } });
     const controller = new AbortController();
     const { signal } = controller;
@@ -302,7 +304,7 @@ describe('an error body that is nested too deep to be shown', () => {
   });
 });
 
-test('a `makeStatusError` that throws is an error with the status, and with what it threw as its cause', async ({
+test('a `makeStatusError` that throws gives an error with the status, and with its error as the cause', async ({
   serve,
 }) => {
   const { default: OpenAI } = await import('openpipe-native');
@@ -320,7 +322,7 @@ test('a `makeStatusError` that throws is an error with the status, and with what
   expect([error.status, error.cause, error.openpipe.attempts.length]).toEqual([404, thrown, 1]);
 });
 
-test('the last error has those of all targets as its causes, behind its own', async ({ stage }) => {
+test('the last error has the errors of all targets as its causes, after its own cause', async ({ stage }) => {
   const { openai } = await stage({ primary: { kind: 'status', status: 429 }, fallback: 'refused', maxRetries: 0 });
   const error = await rejection(openai.chat.completions.create(FALLING_BACK));
   expect(error.cause.code).toBe('ECONNREFUSED');

@@ -77,7 +77,7 @@ for (const [name, echo, stream] of echoes) {
       expect(seen([events, info])).not.toContain(OPENPIPE_KEY);
     });
 
-    test('of a client that was handed in', async ({ serve, stage }) => {
+    test('of a custom client', async ({ serve, stage }) => {
       const theirs = await serve(echo(THEIR_KEY));
       const openpipe = await serve(({ path }) =>
         path.endsWith('/report')
@@ -127,7 +127,7 @@ describe.for(/** @type {const} */ (['native', 'fetch']))('a credential that is n
   });
 });
 
-test("a key that OpenPipe's own API repeats", async ({ serve }) => {
+test("a key that OpenPipe's API repeats", async ({ serve }) => {
   const upstream = await serve({ kind: 'status', status: 401, error: told(OPENPIPE_KEY) });
   const openpipe = new OpenPipe({ apiKey: OPENPIPE_KEY, baseUrl: upstream.url });
   const error = await rejection(openpipe.listDatasets());
@@ -135,7 +135,7 @@ test("a key that OpenPipe's own API repeats", async ({ serve }) => {
   expect(seen(error)).not.toContain(OPENPIPE_KEY);
 });
 
-test('what a model says is left as it is, also where it is a key', async ({ stage }) => {
+test('the text of an answer is not changed, also where it is a key', async ({ stage }) => {
   const { openai } = await stage({ primary: { kind: 'answer', content: `The key is ${OPENPIPE_KEY}.` } });
   for (const stream of [false, true]) {
     expect((await ask(openai, { stream, model: PRIMARY })).text).toBe(`The key is ${OPENPIPE_KEY}.`);

@@ -13,7 +13,7 @@ import { expectKept, keysSent, OWN, PRIMARY, test } from './world.mjs';
 
 describe.concurrent.for(/** @type {const} */ (['native', 'fetch']))('by way of %s', (transport) => {
   for (const status of [301, 302, 303, 307, 308]) {
-    test(`a redirect with ${status} to another origin leads no key there`, async ({ world, serve }) => {
+    test(`a redirect with ${status} to another origin sends no key there`, async ({ world, serve }) => {
       const elsewhere = await serve();
       /** @type {Behaviour} */
       const away = { kind: 'status', status, headers: { location: `${elsewhere.url}/chat/completions` } };
@@ -50,7 +50,7 @@ async function shownThrough(proxy, baseURL) {
 describe.concurrent('the password of a proxy', () => {
   const credentials = `${KEYS.proxyUser}:${KEYS.proxyPassword}`;
 
-  test('is seen by the proxy only', async ({ serve }) => {
+  test('is sent to the proxy only', async ({ serve }) => {
     const upstream = await serve();
     /** @type {import('node:http').IncomingMessage[]} */
     const asked = [];

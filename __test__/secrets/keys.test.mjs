@@ -41,7 +41,7 @@ describe('a key is found', () => {
     test(`in ${where}`, () => expect(keysIn(everyPrint(value()))).toEqual(['openai']));
   }
 
-  test('nowhere where there is none', () => {
+  test('nowhere in a text without one', () => {
     expect(keysIn(everyPrint(new Error('Incorrect API key provided: sk-***aa41')))).toEqual([]);
   });
 });

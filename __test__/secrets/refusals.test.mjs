@@ -153,7 +153,7 @@ describe.for(/** @type {const} */ (['native', 'fetch']))('by way of %s, what is 
 describe.concurrent('by way of fetch, which refuses a URL with a password,', () => {
   const withPassword = (/** @type {string} */ url) => url.replace('//', `//${KEYS.user}:${KEYS.password}@`);
 
-  test('baseURL is refused without it, and OpenPipe serves its models', async ({ world }) => {
+  test('baseURL is refused without the key in the message, and OpenPipe serves its models', async ({ world }) => {
     const here = await world({ openpipe: { transport: 'fetch', fallback: null } });
     const client = here.newClient({ baseURL: withPassword(here.servers.openai.url) });
     const { error } = await here.tell({ model: OWN }, client);
@@ -166,7 +166,9 @@ describe.concurrent('by way of fetch, which refuses a URL with a password,', () 
     expect(here.shown()).toEqual([]);
   });
 
-  test('openpipe.baseUrl is refused without it, and the own upstream serves its models', async ({ world }) => {
+  test('openpipe.baseUrl is refused without the key in the message, and the own upstream serves its models', async ({
+    world,
+  }) => {
     const here = await world({ openpipe: { transport: 'fetch', fallback: null } });
     const client = here.newClient({ openpipe: { baseUrl: withPassword(here.servers.openpipe.url) } });
     const { error } = await here.tell({ model: PRIMARY }, client);

@@ -12,7 +12,7 @@ const TRANSPORTS = /** @type {const} */ (['native', 'fetch']);
 
 for (const transport of TRANSPORTS) {
   describe.concurrent(`by way of ${transport}`, () => {
-    test('every key arrives where it belongs, so that it could be seen', async ({ world }) => {
+    test('every key is sent to its own upstream', async ({ world }) => {
       const { tell, sentTo, reports } = await world({ openpipe: { transport, fallback: null } });
       const failing = await world({
         openpipe: { transport },

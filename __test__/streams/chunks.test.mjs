@@ -100,7 +100,7 @@ function spoil(value) {
   else value.spoilt = true;
 }
 
-describe('each chunk is what `JSON.parse` makes of its event', () => {
+describe('each chunk equals its event as `JSON.parse` reads it', () => {
   for (const [what, events] of Object.entries(LINES)) {
     test(what, async ({ stage }) => {
       const { chunks, error } = await readAll(await streamOf(stage, events));
@@ -113,7 +113,7 @@ describe('each chunk is what `JSON.parse` makes of its event', () => {
     });
   }
 
-  test('all of them, one after the other and again', async ({ stage }) => {
+  test('all of them, in a row and again', async ({ stage }) => {
     const events = Object.values(LINES).flat();
     const { chunks } = await readAll(await streamOf(stage, [...events, ...events]));
     deepStrictEqual(
@@ -133,9 +133,9 @@ describe('each chunk is what `JSON.parse` makes of its event', () => {
   });
 });
 
-describe('a chunk is its reader’s own', () => {
+describe('a chunk belongs to its reader', () => {
   for (const [what, events] of Object.entries(LINES)) {
-    test(`what is done to it is not seen in those that follow (${what})`, async ({ stage }) => {
+    test(`changes of it do not affect later chunks (${what})`, async ({ stage }) => {
       const seen = [];
       for await (const chunk of await streamOf(stage, events)) {
         seen.push(structuredClone(chunk));

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 
 const { Chunks } = createRequire(import.meta.url)('../../lib/call/delta.js');
 
-test('an event of Responses is made of its number and its texts, and is its reader’s own', () => {
+test('an event of Responses is decoded from its number and its texts, and shares no object', () => {
   const event = {
     type: 'response.output_text.delta',
     sequence_number: 9,
@@ -23,7 +23,7 @@ test('an event of Responses is made of its number and its texts, and is its read
   expect(chunks.chunkOf([10, 'bc', ''])).toEqual({ ...event, sequence_number: 10, delta: 'bc', obfuscation: '' });
 });
 
-test('an event of completions is made of its text, and is its reader’s own', () => {
+test('an event of completions is decoded from its text, and shares no object', () => {
   const event = { id: 'c', choices: [{ index: 0, text: 'a', finish_reason: null }] };
   const chunks = new Chunks();
   chunks.chunkOf([event, [['choices', 0, 'text']]]).choices[0].index = 7;

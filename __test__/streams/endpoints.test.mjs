@@ -37,7 +37,7 @@ for (const [name, { create, body, piece }] of Object.entries(ENDPOINTS)) {
       ['', {}],
       [', through `fetch`', { transport: 'fetch' }],
     ]) {
-      test(`is the next target's where it breaks off before its content${what}`, async ({ serve }) => {
+      test(`comes from the next target where it breaks off before its content${what}`, async ({ serve }) => {
         const upstream = await serve(breaking(1, 'reset'));
         const openpipe = { apiKey: '', .../** @type {any} */ (transport) };
         const openai = new OpenAI({ apiKey: 'sk-0', baseURL: upstream.url, maxRetries: 0, openpipe });
@@ -48,7 +48,7 @@ for (const [name, { create, body, piece }] of Object.entries(ENDPOINTS)) {
       });
     }
 
-    test('is answered whole by the next target with `holdUntil: "finish"`', async ({ serve }) => {
+    test('is answered in full by the next target with `holdUntil: "finish"`', async ({ serve }) => {
       const { stream } = await begin(serve, breaking(3, 'end'), { ...FALLBACK, holdUntil: 'finish' });
       const { chunks, error } = await readAll(stream);
 
@@ -64,7 +64,7 @@ for (const [name, { create, body, piece }] of Object.entries(ENDPOINTS)) {
       expect(outcomes(error)).toEqual(['stream']);
     });
 
-    test('ends with a timeout where nothing comes for `idleTimeout`', async ({ serve }) => {
+    test('ends with a timeout after a silence of `idleTimeout`', async ({ serve }) => {
       const { stream, upstream } = await begin(serve, breaking(3, 'hang'), { idleTimeout: 100 });
       const { error } = await readAll(stream);
 
@@ -83,7 +83,7 @@ for (const [name, { create, body, piece }] of Object.entries(ENDPOINTS)) {
       ["the caller's signal", (_, controller) => controller.abort()],
     ];
     for (const [how, leave] of ways) {
-      test(`ends quietly by ${how}, and closes its connection`, async ({ serve }) => {
+      test(`ends without an error by ${how}, and closes its connection`, async ({ serve }) => {
         const controller = new AbortController();
         const { stream, upstream } = await begin(serve, breaking(3, 'hang'), undefined, { signal: controller.signal });
         let read = 0;
@@ -93,7 +93,7 @@ for (const [name, { create, body, piece }] of Object.entries(ENDPOINTS)) {
       });
     }
 
-    test('closes its connection when it is left', async ({ serve }) => {
+    test('closes its connection when the loop is left', async ({ serve }) => {
       const { stream, upstream } = await begin(serve, breaking(3, 'hang'));
       for await (const _ of stream) break;
       expect(await upstream.requests[0].closed).toBe('broken off');
@@ -109,7 +109,7 @@ for (const [name, { create, body, piece }] of Object.entries(ENDPOINTS)) {
       expect(textOf(chunks)).toBe(GOOD_TEXT);
     });
 
-    test('is split and handed on as lines as in the SDK', async ({ serve }) => {
+    test('can be split, and read as lines, as in the SDK', async ({ serve }) => {
       const { stream } = await begin(serve, goodAnswer);
       const [left, right] = stream.tee();
       const lines = (await new Response(left.toReadableStream()).text()).trim().split('\n');

@@ -9,7 +9,7 @@ const { EventReader, ReaderRef } = createRequire(import.meta.url)('../../lib/cal
 /** A reader of a stream of a JavaScript client, whose chunks are what it is given. */
 const newReader = () => new EventReader(-1, new ReaderRef(), false, new AbortController(), () => {});
 
-test('a reader that is always behind gets every event in order, and events that it has taken are not kept', async () => {
+test('a reader that is always behind gets every event in order, and events that it has read are not kept', async () => {
   const reader = newReader();
   const read = [];
   reader.push(

@@ -38,7 +38,7 @@ describe('a stream with a fallback is committed', () => {
     ['a function call', { function_call: { name: 'f', arguments: '' } }],
     ['a finish reason', {}, 'stop'],
   ])) {
-    test(`with its first event that carries ${what}`, async ({ stage }) => {
+    test(`with its first event that has ${what}`, async ({ stage }) => {
       const staged = await stage({
         primary: { kind: 'sse', sse: [ROLE, sseEvent(chunk(PRIMARY, delta, finish))], then: 'hang' },
       });
@@ -52,7 +52,7 @@ describe('a stream with a fallback is committed', () => {
     });
   }
 
-  test('not with its role, nor with empty deltas, which another target can still take back', async ({ stage }) => {
+  test('not with its role, nor with empty deltas, so that the next target can still answer', async ({ stage }) => {
     const empty = [
       {},
       { content: '' },
@@ -72,7 +72,7 @@ describe('a stream with a fallback is committed', () => {
     expect(chats(fallback)).toHaveLength(1);
   });
 
-  test('after 64 events without content, as it is', async ({ stage }) => {
+  test('after 64 events without content', async ({ stage }) => {
     const staged = await stage({ primary: { kind: 'sse', sse: Array(64).fill(ROLE), then: 'reset' } });
     const answer = await stream(staged, WITH_FALLBACK);
     const { chunks, error } = await readAll(answer);
@@ -87,7 +87,7 @@ describe('a stream with a fallback is committed', () => {
     expect((await ask(openai, { stream: true, openpipe: WITH_FALLBACK })).info.servedBy).toBe('fallback');
   });
 
-  test('after 256 KiB without content, as it is', async ({ stage }) => {
+  test('after 256 KiB without content', async ({ stage }) => {
     const bulky = sseEvent({ ...chunk(PRIMARY, { role: 'assistant' }), padding: 'x'.repeat(100 * 1024) });
     const staged = await stage({ primary: { kind: 'sse', sse: [bulky, bulky, bulky], then: 'reset' } });
     const { chunks, error } = await readAll(await stream(staged, WITH_FALLBACK));
@@ -99,7 +99,7 @@ describe('a stream with a fallback is committed', () => {
 });
 
 describe.concurrent('the last target of a stream', () => {
-  test('hands over at its headers', async ({ stage }) => {
+  test('is handed over at its headers', async ({ stage }) => {
     const { openai, primary } = await stage({ primary: { kind: 'answer', fault: { after: 'headers', how: 'stall' } } });
     const { data, response } = await openai.chat.completions
       .create({ model: PRIMARY, messages: MESSAGES, stream: true }, { timeout: 5_000 })
@@ -110,7 +110,7 @@ describe.concurrent('the last target of a stream', () => {
     expect(await onlyChat(primary).closed).toBe('broken off');
   });
 
-  test('has its timeout run on to the first content', async ({ stage }) => {
+  test('is bounded by its timeout until the first content', async ({ stage }) => {
     const { openai } = await stage({ primary: { kind: 'answer', fault: { after: 'role', how: 'stall' } } });
     const told = await ask(openai, { stream: true, options: { timeout: 300 } });
 
@@ -122,7 +122,7 @@ describe.concurrent('the last target of a stream', () => {
     expect(told.info.attempts).toMatchObject([{ outcome: 'timeout', tries: 1 }]);
   });
 
-  test('is not held to `firstTokenTimeout`', async ({ stage }) => {
+  test('is not bounded by `firstTokenTimeout`', async ({ stage }) => {
     const { openai } = await stage({ primary: { kind: 'answer', delayMs: 300 } });
     const told = await ask(openai, { stream: true, openpipe: { firstTokenTimeout: 100 } });
 
@@ -132,7 +132,7 @@ describe.concurrent('the last target of a stream', () => {
 
 describe.concurrent('`firstTokenTimeout`', () => {
   for (const how of /** @type {const} */ (['stall', 'keep-alive', 'empty-deltas'])) {
-    test(`moves on from a primary that opens and then gives nothing (${how})`, async ({ stage }) => {
+    test(`moves on from a primary that sends its headers and no content (${how})`, async ({ stage }) => {
       const { openai, primary } = await stage({ primary: { kind: 'answer', fault: { after: 'role', how } } });
       const told = await ask(openai, { stream: true, openpipe: { ...WITH_FALLBACK, firstTokenTimeout: 300 } });
 
@@ -144,7 +144,7 @@ describe.concurrent('`firstTokenTimeout`', () => {
     });
   }
 
-  test('is over with the first content', async ({ stage }) => {
+  test('ends with the first content', async ({ stage }) => {
     const { openai } = await stage({ primary: { kind: 'answer', paceMs: 150 } });
     const told = await ask(openai, { stream: true, openpipe: { ...WITH_FALLBACK, firstTokenTimeout: 450 } });
 
@@ -153,7 +153,7 @@ describe.concurrent('`firstTokenTimeout`', () => {
     expect(told.ms).toBeGreaterThan(600);
   });
 
-  test('says nothing about completions', async ({ stage }) => {
+  test('does not apply to completions', async ({ stage }) => {
     const { openai } = await stage({ primary: { kind: 'answer', delayMs: 300 } });
     expect((await ask(openai, { openpipe: { ...WITH_FALLBACK, firstTokenTimeout: 100 } })).info.servedBy).toBe(
       'primary',
@@ -161,7 +161,7 @@ describe.concurrent('`firstTokenTimeout`', () => {
   });
 });
 
-describe.concurrent('a healthy stream that takes longer than its timeout in all lives', () => {
+describe.concurrent('a healthy stream may take longer than its timeout', () => {
   /** @type {Behaviour} */
   const slow = { kind: 'answer', deltas: 6, paceMs: 120 };
 
@@ -186,7 +186,7 @@ describe.concurrent('a healthy stream that takes longer than its timeout in all 
     expect(told.ms).toBeGreaterThan(800);
   });
 
-  test('past the deadline of the call, which ends with the commit', async ({ stage }) => {
+  test('and longer than the deadline of the call, which ends with the commit', async ({ stage }) => {
     const { openai } = await stage({ primary: slow });
     const told = await ask(openai, { stream: true, openpipe: { ...WITH_FALLBACK, deadline: 500 } });
     expect(told.text).toBe(WHOLE);
@@ -196,7 +196,7 @@ describe.concurrent('a healthy stream that takes longer than its timeout in all 
 
 describe.concurrent('`idleTimeout`', () => {
   for (const how of /** @type {const} */ (['stall', 'keep-alive', 'empty-deltas'])) {
-    test(`ends a stream that has gone silent (${how})`, async ({ stage }) => {
+    test(`ends a stream that has fallen silent (${how})`, async ({ stage }) => {
       const { openai, primary, fallback } = await stage({ primary: { kind: 'answer', fault: { after: 2, how } } });
       const told = await ask(openai, { stream: true, openpipe: { ...WITH_FALLBACK, idleTimeout: 300 } });
 
@@ -212,19 +212,19 @@ describe.concurrent('`idleTimeout`', () => {
     });
   }
 
-  test('is no bound on the first content', async ({ stage }) => {
+  test('does not bound the first content', async ({ stage }) => {
     const { openai } = await stage({ primary: { kind: 'answer', delayMs: 400 } });
     expect((await ask(openai, { stream: true, openpipe: { idleTimeout: 150 } })).text).toBe(WHOLE);
   });
 
-  test('is counted anew from each content', async ({ stage }) => {
+  test('starts again with each content', async ({ stage }) => {
     const { openai } = await stage({ primary: { kind: 'answer', deltas: 6, paceMs: 150 } });
     const told = await ask(openai, { stream: true, openpipe: { idleTimeout: 500 } });
     expect(told.text).toBe(WHOLE);
     expect(told.ms).toBeGreaterThan(900);
   });
 
-  test('does not count the time that a slow reader takes', async ({ stage }) => {
+  test('does not count a slow reader’s time', async ({ stage }) => {
     // The first piece is more than what is kept for a reader who does not read: until he does, nobody listens.
     const sse = [ROLE + content('x'.repeat(400_000)), content('the rest') + FINISH + DONE];
     const staged = await stage({ primary: { kind: 'sse', sse, paceMs: 900 } });
@@ -238,7 +238,7 @@ describe.concurrent('`idleTimeout`', () => {
   });
 });
 
-describe('a stream that dies', () => {
+describe('a stream that fails', () => {
   /** @type {[string, Behaviour, keyof typeof OpenAI & string][]} */
   const deaths = [
     ['is reset', { kind: 'answer', fault: { after: 2, how: 'reset' } }, 'APIConnectionError'],
@@ -269,7 +269,7 @@ describe('a stream that dies', () => {
       expect(chats(fallback)).toEqual([]);
     });
 
-    test(`because it ${how}, with \`holdUntil: "finish"\`, is answered whole by the fallback`, async ({ stage }) => {
+    test(`because it ${how}, with \`holdUntil: "finish"\`, is answered in full by the fallback`, async ({ stage }) => {
       const { openai } = await stage({ primary: doing });
       const told = await ask(openai, { stream: true, openpipe: { ...WITH_FALLBACK, holdUntil: 'finish' } });
 
@@ -314,7 +314,7 @@ describe('a stream that dies', () => {
     });
   }
 
-  test('fails with the error that it carried', async ({ stage }) => {
+  test('fails with the error in an event', async ({ stage }) => {
     const error = { message: 'The model broke down.', type: 'server_error', param: null, code: 'broke' };
     const { openai } = await stage({
       primary: { kind: 'sse', headers: { 'x-request-id': 'req_7' }, sse: [ROLE, content('A'), sseEvent({ error })] },
@@ -328,7 +328,7 @@ describe('a stream that dies', () => {
 });
 
 describe.concurrent('`holdUntil: "finish"`', () => {
-  test('hands a healthy stream over whole, when it has ended', async ({ stage }) => {
+  test('hands over a healthy stream when it has ended', async ({ stage }) => {
     const staged = await stage({ primary: { kind: 'answer', paceMs: 60 } });
     const answer = await stream(staged, { ...WITH_FALLBACK, holdUntil: 'finish' });
     expect(onlyChat(staged.primary).outcome).toBe('answered');
@@ -339,7 +339,7 @@ describe.concurrent('`holdUntil: "finish"`', () => {
     expect(answer.openpipe.servedBy).toBe('primary');
   });
 
-  test('is watched by the idle timeout', async ({ stage }) => {
+  test('is bounded by the idle timeout', async ({ stage }) => {
     const { openai } = await stage({ primary: { kind: 'answer', fault: { after: 2, how: 'keep-alive' } } });
     const openpipe = /** @type {const} */ ({ ...WITH_FALLBACK, holdUntil: 'finish', idleTimeout: 300 });
     const told = await ask(openai, { stream: true, openpipe });
@@ -348,7 +348,7 @@ describe.concurrent('`holdUntil: "finish"`', () => {
     expect(told.info.attempts.map(({ outcome }) => outcome)).toEqual(['stream', 'ok']);
   });
 
-  test('lives longer than the timeout, which ends with the first content', async ({ stage }) => {
+  test('may take longer than the timeout, which ends with the first content', async ({ stage }) => {
     const { openai } = await stage({ primary: { kind: 'answer', paceMs: 220, deltas: 6 } });
     const openpipe = /** @type {const} */ ({ ...WITH_FALLBACK, holdUntil: 'finish' });
     const told = await ask(openai, { stream: true, openpipe, options: { timeout: 1_000 } });
@@ -368,7 +368,7 @@ describe.concurrent('`holdUntil: "finish"`', () => {
 });
 
 describe('a stream ends well', () => {
-  test('with [DONE] at once, though the connection stays open', async ({ stage }) => {
+  test('with [DONE] at once, also where the connection stays open', async ({ stage }) => {
     const { openai } = await stage({ primary: { kind: 'answer', fault: { after: 'done', how: 'stall' } } });
     const told = await ask(openai, { stream: true, openpipe: { idleTimeout: 5_000 } });
 
@@ -395,7 +395,7 @@ describe('a stream ends well', () => {
     expect(told.chunks).toHaveLength(2);
   });
 
-  test('and its usage comes with it', async ({ stage }) => {
+  test('and has its usage', async ({ stage }) => {
     const staged = await stage();
     const answer = await staged.openai.chat.completions.create({
       model: PRIMARY,
@@ -407,7 +407,7 @@ describe('a stream ends well', () => {
     expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { total_tokens: expect.any(Number) } });
   });
 
-  test('and `stream.openpipe` then says how long it took', async ({ stage }) => {
+  test('and `stream.openpipe` then has its duration', async ({ stage }) => {
     const staged = await stage({ primary: { kind: 'answer', delayMs: 50, paceMs: 50 } });
     const answer = await stream(staged);
     await readAll(answer);
@@ -420,7 +420,7 @@ describe('a stream ends well', () => {
   });
 });
 
-describe('events are read as the standard says', () => {
+describe('events are parsed as the standard says', () => {
   const event = (/** @type {string} */ text) => JSON.stringify(chunk(PRIMARY, { content: text }));
   const twoLines = event('two lines').replace(',"created"', ',\ndata: "created"');
   const emoji = Buffer.from(`data: ${event('grüße 🎉')}\n\n`);
@@ -459,7 +459,7 @@ describe('events are read as the standard says', () => {
     expect(JSON.stringify(chunks[0])).toBe(JSON.stringify(JSON.parse(text)));
   });
 
-  test('as deep and as big as they come', async ({ stage }) => {
+  test('of any depth and size', async ({ stage }) => {
     const deep = `{"choices":[{"index":0,"delta":{"content":"x"},"deep":${'['.repeat(5_000)}${']'.repeat(5_000)}}]}`;
     const big = 'y'.repeat(3_000_000);
     const staged = await stage({ primary: { kind: 'sse', sse: [`data: ${deep}\n\n`, content(big), FINISH, DONE] } });
@@ -487,7 +487,7 @@ describe('the upstream connection is closed', () => {
       expect(onlyChat(staged.primary).eventsSent).toBeLessThan(1_000);
     });
 
-    test(`by \`controller.abort()\`, ${what}, and the loop ends quietly`, async ({ stage }) => {
+    test(`by \`controller.abort()\`, ${what}, and the loop ends without an error`, async ({ stage }) => {
       const staged = await stage({ primary: endless });
       const answer = await stream(staged, openpipe);
       let read = 0;
@@ -497,7 +497,7 @@ describe('the upstream connection is closed', () => {
       expect(await onlyChat(staged.primary).closed).toBe('broken off');
     });
 
-    test(`by the caller's signal, ${what}, and the loop ends quietly`, async ({ stage }) => {
+    test(`by the caller's signal, ${what}, and the loop ends without an error`, async ({ stage }) => {
       const staged = await stage({ primary: endless });
       const controller = new AbortController();
       const answer = await stream(staged, openpipe, { signal: controller.signal });
@@ -582,7 +582,7 @@ describe('the upstream connection is closed', () => {
 });
 
 describe("the SDK's stream", () => {
-  test('is one: instanceof, tee, one iteration only', async ({ stage }) => {
+  test('is an instance of the SDK’s class, with `tee()` and one iteration', async ({ stage }) => {
     const { Stream } = await import('openai/core/streaming');
     const staged = await stage();
     const answer = await stream(staged);
@@ -652,7 +652,7 @@ describe("the SDK's stream", () => {
     expect(results.at(-1)).toEqual({ done: true, value: undefined });
   });
 
-  test('gives what came before an error, then the error, then nothing', async ({ stage }) => {
+  test('gives the events before an error, then the error, then the end', async ({ stage }) => {
     const answer = await stream(await stage({ primary: { kind: 'answer', fault: { after: 2, how: 'reset' } } }));
     // All of it has come before the first is asked for.
     await new Promise((resolve) => setTimeout(resolve, 150));
@@ -665,7 +665,7 @@ describe("the SDK's stream", () => {
 });
 
 describe('a consumer that does not read', () => {
-  test('slows the upstream down, and then gets everything', { timeout: 60_000 }, async ({ stage }) => {
+  test('slows down the upstream, and then gets everything', { timeout: 60_000 }, async ({ stage }) => {
     const size = 64 * 1024;
     const count = 1_100;
     const { openai, primary } = await stage({
@@ -712,7 +712,7 @@ test('many streams at once each get their own events', async ({ stage }) => {
   }
 });
 
-test('many streams that all fall back get one opening each', async ({ stage }) => {
+test('many streams that all fall back get one `role` event each', async ({ stage }) => {
   const { openai } = await stage({
     primary: { kind: 'answer', fault: { after: 'role', how: 'reset' } },
     fallback: ({ body }) => ({ kind: 'answer', content: `${body.user} `.repeat(10), deltas: 10, paceMs: 2 }),

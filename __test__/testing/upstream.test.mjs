@@ -19,7 +19,7 @@ const clientAt = (baseURL) =>
   });
 
 describe('the mock upstream', () => {
-  test('answers and says what it received', async () => {
+  test('answers, and logs the requests that it received', async () => {
     const upstream = await startUpstream({ name: 'mock' });
     const completion = await clientAt(upstream.url).chat.completions.create({ model: 'gpt-4o', messages: MESSAGES });
     expect(completion.choices[0]?.message.content).toContain('mock');
@@ -126,19 +126,19 @@ describe('the mock upstream', () => {
     await expect(startUpstream(misspelt)).rejects.toThrow(/no option "behaviors": it has .*behaviours/);
   });
 
-  test('has a page that names every behaviour there is by name', () => {
+  test('has a page that lists every named behaviour', () => {
     const page = readFileSync(new URL('../../docs/testing.md', import.meta.url), 'utf8');
     const missing = Object.keys(namedBehaviours).filter((name) => !page.includes(`\`${name}\``));
     expect(missing).toEqual([]);
   });
 
-  test('leaves a port without a listener', async () => {
+  test('`closedPort` gives a port without a listener', async () => {
     const url = `http://127.0.0.1:${await closedPort()}/v1`;
     const error = await rejection(clientAt(url).chat.completions.create({ model: 'm', messages: MESSAGES }));
     expect(error.cause.code).toBe('ECONNREFUSED');
   });
 
-  test('leaves a port that the system gives to no other server', async () => {
+  test('`closedPort` gives a port that the system gives to no other server', async () => {
     const ports = await Promise.all(Array.from({ length: 50 }, () => closedPort()));
     expect(Math.max(...ports)).toBeLessThan(32_768);
   });

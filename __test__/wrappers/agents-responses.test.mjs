@@ -70,7 +70,7 @@ const step = ({ body }) => {
 };
 
 for (const stream of [false, true]) {
-  test(`an agent's second step is the fallback's, without what the primary issued (stream: ${stream})`, async ({
+  test(`an agent's second step is answered by the fallback, without the items that the primary issued (stream: ${stream})`, async ({
     serve,
   }) => {
     let calls = 0;

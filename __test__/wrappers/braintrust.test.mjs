@@ -33,7 +33,7 @@ describe('a client wrapped by braintrust', () => {
     expect(span.metrics.tokens).toBeGreaterThan(0);
   });
 
-  test('gives a stream of the fallback, and records it whole', async ({ fallingBack }) => {
+  test('gives a stream of the fallback, and records all of it', async ({ fallingBack }) => {
     await memory.drain();
     const openai = wrapOpenAI((await fallingBack()).openai);
     const stream = await openai.chat.completions.create({ ...REQUEST, stream: true });

@@ -49,7 +49,7 @@ describe('a client observed by langfuse', () => {
     expect(generation.usageDetails.total).toBeGreaterThan(0);
   });
 
-  test('gives a stream of the fallback, and records it whole', async ({ observed }) => {
+  test('gives a stream of the fallback, and records all of it', async ({ observed }) => {
     const { openai, recorded } = await observed();
     const stream = await openai.chat.completions.create({ ...REQUEST, stream: true });
     expect(await textOfStream(stream)).toBe(TEXT);

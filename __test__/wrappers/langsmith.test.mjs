@@ -55,7 +55,7 @@ describe('a client wrapped by langsmith', () => {
     expect(run.error).toBeUndefined();
   });
 
-  test('gives a stream of the fallback, and records it whole', async ({ wrapped }) => {
+  test('gives a stream of the fallback, and records all of it', async ({ wrapped }) => {
     const { openai, recorded } = await wrapped();
     const stream = await openai.chat.completions.create({ ...REQUEST, stream: true });
     expect(await textOfStream(stream)).toBe(TEXT);

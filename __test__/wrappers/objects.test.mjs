@@ -246,7 +246,7 @@ test('`chat` and `chat.completions` are the same objects each time, and can be s
   }
 }); // prettier-ignore
 
-test('a proxy can be looked at, flushed and closed', async ({ fallingBack }) => {
+test('a proxy can be printed, flushed and closed', async ({ fallingBack }) => {
   const { options } = await fallingBack();
   for (const { Ours } of versions) {
     const openai = deepProxy(new Ours(options));
@@ -277,7 +277,7 @@ test('a promise behind a proxy can be awaited by its methods', async ({ fallingB
   expect(await rejection(failing)).toBeInstanceOf(TypeError);
 });
 
-test('a client of the CommonJS entry may be wrapped alike', async ({ fallingBack }) => {
+test('a client of the CommonJS entry may be wrapped in the same way', async ({ fallingBack }) => {
   const { options } = await fallingBack();
   /** @type {any} */
   const Cjs = require('../../index.js');

@@ -63,7 +63,7 @@ describe('our class, instrumented by hand,', () => {
     await expect.poll(() => exporter.getFinishedSpans().length, PATIENT).toBe(3);
   });
 
-  test('may have the SDK’s own prototype patched as well, which sees what goes through its transport', async ({
+  test('may have the SDK’s own prototype patched as well, which sees the requests of its transport', async ({
     stage,
   }) => {
     const sdk = new OpenAIInstrumentation({ tracerProvider });
