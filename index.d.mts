@@ -157,7 +157,7 @@ interface OpenPipeEmbeddingCreateParams<Names extends string = string, Aliases e
 
 /** One of a completion's choices. */
 interface OpenPipeChoice extends ChatCompletion.Choice {
-  /** OpenPipe's judgements by the name of the criterion, when the call asked for `openpipe.criteria`. */
+  /** OpenPipe's judgements by the name of the criterion, when the call set `openpipe.criteria`. */
   criteria_results?: { [criterion: string]: CriterionResult };
 }
 
@@ -184,7 +184,7 @@ interface OpenPipeStream extends Stream<ChatCompletionChunk> {
 interface OpenPipeCompletions<Names extends string = string, Aliases extends string = string> extends ChatCompletions {
   /**
    * Creates a chat completion. When the target that `body.model` names fails, in whatever way, the targets of
-   * `openpipe.fallback` are asked in order.
+   * `openpipe.fallback` are tried in order.
    *
    * `options.timeout` (milliseconds; default: the client's, else 600 000) is the time for the primary in all, retries
    * included, where a fallback follows. Without one it is the time per attempt, as in the SDK.
@@ -278,7 +278,7 @@ type ResponseFormat = NonNullable<NonNullable<ResponseCreateParamsBase['text']>[
 /** `client.responses`: the SDK's, with `create`, `parse` and `stream` by OpenPipe's policy. */
 interface OpenPipeResponses<Names extends string = string, Aliases extends string = string> extends Responses {
   /**
-   * Creates a response. When the target that `body.model` names fails, the targets of `openpipe.fallback` are asked in order,
+   * Creates a response. When the target that `body.model` names fails, the targets of `openpipe.fallback` are tried in order,
    * but for those that cannot take the request: their attempts say `unsupported`. Errors are those of
    * `chat.completions.create`.
    *

@@ -15,7 +15,7 @@ export interface Common {
   failWith?: Behaviour;
 }
 
-/** A good answer of the endpoint that is asked: chat completions, completions, Responses, embeddings; a stream where the request's body asks for one. */
+/** A good answer of the request's endpoint: chat completions, completions, Responses, embeddings; a stream where the request's body asks for one. */
 export interface Answer extends Common {
   kind: 'answer';
   /** Embeddings have none. @default a sentence that names the upstream and the model */

@@ -11,7 +11,7 @@ declare global {
 }
 
 /**
- * What answered, or was asked: OpenPipe, the client's own `baseURL`, a custom client (`fallbackClient`, `client`), or a declared
+ * The upstream of a target: OpenPipe, the client's own `baseURL`, a custom client (`fallbackClient`, `client`), or a declared
  * upstream by its name.
  */
 export type UpstreamKind = 'openpipe' | 'openai' | 'client' | (string & {});
@@ -122,10 +122,10 @@ export interface Upstream {
   /** Where it is, without a query. `{model}` in the path is the model. Needed unless the name is known. */
   baseURL?: string | undefined;
   /**
-   * Its key, or a function that gives it, asked at each try; `null` for none. Left out: the variable of the known name.
+   * Its key, or a function that returns it, called at each try; `null` for none. Left out: the variable of the known name.
    */
   apiKey?: string | (() => string | Promise<string>) | null | undefined;
-  /** Headers over what the SDK sets; `null` removes one. */
+  /** Headers that replace those of the SDK; `null` removes one. */
   headers?: Record<string, string | null> | undefined;
   /** Sent with each request. */
   query?: Record<string, string> | undefined;
@@ -173,10 +173,10 @@ export type UpstreamName<Names extends string = string> = Declared<Names> | 'ope
 /** A model: any text; editors propose the declared aliases. */
 export type ModelName<Aliases extends string = string> = Declared<Aliases> | (string & {});
 
-/** One target that is asked when the one before it failed. */
+/** A target that is tried when the one before it failed. */
 export interface FallbackTarget<Names extends string = string, Aliases extends string = string> {
   /**
-   * The model to ask for. Without `client` and `fallbackClient` it also decides where the request goes: `openpipe:`,
+   * The model of the request. Without `client` and `fallbackClient` it also decides where the request goes: `openpipe:`,
    * `openai:`, `anthropic:` and `gemini:` models to OpenPipe, `NAME:model` to the declared upstream `NAME`, any other to the
    * client's own `baseURL`.
    */
@@ -287,8 +287,8 @@ export interface OpenPipeBodyOptions<Names extends string = string, Aliases exte
  */
 export interface OpenPipeCallOptions<Names extends string = string, Aliases extends string = string> {
   /**
-   * The upstream that is asked first, by its name: the model is then taken as it is. `"openai"` is the client's own, `"openpipe"`
-   * OpenPipe. Never taken from a body.
+   * The upstream of the first target, by its name: the model's name is then sent unchanged. `"openai"` is the client's own, `"openpipe"`
+   * OpenPipe. Ignored in a body.
    *
    * @default the one that `model` names
    */
@@ -328,7 +328,7 @@ export interface OpenPipeCallOptions<Names extends string = string, Aliases exte
   criteria?: readonly string[] | undefined;
   /**
    * Streams: the longest wait for the first content, in milliseconds, when shorter than the target's `timeout`. Then
-   * the next target is asked. Not applied to the last target. A positive number, or `Infinity` for none.
+   * the next target is tried. Not applied to the last target. A positive number, or `Infinity` for none.
    *
    * @default none
    */
@@ -363,23 +363,23 @@ export interface OpenPipeCallOptions<Names extends string = string, Aliases exte
    */
   maxResponseBytes?: number | undefined;
   /**
-   * Answers that are no good: they count as failures of the kind `rejected`, and the next target is asked. The latest of them is
-   * returned where no other target answers. `null` and `[]` switch a default off. A rule other than `"empty"` holds a stream until
-   * its finish. Taken from the request options and the constructor, never from a body.
+   * Rules that refuse answers: a refused one counts as a failure of the kind `rejected`, and the next target is tried. The latest of them
+   * is returned where no other target answers. `null` and `[]` switch a default off. A rule other than `"empty"` holds a stream until
+   * its finish. An option of a call, a target and the constructor; ignored in a body.
    *
    * @default none
    */
   reject?: Reject | null | undefined;
   /**
-   * A circuit breaker: a target that keeps failing is not asked for a while, and calls go straight to the next one. `true`
+   * A circuit breaker: a target that keeps failing is skipped for a while, and calls go straight to the next one. `true`
    * for the default policy, `false` or `null` to switch a default off for a call. There is one circuit for each upstream, key,
-   * model and policy, shared by all clients and worker threads of the process. The last target is always asked.
+   * model and policy, shared by all clients and worker threads of the process. The last target is always tried.
    *
    * @default false
    */
   breaker?: boolean | BreakerPolicy | null | undefined;
   /**
-   * Called each time a call moves on to another target. What it throws is reported as a warning and changes nothing.
+   * Called each time a call moves on to another target. An error in it is a warning and has no effect on the call.
    * The `diagnostics_channel` channel `openpipe:fallback` gets the same event.
    *
    * @default none
@@ -556,13 +556,13 @@ export interface Attempt {
   readonly upstream: UpstreamKind;
   /** The host of that upstream, with its port where that is not the scheme's own. */
   readonly host?: string;
-  /** The model that was asked for. */
+  /** The model of the request. */
   readonly model: string;
   /**
-   * `"ok"`, what went wrong, `"circuit_open"` where the target was not asked because of its circuit breaker, or `"unsupported"`
-   * where it was not asked because it cannot take the request.
+   * `"ok"`, the kind of failure, `"circuit_open"` where the target was skipped by its circuit breaker, or `"unsupported"` where it was
+   * skipped because it cannot take the request; `"aborted"` where the caller aborted the call during it.
    */
-  readonly outcome: 'ok' | FailureKind | 'circuit_open' | 'unsupported';
+  readonly outcome: 'ok' | FailureKind | 'circuit_open' | 'unsupported' | 'aborted';
   /** What an unsupported target cannot take; or what was left out of the request, because another upstream issued it. */
   readonly because?: { member: string } | { endpoint: string } | { omitted: readonly string[] };
   /** How many requests were made: 1 and the retries; 0 with `"circuit_open"` and `"unsupported"`. */
@@ -594,9 +594,9 @@ export interface OpenPipeResult {
   readonly servedBy: 'primary' | 'fallback';
   /** The upstream of that target: of a response its home, for `openpipe: { upstream }` of later calls. */
   readonly upstream: UpstreamKind;
-  /** The key of `openpipe.aliases` that the call's model was, where it was one. */
+  /** The key of `openpipe.aliases` that the call named as its model, if it did. */
   readonly alias?: string;
-  /** The model of the target that answered, as it was asked for. */
+  /** The model of the target that answered, as it was requested. */
   readonly model: string;
   /** One attempt for each target that was tried, in order. */
   readonly attempts: readonly Attempt[];
@@ -609,7 +609,7 @@ export interface OpenPipeResult {
 
 /**
  * How a call failed: `error.openpipe`. `servedBy` and `model` are those of the last target, whose error was thrown. Of a call
- * that the caller aborted, those of the target that was being asked; `attempts` and `errors` are of those before it.
+ * that the caller aborted, those of the target that was under way; `errors` are of those before it.
  */
 export interface OpenPipeErrorInfo extends OpenPipeResult {
   /** The error of every target that was tried, in order, the primary's first. */
@@ -630,7 +630,7 @@ export interface OpenPipeError extends Error {
 export interface FallbackEvent {
   /** The target that failed. */
   readonly from: Attempt;
-  /** The target that is asked now. */
+  /** The target that is tried next. */
   readonly to: { readonly upstream: UpstreamKind; readonly model: string };
 }
 
@@ -638,7 +638,7 @@ export interface FallbackEvent {
 export interface CallEvent {
   /** The model of the target that answered, or failed last. */
   readonly model: string;
-  /** Whether the primary answered or a fallback; with a failed call, which was asked last. */
+  /** Whether the primary answered or a fallback; of a failed call, which was tried last. */
   readonly servedBy: 'primary' | 'fallback';
   /** One attempt for each target that was tried, in order. */
   readonly attempts: readonly Attempt[];
@@ -659,7 +659,7 @@ export interface UpstreamState {
   readonly upstream: Attempt['upstream'];
   /** The endpoint that was called. */
   readonly endpoint: 'chat' | 'completions' | 'responses' | 'embeddings';
-  /** The model that was asked for. */
+  /** The model of the request. */
   readonly model: string;
   /** The state of its circuit; `null` where the last call had no breaker. */
   readonly circuit: 'closed' | 'open' | 'half_open' | null;

@@ -33,7 +33,9 @@ export async function completion() {
   expectExactly<OpenPipeResult>()(completion.openpipe);
   expectExactly<'primary' | 'fallback'>()(completion.openpipe.servedBy);
   expectExactly<readonly Attempt[]>()(completion.openpipe.attempts);
-  expectExactly<'ok' | FailureKind | 'circuit_open' | 'unsupported'>()(completion.openpipe.attempts[0]!.outcome);
+  expectExactly<'ok' | FailureKind | 'circuit_open' | 'unsupported' | 'aborted'>()(
+    completion.openpipe.attempts[0]!.outcome,
+  );
   await completion.openpipe.reportingFinished;
   return sdks;
 }
