@@ -29,7 +29,7 @@ use crate::text::body::{BodyError, RequestBody};
 pub use budget::Budget;
 use builder::Builder;
 pub use capable::{Because, Unsupported};
-use destinations::Routes;
+use destinations::{Destination, Routes};
 pub use near_prefix::Once;
 pub use target::Target;
 
@@ -111,12 +111,7 @@ pub fn plan_among(
     let mut warnings = given.warnings.clone();
     let routes = Routes { client, call };
     let (targets, alias) = routes.targets(own, body.model(), &mut warnings)?;
-    if call.endpoint.binds_model() {
-        check_vectors(&targets)?;
-    }
-    if call.endpoint.keeps_answers() {
-        capable::check_conversations(&targets)?;
-    }
+    check(call.endpoint, &targets)?;
     let needs = if targets.len() > 1 || call.endpoint.keeps_answers() {
         needs::of(call.endpoint, body)
     } else {
@@ -138,10 +133,7 @@ pub fn plan_among(
         .map(|(index, capable)| builder.target(index, capable, body.model()))
         .collect::<Result<Vec<_>, _>>()
         .map_err(PlanError::Argument)?;
-    if own.hold_until == Some(HoldUntil::Content) && targets.iter().any(|target| target.reject.need_the_whole()) {
-        let what = "cannot be \"content\" beside a `reject` that needs the whole answer: only \"empty\" does without";
-        return Err(ArgumentError::other("openpipe.holdUntil", what).into());
-    }
+    check_hold(own.hold_until, &targets)?;
 
     Ok(Plan {
         endpoint: call.endpoint,
@@ -162,6 +154,26 @@ pub fn plan_among(
         warnings,
         once,
     })
+}
+
+/// Refuses targets that must not answer in each other's place at this endpoint.
+fn check(endpoint: Endpoint, targets: &[Destination<'_>]) -> Result<(), PlanError> {
+    if endpoint.binds_model() {
+        check_vectors(targets)?;
+    }
+    if endpoint.keeps_answers() {
+        capable::check_conversations(targets)?;
+    }
+    Ok(())
+}
+
+/// Refuses a call's own `holdUntil: "content"` where a rule needs the whole answer.
+fn check_hold(hold_until: Option<HoldUntil>, targets: &[Target]) -> Result<(), PlanError> {
+    if hold_until == Some(HoldUntil::Content) && targets.iter().any(|target| target.reject.need_the_whole()) {
+        let what = "cannot be \"content\" beside a `reject` that needs the whole answer: only \"empty\" does without";
+        return Err(ArgumentError::other("openpipe.holdUntil", what).into());
+    }
+    Ok(())
 }
 
 impl From<ArgumentError> for PlanError {
