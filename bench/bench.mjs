@@ -14,7 +14,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
-import { median, readResults, report, resultsFile, table } from './report.mjs';
+import { median } from './median.mjs';
+import { readResults, report, resultsFile, table } from './report.mjs';
 import { SITUATIONS } from './situations.mjs';
 
 const { values: options } = parseArgs({ options: { quick: { type: 'boolean' }, only: { type: 'string' } } });

@@ -2,7 +2,7 @@
 
 import { init } from 'echarts';
 
-import { median } from './report.mjs';
+import { median } from './median.mjs';
 import { OURS } from './situations.mjs';
 
 /** @typedef {import('./report.mjs').Results} Results */

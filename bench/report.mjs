@@ -1,7 +1,4 @@
-/**
- * What is made of results.json: RESULTS.md, the charts, and the figures in the README. `node bench/report.mjs` makes them
- * again.
- */
+/** Makes RESULTS.md, the charts and the figures in the README from results.json: `node bench/report.mjs`. */
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -9,6 +6,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import * as prettier from 'prettier';
 
 import { drawCharts } from './charts.mjs';
+import { median } from './median.mjs';
 import { OURS } from './situations.mjs';
 
 /**
@@ -23,13 +21,6 @@ export const resultsFile = path('results.json');
 /** @returns {Run} */
 export function readResults() {
   return JSON.parse(readFileSync(resultsFile, 'utf8'));
-}
-
-/** @param {number[]} values */
-export function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? (sorted[middle] ?? NaN) : ((sorted[middle - 1] ?? NaN) + (sorted[middle] ?? NaN)) / 2;
 }
 
 /** @param {number} value */
