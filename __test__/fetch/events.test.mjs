@@ -8,8 +8,8 @@ import { expect, test } from 'vitest';
 
 import { readEvents } from '../support/fetching.mjs';
 
-/** @param {string} path @param {string} text */
-async function bodyOf(path, text) {
+/** Reads a response with these events. @template T @param {string} path @param {string} text @param {(response: Response) => Promise<T>} read */
+async function reading(path, text, read) {
   const server = createServer((request, response) => {
     request.resume();
     response.writeHead(200, { 'content-type': 'text/event-stream' }).end(text);
@@ -21,8 +21,14 @@ async function bodyOf(path, text) {
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ model: 'm', stream: true }),
   });
-  const { text: body, error } = await readEvents(response);
+  const result = await read(response);
   server.close();
+  return result;
+}
+
+/** @param {string} path @param {string} text */
+async function bodyOf(path, text) {
+  const { text: body, error } = await reading(path, text, readEvents);
   return error ? { body, error } : body;
 }
 
@@ -82,4 +88,18 @@ test('an error in another form is passed on as an error event of Responses', asy
   expect(name).toBe('event: error');
   const told = { code: 'server_error', message: 'no' };
   expect(JSON.parse(data.replace('data: ', ''))).toMatchObject({ type: 'error', ...told, error: told });
+});
+
+test('a reader with a buffer of its own sees the end of a stream that has no last event', async () => {
+  const text = named({ type: 'response.completed', response: { id: 'resp_1', status: 'completed', output: [] } });
+  const result = await reading('/responses', text, async ({ body }) => {
+    const reader = /** @type {any} */ (body).getReader({ mode: 'byob' });
+    let read = '';
+    for (;;) {
+      const { value, done } = await reader.read(new Uint8Array(1024));
+      if (done) return read;
+      read += new TextDecoder().decode(value);
+    }
+  });
+  expect(result).toBe(text);
 });

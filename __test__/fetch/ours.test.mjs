@@ -155,6 +155,20 @@ describe('any other request', () => {
     expect(onlyChat(upstream)).toMatchObject({ rawBody: '{"no":"model"}', headers: JSON_TYPE });
   });
 
+  test('that is a stream of more than 64 MiB is passed on whole', async () => {
+    const part = new Uint8Array(1 << 20).fill(32);
+    let left = 65;
+    const body = new ReadableStream({ pull: (to) => (left > 0 ? to.enqueue(part) : to.close(), void (left -= 1)) });
+    let bytes = 0;
+    const below = async (/** @type {any} */ _url, /** @type {any} */ init) => {
+      for await (const chunk of init.body) bytes += chunk.byteLength;
+      return new Response('passed on');
+    };
+    const response = await createFetch({ fetch: /** @type {any} */ (below) })(`${place}/chat/completions`, post(body));
+    expect(await response.text()).toBe('passed on');
+    expect(bytes).toBe(65 << 20);
+  });
+
   test('that is a Request whose body was read is passed on complete', async ({ serve }) => {
     const upstream = await serve(() => ({ kind: 'status', status: 418 }));
     const headers = { 'x-mine': '1', 'x-openpipe': '{}', ...JSON_TYPE };

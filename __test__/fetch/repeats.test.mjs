@@ -41,6 +41,25 @@ test('a failure that was kept while the timer of another ran is forgotten too', 
   await isCollected(second);
 });
 
+test('a failure is not found when its time is up, also where the event loop was blocked', () => {
+  const repeats = new Repeats(20);
+  repeats.keep('key', { settle: () => {}, size: 1 });
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 30);
+  expect(repeats.find('key')).toBeUndefined();
+});
+
+for (const [what, count, size] of /** @type {[string, number, number][]} */ ([
+  ['failures', 65, 1],
+  ['characters', 3, 2 ** 21],
+])) {
+  test(`the oldest failure goes where there are too many ${what}`, () => {
+    const repeats = new Repeats();
+    for (let number = 0; number < count; number += 1) repeats.keep(String(number), { settle: () => {}, size });
+    expect(repeats.find('0')).toBeUndefined();
+    expect(repeats.find('1')).toBeDefined();
+  });
+}
+
 test('a failure that is kept for a retry does not keep the body of its request', async ({ serve }) => {
   const [url, init] = chat(await serve(byModel), { model: 'status-500' });
   const fetch = createFetch({ maxRetries: 0 });

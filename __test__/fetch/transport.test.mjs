@@ -185,3 +185,36 @@ test('a dispatcher of undici is what a call and its fallback connect by', async 
   expect(origins).toHaveLength(2);
   await agent.close();
 });
+
+test('a response that arrives after its call was aborted is cancelled, also from a fetch that ignores signals', async ({
+  serve,
+}) => {
+  const [url, init] = chat(await serve(byModel), { model: 'm' });
+  const cancelled = vi.fn();
+  /** @type {(response: Response) => void} */
+  let answer = () => {};
+  const below = vi.fn(() => new Promise((resolve) => (answer = resolve)));
+  const call = createFetch({ fetch: /** @type {any} */ (below) });
+  const controller = new AbortController();
+  const failed = rejection(call(url, { ...init, signal: controller.signal, dispatcher: {} }));
+  await vi.waitFor(() => expect(below).toHaveBeenCalled());
+  controller.abort();
+  expect((await failed).name).toBe('AbortError');
+  answer(new Response(new ReadableStream({ cancel: cancelled })));
+  await vi.waitFor(() => expect(cancelled).toHaveBeenCalled());
+});
+
+test('a body that ends within a character is none, as natively', async ({ serve }) => {
+  const [url, init] = chat(await serve(byModel), { model: 'm' });
+  const text = JSON.stringify({ choices: [{ message: { content: 'x' } }] });
+  const bytes = (/** @type {number[]} */ ...more) => Buffer.concat([Buffer.from(text), Buffer.from(more)]);
+  for (const [body, status] of /** @type {[Buffer, number][]} */ ([
+    [bytes(), 200],
+    [bytes(0xc3), 502],
+  ])) {
+    const below = async () =>
+      new Response(/** @type {any} */ (body), { headers: { 'content-type': 'application/json' } });
+    const response = await createFetch({ fetch: below })(url, /** @type {any} */ ({ ...init, dispatcher: {} }));
+    expect(response.status).toBe(status);
+  }
+});

@@ -82,8 +82,6 @@ async function blobBytes(blob, signal) {
 
 /** @param {ReadableStream | AsyncIterable<any>} stream @param {AbortSignal | undefined} signal @returns {Promise<ReadBody>} */
 async function readStream(stream, signal) {
-  // `fetch` refuses a stream that has another reader.
-  if (/** @type {any} */ (stream).locked) return untouched(undefined);
   const chunks = chunksOf(stream);
   /** @type {Uint8Array[]} */
   const read = [];

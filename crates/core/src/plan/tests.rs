@@ -57,9 +57,11 @@ fn a_calls_headers_are_applied_over_those_that_the_host_gives() {
     assert_eq!((headers["x-a"].as_bytes(), headers["x-stainless-timeout"].as_bytes()), (&b"1"[..], &b"2"[..]));
     assert!(!headers.contains_key("x-b"));
 
-    // Its circuit is that of the function that gives the key.
+    // Its circuit is that of the function that gives the key, and of a key in the upstream's own headers.
     let plain = via("{}").unwrap();
     assert_eq!(target.circuit(Endpoint::ChatCompletions), plain.circuit(Endpoint::ChatCompletions));
+    let keyed = via(r#"{"headers":[["x-api-key","another"]]}"#).unwrap();
+    assert_ne!(keyed.circuit(Endpoint::ChatCompletions), plain.circuit(Endpoint::ChatCompletions));
 
     let refused: Result<Target, PlanError> = via(r#"{"headers":[["x-a","1\n"],["x-b","a\nb"]]}"#);
     assert!(matches!(refused, Err(PlanError::Argument(_))));
@@ -481,6 +483,15 @@ fn an_alias_is_one_target_before_the_default_fallback_or_the_whole_chain() {
 }
 
 #[test]
+fn a_fallback_with_an_upstream_or_a_client_is_no_alias() {
+    let call = format!(
+        r#"{{"openpipe":{{"fallback":[{{"model":"smart","upstream":"groq"}},{{"model":"smart"}}]}},{}}}"#,
+        client_at(1, 7)
+    );
+    assert_eq!(route_of(&named(&call, "gpt-4o").unwrap()), ["openai gpt-4o", "groq smart", "client smart"]);
+}
+
+#[test]
 fn an_upstream_that_is_named_takes_the_model_as_it_is() {
     let of = |call: &str, model: &str| route_of(&named(call, model).unwrap())[0].clone();
     assert_eq!(of(r#"{"openpipe":{"upstream":"groq"}}"#, "smart"), "groq smart");
@@ -513,6 +524,13 @@ fn a_call_has_at_most_sixteen_targets_after_aliases() {
     let fallback =
         |count: usize| format!(r#"{{"openpipe":{{"fallback":[{}]}}}}"#, vec![r#"{"model":"smart"}"#; count].join(","));
     assert_eq!(named(&fallback(7), "gpt-4o").unwrap().targets.len(), 15);
+    assert_eq!(
+        named(&fallback(7).replacen("smart", "own", 1).replace("}]", "},{\"model\":\"smart\"}]"), "gpt-4o")
+            .unwrap()
+            .targets
+            .len(),
+        16
+    );
     let Err(PlanError::Argument(message)) = named(&fallback(8), "gpt-4o") else { panic!("17 targets") };
     assert!(message.contains("at most 16") && message.contains("17"), "{message}");
 }
@@ -688,6 +706,23 @@ fn items_that_only_their_issuer_can_read_are_left_out_for_another_upstream() {
     );
     let because: Vec<_> = plan.targets.iter().map(Target::because).collect();
     assert_eq!(because, [None, None, Some(Because::Omitted(vec!["reasoning", "id"]))]);
+}
+
+#[test]
+fn nothing_is_left_out_where_a_target_has_an_input_of_its_own() {
+    let call = r#"{"endpoint":"responses","openpipe":{"fallback":[{"model":"azure:a","params":{"input":"anew"}}]}}"#;
+    let text = r#"{"model":"gpt-5","input":[{"type":"reasoning","id":"rs_1"}]}"#;
+    let plan = planned(VENDORS, call, text).unwrap();
+    assert_eq!(plan.targets[1].because(), None);
+    assert_eq!(plan.targets[1].body(&RequestBody::parse(text.to_owned()).unwrap()), r#"{"model":"a","input":"anew"}"#);
+}
+
+#[test]
+fn the_ids_of_a_fallback_to_the_clients_own_upstream_are_remembered() {
+    let call = r#"{"endpoint":"responses","openpipe":{"upstream":"azure","fallback":[{"model":"gpt-4"}]}}"#;
+    let plan = planned(VENDORS, call, r#"{"model":"a","input":"x"}"#).unwrap();
+    assert_eq!(route_of(&plan), ["azure a", "openai gpt-4"]);
+    assert!(plan.targets.iter().all(|target| target.keeps_at.is_some()));
 }
 
 #[test]

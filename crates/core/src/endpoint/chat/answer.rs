@@ -37,8 +37,6 @@ struct Filled<'a> {
     with_message: usize,
     /// How many have a `text` that is a string.
     with_text: usize,
-    /// Not every one is an object.
-    is_mixed: bool,
     error: Option<&'a RawValue>,
     failed_finish: Option<String>,
     usage: Option<&'a RawValue>,
@@ -113,7 +111,6 @@ impl<'a> Choices<'a> for Filled<'a> {
 
     fn add_other(&mut self) {
         self.count += 1;
-        self.is_mixed = true;
     }
 }
 
@@ -126,9 +123,6 @@ impl<'a> Filled<'a> {
         }
         if let Some(reason) = self.failed_finish {
             return Err(Refusal::because(format!("the response ended with the finish reason {reason:?}")));
-        }
-        if self.is_mixed {
-            return Err(Refusal::because(format!("the response is no {what}: a choice is no object")));
         }
         let filled = if shape == Shape::Message { self.with_message } else { self.with_text };
         if filled < self.count {

@@ -272,6 +272,7 @@ mod tests {
             r#"{"choices":null,"base_resp":{"status_code":1013}}"#,
             r#"{"success":false}"#,
             r#"{"error":{}}"#,
+            r#"{"choices":"none","error":{}}"#,
         ] {
             assert_eq!(signs(data).unwrap().error.as_deref(), Some(data));
         }

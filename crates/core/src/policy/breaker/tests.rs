@@ -359,6 +359,19 @@ async fn a_probe_stream_that_dies_takes_no_other_requests_success_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn requests_that_are_in_flight_at_once_share_a_circuit() {
+    let breakers = breakers();
+    let gate = || breakers.gate(policy(), &subject(), Narrowed::default());
+    let mut permits: Vec<Permit> = (0..3).map(|_| permit(&gate())).collect();
+    // Each look-up forgets circuits at rest, but none that is in use.
+    for model in ["a", "b", "c", "d"] {
+        let _ = breakers.gate(policy(), &Subject { model, ..subject() }, Narrowed::default());
+    }
+    permits.iter_mut().for_each(|permit| permit.failed(&status(500, "")));
+    assert!(is_open(&gate()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn equal_subjects_share_a_circuit() {
     let breakers = breakers();
     let of = |policy, subject: &Subject<'_>| breakers.gate(policy, subject, Narrowed::default());
