@@ -8,11 +8,12 @@ import { expect, test } from 'vitest';
 
 import { readEvents } from '../support/fetching.mjs';
 
-/** Reads a response with these events. @template T @param {string} path @param {string} text @param {(response: Response) => Promise<T>} read */
-async function reading(path, text, read) {
+/** Reads a response with these events. @template T @param {string} path @param {string} text @param {(response: Response) => Promise<T>} read @param {string} [later] What comes a moment later. */
+async function reading(path, text, read, later = '') {
   const server = createServer((request, response) => {
     request.resume();
-    response.writeHead(200, { 'content-type': 'text/event-stream' }).end(text);
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).write(text);
+    setTimeout(() => response.end(later), later ? 20 : 0);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = /** @type {any} */ (server.address());
@@ -91,15 +92,16 @@ test('an error in another form is passed on as an error event of Responses', asy
 });
 
 test('a reader with a buffer of its own sees the end of a stream that has no last event', async () => {
-  const text = named({ type: 'response.completed', response: { id: 'resp_1', status: 'completed', output: [] } });
-  const result = await reading('/responses', text, async ({ body }) => {
+  const text = named({ type: 'response.output_text.delta', delta: 'hi' });
+  const later = named({ type: 'response.completed', response: { id: 'resp_1', status: 'completed', output: [] } });
+  const read = async (/** @type {Response} */ { body }) => {
     const reader = /** @type {any} */ (body).getReader({ mode: 'byob' });
-    let read = '';
+    let all = '';
     for (;;) {
       const { value, done } = await reader.read(new Uint8Array(1024));
-      if (done) return read;
-      read += new TextDecoder().decode(value);
+      if (done) return all;
+      all += new TextDecoder().decode(value);
     }
-  });
-  expect(result).toBe(text);
+  };
+  expect(await reading('/responses', text, read, later)).toBe(text + later);
 });
