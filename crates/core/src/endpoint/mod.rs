@@ -154,8 +154,8 @@ impl Endpoint {
         }
     }
 
-    /// Whether the constructor's `fallback` applies. It does to conversations only: embeddings of another model are not comparable, and
-    /// few models serve `/completions`.
+    /// Whether the constructor's `fallback` applies. It is meant for conversations: embeddings of another model are not comparable, and a
+    /// model of chat rarely serves `/completions`.
     #[must_use]
     pub const fn takes_default_fallback(self) -> bool {
         matches!(self, Self::ChatCompletions | Self::Responses)
@@ -278,12 +278,12 @@ pub enum Verdict {
     Event {
         /// Whether it is a sign of life.
         life: Life,
-        /// The texts in which it differs from the template.
+        /// Its difference from the last template.
         news: News,
     },
     /// An event for the reader, which ends the stream.
     Last {
-        /// The texts in which it differs from the template.
+        /// Its difference from the last template.
         news: News,
         /// How the stream ended.
         end: Result<(), Failure>,
