@@ -151,4 +151,20 @@ describe("a Responses error's code gives its kind", () => {
       expect(error.openpipe.attempts[0].outcome).toBe(kind);
     }); // prettier-ignore
   }
+
+  for (const transport of /** @type {const} */ (['native', 'fetch'])) {
+    for (const [form, said] of /** @type {const} */ ([
+      ['flat', { code: 'rate_limit_exceeded', message: 'No.' }],
+      ['nested', { error: { code: 'rate_limit_exceeded', message: 'No.' } }],
+    ])) {
+      test(`in an error event that is ${form}, with transport ${transport}`, async ({ serve }) => {
+        const upstream = await serve(() => sending([created, { type: 'error', ...said }]));
+        const openai = new OpenAI({ apiKey: 'k', baseURL: upstream.url, maxRetries: 0, openpipe: { apiKey: '', transport } });
+        const stream = await openai.responses.create({ model: 'a', input: 'hi', stream: true });
+        const { error } = await readAll(stream);
+
+        expect(error.openpipe.attempts[0].outcome).toBe('rate_limit');
+      }); // prettier-ignore
+    }
+  }
 });

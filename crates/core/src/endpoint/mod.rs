@@ -94,6 +94,16 @@ impl Endpoint {
         }
     }
 
+    /// The kind of an error that a custom client's stream ended with, by the code in its body; `None` for any other code, and for the
+    /// endpoints whose codes name no kind within a stream.
+    #[must_use]
+    pub fn kind_of_error(self, body: &str) -> Option<Kind> {
+        match self {
+            Self::Responses => responses::kind_in(body),
+            Self::ChatCompletions | Self::Completions | Self::Embeddings => None,
+        }
+    }
+
     /// The default bound on the decompressed size of a response, in bytes. Embeddings are long lists of numbers, so theirs is larger.
     #[must_use]
     pub const fn max_response_bytes(self) -> u64 {

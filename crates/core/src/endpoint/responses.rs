@@ -45,7 +45,7 @@ pub(super) fn is_under_way(text: &str) -> bool {
 }
 
 /// The kind of an error by its code, for an error that names no status.
-fn kind_in(body: &str) -> Option<Kind> {
+pub(super) fn kind_in(body: &str) -> Option<Kind> {
     Said::of(body).kind_of_code()
 }
 

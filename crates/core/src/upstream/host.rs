@@ -56,6 +56,7 @@ impl Upstream for HostUpstream {
                 }
                 Ok(HostAnswer::Stream { ticket, request_id, secrets, chunks }) if stream => {
                     let source = Box::new(HostEvents {
+                        endpoint,
                         chunks,
                         max_bytes,
                         is_too_large: false,
@@ -113,6 +114,7 @@ fn too_large(what: &str, max_bytes: u64) -> Failure {
 
 /// A stream that a client of the host returned.
 struct HostEvents {
+    endpoint: Endpoint,
     chunks: Box<dyn HostChunks>,
     /// The bound on one event.
     max_bytes: u64,
@@ -144,10 +146,11 @@ impl EventSource for HostEvents {
                 Err(HostFailure::Thrown(error)) => {
                     let is_of_encoding = error.is_of_encoding();
                     let failure = error.classify();
-                    // Within a stream every failure is of the kind `stream`, except an error that names a status and a broken encoding. The caller
-                    // gets the client's own error object.
+                    // Within a stream every failure is of the kind `stream`, except an error that names a status, one whose code names its kind,
+                    // and a broken encoding. The caller gets the client's own error object.
                     let is_of_itself = failure.named_status.is_some() || is_of_encoding;
-                    let kind = if is_of_itself { failure.kind } else { Kind::Stream };
+                    let named = failure.body.as_deref().and_then(|body| self.endpoint.kind_of_error(body));
+                    let kind = if is_of_itself { failure.kind } else { named.unwrap_or(Kind::Stream) };
                     Err(Failure { kind, ..failure })
                 }
                 Err(HostFailure::Broken(why)) => Err(invalid(&why)),
