@@ -190,3 +190,13 @@ describe('a body', () => {
     expect(other.warnings.filter((message) => message.includes('falback'))).toHaveLength(1);
   });
 });
+
+test('`upstream` and `reject` in a body are warned of by where they belong', async ({ serve }) => {
+  const { openai, warnings } = await gateway(serve);
+  const { upstream, reject } = BROUGHT;
+  await ask(openai, { model: 'gpt-4o', body: { openpipe: { upstream, reject } } });
+  expect(warnings).toEqual([
+    expect.stringContaining('`openpipe.upstream` is not taken from a body: it belongs in the request options'),
+    expect.stringContaining('`openpipe.reject` is not taken from a body: it belongs in the request options'),
+  ]);
+});

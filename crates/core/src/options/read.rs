@@ -89,7 +89,12 @@ impl<'a> Section<'a> {
                 .then(|| nearest_name(&name, &spec::names(self.place).map(str::to_owned).collect::<Vec<_>>()))
                 .flatten();
             let hint = nearest.map_or(" and does nothing".to_owned(), |name| format!("; did you mean `{name}`?"));
-            warnings.push(format!("`{}.{}` is not known{hint}", self.path, quoted(&name)));
+            let is_of_call = self.place == Place::Body && spec::find(Place::Call, &name).is_some();
+            let why = match is_of_call {
+                true => "is not taken from a body: it belongs in the request options".to_owned(),
+                false => format!("is not known{hint}"),
+            };
+            warnings.push(format!("`{}.{}` {why}", self.path, quoted(&name)));
         }
         let more = unknown.count();
         if more > 0 {

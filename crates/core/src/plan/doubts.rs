@@ -6,10 +6,9 @@ use super::destinations::Destination;
 use super::near_prefix::Once;
 use crate::options::{CallOptions, ClientConfig, Limit, OpenPipeOptions};
 
-/// A timeout of a client or an upstream below this, in milliseconds, was probably meant in seconds …
-const SHORT_TIMEOUT: u64 = 100;
-/// … and so was a timeout of a call or target below this. Short ones of these are also chosen on purpose, to give up at once.
-const SHORT_CALL: u64 = 50;
+/// A timeout below this was probably meant in seconds, not in milliseconds.
+const SHORT_TIMEOUT: Duration = Duration::from_millis(100);
+
 /// The warnings of prefixes that are close to known ones, for all targets.
 pub(super) fn near_prefixes(targets: &[Destination<'_>]) -> Vec<Once> {
     targets.iter().filter_map(|target| target.near_prefix.clone()).collect()
@@ -22,18 +21,16 @@ pub(super) fn warn_of_short_timeouts(
     targets: &[Destination<'_>],
     warnings: &mut Vec<String>,
 ) {
-    let is_short = |limit: Option<Limit>, bound: u64| {
-        limit.and_then(|limit| limit.0).is_some_and(|time| time < Duration::from_millis(bound))
-    };
+    let is_short = |limit: Option<Limit>| limit.and_then(|limit| limit.0).is_some_and(|time| time < SHORT_TIMEOUT);
     let of_target = |destination: &Destination<'_>| destination.target.as_ref().and_then(|target| target.timeout);
     let places = [
-        ("a call", SHORT_CALL, is_short(call.timeout, SHORT_CALL)),
-        ("a target", SHORT_CALL, targets.iter().any(|target| is_short(of_target(target), SHORT_CALL))),
-        ("an upstream", SHORT_TIMEOUT, targets.iter().any(|target| is_short(target.timeout, SHORT_TIMEOUT))),
-        ("the client", SHORT_TIMEOUT, is_short(client.timeout, SHORT_TIMEOUT)),
+        ("a call", is_short(call.timeout)),
+        ("a target", targets.iter().any(|target| is_short(of_target(target)))),
+        ("an upstream", targets.iter().any(|target| is_short(target.timeout))),
+        ("the client", is_short(client.timeout)),
     ];
-    for (place, bound, _) in places.iter().filter(|(_, _, is_short)| *is_short) {
-        warnings.push(format!("the `timeout` of {place} is under {bound} ms: it is in milliseconds, not in seconds"));
+    for (place, _) in places.iter().filter(|(_, is_short)| *is_short) {
+        warnings.push(format!("the `timeout` of {place} is under 100 ms: it is in milliseconds, not in seconds"));
     }
 }
 

@@ -500,7 +500,7 @@ fn an_upstream_that_is_named_takes_the_model_as_it_is() {
     // Never from a body.
     let plan = named(r#"{"bodyOpenpipe":{"upstream":"groq"}}"#, "gpt-4o").unwrap();
     assert_eq!(&*plan.targets[0].upstream, "openai");
-    assert!(plan.warnings[0].contains("`openpipe.upstream` is not known"), "{:?}", plan.warnings);
+    assert!(plan.warnings[0].contains("`openpipe.upstream` is not taken from a body"), "{:?}", plan.warnings);
 }
 
 #[test]
