@@ -103,12 +103,7 @@ pub async fn run(
             Admitted::Go(permit) => permit,
             Admitted::PassedOver { attempt, to, cause } => {
                 before.get_or_insert(cause);
-                if let Some(to) = plan.targets.get(to) {
-                    observer.moved_on(&attempt, to);
-                }
-                let mut record = record.lock();
-                record.attempts.push(*attempt);
-                record.skip(plan, to);
+                call.pass_over(*attempt, to);
                 next = Some(to);
                 continue;
             }
@@ -251,6 +246,16 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// Records a target that was not asked, because its circuit is open, and the one that takes over.
+    fn pass_over(&self, attempt: Attempt, to: usize) {
+        if let Some(to) = self.plan.targets.get(to) {
+            self.observer.moved_on(&attempt, to);
+        }
+        let mut record = self.record.lock();
+        record.attempts.push(attempt);
+        record.skip(self.plan, to);
+    }
+
     /// Records a target's failure, and says which target takes over, if one does.
     async fn move_on(&self, target: &Target, index: usize, attempt: Attempt, failure: Failure) -> Option<usize> {
         if let Some(id) = failure.started.as_deref().filter(|_| target.is_background) {
