@@ -35,7 +35,7 @@ use crate::record::{Attempt, CallRecord, milliseconds};
 use crate::report::{Came, Reporter, Sink};
 use crate::stream::EventStream;
 use crate::text::body::{BodyError, RequestBody};
-use crate::upstream::host::{AskedUpstream, HostUpstream};
+use crate::upstream::host::{HostHeadersUpstream, HostUpstream};
 use crate::upstream::host_http::HostHttpUpstream;
 use crate::upstream::http::{HttpPool, HttpUpstream, Unredirected};
 use crate::upstream::{BoxFuture, Completion, Unsendable, Upstream, Upstreams};
@@ -339,7 +339,7 @@ impl Ways<'_> {
                 Arc::new(HttpUpstream { pool: Arc::clone(pool), url: Arc::clone(url), headers: Arc::clone(headers) })
             }
             Via::Unsendable => Arc::new(Unsendable),
-            Via::Asked { upstream, url, base, overlay, .. } => Arc::new(AskedUpstream {
+            Via::HttpWithHostHeaders { upstream, url, base, overlay, .. } => Arc::new(HostHeadersUpstream {
                 host: Arc::<dyn Host>::clone(host),
                 pool: (!self.plan.through_host).then(|| Arc::clone(pool)),
                 upstream: Arc::clone(upstream),

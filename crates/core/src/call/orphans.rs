@@ -103,7 +103,7 @@ fn via(via: &Via, id: &str) -> Option<Via> {
     };
     let mut via = via.clone();
     match &mut via {
-        Via::Http { url, .. } | Via::Asked { url, .. } => *url = of(url)?,
+        Via::Http { url, .. } | Via::HttpWithHostHeaders { url, .. } => *url = of(url)?,
         Via::Client { .. } => {}
         Via::Unsendable => return None,
     }

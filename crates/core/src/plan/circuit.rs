@@ -26,7 +26,7 @@ impl Target {
                 credential.extend(account.map(|(_, value)| value.as_bytes()));
                 (place(url), true)
             }
-            Via::Asked { url, identity, overlay, .. } => {
+            Via::HttpWithHostHeaders { url, identity, overlay, .. } => {
                 credential.push(identity.as_bytes());
                 let account = overlay.layers.iter().flatten().filter(|(name, _)| credentials::is_account(name));
                 credential.extend(account.filter_map(|(_, value)| value.as_deref()).map(str::as_bytes));

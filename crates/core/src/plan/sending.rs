@@ -82,7 +82,7 @@ impl Builder<'_> {
             overlay.lay(&mut Arc::default())?;
             let base = if kind == UpstreamKind::Named { all } else { Arc::default() };
             let (upstream, identity) = (Arc::clone(&upstream.name), upstream.identity.clone());
-            return Ok(Via::Asked { upstream, url, identity, base, overlay });
+            return Ok(Via::HttpWithHostHeaders { upstream, url, identity, base, overlay });
         }
         overlay.layers.push(own);
         overlay.lay(&mut all)?;

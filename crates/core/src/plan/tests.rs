@@ -46,7 +46,7 @@ fn a_calls_headers_are_applied_over_those_that_the_host_gives() {
         Ok(plan.targets.into_iter().next().unwrap())
     };
     let target: Target = via(r#"{"timeout":2500,"headers":[["x-a","1"],["x-b",null]]}"#).unwrap();
-    let Via::Asked { url, overlay, .. } = &target.via else { panic!("not asked for") };
+    let Via::HttpWithHostHeaders { url, overlay, .. } = &target.via else { panic!("not asked for") };
     assert_eq!(url.as_str(), "http://openai.test/v1/chat/completions");
     let mut headers = HeaderMap::new();
     headers.insert("authorization", HeaderValue::from_static("Bearer fresh"));
@@ -169,7 +169,7 @@ fn a_fallback_goes_to_its_client_then_the_constructors_then_by_its_model() {
             .iter()
             .map(|target| match target.via {
                 Via::Client { client, .. } => (target.kind, Some(client)),
-                Via::Http { .. } | Via::Asked { .. } | Via::Unsendable => (target.kind, None),
+                Via::Http { .. } | Via::HttpWithHostHeaders { .. } | Via::Unsendable => (target.kind, None),
             })
             .collect::<Vec<_>>()
     };
@@ -198,7 +198,7 @@ fn a_cache_routes_the_primary_to_openpipe_and_no_fallback() {
 fn http(target: &Target) -> (&Url, &HeaderMap) {
     match &target.via {
         Via::Http { url, headers } => (url, headers),
-        Via::Asked { .. } | Via::Client { .. } | Via::Unsendable => panic!("not called over HTTP"),
+        Via::HttpWithHostHeaders { .. } | Via::Client { .. } | Via::Unsendable => panic!("not called over HTTP"),
     }
 }
 

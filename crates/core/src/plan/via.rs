@@ -20,7 +20,7 @@ pub enum Via {
         headers: Arc<HeaderMap>,
     },
     /// HTTP from the core, with headers that the host gives for each try, within the target's time.
-    Asked {
+    HttpWithHostHeaders {
         /// The upstream's name.
         upstream: Arc<str>,
         /// The URL of the endpoint.
@@ -52,7 +52,7 @@ impl Via {
     pub(super) fn url(&self) -> Option<&Arc<Url>> {
         match self {
             Self::Http { url, .. } => Some(url),
-            Self::Asked { .. } | Self::Client { .. } | Self::Unsendable => None,
+            Self::HttpWithHostHeaders { .. } | Self::Client { .. } | Self::Unsendable => None,
         }
     }
 }

@@ -18,7 +18,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::time::Instant;
 
 use super::BoxFuture;
-use super::http::Route;
+use super::peer::Peer;
 
 /// How long a look-up under way is shared: a call within this time of its start waits for it. A later call starts a new one, so that
 /// a lost packet, for which the system waits five seconds, delays few calls.
@@ -124,11 +124,11 @@ impl Resolver {
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let (found, route) = (self.find(name.as_str()), Route::current());
+        let (found, peer) = (self.find(name.as_str()), Peer::current());
         Box::pin(async move {
             let mut addresses = found.await?.to_vec();
-            if let Some(route) = route {
-                addresses = route.resolved(addresses);
+            if let Some(peer) = peer {
+                addresses = peer.found(addresses);
             }
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })

@@ -1,5 +1,5 @@
 //! Upstreams that need the host: a custom client ([`HostUpstream`]), or HTTP from the core with headers that only the host
-//! knows ([`AskedUpstream`]).
+//! knows ([`HostHeadersUpstream`]).
 
 use std::sync::Arc;
 
@@ -165,7 +165,7 @@ impl EventSource for HostEvents {
 
 /// An upstream over HTTP from the core whose key a function of the caller returns: the host calls it for each try, and only the target
 /// that needs the key waits for it.
-pub struct AskedUpstream {
+pub struct HostHeadersUpstream {
     /// The call's host.
     pub host: Arc<dyn HostSide>,
     /// Its connections; `None` where requests go through the host's own HTTP client.
@@ -180,7 +180,7 @@ pub struct AskedUpstream {
     pub overlay: Overlay,
 }
 
-impl Upstream for AskedUpstream {
+impl Upstream for HostHeadersUpstream {
     fn send<'a>(&'a self, request: Request<'a>) -> BoxFuture<'a, Result<Response, Failure>> {
         Box::pin(async move {
             let given = match self.host.headers(&self.upstream).await {

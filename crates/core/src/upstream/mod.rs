@@ -6,6 +6,7 @@ mod dns;
 pub mod host;
 pub mod host_http;
 pub mod http;
+mod peer;
 mod proxies;
 
 use std::sync::Arc;

@@ -3,39 +3,36 @@
 use std::error::Error;
 use std::io;
 
-use super::race::Route;
 use super::settings::CONNECT_TIME;
 use super::tls::Untrusted;
 use crate::failure::javascript::{CLOSED, CONNECT_TIMEOUT, EXTRA_CA_VARIABLE, NO_CHUNK, NO_HTTP};
 use crate::failure::{Bound, Failure, Head, SystemError};
 use crate::upstream::decoding::{Broken, Refusal};
 use crate::upstream::dns::DnsError;
+use crate::upstream::peer::Peer;
 
 /// The failure of a request before its response's head has arrived.
-pub(super) fn failure(error: &reqwest::Error, route: &Route) -> Failure {
+pub(super) fn failure(error: &reqwest::Error, peer: &Peer) -> Failure {
     if let Some(error) = find::<DnsError>(error) {
-        let message = format!("getaddrinfo {} {}", error.code(), route.host());
+        let message = format!("getaddrinfo {} {}", error.code(), peer.host());
         let system = SystemError {
             errno: Some(error.errno()),
-            hostname: Some(route.host().to_owned()),
+            hostname: Some(peer.host().to_owned()),
             ..SystemError::of(error.code(), "getaddrinfo")
         };
         return system.failure(message);
     }
     if error.is_connect() && error.is_timeout() {
         let milliseconds = CONNECT_TIME.as_millis();
-        let message = format!(
-            "connect timeout (attempted address: {}:{}, timeout: {milliseconds} ms)",
-            route.host(),
-            route.port()
-        );
-        return with_peer(SystemError::of(CONNECT_TIMEOUT, "connect"), route).failure(message);
+        let message =
+            format!("connect timeout (attempted address: {}:{}, timeout: {milliseconds} ms)", peer.host(), peer.port());
+        return with_peer(SystemError::of(CONNECT_TIMEOUT, "connect"), peer).failure(message);
     }
     if let Some(tls) = find::<rustls::Error>(error) {
-        return with_peer(SystemError::of(tls_code(tls), "connect"), route).failure(tls_message(tls));
+        return with_peer(SystemError::of(tls_code(tls), "connect"), peer).failure(tls_message(tls));
     }
     if find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {
-        return Failure::connection(words(error, route), Some(NO_HTTP));
+        return Failure::connection(words(error, peer), Some(NO_HTTP));
     }
     let Some(code) = code(error) else { return Failure::connection(innermost(error), None) };
     let errno = chain(error).filter_map(|link| link.downcast_ref::<io::Error>()).find_map(io::Error::raw_os_error);
@@ -44,17 +41,17 @@ pub(super) fn failure(error: &reqwest::Error, route: &Route) -> Failure {
     if syscall == "read" {
         let message =
             if code == CLOSED { format!("other side closed ({})", innermost(error)) } else { format!("read {code}") };
-        return with_peer(system, route).failure(message);
+        return with_peer(system, peer).failure(message);
     }
-    let system = with_peer(system, route);
-    let address = system.address.clone().unwrap_or_else(|| route.host().to_owned());
-    system.failure(format!("connect {code} {address}:{}", route.port()))
+    let system = with_peer(system, peer);
+    let address = system.address.clone().unwrap_or_else(|| peer.host().to_owned());
+    system.failure(format!("connect {code} {address}:{}", peer.port()))
 }
 
-fn with_peer(system: SystemError, route: &Route) -> SystemError {
+fn with_peer(system: SystemError, peer: &Peer) -> SystemError {
     // Of several addresses the last one: it was tried last.
-    let address = route.addresses().last().map(|address| address.ip().to_string());
-    SystemError { address, port: Some(route.port()), ..system }
+    let address = peer.addresses().last().map(|address| address.ip().to_string());
+    SystemError { address, port: Some(peer.port()), ..system }
 }
 
 /// Whether a code means that an established connection broke.
@@ -63,9 +60,9 @@ fn is_of_open_connection(code: &str) -> bool {
 }
 
 /// The message for a response head that is not HTTP.
-fn words(error: &reqwest::Error, route: &Route) -> String {
+fn words(error: &reqwest::Error, peer: &Peer) -> String {
     let reason = innermost(error);
-    if matches!(route.port(), 443 | 8443) {
+    if matches!(peer.port(), 443 | 8443) {
         return format!("{reason}: the server may speak TLS on this port; should the URL begin with `https:`?");
     }
     reason

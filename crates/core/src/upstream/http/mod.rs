@@ -26,7 +26,6 @@ use answer::{MAX_ERROR_BODY, completion, error_body, parts, stream};
 pub(super) use events::Sent;
 
 pub use pool::HttpPool;
-pub(super) use race::Route;
 pub use settings::TransportSettings;
 
 /// The header with the number of retries before this request.

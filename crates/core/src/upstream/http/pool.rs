@@ -12,7 +12,7 @@ use reqwest::{Client, Method, Url, redirect};
 use tokio::sync::OnceCell;
 
 use super::answer::{parts, read};
-use super::race::{OtherAddress, Racing, Route};
+use super::race::{OtherAddress, Racing};
 use super::settings::{CONNECT_TIME, TransportSettings};
 use super::stale::Turns;
 use super::{errors, tls};
@@ -20,6 +20,7 @@ use crate::failure::{Failure, Head};
 use crate::text::secrets::Secrets;
 use crate::upstream::decoding::{self, Bound};
 use crate::upstream::dns::Resolver;
+use crate::upstream::peer::Peer;
 use crate::upstream::proxies::Proxies;
 
 /// Idle connections are given up after this; most servers and balancers keep theirs for 60 s or more.
@@ -152,22 +153,22 @@ impl HttpPool {
             }
             request
         };
-        let route = Route::to(clients.proxies.proxy(url).map_or_else(|| Arc::clone(url), Arc::new));
+        let peer = Peer::of(clients.proxies.proxy(url).map_or_else(|| Arc::clone(url), Arc::new));
         let begun = self.turns.begin();
-        let mut result = route.scope(clients.pooled.execute(request())).await;
+        let mut result = peer.scope(clients.pooled.execute(request())).await;
         for _ in 0..MAX_ADDRESSES {
             if !result.as_ref().is_err_and(|error| errors::find::<OtherAddress>(error).is_some()) {
                 break;
             }
-            result = route.scope(clients.pooled.execute(request())).await;
+            result = peer.scope(clients.pooled.execute(request())).await;
         }
         if result.as_ref().is_err_and(|error| self.turns.may_be_stale(begun) && self.had_served(error)) {
-            result = route.scope(clients.fresh().await?.execute(request())).await;
+            result = peer.scope(clients.fresh().await?.execute(request())).await;
         }
         let response = result.map_err(|error| {
             let mut secrets = Secrets::of_request(headers, url);
             clients.proxies.add_secrets(&mut secrets);
-            errors::failure(&error, &route).redacted(&secrets)
+            errors::failure(&error, &peer).redacted(&secrets)
         })?;
         if let Some(ends) = response.extensions().get::<HttpInfo>().map(ends) {
             self.lock_served().insert(ends);

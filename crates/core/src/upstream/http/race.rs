@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::fmt;
 use std::future::{Future, pending};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -15,95 +15,39 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use reqwest::Url;
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tower_layer::Layer;
 use tower_service::Service;
+
+use crate::upstream::peer::Peer;
 
 /// How long a connection may take before the next address is tried, as RFC 8305 recommends.
 const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 /// What the first address is given beyond the one that answered before it: its TLS handshake may be all that is slow.
 const GRACE: Duration = Duration::from_millis(50);
 
-tokio::task_local! {
-    static ROUTE: Arc<Route>;
-}
-
-/// Where one request connects to, and what is known of it.
-#[derive(Debug)]
-pub(in crate::upstream) struct Route {
-    url: Arc<Url>,
-    /// The addresses of the host's name, the preferred one first; empty until it is looked up.
-    found: Mutex<Vec<SocketAddr>>,
-    preferred: Mutex<Option<IpAddr>>,
-    resolved: Notify,
-}
-
-impl Route {
-    pub(super) fn to(url: Arc<Url>) -> Arc<Self> {
-        Arc::new(Self { url, found: Mutex::default(), preferred: Mutex::default(), resolved: Notify::new() })
+/// Ends when another address has proved better than the one that is being connected to.
+async fn other_is_better(peer: &Peer) {
+    peer.looked_up().await;
+    let addresses = peer.addresses();
+    if addresses.len() < 2 {
+        return pending().await;
     }
-
-    /// The host as a name or an address, without the brackets of an IPv6 address.
-    pub(super) fn host(&self) -> &str {
-        self.url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
+    sleep(NEXT_ADDRESS).await;
+    let port = peer.port();
+    let probe = |index: usize, ip: IpAddr| async move {
+        sleep(NEXT_ADDRESS * u32::try_from(index.saturating_sub(1)).unwrap_or(u32::MAX)).await;
+        TcpStream::connect((ip, port)).await.is_ok().then_some((index, ip))
+    };
+    let probes = addresses.iter().enumerate().map(|(index, address)| probe(index, address.ip()));
+    let mut answers = probes.collect::<FuturesUnordered<_>>().filter_map(std::future::ready);
+    let Some((index, ip)) = answers.next().await else { return pending().await };
+    let first_answers = async { while answers.next().await.is_some_and(|(index, _)| index != 0) {} };
+    if index == 0 || timeout(GRACE, first_answers).await.is_ok() {
+        return pending().await;
     }
-
-    pub(super) fn port(&self) -> u16 {
-        self.url.port_or_known_default().unwrap_or_default()
-    }
-
-    /// That of the request that this is a part of.
-    pub(in crate::upstream) fn current() -> Option<Arc<Self>> {
-        ROUTE.try_with(Arc::clone).ok()
-    }
-
-    /// Takes what a look-up found, and gives it in the order in which it is to be tried.
-    pub(in crate::upstream) fn resolved(&self, mut found: Vec<SocketAddr>) -> Vec<SocketAddr> {
-        let preferred = *self.preferred.lock().unwrap_or_else(PoisonError::into_inner);
-        found.sort_by_key(|address| Some(address.ip()) != preferred);
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&found);
-        self.resolved.notify_one();
-        found
-    }
-
-    /// The host's addresses, as far as they are known.
-    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
-        match self.host().parse::<IpAddr>() {
-            Ok(ip) => vec![SocketAddr::new(ip, self.port())],
-            Err(_name) => self.found.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-        }
-    }
-
-    /// Does work in which connections and look-ups are this route's.
-    pub(super) async fn scope<T>(self: &Arc<Self>, work: impl Future<Output = T>) -> T {
-        ROUTE.scope(Arc::clone(self), work).await
-    }
-
-    /// Ends when another address has proved better than the one that is being connected to.
-    async fn other_is_better(&self) {
-        self.resolved.notified().await;
-        let addresses = self.addresses();
-        if addresses.len() < 2 {
-            return pending().await;
-        }
-        sleep(NEXT_ADDRESS).await;
-        let port = self.port();
-        let probe = |index: usize, ip: IpAddr| async move {
-            sleep(NEXT_ADDRESS * u32::try_from(index.saturating_sub(1)).unwrap_or(u32::MAX)).await;
-            TcpStream::connect((ip, port)).await.is_ok().then_some((index, ip))
-        };
-        let probes = addresses.iter().enumerate().map(|(index, address)| probe(index, address.ip()));
-        let mut answers = probes.collect::<FuturesUnordered<_>>().filter_map(std::future::ready);
-        let Some((index, ip)) = answers.next().await else { return pending().await };
-        let first_answers = async { while answers.next().await.is_some_and(|(index, _)| index != 0) {} };
-        if index == 0 || timeout(GRACE, first_answers).await.is_ok() {
-            return pending().await;
-        }
-        *self.preferred.lock().unwrap_or_else(PoisonError::into_inner) = Some(ip);
-    }
+    peer.prefer(ip);
 }
 
 /// A connection was given up for another address, and is to be made anew.
@@ -166,13 +110,13 @@ where
     fn call(&mut self, request: R) -> Self::Future {
         let connecting = self.connector().call(request);
         // Known now: a connection that another request needs no more is made to its end by a task of its own.
-        let route = Route::current();
+        let peer = Peer::current();
         Box::pin(async move {
-            let Some(route) = route else { return connecting.await };
+            let Some(peer) = peer else { return connecting.await };
             tokio::select! {
                 biased;
                 connected = connecting => connected,
-                () = route.other_is_better() => Err(OtherAddress.into()),
+                () = other_is_better(&peer) => Err(OtherAddress.into()),
             }
         })
     }
