@@ -164,10 +164,12 @@ impl Mailbox {
         let request = reports::ApiRequest::read(&method, &url, &key, &headers, body, milliseconds)
             .map_err(|message| Error::new(Status::InvalidArg, message))?;
         let number = self.post.number();
-        let (pool, post) = (self.pool.get(), Arc::downgrade(&self.post));
+        let (pool, post, closed) = (self.pool.get(), Arc::downgrade(&self.post), self.post.closed());
         if let Some(handle) = self.runtime.handle() {
-            // Ends with the response, or its time.
-            drop(handle.spawn(async move { request.run(&pool, &post, number).await }));
+            // Ends with the response, its time, or the environment.
+            drop(
+                handle.spawn(closed.run_until_cancelled_owned(async move { request.run(&pool, &post, number).await })),
+            );
         }
         Ok(number)
     }

@@ -17,6 +17,7 @@ use openpipe_core::call::{Form, Refusal};
 use openpipe_core::events::delta::Event;
 use openpipe_core::upstream::BoxFuture;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::handle::Handle;
 use crate::protocol::{Message, Written, write_event};
@@ -69,6 +70,8 @@ pub(crate) struct Post {
     /// JavaScript has taken events.
     room: Notify,
     next_call: AtomicU32,
+    /// Cancelled when the environment goes.
+    closed: CancellationToken,
     /// The diagnostics channel has a subscriber: each report is sent to it.
     are_reports_watched: AtomicBool,
 }
@@ -258,8 +261,14 @@ impl Post {
         delivery
     }
 
+    /// Cancelled when the environment goes.
+    pub(crate) fn closed(&self) -> CancellationToken {
+        self.closed.clone()
+    }
+
     /// Stops every call and forgets the way to JavaScript.
     pub(crate) fn close(&self) {
+        self.closed.cancel();
         let (calls, wake) = {
             let mut state = self.lock();
             (std::mem::take(&mut state.calls), state.wake.take())

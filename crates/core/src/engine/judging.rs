@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{Answer, Call};
 use crate::failure::{Failure, Head, Kind};
@@ -25,8 +25,8 @@ struct Judged {
 }
 
 impl Answer {
-    /// What there is to judge. A stream that was committed by its content is not empty, and may still go on.
-    async fn judged(&mut self) -> Option<Judged> {
+    /// What there is to judge, within this time. A stream that was committed by its content is not empty, and may still go on.
+    async fn judged(&mut self, time: Duration) -> Option<Judged> {
         match self {
             Self::Completion(completion) => Some(Judged {
                 text: completion.text.clone(),
@@ -35,7 +35,7 @@ impl Answer {
                 ticket: completion.ticket,
             }),
             Self::Stream(stream) => {
-                if !stream.is_whole().await {
+                if !stream.is_whole(time).await {
                     return None;
                 }
                 let (head, usage) = (stream.head().clone(), stream.usage().map(str::to_owned));
@@ -57,15 +57,16 @@ impl Call<'_> {
         if target.reject.is_empty() {
             return None;
         }
-        let judged = answer.judged().await?;
+        let (time, started) = (time.unwrap_or(DEFAULT_TIMEOUT), Instant::now());
+        let judged = answer.judged(time).await?;
         // It has no text yet, and refusing it would start the job once more.
         if target.is_background && self.plan.endpoint.is_under_way(&judged.text) {
             self.observer
                 .warning("`reject` does nothing for a job in the background: its answer is not there when it starts");
             return None;
         }
-        let time = time.unwrap_or(DEFAULT_TIMEOUT);
-        let rejection = match timeout(time, self.rejection(target, &judged)).await {
+        let left = time.saturating_sub(started.elapsed());
+        let rejection = match timeout(left, self.rejection(target, &judged)).await {
             Ok(rejection) => rejection?,
             Err(_elapsed) => {
                 let label = target.label();

@@ -162,15 +162,15 @@ impl EventStream {
     }
 
     /// Whether the stream has ended, so that the answer can be judged as a whole. Waits for a usage after the last finish reason for at
-    /// most [`USAGE_TIME`], and while no more is held than may be.
-    pub async fn is_whole(&mut self) -> bool {
+    /// most `time` and [`USAGE_TIME`], and while no more is held than may be.
+    pub async fn is_whole(&mut self, time: Duration) -> bool {
         if self.end.is_none() && self.tracker.is_complete() {
             let rest = async {
                 while self.end.is_none() && self.tracker.is_complete() && self.held_bytes <= self.max_held_bytes {
                     self.pull().await;
                 }
             };
-            let _ = tokio::time::timeout(USAGE_TIME, rest).await;
+            let _ = tokio::time::timeout(USAGE_TIME.min(time), rest).await;
         }
         match &self.end {
             Some(end) => end.is_ok(),

@@ -632,6 +632,15 @@ async fn after_its_finish_a_stream_is_read_on_within_the_bound_that_it_was_held_
     let mut stream = timeless([(0, events([A, STOP]))].into_iter().chain(flood));
     let bound = 1000 * kept(EMPTY);
     stream.hold(HoldUntil::Content, bound).await.unwrap();
-    assert!(stream.is_whole().await);
+    assert!(stream.is_whole(USAGE_TIME).await);
     assert!(stream.held_bytes < 2 * bound, "{}", stream.held_bytes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_for_a_usage_ends_with_the_time_that_is_left() {
+    for (left, waited) in [(ms(100), 100), (ms(5000), 1000)] {
+        let mut stream = timeless([(0, events([A, STOP])), (3_600_000, events([USAGE, DONE]))]);
+        stream.hold(HoldUntil::Content, MEBIBYTE).await.unwrap();
+        assert_eq!(timed(stream.is_whole(left)).await, (true, waited));
+    }
 }

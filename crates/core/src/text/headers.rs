@@ -15,7 +15,7 @@ pub type HeaderList = Vec<(String, Option<String>)>;
 ///
 /// # Errors
 /// Names the header that HTTP does not allow: its name is not a token, or its value has CR, LF, NUL or a character beyond Latin-1.
-/// The message does not contain the value, which may be a key.
+/// The message does not contain the value, which may be a key. Or says that there are more headers than a request can have (24,576).
 pub fn overlay(headers: &mut HeaderMap, list: &HeaderList) -> Result<(), String> {
     lay(headers, list, is_transports)
 }
@@ -44,12 +44,14 @@ fn lay(headers: &mut HeaderMap, list: &HeaderList, is_left_out: fn(&str, &str) -
         if is_left_out {
             continue;
         }
-        if seen.iter().any(|earlier| earlier.eq_ignore_ascii_case(name)) {
-            headers.append(header, value);
+        // The table of headers has a bound, and the methods without `try` panic past it.
+        let added = if seen.iter().any(|earlier| earlier.eq_ignore_ascii_case(name)) {
+            headers.try_append(header, value).map(drop)
         } else {
-            headers.insert(header, value);
             seen.push(name);
-        }
+            headers.try_insert(header, value).map(drop)
+        };
+        added.map_err(|_| format!("`headers`: there are too many ({})", list.len()))?;
     }
     Ok(())
 }
@@ -152,6 +154,13 @@ mod tests {
             assert!(message.contains("\"x-note\"") && !message.contains(value), "{message}");
         }
         assert!(overlay(&mut HeaderMap::new(), &list(&[("sp ace", Some("1"))])).is_err());
+    }
+
+    #[test]
+    fn more_headers_than_a_request_can_have_are_refused() {
+        let many: HeaderList = (0..25_000).map(|number| (format!("x-{number}"), Some("1".to_owned()))).collect();
+        let message = overlay(&mut HeaderMap::new(), &many).unwrap_err();
+        assert_eq!(message, "`headers`: there are too many (25000)");
     }
 
     #[test]

@@ -49,17 +49,19 @@ pub(super) async fn completion(
     sent: Bytes,
 ) -> Result<Response, Failure> {
     let text = read(body, &head, max_bytes).await?;
-    let accepted = if text.len() < LARGE_BYTES {
-        endpoint.accept(text, &sent)
+    let is_large = text.len() >= LARGE_BYTES;
+    let judge = move || endpoint.accept(text, &sent).map_err(|refusal| refusal.failure(None));
+    let accepted = if !is_large {
+        judge()
     } else {
         // Not in place: where the runtime is shut down meanwhile, the timer of the target around this would panic.
         // A panic, also for want of a thread, is one of this target (engine.rs).
-        let judged = tokio::task::spawn_blocking(move || endpoint.accept(text, &sent)).await;
+        let judged = tokio::task::spawn_blocking(judge).await;
         judged.map_err(|_shut_down| Failure::connection("the response could not be read to its end", None))?
     };
     match accepted {
         Ok(Accepted { text, usage }) => Ok(Response::Completion(Completion { head, text, usage, ticket: None })),
-        Err(refusal) => Err(refusal.failure(head)),
+        Err(failure) => Err(Failure { head: Some(Box::new(head)), ..failure }),
     }
 }
 
