@@ -5,6 +5,7 @@
 mod judging;
 
 use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
 use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
@@ -360,11 +361,11 @@ impl Call<'_> {
             *tries += 1;
             self.record.lock().tried();
             let sent_at = Instant::now();
-            let answered = guarded(async {
+            let answered = pin!(async {
                 let response = content.within(|| target.label(), upstream.send(request)).await?;
                 self.accept(response, target, index, whole, content).await
             });
-            let failure = match answered.await {
+            let failure = match guarded(answered).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -436,7 +437,8 @@ impl Call<'_> {
         }
         let hold_until = if target.reject.need_the_whole() { HoldUntil::Finish } else { self.plan.hold_until };
         // The target's own time ends with the first content; the call's runs until the commit.
-        let held = stream.hold(hold_until, self.plan.max_response_bytes);
+        // In a box of its own: a completion needs no room for it.
+        let held = Box::pin(stream.hold(hold_until, self.plan.max_response_bytes));
         if let Err(failure) = self.deadline.within(|| target.label(), held).await {
             return Err(Failure { started: stream.kept_id().map(Into::into), ..failure });
         }
@@ -454,7 +456,7 @@ impl Call<'_> {
 }
 
 /// What fails inside, a panic or no thread to be had, is a failure of its target: another one may be asked.
-async fn guarded<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+async fn guarded<T>(work: Pin<&mut impl Future<Output = Result<T, Failure>>>) -> Result<T, Failure> {
     let inside = |_panic| Err(Failure::connection("openpipe-native failed inside; please report it", None));
     // A panic's message went to stderr, and what it broke is dropped.
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(inside)

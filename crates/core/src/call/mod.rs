@@ -110,7 +110,7 @@ impl Call {
             };
             over();
             orphans.end();
-            if let Some(stream) = stream {
+            if let Some(mut stream) = stream {
                 tokio::select! {
                     () = self.control.cancelled() => {}
                     () = stream.drain() => {}
@@ -138,7 +138,7 @@ struct Task<'a> {
 
 impl Task<'_> {
     /// Returns a stream that has ended and whose connection may serve again.
-    async fn run(&self, body: String, options: Option<String>) -> Option<EventStream> {
+    async fn run(&self, body: String, options: Option<String>) -> Option<Box<EventStream>> {
         let Call { client, host, control, .. } = self.call;
         let (plan, body) = match self.plan(body, options).await {
             Ok(planned) => planned,
@@ -174,7 +174,7 @@ impl Task<'_> {
                 self.fail(&plan);
                 None
             }
-            Outcome::Stream(stream) => self.pump(&plan, *stream, reports.as_ref()).await,
+            Outcome::Stream(stream) => self.pump(&plan, stream, reports.as_ref()).await,
         }
     }
 
@@ -207,7 +207,12 @@ impl Task<'_> {
     }
 
     /// Hands a stream over, and its events as its reader has room for them.
-    async fn pump(&self, plan: &Plan, mut stream: EventStream, reports: Option<&Reports<'_>>) -> Option<EventStream> {
+    async fn pump(
+        &self,
+        plan: &Plan,
+        mut stream: Box<EventStream>,
+        reports: Option<&Reports<'_>>,
+    ) -> Option<Box<EventStream>> {
         let Call { host, control, .. } = self.call;
         let target = {
             let record = control.record.lock();

@@ -218,7 +218,7 @@ impl EventStream {
     }
 
     /// After the end: waits shortly for the end of the body, so that the connection can be used again.
-    pub async fn drain(mut self) {
+    pub async fn drain(&mut self) {
         if matches!(self.end, Some(Ok(()))) {
             // If the body does not end in time, dropping it closes the connection.
             let _ = tokio::time::timeout(DRAIN_TIME, self.source.drain()).await;

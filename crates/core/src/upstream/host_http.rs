@@ -34,7 +34,7 @@ impl Upstream for HostHttpUpstream {
             let headers = of_try(&self.headers, request.retries);
             let response = self.exchange(&headers, &request.body).await;
             let response = response.map_err(|failure| failure.redacted(&Secrets::of_request(&headers, &self.url)))?;
-            receive(response, Sent { headers, url: Arc::clone(&self.url) }, request).await
+            receive(response, Sent { headers, url: Arc::clone(&self.url) }, &request).await
         })
     }
 }

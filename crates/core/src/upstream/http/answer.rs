@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use super::errors::body_failure;
 use super::events::{HttpEvents, Sent};
-use crate::endpoint::{self, Accepted, Endpoint};
+use crate::endpoint::{self, Accepted};
 use crate::events::sse::Decoder;
 use crate::failure::{Failure, Head};
 use crate::in_place::LARGE_BYTES;
 use crate::text::json;
 use crate::upstream::decoding::{Body, Bound, Broken, Refusal};
-use crate::upstream::{Completion, Response};
+use crate::upstream::{Request, Response};
 
 /// What is kept of an error's body.
 pub(super) const MAX_ERROR_BODY: u64 = 1024 * 1024;
@@ -40,15 +39,10 @@ fn detach(headers: &mut HeaderMap) {
     *headers = headers.clone();
 }
 
-/// A completion.
-pub(super) async fn completion(
-    head: Head,
-    body: Body,
-    max_bytes: u64,
-    endpoint: Endpoint,
-    sent: Bytes,
-) -> Result<Response, Failure> {
-    let text = read(body, &head, max_bytes).await?;
+/// A completion. What is large is borrowed: an `async fn` keeps room for each argument twice.
+pub(super) async fn completion(head: &Head, body: &mut Body, request: &Request<'_>) -> Result<Accepted, Failure> {
+    let text = read(body, head, request.max_response_bytes).await?;
+    let (endpoint, sent) = (request.endpoint, request.body.clone());
     let is_large = text.len() >= LARGE_BYTES;
     let judge = move || endpoint.accept(text, &sent).map_err(|refusal| refusal.failure(None));
     let accepted = if !is_large {
@@ -59,14 +53,11 @@ pub(super) async fn completion(
         let judged = tokio::task::spawn_blocking(judge).await;
         judged.map_err(|_shut_down| Failure::connection("the response could not be read to its end", None))?
     };
-    match accepted {
-        Ok(Accepted { text, usage }) => Ok(Response::Completion(Completion { head, text, usage, ticket: None })),
-        Err(failure) => Err(Failure { head: Some(Box::new(head)), ..failure }),
-    }
+    accepted.map_err(|failure| Failure { head: Some(Box::new(head.clone())), ..failure })
 }
 
 /// A body's text, within bounds.
-pub(super) async fn read(mut body: Body, head: &Head, max_bytes: u64) -> Result<String, Failure> {
+pub(super) async fn read(body: &mut Body, head: &Head, max_bytes: u64) -> Result<String, Failure> {
     let capacity = body.length().unwrap_or(0).min(64 * 1024);
     let mut bytes = Vec::with_capacity(usize::try_from(capacity).unwrap_or(0));
     loop {

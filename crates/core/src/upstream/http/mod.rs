@@ -19,7 +19,8 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 
 use super::decoding::Bound;
-use super::{BoxFuture, Request, Response, Upstream};
+use super::{BoxFuture, Completion, Request, Response, Upstream};
+use crate::endpoint::Accepted;
 use crate::failure::Failure;
 use crate::text::secrets::Secrets;
 use answer::{MAX_ERROR_BODY, completion, error_body, parts, stream};
@@ -47,7 +48,7 @@ impl Upstream for HttpUpstream {
         Box::pin(async move {
             let headers = of_try(&self.headers, request.retries);
             let response = self.pool.exchange(&Method::POST, &self.url, &headers, request.body.clone()).await?;
-            receive(response, Sent { headers, url: Arc::clone(&self.url) }, request).await
+            receive(response, Sent { headers, url: Arc::clone(&self.url) }, &request).await
         })
     }
 }
@@ -65,21 +66,25 @@ pub(super) fn of_try(headers: &Arc<HeaderMap>, retries: u32) -> Arc<HeaderMap> {
 pub(super) async fn receive(
     response: reqwest::Response,
     sent: Sent,
-    request: Request<'_>,
+    request: &Request<'_>,
 ) -> Result<Response, Failure> {
     let (headers, url) = (Arc::clone(&sent.headers), Arc::clone(&sent.url));
     let is_good = |status| (200..300).contains(&status);
-    let (mut head, body) = parts(response, |status| match is_good(status) {
+    let (mut head, mut body) = parts(response, |status| match is_good(status) {
         true => Bound { bytes: request.max_response_bytes, is_since_output: request.stream },
         false => Bound { bytes: MAX_ERROR_BODY, is_since_output: false },
     });
     head.is_redirected = head.url != url.as_str();
     let answered = if !is_good(head.status) {
-        Err(Failure::status(head, error_body(Vec::new(), body).await))
+        // In boxes of their own, so that a completion has no room for them.
+        let text = Box::pin(error_body(Vec::new(), body)).await;
+        Err(Failure::status(head, text))
     } else if request.stream {
-        stream(head, body, sent, request.max_response_bytes).await
+        Box::pin(stream(head, body, sent, request.max_response_bytes)).await
     } else {
-        completion(head, body, request.max_response_bytes, request.endpoint, request.body).await
+        completion(&head, &mut body, request)
+            .await
+            .map(|Accepted { text, usage }| Response::Completion(Completion { head, text, usage, ticket: None }))
     };
     answered.map_err(|failure| failure.redacted(&Secrets::of_request(&headers, &url)))
 }

@@ -122,8 +122,8 @@ impl HttpPool {
         max_bytes: u64,
     ) -> Result<(Head, String), Failure> {
         let bound = Bound { bytes: max_bytes, is_since_output: false };
-        let (head, body) = parts(self.exchange(&method, &Arc::new(url.clone()), &headers, body).await?, |_| bound);
-        let mut text = read(body, &head, max_bytes).await?;
+        let (head, mut body) = parts(self.exchange(&method, &Arc::new(url.clone()), &headers, body).await?, |_| bound);
+        let mut text = read(&mut body, &head, max_bytes).await?;
         let is_failure = !(200..300).contains(&head.status);
         if is_failure {
             Secrets::of_request(&headers, url).redact(&mut text);
