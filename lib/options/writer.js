@@ -42,14 +42,15 @@ class Writer {
   constructor(clients, judges) {
     this.all = clients;
     this.allJudges = judges;
+    // The keys are paths, which begin with `openpipe`: none is a member of `Object.prototype`.
     /** @type {Written['judges']} */
-    this.judges = record();
+    this.judges = {};
     /** @type {Written['odd']} */
-    this.odd = record();
+    this.odd = {};
     /** @type {Written['clients']} */
-    this.clients = record();
+    this.clients = {};
     /** @type {Written['functions']} */
-    this.functions = record();
+    this.functions = {};
   }
 
   /** @param {unknown} value @returns {Written} */
@@ -125,13 +126,14 @@ class Writer {
     // In these tables the names are the caller's, and an upstream may be named `client`. An upstream has no option `client` itself.
     const isTable = path === 'openpipe.upstreams' || path === 'openpipe.aliases';
     const hasNoClient = path.startsWith('openpipe.upstreams.');
-    const members = [];
+    let members = '';
     for (const name of names) {
       const isClient = hasNoClient && (name === 'client' || name === 'fallbackClient');
       const text = isClient ? 'null' : this.#value(value[name], `${path}.${name}`, isTable ? '' : name, depth + 1);
-      if (text !== undefined) members.push(`${JSON.stringify(wellFormed(name))}:${text}`);
+      if (text === undefined) continue;
+      members += `${members === '' ? '' : ','}${JSON.stringify(wellFormed(name))}:${text}`;
     }
-    return `{${members.join(',')}}`;
+    return `{${members}}`;
   }
 
   /** Members of a request, as `JSON.stringify` writes them. @param {any} value @param {string} path */
