@@ -128,6 +128,18 @@ describe('threads:', () => {
     expect((await run).code).toBe(0);
     expect(request.eventsSent).toBeLessThan(1_000);
   });
+
+  test.concurrent('a worker that is terminated closes the connection of a request of the API', async ({ serve }) => {
+    const upstream = await serve(({ body }) => (body?.model === 'silence' ? { kind: 'silence' } : undefined));
+    const run = runProgram('process/programs/worker-threads', ['terminate in a request of the API', upstream.url]);
+    let ended = false;
+    void run.then(() => (ended = true));
+    const request = await upstream.arrival(2);
+    expect(await request.closed).toBe('broken off');
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(ended, 'the main thread is there still').toBe(false);
+    expect((await run).code).toBe(0);
+  });
 });
 
 describe('what is left over:', () => {

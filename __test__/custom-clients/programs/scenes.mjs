@@ -52,7 +52,7 @@ const scenes = {
   async 'a completion that is rejected late'() {
     const late = gate();
     const openai = clientWith(() => late.opened.then(() => Promise.reject(new Error('too late'))));
-    await failure(complete(openai, 50));
+    await failure(complete(openai, 100));
     late.open();
     await pause(50);
     done();
@@ -64,7 +64,7 @@ const scenes = {
     const openai = clientWith(async () => ({ [Symbol.asyncIterator]: () => ({ next, return: closing }) }));
     await failure(
       (async () => {
-        for await (const _chunk of await stream(openai, 50));
+        for await (const _chunk of await stream(openai, 100));
       })(),
     );
     late.open();
@@ -83,7 +83,7 @@ const scenes = {
       return: () => Promise.reject(new Error('cannot be closed')),
     };
     const openai = clientWith(() => late.opened.then(() => ({ controller, [Symbol.asyncIterator]: () => iterator })));
-    await failure(stream(openai, 50));
+    await failure(stream(openai, 100));
     late.open();
     await pause(50);
     done();

@@ -39,6 +39,11 @@ const inWorker = {
     let read = 0;
     for await (const _ of stream) if (++read === 2) parentPort?.postMessage('under way');
   },
+  async 'waits for a request of the API'() {
+    const { default: OpenPipe } = await import('openpipe-native/client');
+    void new OpenPipe({ apiKey: 'op', baseUrl: baseURL }).createModel(/** @type {any} */ ({ model: 'silence' }));
+    parentPort?.postMessage('under way');
+  },
   async 'exits in the middle'() {
     const openai = await newClient();
     void openai.chat.completions.create({ model: 'silence', messages });
@@ -65,6 +70,15 @@ const inMain = {
     // The main thread goes on for a while: its own end would close everything.
     await new Promise((resolve) => setTimeout(resolve, 200));
     await complete(3);
+  },
+  async 'terminate in a request of the API'() {
+    await complete(1);
+    const { worker, said } = startWorker('waits for a request of the API');
+    await said;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await worker.terminate();
+    // As above; long enough for the test to see which of the two ends closed the connection.
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
   },
   async 'a worker that exits in the middle'() {
     await complete(1);
