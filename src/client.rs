@@ -122,8 +122,8 @@ impl Completions {
             host: Arc::new(NodeCall { call: number, handle, post: Arc::clone(post) }),
         };
         let post = Arc::clone(post);
-        // In a box: tokio moves what it is given, and again at the end, and this is some kilobytes.
-        let running = Box::pin(call.run(body, options, move || drop(post.forget(number))));
+        // In a box, as tokio moves what it is given and this is some kilobytes; made and freed by the runtime's own thread.
+        let running = async move { Box::pin(call.run(body, options, move || drop(post.forget(number)))).await };
         // The task ends with its call: when the call is done, cancelled, or its environment goes.
         drop(tokio.spawn(running));
         number
