@@ -437,7 +437,7 @@ impl Call<'_> {
         }
         let hold_until = if target.reject.need_the_whole() { HoldUntil::Finish } else { self.plan.hold_until };
         // The target's own time ends with the first content; the call's runs until the commit.
-        // In a box of its own: a completion needs no room for it.
+        // On the heap, so that the memory of a call without a stream has no room for it.
         let held = Box::pin(stream.hold(hold_until, self.plan.max_response_bytes));
         if let Err(failure) = self.deadline.within(|| target.label(), held).await {
             return Err(Failure { started: stream.kept_id().map(Into::into), ..failure });

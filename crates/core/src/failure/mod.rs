@@ -266,6 +266,13 @@ impl Failure {
         Self { head: head.into().map(Box::new), body, ..failure }
     }
 
+    /// A response, or a part of one (`what`), that is larger than the call's bound, in bytes.
+    #[must_use]
+    pub fn too_large(what: &str, max_bytes: u64, head: impl Into<Option<Head>>) -> Self {
+        let message = format!("{what} is larger than `openpipe.maxResponseBytes` ({max_bytes})");
+        Self::invalid_response(message, head, None).by(Bound::Size)
+    }
+
     /// A stream that broke off: its connection failed before its end.
     #[must_use]
     pub fn broken_stream(message: impl Into<String>, code: Option<String>) -> Self {
@@ -446,6 +453,13 @@ mod tests {
 
     fn answered(status: u16, body: &str) -> Failure {
         Failure::status(Head { status, ..Head::default() }, body.to_owned())
+    }
+
+    #[test]
+    fn what_is_too_large_is_ended_by_the_bound_on_its_size() {
+        let failure = Failure::too_large("an event", 30, None);
+        assert_eq!(failure.ended_by, Some(Bound::Size));
+        assert_eq!(failure.message, "an event is larger than `openpipe.maxResponseBytes` (30)");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::deadline::{Deadline, Times};
 use crate::endpoint::{Endpoint, Life, Tracker, Verdict};
 use crate::events::delta::Event;
-use crate::failure::{Bound, Failure, Head};
+use crate::failure::{Failure, Head};
 use crate::in_place::{give_way, in_place};
 use crate::options::HoldUntil;
 use crate::policy::breaker::Permit;
@@ -154,8 +154,7 @@ impl EventStream {
                 None => {}
             }
             if self.held_bytes > max_bytes {
-                let message = format!("the stream is larger than `openpipe.maxResponseBytes` ({max_bytes})");
-                return Err(Failure::invalid_response(message, self.head.clone(), None).by(Bound::Size));
+                return Err(Failure::too_large("the stream", max_bytes, self.head.clone()));
             }
             self.pull().await;
         }

@@ -5,6 +5,7 @@ use tokio::time::{sleep, sleep_until, timeout};
 
 use super::*;
 use crate::events::delta::News;
+use crate::failure::Bound;
 use crate::failure::{Kind, Surface};
 use crate::upstream::BoxFuture;
 

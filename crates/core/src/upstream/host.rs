@@ -48,7 +48,7 @@ impl Upstream for HostUpstream {
                 }
                 Ok(HostAnswer::Completion { text: None, .. }) => Err(invalid("the client returned no object")),
                 Ok(HostAnswer::Completion { text: Some(text), .. }) if text.len() as u64 > max_bytes => {
-                    Err(too_large("the response", max_bytes))
+                    Err(Failure::too_large("the response", max_bytes, None))
                 }
                 Ok(HostAnswer::Completion { ticket, text: Some(text), request_id, secrets }) => {
                     let answered = completion(endpoint, &body, ticket, text, request_id).await;
@@ -108,10 +108,6 @@ fn invalid(message: &str) -> Failure {
     Failure::invalid_response(message, None, None)
 }
 
-fn too_large(what: &str, max_bytes: u64) -> Failure {
-    invalid(&format!("{what} is larger than `openpipe.maxResponseBytes` ({max_bytes})"))
-}
-
 /// A stream that a client of the host returned.
 struct HostEvents {
     endpoint: Endpoint,
@@ -129,7 +125,7 @@ impl EventSource for HostEvents {
         Box::pin(async move {
             let event = |data| SseEvent { data, is_error: false };
             if self.is_too_large {
-                return Err(too_large("an event", self.max_bytes));
+                return Err(Failure::too_large("an event", self.max_bytes, None));
             }
             match self.chunks.next().await {
                 Ok(None) => Ok(None),
@@ -139,7 +135,7 @@ impl EventSource for HostEvents {
                     self.is_too_large = too_large_at.is_some();
                     // What came before is delivered first.
                     if self.is_too_large && chunks.is_empty() {
-                        return Err(too_large("an event", self.max_bytes));
+                        return Err(Failure::too_large("an event", self.max_bytes, None));
                     }
                     Ok(Some(chunks.into_iter().map(event).collect()))
                 }

@@ -74,10 +74,7 @@ pub(super) fn body_failure(broken: &Broken, head: Head, max_bytes: u64) -> Failu
         Broken::Connection(error) => {
             Failure::connection(format!("the response broke off: {}", innermost(error)), code(error).as_deref())
         }
-        Broken::Coding(Refusal::TooLarge) => {
-            let message = format!("the response is larger than `openpipe.maxResponseBytes` ({max_bytes})");
-            Failure::invalid_response(message, head, None).by(Bound::Size)
-        }
+        Broken::Coding(Refusal::TooLarge) => Failure::too_large("the response", max_bytes, head),
         Broken::Coding(Refusal::Malformed(error)) => {
             Failure::invalid_response(format!("the response could not be decoded: {error}"), head, None)
         }

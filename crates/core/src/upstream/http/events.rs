@@ -7,7 +7,7 @@ use reqwest::header::HeaderMap;
 
 use super::errors::stream_failure;
 use crate::events::sse::{Decoder, TooLarge};
-use crate::failure::{Bound, Failure};
+use crate::failure::Failure;
 use crate::text::secrets::Secrets;
 use crate::upstream::decoding::Body;
 use crate::upstream::{BoxFuture, EventSource, SseEvent};
@@ -35,8 +35,7 @@ pub(super) struct HttpEvents {
 
 impl HttpEvents {
     fn too_large(&self) -> Failure {
-        let message = format!("an event is larger than `openpipe.maxResponseBytes` ({})", self.max_bytes);
-        Failure::invalid_response(message, None, None).by(Bound::Size)
+        Failure::too_large("an event", self.max_bytes, None)
     }
 }
 

@@ -76,7 +76,7 @@ pub(super) async fn receive(
     });
     head.is_redirected = head.url != url.as_str();
     let answered = if !is_good(head.status) {
-        // In boxes of their own, so that a completion has no room for them.
+        // On the heap, as the stream below, so that the memory of a completion has no room for them.
         let text = Box::pin(error_body(Vec::new(), body)).await;
         Err(Failure::status(head, text))
     } else if request.stream {
