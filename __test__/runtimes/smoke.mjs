@@ -148,7 +148,7 @@ const cases = {
     assert.deepEqual(moves, ['server_error good', 'stream good']);
   },
 
-  async 'JavaScript client as fallback'() {
+  async 'custom client as fallback'() {
     const context = new AsyncLocalStorage();
     /** @type {unknown[]} */
     const seen = [];
