@@ -1,4 +1,4 @@
-/** One call through a client, and what the caller gets of it. */
+/** Makes one call with a client and records what the caller gets. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
  */
 
 /**
- * What the demo reads of an attempt.
+ * The members of an attempt that the demo uses.
  *
  * @typedef {object} Attempt
  * @property {string} upstream
@@ -22,7 +22,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
  */
 
 /**
- * What the demo reads of `completion.openpipe`, `stream.openpipe` and `error.openpipe`.
+ * The members that the demo uses of `completion.openpipe`, `stream.openpipe` and `error.openpipe`.
  *
  * @typedef {object} CallInfo
  * @property {string} servedBy With an error: the last target.
@@ -37,24 +37,24 @@ import { setTimeout as sleep } from 'node:timers/promises';
  * @property {string} model
  * @property {number} [timeout] In ms.
  * @property {Record<string, unknown>} [openpipe] Left out for a client that does not know it.
- * @property {boolean} [isInBody] Whether `openpipe` stands in the body, as the package of that name wants it.
+ * @property {boolean} [isInBody] Whether `openpipe` goes into the body, where the package of that name expects it.
  */
 
 /**
  * @typedef {object} CallResult
- * @property {"answer" | "error" | "waiting"} end `waiting`: it had not ended when the demo gave up.
- * @property {string} text What the caller got to read, also before an error.
- * @property {unknown} [error] What the caller got instead of an answer, or of its end.
- * @property {unknown} [notACompletion] What was handed over as a completion and is none.
+ * @property {"answer" | "error" | "waiting"} end `waiting`: the call had not ended when the demo gave up.
+ * @property {string} text The text that the caller read, also before an error.
+ * @property {unknown} [error] The error of the call or of its stream.
+ * @property {unknown} [notACompletion] A result that was returned as a completion but is not one.
  * @property {CallInfo | undefined} info
  * @property {number} startedAt Unix ms.
- * @property {number} ms Until all was over.
+ * @property {number} ms Until the call or its stream ended.
  */
 
 /** @type {[{ role: "user", content: string }]} */
 const MESSAGES = [{ role: 'user', content: 'Say hello in one short sentence.' }];
 
-/** For the request to be on its way before JavaScript blocks. */
+/** The time in which the request is sent, before JavaScript blocks. */
 const BEFORE_BLOCKING_MS = 50;
 
 /**
@@ -89,7 +89,7 @@ export async function makeCall(openai, spec, { blockMs, giveUpMs }) {
   }
 }
 
-/** @param {Situation} situation The options of its call. */
+/** The `openpipe` options of a situation's call. @param {Situation} situation */
 export function openpipeOf({ openpipe = {} }, /** @type {string} */ fallbackModel) {
   return { fallback: { model: fallbackModel }, ...openpipe };
 }
@@ -97,7 +97,7 @@ export function openpipeOf({ openpipe = {} }, /** @type {string} */ fallbackMode
 /**
  * @param {any} openai
  * @param {CallSpec} spec
- * @param {Pick<CallResult, "text" | "info">} result Filled in as the answer comes.
+ * @param {Pick<CallResult, "text" | "info">} result Filled while the answer arrives.
  */
 async function readCompletion(openai, spec, result) {
   const completion = await openai.chat.completions.create(bodyOf(spec), optionsOf(spec));
@@ -113,7 +113,7 @@ async function readStream(openai, spec, result) {
   try {
     for await (const chunk of stream) result.text += chunk.choices[0]?.delta.content ?? '';
   } finally {
-    // Only now: the last target's own attempt ends with the stream.
+    // After the loop, because the last target's attempt ends with the stream.
     result.info = infoOf(stream);
   }
   return {};
@@ -134,7 +134,7 @@ function infoOf(carrier) {
   return /** @type {{ openpipe?: CallInfo } | null | undefined} */ (carrier)?.openpipe;
 }
 
-/** No timer, no socket and no callback of JavaScript runs meanwhile, as in a synchronous call that waits. @param {number} ms */
+/** Blocks the event loop, as a synchronous call does: no timer, socket or callback runs. @param {number} ms */
 async function blockEventLoop(ms) {
   await sleep(BEFORE_BLOCKING_MS);
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);

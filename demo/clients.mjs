@@ -1,4 +1,4 @@
-/** The clients that the demo compares, each as its documentation says to make it. */
+/** The clients that the demo compares, each made as its documentation says. */
 
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -13,7 +13,7 @@ import { targets } from './targets.mjs';
 
 /** @typedef {"openai" | "openpipe" | "openpipe-native"} ClientName */
 
-/** What ours is compared with. @type {Exclude<ClientName, "openpipe-native">[]} */
+/** The clients that this package is compared with. @type {Exclude<ClientName, "openpipe-native">[]} */
 export const peerNames = ['openai', 'openpipe'];
 
 const require = createRequire(import.meta.url);
@@ -34,14 +34,14 @@ export async function makeClient(name, { primary, fallback }) {
   const silent = { logLevel: /** @type {const} */ ('off') };
   if (name === 'openai') {
     const { default: OpenAI } = await import('openai');
-    // It knows one upstream: the primary's.
+    // It has one upstream: the primary's.
     return new OpenAI({ apiKey: targets.primary.key, baseURL: primary.url, ...silent });
   }
   const { default: OpenAI } = await import(name === 'openpipe' ? 'openpipe/openai' : 'openpipe-native');
   return new OpenAI({
     apiKey: targets.fallback.key,
     baseURL: fallback.url,
-    // There is nothing here that takes reports.
+    // No server of the demo receives reports.
     openpipe: { apiKey: targets.primary.key, baseUrl: primary.url, logRequest: false },
     ...silent,
   });

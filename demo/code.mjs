@@ -1,4 +1,4 @@
-/** The code of a situation's call, as a reader would write it. What runs is made of the same data (call.mjs). */
+/** The code of a situation's call, as a reader would write it. The call that runs is made from the same data (call.mjs). */
 
 import { targets } from './targets.mjs';
 

@@ -9,13 +9,13 @@ import { say } from './terminal.mjs';
 
 const USAGE = `npm run demo [-- options]           upstreams on this machine; no key, no internet
   --only WHAT       one situation, by number, id or a word of its title; may be repeated
-  --fast            gives the other clients up after 5 s instead of 30 s
+  --fast            gives up hanging calls of the other clients after 5 s instead of 30 s
 npm run demo -- --web [--port N]    a page on 127.0.0.1 with sliders
 npm run demo -- --live [options]    the real endpoints, with the keys of the environment
   --model NAME      the primary (default: openpipe:$OPENPIPE_MODEL, else gpt-5.4-mini)
   --fallback NAME   the fallback (default: gpt-5.4-mini)`;
 
-/** Something did not end when the process lives longer. */
+/** A process that runs longer is ended: a call hangs. */
 const AT_MOST_MS = { local: 90_000, live: 180_000 };
 
 const { values: flags } = parseArgs({

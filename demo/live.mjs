@@ -12,7 +12,7 @@ import { printBars, printHeading, printNote, printSummary, printVerdict, say } f
 
 const DEFAULT_MODEL = 'gpt-5.4-mini';
 
-/** Prefixes that lead to OpenPipe, and so need its key. */
+/** Prefixes of models that go to OpenPipe, which needs its key. */
 const VIA_OPENPIPE = /^(openpipe|openai|anthropic|gemini):/;
 
 const TIMEOUT_MS = 30_000;
@@ -44,14 +44,14 @@ export async function runLive(flags) {
   let kept = 0;
   for (const [index, call] of calls.entries()) if (await runCall(call, index + 1)) kept += 1;
   printSummary(kept, calls.length, performance.now() - start);
-  // Reports of what OpenPipe did not serve may still be under way: the process waits for them.
+  // Reports may still be in flight: the process waits for them.
   return kept === calls.length ? 0 : 1;
 }
 
 /** @param {LiveFlags} flags @returns {LiveModels} */
 function chooseModels(flags) {
   const { OPENAI_API_KEY, OPENPIPE_API_KEY, OPENPIPE_MODEL } = process.env;
-  // Without an OpenAI key, OpenPipe can still be asked for OpenAI's model.
+  // Without an OpenAI key, OpenPipe can serve OpenAI's model.
   const plain = OPENAI_API_KEY || !OPENPIPE_API_KEY ? DEFAULT_MODEL : `openai:${DEFAULT_MODEL}`;
   const fineTuned = OPENPIPE_MODEL?.replace(/^(openpipe:)?/, 'openpipe:');
   return {
@@ -67,7 +67,7 @@ function missingKeys(models) {
   if (!OPENAI_API_KEY && !OPENPIPE_API_KEY)
     return [
       '--live needs OPENAI_API_KEY, or OPENPIPE_API_KEY, or both, in the environment.',
-      'OPENPIPE_MODEL (or --model) names a fine-tuned model of yours to ask first.',
+      'OPENPIPE_MODEL (or --model) names a fine-tuned model of yours as the primary.',
     ];
   const viaOpenPipe = models.filter((model) => VIA_OPENPIPE.test(model));
   const direct = models.filter((model) => !VIA_OPENPIPE.test(model));
@@ -119,7 +119,7 @@ function liveCalls({ primary, fallback, wrong }) {
 /**
  * @param {LiveCall} call
  * @param {number} number
- * @returns {Promise<boolean>} Whether it went as promised.
+ * @returns {Promise<boolean>} Whether the call did what was promised.
  */
 async function runCall({ title, promise, spec, servedBy }, number) {
   printHeading(number, title, promise, []);

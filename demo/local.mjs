@@ -1,4 +1,4 @@
-/** All situations, on this machine: ours as promised, and the other clients beside it. */
+/** Plays all situations on this machine, with this package and with the other clients. */
 
 import { codeOf } from './code.mjs';
 import { peerNames, titleOf } from './clients.mjs';
@@ -15,10 +15,10 @@ import { warmUp } from './warm-up.mjs';
  * @import { Situation } from "./situations.mjs"
  */
 
-/** When a call of another client counts as one that hangs. */
+/** After this time a call of another client counts as hanging. */
 const GIVE_UP_MS = { usual: 30_000, fast: 5_000 };
 
-/** By then every call of theirs that ends has ended: the rest hangs. */
+/** By then every call of the other clients has ended, except those that hang. */
 const HEAD_START_MS = 7_500;
 
 /**
@@ -84,7 +84,7 @@ async function runAll(chosen, peers) {
 
 /** @param {Peers} peers */
 async function waitForPeers(peers) {
-  const waiting = setTimeout(() => say('\nThe calls of the others that hang are given up after 30 s …'), 500);
+  const waiting = setTimeout(() => say('\nHanging calls of the other clients are given up after 30 s …'), 500);
   await peers.settled(GIVE_UP_MS.usual + 5_000);
   clearTimeout(waiting);
 }

@@ -1,4 +1,4 @@
-/** The process of one peer: starts its situations one shortly after the other, waits for none, and sends what became of each. */
+/** The process of one peer: starts all its situations at short intervals, without waiting, and sends the result of each. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -15,7 +15,7 @@ import { warmUp } from './warm-up.mjs';
  * @import { Situation } from "./situations.mjs"
  */
 
-/** Calls that start together would wait for each other's start, and look slower than they are. */
+/** Calls that start at the same time delay each other, and would look slower than they are. */
 const APART_MS = 150;
 
 const [name = '', giveUpMs = '', ...ids] = process.argv.slice(2);
@@ -41,8 +41,8 @@ async function play(situation) {
   const limits = { blockMs: situation.blockMs, giveUpMs: Number(giveUpMs) };
   const result = await makeCall(client, specFor(peer, situation), limits);
   const [primary, fallback] = await Promise.all([stage.primary.requests(), stage.fallback.requests()]);
-  const told = describe(result, primary.length, fallback.length);
-  await new Promise((resolve) => process.send?.({ id: situation.id, result: told }, resolve));
+  const described = describe(result, primary.length, fallback.length);
+  await new Promise((resolve) => process.send?.({ id: situation.id, result: described }, resolve));
   await stage.close();
 }
 
@@ -62,7 +62,7 @@ function describe({ end, text, error, notACompletion, ms }, primaryTries, fallba
     const read = text ? `, after ${quote(text)} was read` : tries;
     return { end, good: false, words: `${errorName(error)}${read}`, ms };
   }
-  if (notACompletion !== undefined) return { end, good: false, words: 'hands it over as a completion', ms };
+  if (notACompletion !== undefined) return { end, good: false, words: 'returns it as a completion', ms };
   const served =
     text === wholeAnswer('primary') ? 'primary' : text === wholeAnswer('fallback') ? 'fallback' : undefined;
   if (served) return { end, good: true, words: `${targets[served].model} answers${tries}`, ms };

@@ -1,6 +1,6 @@
 /**
- * What plain `openai` and `openpipe` do in the situations of the demo. They run in processes of their own, all situations
- * side by side, because some of their calls never end.
+ * Runs the demo's situations with plain `openai` and `openpipe`: in separate processes and all at the same time, because some of
+ * their calls never end.
  */
 
 import { fork } from 'node:child_process';
@@ -23,12 +23,12 @@ import { situations } from './situations.mjs';
 /**
  * @typedef {object} Peers
  * @property {(id: string, peer: PeerName) => PeerResult | undefined} resultOf undefined while the call is under way.
- * @property {(ms: number) => Promise<void>} settled Waits for all of them, for at most so long.
+ * @property {(ms: number) => Promise<void>} settled Waits for all results, for at most `ms`.
  * @property {() => void} stop
  */
 
 /**
- * @param {string[]} ids Of situations.
+ * @param {string[]} ids The situations.
  * @param {number} giveUpMs
  * @returns {Peers}
  */

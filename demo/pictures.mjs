@@ -1,6 +1,6 @@
 /**
- * `npm run pictures`: plays five situations, with this package and with the others, and draws docs/images/timelines.svg of what
- * happened. With a Chromium it also takes docs/images/demo.png, a picture of the demo's page.
+ * `npm run pictures`: plays five situations with this package and with the others, and draws the result as
+ * docs/images/timelines.svg. If Chromium is installed, it also takes docs/images/demo.png, a screenshot of the demo's page.
  */
 
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ const FOLDER = fileURLToPath(new URL('../docs/images/', import.meta.url));
 
 const DRAWN = ['status-500', 'silent', 'stalled-body', 'blocked-loop', 'stream-silent'];
 
-/** A call of another client that has not ended by then is drawn as one that goes on. */
+/** A call of another client that has not ended by then is drawn with an arrow. */
 const GIVE_UP_MS = 30_000;
 
 const WIDTH = 940;

@@ -1,6 +1,6 @@
 /**
- * Makes a clone ready for the demo. After `npm install` it builds the addon. In a clone where nothing is installed it installs
- * what the demo needs (two packages) and builds with cargo alone.
+ * Prepares a clone for the demo. After `npm install` it builds the addon. In a clone without node_modules it installs the two
+ * packages that the demo needs, and builds with cargo alone.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -12,7 +12,7 @@ import { preflight } from '../release/preflight.mjs';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const ADDON = 'openpipe-native.demo.node';
 
-/** What Rust calls a library on this system. @type {Partial<Record<NodeJS.Platform, string>>} */
+/** The file name of a Rust library on this system. @type {Partial<Record<NodeJS.Platform, string>>} */
 const LIBRARIES = { win32: 'openpipe_native.dll', darwin: 'libopenpipe_native.dylib' };
 const LIBRARY = LIBRARIES[process.platform] ?? 'libopenpipe_native.so';
 
@@ -26,7 +26,7 @@ function isInstalled(name) {
   return existsSync(`${ROOT}node_modules/${name}/package.json`);
 }
 
-/** In the versions of the lock file; neither it nor package.json is changed. */
+/** Installs the versions of the lock file, without changing it or package.json. */
 function installPeers() {
   const { packages } = JSON.parse(readFileSync(`${ROOT}package-lock.json`, 'utf8'));
   const wanted = ['openai', 'openpipe'].map((name) => `${name}@${packages[`node_modules/${name}`].version}`);
@@ -48,7 +48,7 @@ function buildWithCargo() {
   run('cargo', ['build', '--release', '--locked', '-p', 'openpipe-native']);
   const target = process.env['CARGO_TARGET_DIR'] ?? `${ROOT}target`;
   copyFileSync(`${target}/release/${LIBRARY}`, `${ROOT}${ADDON}`);
-  // `npm run build` makes a loader that looks for every platform's package; this one knows the one file.
+  // `npm run build` makes a loader that looks for every platform's package; this one loads the one file.
   writeFileSync(`${ROOT}binding.js`, `module.exports = require('./${ADDON}');\n`);
 }
 

@@ -1,4 +1,4 @@
-/** Compares what happened in a situation with what was promised. */
+/** Compares the result of a situation with its promise. */
 
 import OpenAI from 'openpipe-native';
 
@@ -11,7 +11,7 @@ import { roles, targets, wholeAnswer } from './targets.mjs';
  * @import { ForkedRequest } from "./upstream-process.mjs"
  */
 
-/** @typedef {Record<Role, ForkedRequest[]>} Requests What reached each upstream. */
+/** @typedef {Record<Role, ForkedRequest[]>} Requests The requests that each upstream received. */
 
 /**
  * @param {Expectation} expect
@@ -73,7 +73,7 @@ function* aboutText({ servedBy, text = 'whole' }, { text: read }) {
  */
 function* aboutError({ error: expected }, { error, info }) {
   if (expected === 'connection' && !(error instanceof OpenAI.APIConnectionError))
-    yield 'the error is no APIConnectionError';
+    yield 'the error is not an APIConnectionError';
   if (expected === 'both') {
     if (!(error instanceof OpenAI.APIError) || error.status !== 503) yield "the error is not the fallback's 503";
     const statuses = info?.errors?.map(statusOf);
@@ -93,7 +93,7 @@ function* aboutRequests({ servedBy, fallbackRequests }, requests) {
     yield `the fallback got ${requests.fallback.length} requests, not ${expected}`;
   for (const role of roles)
     for (const { headers, body } of requests[role]) {
-      if (headers.authorization !== `Bearer ${targets[role].key}`) yield `the ${role} got another key than its own`;
+      if (headers.authorization !== `Bearer ${targets[role].key}`) yield `the ${role} got a key that is not its own`;
       if (body?.model !== targets[role].model) yield `the ${role} was asked for ${body?.model}`;
       if (body && 'openpipe' in body) yield `the ${role} was sent the openpipe member`;
     }

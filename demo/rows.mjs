@@ -13,15 +13,15 @@ import { peerNames } from './clients.mjs';
  * @property {string} label
  * @property {"good" | "bad" | "loop" | "peer good" | "peer bad"} look
  * @property {number} from In ms since the call.
- * @property {number} to Infinity where it goes on.
- * @property {number} [firstToken] When content came, in ms since the call.
+ * @property {number} to Infinity where the call has not ended.
+ * @property {number} [firstToken] When the first content arrived, in ms since the call.
  * @property {string} words
  */
 
-/** A bar that is longer than this goes out of the picture. */
+/** A longer bar is cut off, and ends in an arrow. */
 const LONGEST_MS = 4_500;
 
-/** Soon after the call, so that its request is on its way. */
+/** Shortly after the call, so that its request has been sent. */
 const BLOCKED_AFTER_MS = 50;
 
 /** @param {Pick<Situation, "blockMs">} situation @param {CallResult} result @returns {Row[]} */

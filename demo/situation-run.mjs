@@ -10,7 +10,7 @@ import { setStage } from './stage.mjs';
  * @import { Situation } from "./situations.mjs"
  */
 
-/** Every call of the demo has ended long before. */
+/** Longer than any call of the demo takes. */
 const GIVE_UP_MS = 5_000;
 
 /**

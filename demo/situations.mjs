@@ -1,62 +1,62 @@
-/** The situations of the demo: what the primary does, and what the caller is promised then. */
+/** The situations of the demo: how the primary behaves, and what the caller is promised. */
 
 /** @import { Behaviour } from "./upstream.mjs" */
 
 /**
  * @typedef {object} Situation
- * @property {string} id Short, for `--only` and the names of pictures.
+ * @property {string} id A short name, for `--only`.
  * @property {string} title
  * @property {boolean} [stream]
  * @property {Behaviour | "nobody listens"} primary
- * @property {Behaviour} [fallback] Default: answers well.
+ * @property {Behaviour} [fallback] Default: a healthy upstream.
  * @property {number} [timeout] The call's, in ms.
  * @property {{ firstTokenTimeout?: number, idleTimeout?: number, holdUntil?: "finish" }} [openpipe]
- * @property {number} [blockMs] For so long JavaScript spins, soon after the call was made; the
- *   upstreams then run in processes of their own.
- * @property {string} promise In words.
- * @property {Expectation} expect The same, to be checked.
+ * @property {number} [blockMs] How long the event loop is blocked, shortly after the call was made; the
+ *   upstreams then run in separate processes.
+ * @property {string} promise What the caller is promised, in words.
+ * @property {Expectation} expect The same as data, which is checked.
  */
 
 /**
  * @typedef {object} Expectation
  * @property {"primary" | "fallback" | "nobody"} servedBy `nobody`: the call ends with an error.
- * @property {string} [primaryOutcome] The primary's, among the attempts; where the contract names one.
- * @property {"whole" | "beginning" | "none"} [text] What the caller reads. Default `whole`.
+ * @property {string} [primaryOutcome] The outcome of the primary's attempt.
+ * @property {"whole" | "beginning" | "none"} [text] How much of the answer the caller reads. Default `whole`.
  * @property {"connection" | "both"} [error] `connection`: an `APIConnectionError` or a subclass; `both`: the
  *   fallback's error, with both in `error.openpipe.errors`.
  * @property {number} [fallbackRequests] Default: 1 if the fallback serves, else 0.
  * @property {[from: number, to: number]} [fallbackArrives] When the (first) request reaches the
  *   fallback's upstream, in ms since the call.
- * @property {number} withinMs The whole call.
+ * @property {number} withinMs The longest that the whole call may take.
  */
 
-/** So that a stream can be watched; a healthy one takes about a third of a second. */
+/** Between two events, so that a stream can be watched: a healthy one takes about a third of a second. */
 const PACE_MS = 50;
 
-/** "At once", with room for a busy machine and the first call's loading. */
+/** What counts as "at once", on a busy machine and with the first call's loading. */
 const AT_ONCE_MS = 500;
 
 /** @type {Situation[]} */
 export const situations = [
   {
     id: 'well',
-    title: 'Completion: all is well',
+    title: 'Completion: the primary is healthy',
     primary: { kind: 'answer', delayMs: 50 },
-    promise: 'the primary answers; the fallback is not asked.',
+    promise: 'the primary answers; the fallback is not called.',
     expect: { servedBy: 'primary', primaryOutcome: 'ok', withinMs: 1_000 },
   },
   {
     id: 'status-500',
     title: 'Completion: the primary answers 500',
     primary: { kind: 'status', status: 500 },
-    promise: 'the fallback is asked at once: it takes the place of a retry.',
+    promise: 'the fallback is called at once, in place of a retry.',
     expect: { servedBy: 'fallback', primaryOutcome: 'server_error', withinMs: AT_ONCE_MS },
   },
   {
     id: 'retry-after',
     title: 'Completion: the primary answers 429 with Retry-After: 30',
     primary: { kind: 'status', status: 429, headers: { 'retry-after': '30' } },
-    promise: 'the call does not wait for 30 s; the fallback is asked at once.',
+    promise: 'the call does not wait for 30 s; the fallback is called at once.',
     expect: { servedBy: 'fallback', primaryOutcome: 'rate_limit', withinMs: AT_ONCE_MS },
   },
   {
@@ -64,7 +64,7 @@ export const situations = [
     title: 'Completion: the primary never answers; timeout 1 s',
     primary: { kind: 'silence' },
     timeout: 1_000,
-    promise: 'the fallback is asked when the timeout of 1 s has passed.',
+    promise: 'the fallback is called after the timeout of 1 s.',
     expect: {
       servedBy: 'fallback',
       primaryOutcome: 'timeout',
@@ -83,7 +83,7 @@ export const situations = [
     id: 'half-body',
     title: 'Completion: the primary sends half of its body and hangs up',
     primary: { kind: 'half-body' },
-    promise: 'a truncated body is a failure; the fallback is asked at once.',
+    promise: 'a truncated body is a failure; the fallback is called at once.',
     expect: { servedBy: 'fallback', primaryOutcome: 'connection', withinMs: AT_ONCE_MS },
   },
   {
@@ -91,7 +91,7 @@ export const situations = [
     title: 'Completion: headers arrive, then the body stalls; timeout 1 s',
     primary: { kind: 'stall-body' },
     timeout: 1_000,
-    promise: 'the timeout covers the body too; the fallback is asked after 1 s.',
+    promise: 'the timeout covers the body too; the fallback is called after 1 s.',
     expect: {
       servedBy: 'fallback',
       primaryOutcome: 'timeout',
@@ -103,7 +103,7 @@ export const situations = [
     id: 'html',
     title: 'Completion: the primary answers 200 with a page of HTML',
     primary: { kind: 'status', status: 200, body: 'html' },
-    promise: 'a 200 that holds no completion is a failure; the fallback is asked at once.',
+    promise: 'a 200 that holds no completion is a failure; the fallback is called at once.',
     expect: { servedBy: 'fallback', primaryOutcome: 'invalid_response', withinMs: AT_ONCE_MS },
   },
   {
@@ -135,7 +135,7 @@ export const situations = [
     primary: { kind: 'silence' },
     timeout: 500,
     blockMs: 1_500,
-    promise: 'the fallback is asked after 0.5 s, although the event loop is blocked.',
+    promise: 'the fallback is called after 0.5 s, although the event loop is blocked.',
     expect: {
       servedBy: 'fallback',
       primaryOutcome: 'timeout',
@@ -145,10 +145,10 @@ export const situations = [
   },
   {
     id: 'stream-well',
-    title: 'Stream: all is well',
+    title: 'Stream: the primary is healthy',
     stream: true,
     primary: { kind: 'answer', paceMs: PACE_MS },
-    promise: 'the primary streams; the fallback is not asked.',
+    promise: 'the primary streams; the fallback is not called.',
     expect: { servedBy: 'primary', primaryOutcome: 'ok', withinMs: 1_500 },
   },
   {
@@ -165,7 +165,7 @@ export const situations = [
     stream: true,
     primary: { kind: 'answer', fault: { after: 'role', how: 'keep-alive' } },
     openpipe: { firstTokenTimeout: 400 },
-    promise: 'keep-alive comments do not count as content; the fallback is asked after 0.4 s.',
+    promise: 'keep-alive comments do not count as content; the fallback is called after 0.4 s.',
     expect: {
       servedBy: 'fallback',
       primaryOutcome: 'timeout',
@@ -184,7 +184,7 @@ export const situations = [
   },
   {
     id: 'stream-dies-late',
-    title: 'Stream: the primary dies in the middle, and the caller is reading already',
+    title: 'Stream: the primary dies in the middle, while the caller is reading',
     stream: true,
     primary: { kind: 'answer', paceMs: PACE_MS, fault: { after: 2, how: 'cut' } },
     promise: 'an error, never a silent end, and never the text of two models in one answer.',

@@ -37,13 +37,13 @@ export async function setStage(situation) {
   };
 }
 
-/** In this process. @param {Role} role @param {Behaviour} behaviour @returns {Promise<StagedUpstream>} */
+/** Starts it in this process. @param {Role} role @param {Behaviour} behaviour @returns {Promise<StagedUpstream>} */
 async function here(role, behaviour) {
   const upstream = await startUpstream({ name: targets[role].upstreamName, behaviour: () => behaviour });
   return { url: upstream.url, requests: async () => upstream.requests, close: upstream.close };
 }
 
-/** In a process of its own, which runs on while our event loop is blocked. @param {Role} role @param {Behaviour} behaviour */
+/** Starts it in a separate process, which runs while this event loop is blocked. @param {Role} role @param {Behaviour} behaviour */
 function elsewhere(role, behaviour) {
   const { upstreamName, model } = targets[role];
   return forkUpstream({ name: upstreamName, behaviours: { [model]: behaviour } });

@@ -1,9 +1,9 @@
-/** The two targets of every call of the demo: who is asked first, and who then. */
+/** The two targets of every call of the demo, in order. */
 
 export const targets = {
   primary: {
     model: 'openpipe:demo',
-    /** Each upstream's own; neither opens anything. */
+    /** Each upstream has its own; both are invented. */
     key: 'demo-openpipe-key',
     upstreamName: "the primary's upstream",
   },

@@ -12,7 +12,7 @@ const INDENT = '     ';
 const LABEL_WIDTH = 15;
 const BAR_WIDTH = 40;
 
-/** Without colours the bars still differ. @type {Record<Row["look"], { style: Style, ink: string }>} */
+/** Each kind of bar has its own character, for terminals without colours. @type {Record<Row["look"], { style: Style, ink: string }>} */
 const LOOKS = {
   good: { style: 'green', ink: '█' },
   bad: { style: 'red', ink: '▓' },
@@ -36,7 +36,7 @@ export function printHeading(number, title, promise, code) {
   say('');
 }
 
-/** @param {Row[][]} groups Ours, then what the others did; all on one scale. */
+/** @param {Row[][]} groups The rows of this package, then those of the others, all on one scale. */
 export function printBars(groups) {
   const span = spanOf(groups.flat());
   for (const rows of groups) for (const row of rows) say(`${INDENT}${bar(row, span)}`);
@@ -62,7 +62,7 @@ export function printNote(label, words) {
   say(`${INDENT}${style('dim', label.padEnd(LABEL_WIDTH))} ${words}`);
 }
 
-/** @param {string[]} problems None: it went as promised. */
+/** @param {string[]} problems Empty if the promise was kept. */
 export function printVerdict(problems) {
   if (problems.length === 0) say(`${INDENT}${style('green', '✓ as promised')}`);
   for (const problem of problems) say(`${INDENT}${style('red', `✗ NOT as promised: ${problem}`)}`);

@@ -1,4 +1,4 @@
-/** The child's side of `upstream-process.mjs`: one upstream, driven over IPC. */
+/** The child process of `upstream-process.mjs`: one upstream, controlled over IPC. */
 
 import { startUpstream } from './upstream.mjs';
 
@@ -15,7 +15,7 @@ process.on('message', async (/** @type {Question} */ question) => {
   }
 });
 
-// The parent closed us, or has gone in whatever way: nobody is left to serve.
+// The parent has closed this upstream or has ended.
 process.on('disconnect', () => process.exit(0));
 
 /** @param {Question} question @returns {Promise<unknown>} */
@@ -27,7 +27,7 @@ async function answer(question) {
   if (!upstream) throw new Error('the upstream has not been started');
   switch (question.ask) {
     case 'requests':
-      // A promise cannot be sent.
+      // `closed` is a promise, which cannot be sent.
       return upstream.requests.map(({ closed, ...request }) => request);
     case 'connections':
       return { open: upstream.connections, total: upstream.totalConnections };

@@ -1,6 +1,6 @@
 /**
- * The same upstream in a process of its own: it goes on, and its clock with it, while the event
- * loop of the process under test is blocked.
+ * The same upstream in a separate process: it and its clock keep running while the event loop of the
+ * process under test is blocked.
  */
 
 import { fork } from 'node:child_process';
@@ -19,10 +19,10 @@ import { once } from 'node:events';
  * @property {string} url
  * @property {number} port
  * @property {number} pid
- * @property {() => Promise<ForkedRequest[]>} requests The log as it stands now.
+ * @property {() => Promise<ForkedRequest[]>} requests The requests so far.
  * @property {() => Promise<{ open: number, total: number }>} connections
  * @property {() => Promise<void>} reset
- * @property {() => Promise<void>} close Ends the process, and resolves when it has gone.
+ * @property {() => Promise<void>} close Ends the process, and resolves when it has ended.
  */
 
 /**
@@ -66,7 +66,7 @@ export async function forkUpstream(options = {}) {
 }
 
 /**
- * Asks the child, and matches its replies by their number.
+ * Sends requests to the child, and matches its replies by their number.
  *
  * @param {import("node:child_process").ChildProcess} child
  */
@@ -81,7 +81,7 @@ function questions(child) {
     else question?.resolve(reply.value);
   });
   child.once('exit', () => {
-    for (const { reject } of open.values()) reject(new Error("the upstream's process has gone"));
+    for (const { reject } of open.values()) reject(new Error("the upstream's process has ended"));
   });
   /** @param {Question extends infer Q ? Q extends Question ? Omit<Q, "id"> : never : never} question */
   return (question) =>

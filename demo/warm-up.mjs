@@ -1,4 +1,4 @@
-/** One call that nobody looks at: the first one of a process pays for loading and compiling. */
+/** Calls whose results are not shown: the first ones of a process include loading and compiling. */
 
 import { makeCall } from './call.mjs';
 import { makeClient, specFor } from './clients.mjs';

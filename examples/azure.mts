@@ -1,11 +1,11 @@
-// Azure OpenAI, asked first by its v1 API with an Entra token, then by the older deployments API with a key, then OpenAI.
+// Azure OpenAI: first the v1 API with an Entra token, then the older deployments API with a key, then OpenAI.
 
 import OpenAI from 'openpipe-native';
 
 const endpoint = process.env['AZURE_OPENAI_ENDPOINT']; // https://my-resource.openai.azure.com
 
 /**
- * Asked at each try, so an expired token is never sent. With `@azure/identity` it is
+ * Called for each try, so an expired token is never sent. With `@azure/identity` it is
  * `getBearerTokenProvider(new DefaultAzureCredential(), 'https://cognitiveservices.azure.com/.default')`.
  */
 async function entraToken() {
@@ -19,7 +19,7 @@ const openai = new OpenAI({
       deployments: {
         baseURL: `${endpoint}/openai/deployments/{model}`,
         query: { 'api-version': '2024-10-21' },
-        apiKey: null, // no `Authorization`: the key is in a header of Azure's own
+        apiKey: null, // no `Authorization`: Azure reads the key from its own header
         headers: { 'api-key': process.env['AZURE_OPENAI_API_KEY'] ?? '' },
         endpoints: ['chat', 'embeddings'],
       },

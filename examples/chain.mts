@@ -1,4 +1,4 @@
-// A chain of fallbacks that take different failures, and a circuit breaker: what keeps failing is soon not asked any more.
+// A chain of fallbacks for different failures, and a circuit breaker: a target that keeps failing is skipped.
 
 import ProviderClient from 'openai';
 import OpenAI from 'openpipe-native';
@@ -12,7 +12,7 @@ const openai = new OpenAI({
   openpipe: {
     deadline: 30 * 1000,
     fallback: [
-      { model: 'gpt-5.5', on: ['timeout', 'context_length'] }, // passed over when the first one answers 503
+      { model: 'gpt-5.5', on: ['timeout', 'context_length'] }, // skipped when the primary answers 503
       { model: 'gpt-5.4-mini', timeout: 10 * 1000, except: ['content_filter'] },
       { model: 'mistral-large', client: provider },
     ],

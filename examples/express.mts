@@ -1,4 +1,4 @@
-// An endpoint that streams to a browser. When the browser leaves, the call is aborted and its connection closed.
+// An endpoint that streams to a browser. When the browser disconnects, the call is aborted and its connection closed.
 
 import { pipeline } from 'node:stream/promises';
 
@@ -21,7 +21,7 @@ app.get('/chat', async (request, response) => {
       { signal: left.signal },
     );
     response.type('text/plain');
-    // Waits where the browser is slow: so does the upstream then.
+    // Back-pressure: a slow browser slows the upstream down.
     await pipeline(async function* () {
       for await (const chunk of stream) yield chunk.choices[0]?.delta.content ?? '';
     }, response);
@@ -29,7 +29,7 @@ app.get('/chat', async (request, response) => {
   } catch (error) {
     if (left.signal.aborted) console.log('the browser left');
     else if (response.headersSent)
-      response.destroy(); // a cut in the middle is seen as one
+      response.destroy(); // so that the browser sees that the answer is incomplete
     else if (error instanceof OpenAI.APIError) response.status(502).send('No model could answer.');
     else throw error;
   }
@@ -56,5 +56,5 @@ const server = app.listen(Number(process.env['PORT'] ?? 3000), '127.0.0.1', () =
   console.log(`http://127.0.0.1:${typeof address === 'object' ? address?.port : address}/`);
 });
 
-// Takes no more requests, lets those that run come to their end, and delivers the reports.
+// Takes no more requests, lets the running ones end, and delivers the reports.
 process.once('SIGTERM', () => server.close(() => void openai.close()));

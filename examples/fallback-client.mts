@@ -15,7 +15,7 @@ const completion = await openai.chat.completions.create(
   { model: 'gpt-5.4', messages: [{ role: 'user', content: 'Count to 10' }], logprobs: true },
   {
     openpipe: {
-      // What the provider does not know is left out, and what it wants is added.
+      // `omit` leaves out what the provider does not support; `params` adds what it needs.
       fallback: { model: 'mistral-large', omit: ['logprobs'], params: { temperature: 0.2 } },
     },
   },

@@ -1,4 +1,4 @@
-// Spans and metrics of every call, made from the diagnostics channels. Nothing else of the program has to change.
+// Makes spans and metrics of every call from the diagnostics channels. The rest of the program does not change.
 
 import diagnostics from 'node:diagnostics_channel';
 

@@ -1,4 +1,4 @@
-// OpenRouter as the fallback of a vendor that is asked directly: one key for the models of many vendors.
+// OpenRouter as the fallback for a vendor that is called directly: one key for the models of many vendors.
 
 import OpenAI from 'openpipe-native';
 
@@ -18,7 +18,7 @@ const completion = await openai.chat.completions.create(
   {
     timeout: 10 * 1000,
     openpipe: {
-      // What only OpenRouter understands goes to it alone.
+      // `provider` is OpenRouter's own parameter, so it is set for this target only.
       fallback: { model: 'openrouter:anthropic/claude-sonnet-4.5', params: { provider: { sort: 'throughput' } } },
     },
   },

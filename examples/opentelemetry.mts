@@ -1,5 +1,5 @@
-// A call with its spans. In a program of yours the SDK for Node.js (`@opentelemetry/sdk-node`) takes the place of the
-// provider here, and brings the context manager by which spans find their parents.
+// Prints the spans of a call. In your program, use the SDK for Node.js (`@opentelemetry/sdk-node`) in place of this provider: it has
+// the context manager that gives each span its parent.
 
 import { trace } from '@opentelemetry/api';
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';

@@ -2,7 +2,7 @@
 
 import OpenAI from 'openpipe-native';
 
-// The key is OPENAI_API_KEY; OPENAI_BASE_URL leads to the example's own upstream.
+// The key is OPENAI_API_KEY. `npm run example` sets OPENAI_BASE_URL to a mock upstream.
 const openai = new OpenAI();
 
 const completion = await openai.chat.completions.create(

@@ -1,4 +1,4 @@
-// Two regions of one provider under one name. A circuit breaker keeps an outage of one from costing each call a failure.
+// Two regions of one provider under one name. With a circuit breaker, calls skip a region that is down.
 
 import OpenAI from 'openpipe-native';
 

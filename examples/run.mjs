@@ -23,7 +23,7 @@ async function run(example) {
     env: { ...process.env, ...stage.env },
     stdio: 'inherit',
   });
-  // The terminal sends it to both; this process waits for the other.
+  // The terminal sends SIGINT to both processes; this one waits for the child.
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => child.kill());
   const [code, signal] = await once(child, 'exit');

@@ -1,4 +1,4 @@
-/** The upstreams that the examples talk to: on this machine, with whatever each example is about. No key, no internet. */
+/** The mock upstreams of the examples: on this machine, with the faults that each example is about. */
 
 import { startUpstream } from '../demo/upstream.mjs';
 
@@ -12,10 +12,10 @@ const counts = { kind: 'answer', content: COUNTING };
 /** @type {Behaviour} */
 const fails = { kind: 'status', status: 500 };
 
-/** The model that each example asks first. */
+/** Whether a request is for the primary's model. */
 const isFirst = (/** @type {LoggedRequest} */ { body }) => body.model === 'gpt-5.4';
 
-/** What each example's upstreams do; what is not named counts to 10. @type {Record<string, Partial<Record<Place, Doing>>>} */
+/** What each example's upstreams do. An upstream that is not named counts to 10. @type {Record<string, Partial<Record<Place, Doing>>>} */
 const scenes = {
   plain: { openai: (request) => (isFirst(request) ? fails : counts) },
   streaming: {
@@ -37,7 +37,7 @@ const scenes = {
   regions: { provider: () => fails },
   express: {
     openai: ({ body }) => {
-      // For a reader that leaves in the middle, however long that takes.
+      // For a reader that disconnects in the middle of the stream.
       const stalls = body.messages.at(-1).content === 'Stall';
       return { ...counts, deltas: 10, paceMs: 200, ...(stalls && { fault: { after: 3, how: 'stall' } }) };
     },
@@ -50,11 +50,11 @@ export const exampleNames = Object.keys(scenes);
 /**
  * @typedef {object} Stage
  * @property {Record<Place, Upstream>} upstreams
- * @property {Record<string, string>} env Where they are, and a key for each.
+ * @property {Record<string, string>} env Their URLs, and a key for each.
  * @property {() => Promise<void>} close
  */
 
-/** Starts what an example needs. @param {string} example @returns {Promise<Stage>} */
+/** Starts the upstreams of an example. @param {string} example @returns {Promise<Stage>} */
 export async function startStage(example) {
   const scene = scenes[example];
   if (!scene) throw new Error(`there is no example "${example}": ${exampleNames.join(', ')}`);
@@ -76,7 +76,7 @@ export async function startStage(example) {
   };
 }
 
-/** The same servers by the names that the examples of single vendors have for them. @param {Record<Place, Upstream>} upstreams */
+/** The same servers by the variables that the examples of single vendors read. @param {Record<Place, Upstream>} upstreams */
 function otherNames({ server, openai, provider }) {
   const origin = (/** @type {Upstream} */ { url }) => new URL(url).origin;
   return {

@@ -1,4 +1,4 @@
-// A stream with a fallback: the first model opens its stream here and then sends nothing. The reader never sees that stream.
+// A stream with a fallback: here the primary opens its stream and then sends nothing. The reader never sees that stream.
 
 import OpenAI from 'openpipe-native';
 

@@ -1,4 +1,4 @@
-// The SDK's `runTools()`: each of its calls has the client's fallback. the first model asks for the tool here, and then fails.
+// The SDK's `runTools()`: each of its calls has the client's fallback. Here the primary asks for the tool, and then fails.
 
 import OpenAI from 'openpipe-native';
 

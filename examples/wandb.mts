@@ -1,4 +1,4 @@
-// A fine-tuned model that has moved from OpenPipe to W&B Inference. The code goes on asking for it by its old name.
+// A fine-tuned model that has moved from OpenPipe to W&B Inference. The code keeps its old name.
 
 import OpenAI from 'openpipe-native';
 
@@ -7,7 +7,7 @@ const openai = new OpenAI({
     upstreams: {
       wandb: {
         baseURL: process.env['WANDB_BASE_URL'], // leave it out: the name is known; the key is WANDB_API_KEY
-        headers: { 'OpenAI-Project': 'my-team/my-project' }, // what usage is counted for
+        headers: { 'OpenAI-Project': 'my-team/my-project' }, // the project that the usage is billed to
       },
     },
     aliases: { 'openpipe:my-ft-model': 'wandb:wandb-artifact:///my-team/my-project/my-ft:latest' },

@@ -36,7 +36,7 @@ test(
     expect(stdout).toMatch(
       /^ 2 +status-500 +\d+ ms: gpt-5\.4-mini +.*InternalServerError \(500\), after 3 tries.*gpt-5\.4-mini answers/m,
     );
-    expect(stdout).toMatch(/^ 8 +html +\d+ ms: gpt-5\.4-mini +.*hands it over as a completion/m);
+    expect(stdout).toMatch(/^ 8 +html +\d+ ms: gpt-5\.4-mini +.*returns it as a completion/m);
     expect(stdout).toContain('2 of 2 situations went as promised');
   },
 );
