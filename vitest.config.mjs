@@ -76,7 +76,7 @@ export default defineConfig({
         test: {
           name: 'shared',
           include: ['__test__/**/*.test.mjs'],
-          exclude: [...ALONE, '**/node_modules/**'],
+          exclude: [...ALONE, ...CROWD, '**/node_modules/**'],
           isolate: false,
           sequence: { groupOrder: 1 },
         },
