@@ -214,8 +214,8 @@ describe('what is left over:', () => {
 
     expect(code).toBe(0);
     const { heap, rss } = JSON.parse(stdout.split('\n')[0] ?? '');
-    // Of 500 clients more: a client that stays would be some 20 kB of heap.
-    expect(heap).toBeLessThan(5_000_000);
+    // Of 300 clients more: a client that stays would be some 20 kB of heap.
+    expect(heap).toBeLessThan(3_000_000);
     expect(rss).toBeLessThan(60_000_000);
     expect(upstream.totalConnections).toBeLessThan(10);
   });

@@ -20,10 +20,8 @@ import {
   NotFoundError,
   RateLimitError,
 } from 'openai';
-import { zodResponseFormat } from 'openai/helpers/zod';
 import OpenAI from 'openpipe-native';
 import { createFetch } from 'openpipe-native/fetch';
-import { z } from 'zod';
 
 /** @import { ClientOptions, OpenPipeOptions } from 'openpipe-native' */
 
@@ -97,6 +95,8 @@ const cases = {
   },
 
   async 'parse and tools'() {
+    // Only here: to load them takes as long as many a case.
+    const [{ zodResponseFormat }, { z }] = await Promise.all([import('openai/helpers/zod'), import('zod')]);
     const openai = client();
     const parsed = await openai.chat.completions.parse({
       model: 'json',

@@ -79,11 +79,11 @@ const scenes = {
     /** @type {WeakRef<object>[]} */
     const refs = [];
     const after = await rounds(async () => {
-      for (let index = 0; index < 500; index += 1) {
+      for (let index = 0; index < 250; index += 1) {
         const fallbackClient = answering();
         const openai = clientWith(fallbackClient);
         if (index % 10 === 0) await call(openai, index % 20 === 0);
-        if (index % 25 === 0) refs.push(new WeakRef(fallbackClient), new WeakRef(openai));
+        if (index % 20 === 0) refs.push(new WeakRef(fallbackClient), new WeakRef(openai));
       }
     });
     return { after, watched: refs.length, alive: alive(refs) };

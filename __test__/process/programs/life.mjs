@@ -273,9 +273,9 @@ const scenes = {
       }
       return process.memoryUsage();
     };
-    await make(200);
-    const before = await make(200);
-    const after = await make(700);
+    await make(100);
+    const before = await make(100);
+    const after = await make(400);
     console.log(JSON.stringify({ heap: after.heapUsed - before.heapUsed, rss: after.rss - before.rss }));
     done();
   },
