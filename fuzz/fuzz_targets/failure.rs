@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use openpipe_core::record::Attempt;
-use openpipe_core::failure::codes::Said;
+use openpipe_core::failure::codes::ErrorBody;
 use openpipe_core::failure::{ClientError, Failure, Filter, Head, Kind, Trigger};
 use openpipe_core::text::json;
 use openpipe_core::report::{self, Came};
@@ -58,7 +58,7 @@ fuzz_target!(|input: &[u8]| {
             Trigger::Status(named) => *named == status,
         })
     );
-    assert_eq!(failure.kind, Said::of(&text).kind(status));
+    assert_eq!(failure.kind, ErrorBody::of(&text).kind(status));
     check(&failure, &filter);
     check(&Failure::bad_stream("an error event", Some(text.clone())), &filter);
 

@@ -12,7 +12,7 @@ use crate::failure::ClientError;
 pub use crate::report::Delivery as ReportSender;
 use crate::text::headers::HeaderList;
 
-/// The traits of a host that upstreams use.
+/// The host traits that upstreams need.
 pub trait HostSide: HostClient + HeaderSource {}
 
 impl<T: HostClient + HeaderSource> HostSide for T {}
@@ -20,7 +20,7 @@ impl<T: HostClient + HeaderSource> HostSide for T {}
 /// Calls custom clients and the caller's functions, which live in the host. The values that they return or throw stay there under a
 /// number, the ticket; the core gets the summary that it needs to decide.
 ///
-/// The core keeps the time: a client that never settles, or ignores its signal, is dropped like a silent socket. Dropping the future,
+/// The core enforces time limits: a client that never settles, or ignores its signal, is dropped like a silent socket. Dropping the future,
 /// or the chunks, must stop the client.
 pub trait HostClient: Send + Sync {
     /// Calls a custom client once.

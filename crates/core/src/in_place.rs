@@ -33,7 +33,7 @@ pub fn has_thread() -> bool {
 }
 
 /// Must be the first `.await` after [`in_place`]: while this thread was blocked the runtime may have been shut down, and touching a
-/// timer would panic. A task that yields then is dropped instead of run again; so is a call that was cancelled meanwhile.
+/// timer would panic. A task that yields is then dropped instead of resumed; so is a call that was cancelled meanwhile.
 pub async fn give_way(bytes: usize) {
     if bytes >= LARGE_BYTES {
         tokio::task::yield_now().await;

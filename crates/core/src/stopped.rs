@@ -16,8 +16,8 @@ const GRACE: Duration = Duration::from_millis(200);
 /// The end of the grace period, once one has begun. Shared by the waits for one answer, so that there is only one.
 pub(crate) type Grace = Option<Instant>;
 
-/// The work's result, or `None` where it is not ready by the deadline. Cancel-safe if the work is. What is large should come pinned: an
-/// `async fn` keeps room for an argument twice.
+/// The work's result, or `None` where it is not ready by the deadline. Cancel-safe if the work is. Pass large work pinned: an
+/// `async fn` reserves memory for an argument twice.
 pub(crate) async fn by<T>(deadline: Instant, grace: &mut Grace, work: impl Future<Output = T>) -> Option<T> {
     let mut work = std::pin::pin!(work);
     let began = Instant::now();

@@ -1,4 +1,4 @@
-//! Errors inside a response with a good status, as providers mark them (contract.md, section 3).
+//! Recognises errors inside responses with a 2xx status, in the forms of all providers (contract.md, section 3).
 
 use serde_json::value::RawValue;
 
@@ -9,7 +9,7 @@ use crate::text::json::{self, Members};
 #[must_use]
 pub(super) fn is_error(error: Option<&RawValue>, has_answer: bool, is_something: bool) -> bool {
     error.is_some_and(|error| {
-        error.get() != "null" && (json::says_something(error.get()) || (!has_answer && !is_something))
+        error.get() != "null" && (json::has_truthy_scalar(error.get()) || (!has_answer && !is_something))
     })
 }
 
@@ -28,7 +28,7 @@ pub(super) fn is_marked(members: &Members<'_>) -> bool {
 }
 
 fn is_code_of_failure(code: &RawValue) -> bool {
-    json::says_something(code.get()) && !matches!(code.get(), "200" | "\"200\"" | "\"0\"")
+    json::has_truthy_scalar(code.get()) && !matches!(code.get(), "200" | "\"200\"" | "\"0\"")
 }
 
 /// Whether the `error` of an event is empty and to be ignored, because the event has an answer or a usage.
@@ -36,7 +36,7 @@ fn is_code_of_failure(code: &RawValue) -> bool {
 pub(super) fn empty_error(data: &str) -> Option<&RawValue> {
     let members = Members::of(data).ok()?;
     members.get_non_null("choices").or(members.get_non_null("usage"))?;
-    members.get_non_null("error").filter(|error| !json::says_something(error.get()))
+    members.get_non_null("error").filter(|error| !json::has_truthy_scalar(error.get()))
 }
 
 /// The element of an array of one: Gemini's compatible API and Vertex AI send an error as `[{"error": …}]`.
@@ -45,7 +45,7 @@ pub(super) fn only_element(text: &str) -> Option<&str> {
     json::first_element(text).filter(|(_, count)| *count == 1).map(|(only, _)| only.get())
 }
 
-/// The error in the body of a response that is not an answer, as the body of a failure; `None` where it has no error.
+/// Whether the body of a response that is not an answer has an error.
 #[must_use]
 pub(super) fn error_in(text: &str) -> bool {
     let text = only_element(text).unwrap_or(text);

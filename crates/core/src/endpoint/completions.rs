@@ -3,13 +3,16 @@
 use super::chat::{self, merge};
 use super::{Accepted, Merge, Refusal, Tracker};
 
-/// Accepts an object whose choices each have a text; else says what is wrong.
+/// Accepts an object whose choices each have a text.
+///
+/// # Errors
+/// Why it is not a valid answer.
 pub(super) fn accept(text: String) -> Result<Accepted, Refusal> {
     let usage = chat::judge(&text, chat::Shape::Text)?;
     Ok(Accepted { text, usage })
 }
 
-/// The tracker of chat: it takes the `text` of a chunk's choice for content as well as a delta.
+/// The tracker of chat, which treats the `text` of a choice as content too.
 pub(super) fn tracker() -> Box<dyn Tracker> {
     Box::<chat::Tracker>::default()
 }

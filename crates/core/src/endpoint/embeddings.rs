@@ -8,14 +8,14 @@ use crate::text::json::{self, Members};
 
 /// The vectors that a request asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Asked {
+struct Requested {
     /// How many: one for each input. A text, or an array of numbers, is one input. `None` where `input` is malformed.
     vectors: Option<usize>,
     dimensions: Option<usize>,
     as_base64: bool,
 }
 
-impl Asked {
+impl Requested {
     fn of(request: &[u8]) -> Self {
         let Ok(members) = serde_json::from_slice::<Members<'_>>(request) else { return Self::default() };
         Self {
@@ -39,10 +39,13 @@ fn inputs(input: &RawValue) -> Option<usize> {
     }
 }
 
-/// Accepts a good answer to this request; else says what is wrong. If the request asks for base64 and the server ignores that, the
-/// numbers are packed: OpenAI's clients decode whatever they get as base64, and would make empty vectors of numbers without an error.
+/// Accepts a valid answer to this request. If the request asks for base64 and the server sends arrays, the numbers are packed: OpenAI's
+/// clients decode any vector as base64, and would turn arrays into empty vectors without an error.
+///
+/// # Errors
+/// Why it is not a valid answer.
 pub(super) fn accept(text: String, request: &[u8]) -> Result<Accepted, Refusal> {
-    let asked = Asked::of(request);
+    let requested = Requested::of(request);
     let members = super::object(&text)?;
     let data = members.get("data").and_then(|raw| Some((raw.get(), count_of_objects(raw.get())?)));
     if carried::is_error(members.get("error"), data.is_some(), false)
@@ -53,13 +56,13 @@ pub(super) fn accept(text: String, request: &[u8]) -> Result<Accepted, Refusal> 
     let Some((data, count)) = data else {
         return Err(Refusal::because("the response has no embeddings: it has no array `data`"));
     };
-    let expected = asked.vectors.unwrap_or(count);
+    let expected = requested.vectors.unwrap_or(count);
     if count != expected {
         return Err(Refusal::because(format!("the response has {count} vectors for {expected} inputs")));
     }
-    let vectors = vectors(data, count, &asked)?;
+    let vectors = vectors(data, count, &requested)?;
     let usage = members.get_non_null("usage").map(|usage| usage.get().to_owned());
-    let packed = asked.as_base64.then(|| packed(&text, &vectors)).flatten();
+    let packed = requested.as_base64.then(|| packed(&text, &vectors)).flatten();
     Ok(Accepted { text: packed.unwrap_or(text), usage })
 }
 
@@ -73,9 +76,9 @@ fn count_of_objects(array: &str) -> Option<usize> {
     (is_array && are_objects).then_some(count)
 }
 
-/// The vectors, after the checks: each index once, all of one length, the dimensions that were asked for.
-fn vectors<'a>(data: &'a str, count: usize, asked: &Asked) -> Result<Vec<&'a RawValue>, Refusal> {
-    let mut checked = Vectors { seen: vec![false; count], length: asked.dimensions, all: Vec::new() };
+/// The vectors, after the checks: each index once, all of one length, the requested dimensions.
+fn vectors<'a>(data: &'a str, count: usize, requested: &Requested) -> Result<Vec<&'a RawValue>, Refusal> {
+    let mut checked = Vectors { seen: vec![false; count], length: requested.dimensions, all: Vec::new() };
     let mut refusal = None;
     // The members of one object at a time: those of all may take a hundred times their text.
     json::each_element(data, |item| {
@@ -90,7 +93,7 @@ fn vectors<'a>(data: &'a str, count: usize, asked: &Asked) -> Result<Vec<&'a Raw
 struct Vectors<'a> {
     /// Whether each index has appeared.
     seen: Vec<bool>,
-    /// The length of each: that which was asked for, else that of the first.
+    /// The length of each vector: the requested one, else that of the first.
     length: Option<usize>,
     all: Vec<&'a RawValue>,
 }
@@ -172,7 +175,7 @@ mod tests {
         for (input, vectors) in
             [("\"a\"", 1), ("[1,2,3]", 1), (r#"["a","b"]"#, 2), ("[[1,2],[3]]", 2), (r#"["a"]"#, 1), ("[]", 0)]
         {
-            assert_eq!(Asked::of(&request(input, "")).vectors, Some(vectors), "{input}");
+            assert_eq!(Requested::of(&request(input, "")).vectors, Some(vectors), "{input}");
         }
     }
 

@@ -1,11 +1,11 @@
-//! Extracts from an answer what the rules of `reject` judge by, and from a request the format that it asks for (contract.md, section 10).
+//! Extracts from an answer the properties that the rules of `reject` check, and from a request its output format (contract.md, section 10).
 
 use serde_json::value::RawValue;
 
 use super::responses::CALLERS_CALLS;
 use crate::text::json::{self, Members};
 
-/// What the rules judge of one choice.
+/// The properties of one choice that the rules check.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Gist {
     /// Its text, without reasoning.
@@ -35,7 +35,7 @@ pub(super) fn of_choices(text: &str) -> Vec<Gist> {
     if let Some(choices) = members(text).and_then(|answer| answer.get("choices")) {
         each_object(choices, |choice| {
             let gist = of_choice(choice);
-            // The rules judge one like another in the same way, and there may be millions.
+            // Equal choices are kept once: there may be millions, and the rules treat them alike.
             if gists.last() != Some(&gist) {
                 gists.push(gist);
             }
@@ -51,7 +51,7 @@ fn of_choice(choice: &Members<'_>) -> Gist {
     if let Some(content) = message.get("content").or_else(|| choice.get("text")) {
         gist.add_content(content);
     }
-    let has = |name: &str| message.get(name).is_some_and(|raw| json::says_something(raw.get()));
+    let has = |name: &str| message.get(name).is_some_and(|raw| json::has_truthy_scalar(raw.get()));
     gist.has_call |= has("tool_calls") || has("function_call");
     gist.has_media |= has("audio") || has("images");
     gist.is_refusal |= has("refusal");

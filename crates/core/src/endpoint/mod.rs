@@ -1,4 +1,4 @@
-//! What differs between the endpoints of the API: the path, what a good answer is, what content is, how a stream ends
+//! The endpoints of the API: path, valid answers, what counts as content, how a stream ends
 //! (contract.md, section 9).
 
 mod carried;
@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 
 use crate::events::delta::{Event, News};
 use crate::events::sse::SseEvent;
-use crate::failure::codes::Said;
+use crate::failure::codes::ErrorBody;
 use crate::failure::{Failure, Head, Kind};
 use crate::text::json::{self, Members};
 
@@ -70,7 +70,7 @@ impl Endpoint {
         }
     }
 
-    /// Checks a response's text for a good answer. `request` is the body that was sent.
+    /// Checks whether a response's text is a valid answer. `request` is the body that was sent.
     ///
     /// # Errors
     /// The reason why it is not one.
@@ -123,7 +123,7 @@ impl Endpoint {
         }
     }
 
-    /// What the rules of `reject` judge of each choice of an answer; nothing of embeddings.
+    /// The properties of each choice that the rules of `reject` check; empty for embeddings.
     #[must_use]
     pub fn gists(self, answer: &str) -> Vec<Gist> {
         match self {
@@ -217,13 +217,13 @@ pub struct Accepted {
     pub usage: Option<String>,
 }
 
-/// Why a response with a success status is no answer.
+/// Why a response with a 2xx status is not an answer.
 #[derive(Debug)]
 pub struct Refusal {
     message: String,
     /// The error in it.
     error: Option<String>,
-    /// The kind of failure by the error's code.
+    /// The kind of failure that the error's code means.
     kind: Option<Kind>,
 }
 
@@ -234,8 +234,12 @@ impl Refusal {
 
     /// A refusal with this message, and with the error message that the object has, if any.
     fn saying(message: &str, text: &str) -> Self {
-        let words = Said::of(text).words;
-        Self::because(if words.is_empty() { message.to_owned() } else { format!("{message}: {words}") })
+        let message_in_body = ErrorBody::of(text).message;
+        Self::because(if message_in_body.is_empty() {
+            message.to_owned()
+        } else {
+            format!("{message}: {message_in_body}")
+        })
     }
 
     /// The refusal of a response with an error in it. `body` is an object with the member `error`, or the error itself.

@@ -18,7 +18,7 @@ pub struct Need {
     pub tool: Option<String>,
     /// Its name in messages.
     pub name: String,
-    /// It is state; else it is a hosted tool.
+    /// It refers to stored state; otherwise it is a hosted tool.
     pub is_state: bool,
 }
 
@@ -53,7 +53,7 @@ const CALLERS_TOOLS: [&str; 8] = [
 /// Members that refer to a conversation: a request without them would be another one.
 pub const CONVERSATION: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
 
-/// What a request of an endpoint needs. Linear in the body.
+/// The parts of a request that only some upstreams can take. Linear in the body.
 #[must_use]
 pub fn of(endpoint: Endpoint, body: &RequestBody) -> Needs {
     match endpoint {
@@ -65,7 +65,7 @@ pub fn of(endpoint: Endpoint, body: &RequestBody) -> Needs {
 
 /// Whether a member has a value other than `null`, `false` and an empty array.
 fn holds(raw: &str) -> bool {
-    !matches!(raw, "null" | "false" | "\"\"") && json::says_something(raw)
+    !matches!(raw, "null" | "false" | "\"\"") && json::has_truthy_scalar(raw)
 }
 
 fn of_responses(body: &RequestBody) -> Needs {
@@ -160,7 +160,7 @@ fn of_chat(body: &RequestBody) -> Needs {
     needs
 }
 
-/// The names of what is left out for an upstream that did not issue it.
+/// The parts that are left out for an upstream that did not issue them.
 const ISSUED: [&str; 4] = ["reasoning", "item_reference", "encrypted_content", "id"];
 
 /// An item of `input`.

@@ -1,8 +1,7 @@
 //! Normalises an event stream: one `data` field for each event, without names, comments and unknown fields.
 //!
-//! The SDKs of a host read fewer forms than servers write: they fail on an event without data, do not see an error outside of
-//! `data`, take an empty `error` for an error, and read on after `[DONE]`. With the bytes below it normalised, an SDK reads a stream as
-//! the core does.
+//! SDKs read fewer forms than servers write: they fail on an event without data, do not see an error outside of `data`, take an empty
+//! `error` for an error, and read on after `[DONE]`. If the bytes are normalised first, an SDK reads a stream as the core does.
 
 use std::borrow::Cow;
 

@@ -3,7 +3,7 @@
 use super::{Accepted, Life, Merge, Refusal, Tracker, Verdict, carried, is_done};
 use crate::events::delta::{Candidate, Event, News, Place, Slot, Templates};
 use crate::events::sse::SseEvent;
-use crate::failure::codes::Said;
+use crate::failure::codes::ErrorBody;
 use crate::failure::{Failure, Kind};
 use crate::text::json::{self, Members};
 
@@ -19,7 +19,10 @@ pub(super) const CALLERS_CALLS: [&str; 6] =
 /// The most items in progress that are tracked; no response has more at once.
 const MAX_ITEMS: usize = 256;
 
-/// Accepts an object with an array `output`, a good status and no error; else says what is wrong.
+/// Accepts an object with an array `output`, a successful `status` and no error.
+///
+/// # Errors
+/// Why it is not a valid answer.
 pub(super) fn accept(text: String) -> Result<Accepted, Refusal> {
     let members = super::object(&text)?;
     let has_output = members.get("output").is_some_and(|output| output.get().starts_with('['));
@@ -46,7 +49,7 @@ pub(super) fn is_under_way(text: &str) -> bool {
 
 /// The kind of an error by its code, for an error that names no status.
 pub(super) fn kind_in(body: &str) -> Option<Kind> {
-    Said::of(body).kind_of_code()
+    ErrorBody::of(body).kind_of_code()
 }
 
 /// Tracks a stream of typed events.

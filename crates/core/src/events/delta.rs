@@ -20,9 +20,9 @@ use serde_json::value::RawValue;
 
 /// The largest template, in bytes: a template is kept as long as its stream, and the host copies it for each event.
 const MAX_TEMPLATE_BYTES: usize = 2048;
-/// After this many templates in a row that matched no later event, no more are made: the events are too different.
-const MAX_IN_VAIN: u32 = 4;
-/// The most slots; no API has more.
+/// After this many templates in a row without a match, no more are made: the events differ too much.
+const MAX_UNMATCHED: u32 = 4;
+/// The most slots of a template; no API has more.
 const MAX_TEXTS: usize = 4;
 
 /// The memory that keeping an event takes beside its data, in bytes: its record here, or its object in the host. Windows and limits
@@ -96,8 +96,8 @@ pub struct Alike {
 }
 
 impl Event {
-    /// Appends it as a server-sent event; `named`, with its `type` as the field `event`. Data of several lines has a field
-    /// for each.
+    /// Appends it as a server-sent event. If `named`, its `type` is the field `event`. Data of several lines has a `data` field for each
+    /// line.
     pub fn write_sse(&self, named: bool, out: &mut String) {
         if let Some(name) = self.type_name().filter(|_| named) {
             out.push_str("event: ");
@@ -168,31 +168,31 @@ impl Texts {
 #[derive(Debug, Default)]
 pub struct Templates {
     last: Option<Template>,
-    in_vain: u32,
+    unmatched: u32,
 }
 
 impl Templates {
     /// Matches an event with the last template.
     pub fn compare(&mut self, data: &str) -> Option<Alike> {
         let alike = self.last.as_ref()?.compare(data)?;
-        self.in_vain = 0;
+        self.unmatched = 0;
         Some(alike)
     }
 
     /// Makes an event that did not match the new template, if its endpoint allows it.
     pub fn learn<'a>(&mut self, data: &'a str, candidate: impl FnOnce() -> Option<Candidate<'a>>) -> News {
-        if self.in_vain == MAX_IN_VAIN || data.len() > MAX_TEMPLATE_BYTES {
+        if self.unmatched == MAX_UNMATCHED || data.len() > MAX_TEMPLATE_BYTES {
             return News::All;
         }
         let Some(template) = candidate().and_then(|candidate| Template::new(data, &candidate)) else {
             return News::All;
         };
-        self.in_vain += 1;
+        self.unmatched += 1;
         News::Template(self.last.insert(template).blanks.iter().map(|blank| blank.place).collect())
     }
 }
 
-/// A template: an event with blanks for its slots.
+/// A template: an event's text with blanks at its slots.
 #[derive(Debug)]
 struct Template {
     data: Box<str>,

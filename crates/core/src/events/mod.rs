@@ -1,5 +1,4 @@
-//! The events of a stream: as they come over the wire ([`sse`]: server-sent events), and as they go to the host ([`delta`]: delta
-//! encoding).
+//! The events of a stream: decoding of server-sent events ([`sse`]), and delta encoding for the host ([`delta`]).
 
 pub mod delta;
 pub mod sse;

@@ -1,10 +1,10 @@
 //! Decodes server-sent events by the HTML standard (section 9.2.6, "Interpreting an event stream"): lines end with CRLF, LF or CR;
 //! comments; several `data` lines; the bytes may be split anywhere, also within a line ending or a UTF-8 sequence.
 //!
-//! Three differences, on purpose. A last event without its blank line is delivered at a clean end of the body ([`Decoder::finish`]),
-//! because some servers leave the line out. The size of an event is bounded. And two non-standard forms in which servers write an
-//! error in the middle of a stream are events of type `error`: a field `error` (llama.cpp), and a line that begins with JSON (Docker's
-//! model runner, gateways).
+//! It differs from the standard in three points. A last event without its blank line is delivered at a clean end of the body
+//! ([`Decoder::finish`]), because some servers leave the line out. The size of an event is bounded. And two non-standard forms in
+//! which servers write an error in the middle of a stream are events of type `error`: a field `error` (llama.cpp), and a line that
+//! begins with JSON (Docker's model runner, gateways).
 
 use memchr::memchr2;
 
@@ -169,7 +169,7 @@ impl Decoder {
         }
     }
 
-    /// Takes a line of raw JSON, which ends when it is complete, at a line that is a closing brace, or with the event.
+    /// Takes a line of raw JSON. The JSON ends when it is complete, at a line with only a closing brace, or with the event.
     fn raw_line(&mut self, line: &[u8], events: &mut Vec<SseEvent>) {
         let is_first = self.raw.is_empty();
         if is_first {

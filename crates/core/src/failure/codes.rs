@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::Kind;
 use crate::text::json::{self, Members};
 
-/// Codes and types by which an API says that money or quota is used up. Lower case.
+/// Codes and types of errors for used-up money or quota. Lower case.
 const QUOTA_CODES: [&str; 25] = [
     "insufficient_quota",             // OpenAI, Azure, DeepInfra
     "billing_hard_limit_reached",     // OpenAI
@@ -58,7 +58,7 @@ const CONTENT_FILTER_CODES: [&str; 17] = [
     "unsafe_request",                     // Baidu
 ];
 
-/// Codes and types that say that the input is too long for the model. Lower case.
+/// Codes and types of errors for an input that is too long for the model. Lower case.
 const CONTEXT_LENGTH_CODES: [&str; 11] = [
     "context_length_exceeded",          // OpenAI, Azure, Groq, Cerebras
     "exceed_context_size_error",        // llama.cpp
@@ -73,7 +73,7 @@ const CONTEXT_LENGTH_CODES: [&str; 11] = [
     "token_limit_exceeded",             // Glean
 ];
 
-/// Phrases that say so where no code does: a message that has all words of a row, in any case, is of a too long input.
+/// Phrases of messages for an input that is too long, where no code says so. A message matches a row if it has all its parts, in any case.
 const CONTEXT_LENGTH_PHRASES: [&[&str]; 43] = [
     &["maximum context length"],     // OpenAI, vLLM, DeepSeek, OpenRouter, Mistral, Fireworks
     &["maximum context window"],     // Scaleway
@@ -121,37 +121,37 @@ const CONTEXT_LENGTH_PHRASES: [&[&str]; 43] = [
 ];
 
 /// The most characters of an upstream's text that a message quotes; the failure's body has all of it.
-const MAX_WORDS: usize = 1000;
+const MAX_MESSAGE: usize = 1000;
 
-/// The most characters of an upstream behind the upstream that are compared with the tables.
-const MAX_MORE: usize = 16 * 1024;
+/// The most characters of a nested provider's error that are compared with the tables.
+const MAX_NESTED: usize = 16 * 1024;
 
-/// What an error body says, in any of the shapes that providers send.
+/// The codes, message and status of an error body, in any of the shapes that providers send.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct ErrorBody {
     /// Its codes and types in lower case; those of the error itself before those of objects in it.
     pub codes: Vec<String>,
     /// Its message; empty where it has none.
-    pub words: String,
+    pub message: String,
     /// The HTTP status that it names: `error.code: 429`, `"status": "503"`.
     pub status: Option<u16>,
-    /// Messages of an upstream behind the upstream. They are compared with the tables, and are not quoted.
-    more: String,
+    /// The error text of the provider behind a router (OpenRouter). Compared with the tables, but not quoted.
+    nested: String,
 }
 
-impl Said {
+impl ErrorBody {
     /// Reads the body of an error, or the data of an event: an object with the error as its member `error`, or the error itself.
     #[must_use]
     pub fn of(body: &str) -> Self {
-        let mut said = Self::default();
+        let mut error = Self::default();
         // Gemini's compatible API sends an array of one.
         let text = json::first_element(body).map_or(body, |(first, _)| first.get());
         match Members::of(text) {
-            Ok(members) => said.read(&members),
-            Err(_) => said.words = serde_json::from_str::<String>(text).unwrap_or_else(|_| text.trim().to_owned()),
+            Ok(members) => error.read(&members),
+            Err(_) => error.message = serde_json::from_str::<String>(text).unwrap_or_else(|_| text.trim().to_owned()),
         }
-        said.words = said.words.chars().take(MAX_WORDS).collect();
-        said
+        error.message = error.message.chars().take(MAX_MESSAGE).collect();
+        error
     }
 
     /// The kind of a response with this status.
@@ -166,7 +166,7 @@ impl Said {
             429 => Kind::RateLimit,
             408 | 409 | 500.. => Kind::ServerError,
             401 | 403 => Kind::Auth,
-            400..=499 if self.says_too_long() => Kind::ContextLength,
+            400..=499 if self.is_input_too_long() => Kind::ContextLength,
             404 => Kind::NotFound,
             400..=499 => Kind::BadRequest,
             _ => Kind::InvalidResponse,
@@ -195,9 +195,9 @@ impl Said {
         self.codes.iter().any(|code| table.contains(&code.as_str()) || stem(code))
     }
 
-    fn says_too_long(&self) -> bool {
-        let text = format!("{} {}", self.words, self.more).to_lowercase();
-        // A limit of the answer, not of the input: `max_tokens` is too large, or another name at the start of the sentence.
+    fn is_input_too_long(&self) -> bool {
+        let text = format!("{} {}", self.message, self.nested).to_lowercase();
+        // A message about the limit of the answer, not of the input: one that begins with `max_tokens` or the like, or calls it too large.
         let begins = text.trim_start_matches(|first: char| !first.is_ascii_alphanumeric());
         let is_output = ["max_tokens", "max_completion_tokens", "max_new_tokens"]
             .iter()
@@ -209,7 +209,7 @@ impl Said {
         if let Some(error) = members.get_non_null("error") {
             match Members::of(error.get()) {
                 Ok(inner) => self.read_marks(&inner),
-                Err(_) => self.say(error),
+                Err(_) => self.set_message(error),
             }
         }
         self.read_marks(members);
@@ -231,8 +231,8 @@ impl Said {
             self.status = self.status.or(number.filter(|status| (400..=599).contains(status)));
         }
         for name in ["message", "error_message", "status_msg", "msg", "detail", "error_msg", "text"] {
-            if let Some(value) = members.get_non_null(name).and_then(words_of) {
-                self.say(value);
+            if let Some(value) = members.get_non_null(name).and_then(message_in) {
+                self.set_message(value);
             }
         }
         let inner = |name: &str| serde_json::from_str::<Members<'_>>(members.get(name)?.get()).ok();
@@ -242,19 +242,19 @@ impl Said {
         // OpenRouter quotes the error of the provider behind it.
         if let Some(raw) = inner("metadata").and_then(|metadata| json::decoded(metadata.get("raw")?)) {
             self.codes.extend(Self::of(&raw).codes);
-            self.more = raw.chars().take(MAX_MORE).collect();
+            self.nested = raw.chars().take(MAX_NESTED).collect();
         }
     }
 
-    fn say(&mut self, value: &RawValue) {
-        if self.words.is_empty() && json::says_something(value.get()) {
-            self.words = json::decoded(value).unwrap_or_else(|| value.get().to_owned());
+    fn set_message(&mut self, value: &RawValue) {
+        if self.message.is_empty() && json::has_truthy_scalar(value.get()) {
+            self.message = json::decoded(value).unwrap_or_else(|| value.get().to_owned());
         }
     }
 }
 
 /// The message in a member: its own text, or the `error` or `message` of an object.
-fn words_of(value: &RawValue) -> Option<&RawValue> {
+fn message_in(value: &RawValue) -> Option<&RawValue> {
     let Ok(members) = serde_json::from_str::<BTreeMap<&str, &RawValue>>(value.get()) else { return Some(value) };
     let text = |name: &str| members.get(name).copied().filter(|text| text.get().starts_with('"'));
     Some(text("error").or_else(|| text("message")).unwrap_or(value))

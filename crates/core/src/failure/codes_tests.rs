@@ -1,7 +1,7 @@
 use super::*;
 
 fn kind(status: u16, body: &str) -> Kind {
-    Said::of(body).kind(status)
+    ErrorBody::of(body).kind(status)
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn the_words_are_those_of_the_error_wherever_they_stand() {
         (r#""overloaded""#, "overloaded"),
         (r#"{"error":{"reason":"x"}}"#, ""),
     ] {
-        assert_eq!(Said::of(body).words, words, "{body}");
+        assert_eq!(ErrorBody::of(body).message, words, "{body}");
     }
 }
 
@@ -193,7 +193,7 @@ fn a_status_is_named_by_a_number_or_its_digits() {
         (r#"{"code":50505,"message":"x"}"#, None),
         (r#"{"error":{"code":429.5}}"#, None),
     ] {
-        assert_eq!(Said::of(body).status, status, "{body}");
+        assert_eq!(ErrorBody::of(body).status, status, "{body}");
     }
 }
 

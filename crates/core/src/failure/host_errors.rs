@@ -4,12 +4,12 @@ use std::num::NonZeroU16;
 
 use serde::Deserialize;
 
-use super::codes::Said;
+use super::codes::ErrorBody;
 use super::{Failure, Head, Kind, Surface};
 use crate::text::headers;
 use crate::text::secrets::Secrets;
 
-/// The names, codes and messages by which the programs of one language know errors.
+/// The class names, codes and messages of errors in one language.
 #[derive(Debug)]
 pub struct ErrorTable {
     /// Parts of the class names of timeouts.
@@ -63,8 +63,8 @@ pub(crate) fn secrets(keys: &[String]) -> Secrets {
     secrets
 }
 
-/// Whether a message is that of an HTTP client that refuses a header, for a host that uses the default table. It repeats the header,
-/// which may be a key.
+/// Whether an HTTP client refused a header with this message, by the default table. Such a message repeats the header, which may be
+/// a key.
 #[must_use]
 pub fn is_header_refusal(message: &str) -> bool {
     <&ErrorTable>::default().is_header_refusal(message)
@@ -100,20 +100,20 @@ impl ClientError {
             return self.without_key();
         }
         let this = self.without_header();
-        let said = this.said();
-        let named_status = said.status.filter(|_| this.status.is_none()).and_then(NonZeroU16::new);
-        let kind = this.kind(&said);
+        let parsed = this.parsed();
+        let named_status = parsed.status.filter(|_| this.status.is_none()).and_then(NonZeroU16::new);
+        let kind = this.kind(&parsed);
         let code = this.codes.iter().find(|code| this.table.is_system_code(code)).or(this.codes.first()).cloned();
-        let is_why = kind == Kind::Connection || this.is_of_encoding();
+        let is_why = kind == Kind::Connection || this.is_encoding_error();
         let head = this.status.map(|status| {
             let list: headers::HeaderList = this.headers.into_iter().map(|(name, value)| (name, Some(value))).collect();
             Box::new(Head { status, headers: headers::of_response(&list), ..Head::default() })
         });
         let secrets = secrets(&this.secrets);
         let message = match this.status {
-            // Some SDKs say "no body" of a body without `error`, so the body's own words are used.
-            Some(status) if !this.message.contains(&said.words) => {
-                format!("the upstream answered {status}: {}", said.words)
+            // Some SDKs say "no body" for a body without `error`, so the body's own message is used.
+            Some(status) if !this.message.contains(&parsed.message) => {
+                format!("the upstream answered {status}: {}", parsed.message)
             }
             None if is_why => this.reason.unwrap_or(this.message),
             _ => this.message,
@@ -123,23 +123,23 @@ impl ClientError {
         failure.redacted(&secrets)
     }
 
-    /// Codes, words and status of the error: of its body and of the error object.
-    fn said(&self) -> Said {
-        let mut said = self.body.as_deref().map(Said::of).unwrap_or_default();
-        said.codes.extend(self.codes.iter().map(|code| code.to_lowercase()));
-        if said.words.is_empty() {
-            said.words.clone_from(&self.message);
+    /// Codes, message and status of the error, from its body and the error object.
+    fn parsed(&self) -> ErrorBody {
+        let mut parsed = self.body.as_deref().map(ErrorBody::of).unwrap_or_default();
+        parsed.codes.extend(self.codes.iter().map(|code| code.to_lowercase()));
+        if parsed.message.is_empty() {
+            parsed.message.clone_from(&self.message);
         }
-        said
+        parsed
     }
 
     /// Whether the error is about a broken content encoding.
-    pub(crate) fn is_of_encoding(&self) -> bool {
+    pub(crate) fn is_encoding_error(&self) -> bool {
         self.codes.iter().any(|code| self.table.encoding_codes.iter().any(|start| code.starts_with(start)))
     }
 
-    /// The failure of a target whose key function threw: kind `auth`. Status and codes of the error are ignored, because they are not
-    /// the upstream's, which got no request.
+    /// The failure of a target whose key function threw: kind `auth`. Status and codes of the error are ignored, because the upstream
+    /// got no request.
     #[must_use]
     pub fn without_key(self) -> Failure {
         let this = self.without_header();
@@ -148,9 +148,9 @@ impl ClientError {
         Failure { ticket: Some(this.ticket), ..failure }.redacted(&secrets)
     }
 
-    fn kind(&self, said: &Said) -> Kind {
-        if let Some(status) = self.status.or(said.status) {
-            return said.kind(status);
+    fn kind(&self, parsed: &ErrorBody) -> Kind {
+        if let Some(status) = self.status.or(parsed.status) {
+            return parsed.kind(status);
         }
         let has_code = |parts: &[&str]| self.codes.iter().any(|code| parts.iter().any(|part| code.contains(part)));
         let has_name = |parts: &[&str]| self.names.iter().any(|name| parts.iter().any(|part| name.contains(part)));
@@ -158,7 +158,7 @@ impl ClientError {
         if has_code(table.timeout_codes) || has_name(table.timeout_names) {
             return Kind::Timeout;
         }
-        if self.is_of_encoding() {
+        if self.is_encoding_error() {
             return Kind::InvalidResponse;
         }
         if self.codes.iter().any(|code| table.is_system_code(code))

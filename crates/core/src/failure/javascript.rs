@@ -19,7 +19,7 @@ static JAVASCRIPT: ErrorTable = ErrorTable {
     system_codes: &["E", "UND_ERR_", "CERT_", "ERR_TLS", "ERR_SSL", "DEPTH_ZERO", "SELF_SIGNED", "UNABLE_TO"],
 };
 
-/// The table of a host that names none.
+/// The default table, for a host that names none.
 impl Default for &'static ErrorTable {
     fn default() -> Self {
         &JAVASCRIPT

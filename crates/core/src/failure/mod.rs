@@ -16,13 +16,13 @@ use serde_json::value::RawValue;
 
 use crate::text::secrets::Secrets;
 use crate::text::{headers, json};
-use codes::Said;
+use codes::ErrorBody;
 pub use refused::Refused;
 
 pub use host_errors::ClientError;
 pub use kinds::Kind;
 
-/// Which class of error a failure is to the caller. A face has a class for each (contract.md, section 1).
+/// The class of error that the caller gets. Each binding has a class for each (contract.md, section 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Surface {
@@ -45,7 +45,7 @@ pub struct Head {
     pub status: u16,
     /// The response's headers.
     pub headers: HeaderMap,
-    /// Where it came from, after redirects.
+    /// The URL of the response, after redirects.
     pub url: String,
     /// Whether a redirect led there.
     pub is_redirected: bool,
@@ -66,8 +66,8 @@ impl Head {
 }
 
 impl Head {
-    /// Appends itself as JSON text. Each call has one, and most of what is said of a call is its headers: written so, they take a
-    /// fifth of the time that serde_json's writer takes, which looks for escapes byte by byte.
+    /// Appends itself as JSON text. Headers are the largest part of a call's meta data, and this takes a fifth of the time of serde_json's
+    /// writer, which searches for escapes byte by byte.
     pub fn write(&self, out: &mut String) {
         // Writing to a `String` cannot fail.
         let _ = write!(out, "{{\"status\":{},\"headers\":[", self.status);
@@ -149,7 +149,7 @@ impl SystemError {
 pub struct Failure {
     /// The kind by which `on` and `except` match it.
     pub kind: Kind,
-    /// Which class of error it is to the caller.
+    /// The class of error that the caller gets.
     pub surface: Surface,
     /// What happened, for a person. Never parsed, never holds a key.
     pub message: String,
@@ -159,7 +159,7 @@ pub struct Failure {
     /// The body of that response, or the error that an event carried, as text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// The name of the low-level reason, such as `ECONNREFUSED`.
+    /// The code of the low-level error, such as `ECONNREFUSED`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// The system's error, where the connection failed.
@@ -168,10 +168,10 @@ pub struct Failure {
     /// The number by which the host keeps a custom client's error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ticket: Option<u32>,
-    /// What the caller can do about it, where the message alone would not say.
+    /// What the caller can do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<Hint>,
-    /// Its message, body or headers held a credential, which was taken out.
+    /// A credential was redacted from its message, body or headers.
     #[serde(rename = "redacted", skip_serializing_if = "std::ops::Not::not")]
     pub is_redacted: bool,
     /// The limit that ended the request, where one did.
@@ -185,7 +185,7 @@ pub struct Failure {
     pub started: Option<Box<str>>,
 }
 
-/// What the caller can do about a failure. A mark instead of its text: a failure is handed down often, and stays small.
+/// What the caller can do about a failure. An enum instead of its text, so that a failure stays small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hint {
     /// OpenPipe's platform serves no models any more.
@@ -231,7 +231,7 @@ impl Failure {
         }
     }
 
-    /// The time of a target, or of a part of it, was up.
+    /// The time limit of a target, or of a part of it, has passed.
     #[must_use]
     pub fn timeout(message: impl Into<String>) -> Self {
         Self::new(Kind::Timeout, Surface::Timeout, message)
@@ -249,17 +249,17 @@ impl Failure {
         Self::new(Kind::BadRequest, Surface::Protocol, message)
     }
 
-    /// A response with a status that is no success. The upstream's own words are added to the message.
+    /// A response with a status other than 2xx. The upstream's own message is added.
     #[must_use]
     pub fn status(head: Head, body: String) -> Self {
-        let said = Said::of(&body);
-        let kind = said.kind(head.status);
-        let colon = if said.words.is_empty() { "" } else { ": " };
-        let message = format!("the upstream answered {}{colon}{}", head.status, said.words);
+        let parsed = ErrorBody::of(&body);
+        let kind = parsed.kind(head.status);
+        let colon = if parsed.message.is_empty() { "" } else { ": " };
+        let message = format!("the upstream answered {}{colon}{}", head.status, parsed.message);
         Self { head: Some(Box::new(head)), body: Some(body), ..Self::new(kind, Surface::Status, message) }
     }
 
-    /// A response with a good status that is no answer. A source of events leaves the head to the stream, which adds it.
+    /// A response with a 2xx status that is not an answer. A source of events passes no head: the stream adds it.
     #[must_use]
     pub fn invalid_response(message: impl Into<String>, head: impl Into<Option<Head>>, body: Option<String>) -> Self {
         let failure = Self::new(Kind::InvalidResponse, Surface::Protocol, message);
@@ -291,16 +291,16 @@ impl Failure {
         Self { head: Some(Box::new(head)), ..Self::new(Kind::Rejected, Surface::Protocol, message) }
     }
 
-    /// An error that stands under a good status, in a completion or an event: `body` is an object whose `error` it is, or that is
-    /// the error itself. It has this kind unless it names a status. `what` says where it stood; its own words are added.
+    /// An error under a 2xx status, in a completion or an event. `body` is an object with the member `error`, or the error itself. The
+    /// failure has this kind unless the error names a status. `what` says where the error was; its own message is added.
     #[must_use]
     pub fn carried(kind: Kind, what: &str, body: String) -> Self {
-        let said = Said::of(&body);
-        let message = if said.words.is_empty() { what.to_owned() } else { format!("{what}: {}", said.words) };
-        let kind = said.status.map_or(kind, |status| said.kind(status));
+        let parsed = ErrorBody::of(&body);
+        let message = if parsed.message.is_empty() { what.to_owned() } else { format!("{what}: {}", parsed.message) };
+        let kind = parsed.status.map_or(kind, |status| parsed.kind(status));
         Self {
             body: Some(body),
-            named_status: said.status.and_then(NonZeroU16::new),
+            named_status: parsed.status.and_then(NonZeroU16::new),
             ..Self::new(kind, Surface::Protocol, message)
         }
     }
@@ -322,8 +322,7 @@ impl Failure {
         self
     }
 
-    /// Whether it says that the upstream serves badly: a request that it rightly refused does not, nor does the caller's
-    /// own deadline. What a circuit breaker counts.
+    /// Whether a circuit breaker counts it: not a request that the upstream rightly refused, nor the caller's own deadline.
     #[must_use]
     pub fn counts_against_upstream(&self) -> bool {
         let refused =
@@ -331,8 +330,8 @@ impl Failure {
         !refused && self.ended_by != Some(Bound::Deadline)
     }
 
-    /// Whether a job that was to be started may run, unknown to anybody: no status says otherwise, and no id is known to cancel
-    /// it by.
+    /// Whether a background job may have been started that nobody can cancel: the outcome of the request is unknown, and so is the
+    /// job's id.
     #[must_use]
     pub fn leaves_job_open(&self) -> bool {
         let is_open = match self.kind {
@@ -344,8 +343,8 @@ impl Failure {
         is_open && self.surface != Surface::Status && self.started.is_none()
     }
 
-    /// Whether there was no connection at any time: the name, the address or the port answers nobody. Not where one was made and
-    /// broke, which a server that is overloaded or restarted does as well.
+    /// Whether no connection could be made: the name, the address or the port does not answer. Not if a connection was made and broke,
+    /// as with a server that is overloaded or restarts.
     #[must_use]
     pub fn could_not_connect(&self) -> bool {
         let says_so = |code: &str| {
@@ -369,7 +368,7 @@ impl Failure {
     /// Whether the upstream cannot decrypt encrypted items of the request.
     #[must_use]
     pub fn refuses_sealed_items(&self) -> bool {
-        let says = |body: &str| Said::of(body).codes.iter().any(|code| code == "invalid_encrypted_content");
+        let says = |body: &str| ErrorBody::of(body).codes.iter().any(|code| code == "invalid_encrypted_content");
         self.status_code() == Some(400) && self.body.as_deref().is_some_and(says)
     }
 
@@ -392,7 +391,7 @@ impl Failure {
         refused::of(self)
     }
 
-    /// What the filters of the next targets look at.
+    /// What the filters of the next targets match.
     #[must_use]
     pub fn cause(&self) -> Cause {
         Cause { kind: self.kind, status: self.named_status.map(NonZeroU16::get).or_else(|| self.status_code()) }
@@ -405,7 +404,7 @@ impl Failure {
     }
 }
 
-/// What `on` and `except` look at.
+/// What `on` and `except` match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cause {
     /// The failure's kind.

@@ -15,7 +15,7 @@ pub enum Refused {
 }
 
 /// Codes and types of a 403 that mean that the key itself is refused, as of 2026-11 in the documentation of OpenAI, Azure, Anthropic,
-/// Mistral, DeepSeek, Moonshot, DashScope, xAI and LiteLLM. Any other 403 is about a model, a region or a content.
+/// Mistral, DeepSeek, Moonshot, DashScope, xAI and LiteLLM. Any other 403 is about a model, a region or content.
 const KEY_CODES: [&str; 26] = [
     "access_key_disabled",
     "account_deactivated",

@@ -12,7 +12,7 @@ use crate::text::json;
 
 type Read<T> = Result<T, ArgumentError>;
 
-/// What a name of `aliases` stands for.
+/// The targets that an alias stands for.
 #[derive(Debug, Clone)]
 pub struct Alias {
     /// Its targets in the order in which they are tried; at least one.

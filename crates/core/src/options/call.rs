@@ -26,8 +26,8 @@ pub struct CallOptions {
     pub headers: HeaderList,
     /// The full URL at the client's own upstream, where the request options changed path or query.
     pub url: Option<String>,
-    /// How long the caller waits before it gives up, where no timeout was given. It is the call's deadline, and the primary gets half of it
-    /// if another target follows.
+    /// How long the caller waits before it gives up, if no timeout was given. It becomes the call's deadline, and the primary gets half of
+    /// it if another target follows.
     pub patience: Option<Limit>,
     /// Every request of the call goes through the host's own HTTP client.
     pub through_host: bool,

@@ -34,9 +34,9 @@ pub struct FallbackTarget {
     pub params: Option<Box<RawValue>>,
     /// Members to leave out of the body.
     pub omit: Vec<String>,
-    /// Only these failures move on to it.
+    /// The failures after which it is tried; `None` is all.
     pub on: Option<Vec<Trigger>>,
-    /// These failures do not.
+    /// The failures after which it is skipped.
     pub except: Vec<Trigger>,
     /// Its model is the first target's under another name: their vectors can be compared.
     pub same_vectors: Option<bool>,
@@ -45,7 +45,7 @@ pub struct FallbackTarget {
 }
 
 impl FallbackTarget {
-    /// A target of which only the model is known.
+    /// A target with a model and no other options.
     #[must_use]
     pub fn of_model(model: String) -> Self {
         Self { model, ..Self::default() }

@@ -13,8 +13,8 @@ impl Identity {
         Self(keys.fold("[".to_owned(), |all, key| format!("{all}{}\n", String::from_utf8_lossy(key))))
     }
 
-    /// Whether it is made of a constant key (a JSON list of what the client exposes). A client without one, or whose key a function
-    /// returns, has a number for its identity instead.
+    /// Whether it contains a constant key: it is then a JSON list of the client's properties. A client without one, or with a key
+    /// function, has a number as its identity instead.
     #[must_use]
     pub fn shows_key(&self) -> bool {
         self.0.starts_with('[')

@@ -16,11 +16,11 @@ pub struct KnownUpstream {
     pub endpoints: &'static [Endpoint],
     /// The provider's page.
     pub page: &'static str,
-    /// When it was read.
+    /// The date on which the page was read.
     pub read: &'static str,
 }
 
-/// Every one of them, by name.
+/// Every known upstream, sorted by name.
 pub const KNOWN: &[KnownUpstream] = &[
     KnownUpstream {
         name: "anthropic",

@@ -21,7 +21,7 @@ impl<'de> Deserialize<'de> for Limit {
             Name(#[expect(dead_code, reason = "only `\"Infinity\"` is ever sent")] &'a str),
         }
         Ok(match Wire::deserialize(deserializer)? {
-            // A number that does not fit into a `Duration` is as good as no limit.
+            // A number that does not fit into a `Duration` means no limit.
             Wire::Milliseconds(milliseconds) => Self(Duration::try_from_secs_f64(milliseconds / 1000.0).ok()),
             Wire::Name(_) => Self(None),
         })

@@ -28,14 +28,14 @@ pub struct ClientRef {
     /// Identifies its upstream.
     #[serde(default)]
     pub identity: Identity,
-    /// The endpoints that it has a method for; `None`: not said, and any is tried.
+    /// The endpoints that it has a method for; `None` if unknown, so that any is tried.
     pub endpoints: Option<Vec<Endpoint>>,
 }
 
 /// The values that JSON cannot hold, which a host passes beside the JSON, by path: `openpipe.fallback[0].client`.
 #[derive(Debug, Clone, Default)]
 pub struct Aside {
-    /// Descriptions of values for error messages: `a function`, `NaN`.
+    /// Descriptions of the values for error messages: `a function`, `NaN`.
     pub odd: HashMap<String, String>,
     /// The custom clients.
     pub clients: HashMap<String, ClientRef>,

@@ -1,7 +1,7 @@
-//! Remembers what the options of a client's latest calls were read to.
+//! A cache of the checked options of a client's latest calls.
 //!
-//! A program makes its calls in a few places, and those of one place mostly have the same options. Reading them, with every check,
-//! takes as long as planning the call.
+//! A program calls from a few places in its code, mostly with the same options in each. Reading and checking them takes as long as
+//! planning the call.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,21 +9,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::read::ArgumentError;
 use super::{CallOptions, ClientConfig, OpenPipeOptions, read_call};
 
-/// So many texts of options are remembered.
+/// The number of cached entries.
 const MOST: usize = 8;
-/// A longer text is read anew each time, in bytes: it has contents of its own, such as a caller's whole request.
+/// A longer text is not cached, in bytes: it probably differs in each call, such as the headers of a whole request.
 const LONGEST: usize = 4096;
 
 /// The options of a call.
 #[derive(Debug, Default)]
 pub struct GivenOptions {
-    /// As the host gave them.
+    /// The options as the host passed them.
     pub call: CallOptions,
     /// The call's own `openpipe`, read and checked.
     pub own: OpenPipeOptions,
-    /// The same over the client's defaults.
+    /// The call's own `openpipe`, merged with the client's defaults.
     pub merged: OpenPipeOptions,
-    /// What the caller is to be warned of.
+    /// Warnings for the caller.
     pub warnings: Vec<String>,
 }
 
@@ -45,14 +45,14 @@ impl GivenOptions {
 pub struct RecentOptions(Mutex<VecDeque<(String, Arc<GivenOptions>)>>);
 
 impl RecentOptions {
-    /// What this text was read to, where it was a short while ago.
+    /// The cached options for this text.
     #[must_use]
     pub fn get(&self, text: &str) -> Option<Arc<GivenOptions>> {
         let recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         recent.iter().rev().find(|(known, _)| known == text).map(|(_, given)| Arc::clone(given))
     }
 
-    /// Remembers what a text was read to.
+    /// Adds an entry; a full cache drops its oldest one.
     pub fn add(&self, text: String, given: &Arc<GivenOptions>) {
         if text.len() > LONGEST {
             return;

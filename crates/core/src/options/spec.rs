@@ -149,7 +149,7 @@ pub struct OptionSpec {
     pub name: &'static str,
     /// Where it may stand.
     pub places: &'static [Place],
-    /// What it takes.
+    /// The values that it takes.
     pub kind: Kind,
 }
 

@@ -38,7 +38,7 @@ pub(super) fn names(section: &Section<'_>) -> Read<Vec<Arc<str>>> {
 /// The declared upstreams, in the order of their names.
 ///
 /// # Errors
-/// What is malformed in one of them.
+/// The first option of an upstream that is malformed.
 pub(super) fn read(section: &Section<'_>, host: &Host<'_>) -> Read<Vec<UpstreamConfig>> {
     let each = |(name, raw): (String, &str)| {
         let path = format!("{}.{name}", section.path("upstreams"));
@@ -136,7 +136,7 @@ fn one(name: &str, section: &Section<'_>, host: &Host<'_>) -> Read<UpstreamConfi
     })
 }
 
-/// The headers of every request there: what the host's client sets for all upstreams, the key, and over them the upstream's own.
+/// The headers of every request to an upstream: those that the host's client sets, the key, and over them the upstream's own.
 fn headers(
     section: &Section<'_>,
     host: &Host<'_>,
@@ -147,7 +147,7 @@ fn headers(
     let mut all = HeaderMap::new();
     all.insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
     all.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let own = host.headers.iter().filter(|(name, _)| is_clients_own(name.as_str()));
+    let own = host.headers.iter().filter(|(name, _)| is_set_by_client(name.as_str()));
     own.for_each(|(name, value)| drop(all.insert(name, value.clone())));
     match key {
         Key::Text(key) => {
@@ -171,7 +171,7 @@ fn missing(name: &str) -> String {
 }
 
 /// Whether a header is one that the host's client sets itself.
-fn is_clients_own(name: &str) -> bool {
+fn is_set_by_client(name: &str) -> bool {
     matches!(name, "user-agent" | "accept" | "content-type") || name.starts_with("x-stainless-")
 }
 

@@ -36,7 +36,7 @@ impl Urls {
         Self::Template(Arc::new(base))
     }
 
-    /// The URL of an endpoint; `None` where the model's name would be a path segment such as `..`.
+    /// The URL of an endpoint; `None` where the model's name would be a dot segment (RFC 3986), such as `..`.
     #[must_use]
     pub fn of(&self, endpoint: Endpoint, model: &str) -> Option<Arc<Url>> {
         match self {
@@ -92,10 +92,10 @@ pub fn parse_url(option: &str, text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// The URLs below the base URL of an upstream, and the credentials that stand in it, as the value of an `Authorization` header.
+/// The URLs below the base URL of an upstream, and the credentials in that URL, as the value of an `Authorization` header.
 ///
 /// # Errors
-/// Where the base is no URL, has a query or a fragment, or has `{model}` outside of its path.
+/// Where the base is not a URL, has a query or a fragment, or has `{model}` outside of its path.
 pub(super) fn with_credentials(
     option: &str,
     base: &str,
@@ -131,10 +131,10 @@ pub(super) fn with_credentials(
 /// The mark that replaces `{model}` before a URL is parsed.
 pub(super) const MODEL_MARK: &str = "openpipe-native.model.here";
 
-/// The URL for a model; `None` where its name would be a path segment such as `..`.
+/// The URL for a model; `None` where its name would be a dot segment (RFC 3986), such as `..`.
 #[must_use]
 fn url_for_model(template: &Url, model: &str) -> Option<Url> {
-    if is_step(model) {
+    if is_dot_segment(model) {
         return None;
     }
     const RESERVED: &percent_encoding::AsciiSet =
@@ -145,9 +145,9 @@ fn url_for_model(template: &Url, model: &str) -> Option<Url> {
     Some(url)
 }
 
-/// Whether a name is `.`, `..` or empty, however often it is percent-encoded. A name that is encoded more than 16 times counts as well,
-/// so that the cost stays linear.
-fn is_step(name: &str) -> bool {
+/// Whether a name is `.`, `..` or empty, however often it is percent-encoded. A name that is encoded more than 16 times also counts as
+/// one, so that the cost stays linear.
+fn is_dot_segment(name: &str) -> bool {
     const MOST_DECODINGS: usize = 16;
     let mut decoded = name.to_owned();
     for _ in 0..MOST_DECODINGS {

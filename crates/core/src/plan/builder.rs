@@ -1,4 +1,4 @@
-//! Makes a target of a destination: its time, retries, headers, body edits and circuit, each from the option that counts.
+//! Builds a target from a destination: its time, retries, headers, body edits and circuit, each from the option with the highest precedence.
 
 use std::sync::Arc;
 
@@ -18,11 +18,11 @@ use crate::policy::backoff::RetryPolicy;
 /// The default of `maxRetries`, as in OpenAI's clients.
 const DEFAULT_MAX_RETRIES: u32 = 2;
 
-/// Makes targets of destinations.
+/// Builds targets from destinations.
 pub(super) struct Builder<'a> {
     pub(super) client: &'a ClientConfig,
     pub(super) call: &'a CallOptions,
-    /// What the call itself says.
+    /// The call's own options, without the client's defaults.
     pub(super) given: &'a OpenPipeOptions,
     pub(super) options: &'a OpenPipeOptions,
     pub(super) needs: &'a Needs,
@@ -45,14 +45,13 @@ impl Builder<'_> {
         };
         let another_waits = index + 1 < self.count;
         let call = self.call;
-        // A primary has what the call says, a fallback what it says itself.
+        // The call's timeout takes precedence for the primary, the target's own for a fallback.
         let given = if is_primary { call.timeout.or(target.timeout) } else { target.timeout.or(call.timeout) };
         let given = given.or(timeout);
         let limit = given.or(self.client.timeout).unwrap_or_else(|| Limit(Some(self.default_time(index)))).0;
         let retries = target.max_retries.or(call.max_retries).or(self.client.max_retries);
         let overlay = Overlay {
-            // A server learns a timeout only where one was given, for the call, the target or the upstream, and the caller's own value
-            // of the header is kept.
+            // The header is sent only if a timeout was given, for the call, the target or the upstream, and the caller has not set it.
             timeout: given.and(limit).map(|limit| limit.as_secs()).filter(|_| !self.keeps_timeout(kind, own)),
             layers: Vec::new(),
         };

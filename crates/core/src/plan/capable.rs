@@ -87,7 +87,7 @@ enum State {
 }
 
 impl UpstreamConfig {
-    /// What it is, as a home of responses.
+    /// Its identity as the home of stored responses.
     #[must_use]
     pub fn home(&self, homes: &Homes) -> Home {
         homes.home(&self.name, self.base_url().as_str().as_bytes())
@@ -99,19 +99,19 @@ impl UpstreamConfig {
 }
 
 impl ClientConfig {
-    /// The upstreams that it has.
+    /// All of its upstreams.
     fn all_upstreams(&self) -> impl Iterator<Item = &UpstreamConfig> {
         [&self.openai, &self.openpipe].into_iter().chain(&self.upstreams)
     }
 
-    /// The name of the upstream on which a response lives; `None` where it is not known, or is no upstream of this client.
+    /// The name of the upstream that stores a response; `None` if unknown, or not an upstream of this client.
     #[must_use]
     pub fn home_of(&self, homes: &Homes, id: &str) -> Option<&str> {
         let home = homes.of(id)?;
         self.all_upstreams().find(|upstream| upstream.home(homes) == home).map(|upstream| &*upstream.name)
     }
 
-    /// The number of the custom client on which a response lives, where it is one of the constructor's.
+    /// The number of the custom client that stores a response, if the constructor named it.
     #[must_use]
     pub fn client_home_of(&self, homes: &Homes, id: &str) -> Option<u32> {
         let home = homes.of(id).filter(|home| home.is_client())?;
@@ -168,7 +168,7 @@ impl<'a> Destination<'a> {
             || params_of(target).is_some_and(|params| params.get(member).is_some())
     }
 
-    /// Why it cannot take a request; `None` where it can.
+    /// Why the target cannot take a request; `None` if it can.
     fn lacks(&self, client: &ClientConfig, endpoint: Endpoint, needs: &Needs, has_state: bool) -> Option<Because> {
         if !self.serves(client, endpoint) {
             return Some(Because::Endpoint(endpoint.path()));
@@ -250,7 +250,7 @@ pub(super) fn sorted<'a>(
         }
         let replaces_input = destination.replaces("input", None);
         let omitted = if has_state || replaces_input { Vec::new() } else { needs.issued.clone() };
-        // An unknown id is the primary's.
+        // Unknown ids are sent to the primary's upstream.
         let is_own = is_primary && matches!(destination.kind, UpstreamKind::Own | UpstreamKind::Request);
         let home = (keeps && !is_own).then(|| destination.home(client, homes));
         sorted.capable.push(Capable { is_primary, destination, omitted, home });

@@ -1,4 +1,4 @@
-//! Where a call can go: the upstream and model of each target, found by alias, `upstream`, `cache` and the model's prefix.
+//! Routing: the upstream and model of each target, by alias, `upstream`, `cache` and the model's prefix.
 
 use std::sync::Arc;
 
@@ -27,9 +27,9 @@ pub(super) struct Destination<'a> {
     pub(super) target: Option<FallbackTarget>,
     /// The endpoints that its custom client has a method for.
     pub(super) endpoints: Option<Vec<Endpoint>>,
-    /// The constructor's `fallback` names it.
+    /// It comes from the constructor's `fallback`.
     pub(super) is_default: bool,
-    /// Its model's name may have been meant for another upstream.
+    /// A warning that its model's prefix looks like a misspelt one.
     pub(super) near_prefix: Option<Once>,
 }
 
@@ -85,7 +85,7 @@ impl<'a> Routes<'a> {
         Ok((all, alias.map(|(name, _)| name.clone())))
     }
 
-    /// A primary that no alias stands for.
+    /// The primary of a call whose model is not an alias.
     fn primary(&self, own: &OpenPipeOptions, model: &str) -> Result<Destination<'a>, PlanError> {
         if let Some(upstream) = own.upstream.or(self.client.defaults.upstream) {
             return self.at(upstream, model, None);
@@ -232,7 +232,7 @@ impl<'a> Routes<'a> {
     }
 
     /// Warns of options that only OpenPipe honours, where there is no OpenPipe key.
-    pub(super) fn warn_of_openpipes(&self, options: &OpenPipeOptions, warnings: &mut Vec<String>) {
+    pub(super) fn warn_of_openpipe_options(&self, options: &OpenPipeOptions, warnings: &mut Vec<String>) {
         let Some(missing) = self.client.openpipe.missing_key.as_ref().filter(|_| self.client.report.is_none()) else {
             return;
         };
@@ -247,7 +247,7 @@ impl<'a> Routes<'a> {
     }
 }
 
-/// An upstream as it is configured, also where a client of the host's is its transport; none for a custom client.
+/// The configuration of an upstream, also if the host's client is its transport; `None` for a custom client.
 pub(super) fn config_of<'a>(client: &'a ClientConfig, kind: UpstreamKind, name: &str) -> Option<&'a UpstreamConfig> {
     match kind {
         UpstreamKind::OpenPipe => Some(&client.openpipe),

@@ -35,7 +35,7 @@ pub(super) fn warn_of_short_timeouts(
 }
 
 /// Warns of a `fallbackClient` that is never used, because no `fallback` names a model for it.
-pub(super) fn warn_of_idle_client(
+pub(super) fn warn_of_unused_client(
     client: &ClientConfig,
     call: &CallOptions,
     own: &OpenPipeOptions,

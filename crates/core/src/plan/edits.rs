@@ -14,7 +14,7 @@ pub(super) struct Change {
     pub(super) params: Option<Box<RawValue>>,
     pub(super) omit: Vec<String>,
     pub(super) drop_unstored_metadata: bool,
-    /// Take out of `input` what another upstream issued.
+    /// Remove the items of `input` that another upstream issued.
     pub(super) drop_issued: bool,
 }
 

@@ -1,4 +1,4 @@
-//! From a call to its plan: an ordered list of targets, each with its upstream, model, time and retry budget.
+//! Plans a call: an ordered list of targets, each with its upstream, model, time and retry budget.
 //! Pure: the same call gives the same plan (contract.md, sections 2 to 4).
 
 mod budget;
@@ -37,7 +37,7 @@ use times::{before_the_end, patience, shorter};
 use vectors::check_vectors;
 pub use via::{Overlay, Via};
 
-/// How a call is going to run.
+/// The plan of a call.
 #[derive(Debug)]
 pub struct Plan {
     /// The endpoint that is called.
@@ -64,9 +64,9 @@ pub struct Plan {
     pub wire_events: bool,
     /// The bound on a response's decompressed size, in bytes.
     pub max_response_bytes: u64,
-    /// When a target that keeps failing is left out; `None`, never.
+    /// The circuit breaker's policy; `None` if it is off.
     pub breaker: Option<BreakerPolicy>,
-    /// Whether what OpenPipe did not serve is reported.
+    /// Whether the call is reported.
     pub log_request: bool,
     /// The caller's tags.
     pub tags: Map<String, Value>,
@@ -81,7 +81,7 @@ pub struct Plan {
 pub enum PlanError {
     /// A malformed argument.
     Argument(String),
-    /// The body is no request of the endpoint.
+    /// The body is not a request of the endpoint.
     Body(String),
     /// The primary needs a key that is missing.
     MissingKey(String),
@@ -97,7 +97,7 @@ pub fn plan(client: &ClientConfig, call: &CallOptions, body: &RequestBody) -> Re
     plan_among(client, &GivenOptions::of(client, call.clone())?, body, &Homes::default())
 }
 
-/// Plans a call, where the homes of earlier responses are known.
+/// Plans a call with the homes of earlier responses.
 ///
 /// # Errors
 /// [`PlanError`], before any traffic.
@@ -120,10 +120,10 @@ pub fn plan_among(
     let once = doubts::near_prefixes(&targets);
     doubts::warn_of_short_timeouts(client, call, &targets, &mut warnings);
     if alias.is_none() && targets.len() == 1 {
-        doubts::warn_of_idle_client(client, call, own, &mut warnings);
+        doubts::warn_of_unused_client(client, call, own, &mut warnings);
     }
     let sorted = capable::sorted(&routes, targets, &needs, homes, &mut warnings)?;
-    routes.warn_of_openpipes(options, &mut warnings);
+    routes.warn_of_openpipe_options(options, &mut warnings);
 
     let builder = Builder { client, call, given: own, options, needs: &needs, count: sorted.capable.len() };
     let targets = sorted

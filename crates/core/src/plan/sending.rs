@@ -46,7 +46,7 @@ impl Builder<'_> {
     fn client_headers(&self, kind: UpstreamKind, own: HeaderList) -> Result<HeaderList, String> {
         // Applied to an empty map only to check them: a header that HTTP forbids is refused before anything is sent.
         headers::overlay(&mut HeaderMap::new(), &own)?;
-        let mut own = headers::without_transports(own);
+        let mut own = headers::without_transport_headers(own);
         if kind == UpstreamKind::OpenPipe {
             let openpipes = openpipe_headers(self.options).into_iter();
             own.splice(0..0, openpipes.map(|(name, value)| (name.to_owned(), Some(value))));

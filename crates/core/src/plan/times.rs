@@ -68,7 +68,7 @@ pub(super) fn patience(client: &ClientConfig, call: &CallOptions) -> Option<Dura
     call.patience.and_then(|limit| limit.0).filter(|_| call.timeout.is_none() && client.timeout.is_none())
 }
 
-/// A little less than the caller's patience, so that it still gets the error: by a twentieth, at most 100 ms.
+/// A little less than the caller's patience, so that the caller still gets the error: a twentieth less, at most 100 ms.
 pub(super) fn before_the_end(patience: Duration) -> Duration {
     patience.saturating_sub((patience / 20).min(Duration::from_millis(100)))
 }

@@ -43,7 +43,7 @@ pub enum Via {
         /// How many retries the client makes by itself, within the target's time; `None` is its own default.
         max_retries: Option<u32>,
     },
-    /// Cannot be sent: the model's name would be a path segment such as `..`.
+    /// Cannot be sent: the model's name would be a dot segment (RFC 3986) of the URL, such as `..`.
     Unsendable,
 }
 

@@ -1,8 +1,8 @@
-//! Decides whether a failed try is retried on the same target, and after which pause. Pure.
+//! Retry policy: whether a failed try is retried on the same target, and after which pause. Pure.
 //!
-//! The defaults are those of OpenAI's clients. Retried are connection errors, 408, 409, 429, 5xx and what `x-should-retry` says. The pause is
-//! 0.5 s, doubling up to 8 s, less a jitter of up to a quarter; or `Retry-After-Ms` or `Retry-After`, where that is no more than a minute (as
-//! in openai 5 and 7; 6 has no bound). The bounds are those of contract.md, section 4.
+//! The defaults are those of OpenAI's clients. Connection errors, 408, 409, 429 and 5xx are retried, unless `x-should-retry` decides
+//! otherwise. The pause is 0.5 s, doubling up to 8 s, less a jitter of up to a quarter; or `Retry-After-Ms` or `Retry-After`, where that
+//! is no more than a minute (as in openai 5 and 7; 6 has no bound). The bounds are those of contract.md, section 4.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,8 +10,8 @@ use crate::failure::{Failure, Head, Kind};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
-/// The longest pause that a response can set; for a longer one the default pause is taken, since a caller would take that for a hang.
-const LONGEST_ASKED_PAUSE: Duration = Duration::from_secs(60);
+/// The longest pause that a response can set; a longer one is replaced by the default pause, because the call would seem to hang.
+const LONGEST_REQUESTED_PAUSE: Duration = Duration::from_secs(60);
 /// The longest pause while another target waits: the call moves on instead.
 const LONGEST_PAUSE_WHILE_ANOTHER_WAITS: Duration = Duration::from_secs(5);
 
@@ -45,16 +45,16 @@ pub struct Failed<'a> {
 }
 
 impl RetryPolicy {
-    /// The pause before the next try, or `None` where there is to be none.
+    /// The pause before the next try; `None` if there is no next try.
     #[must_use]
     pub fn pause(&self, failed: &Failed<'_>) -> Option<Duration> {
         if failed.tries > self.max_retries || !self.is_retryable(failed) {
             return None;
         }
-        let asked = failed.failure.head.as_deref().and_then(|head| asked_pause(head, failed.now));
-        let pause = asked
-            // If another target waits, a long pause is not replaced: it makes the call move on.
-            .filter(|asked| self.another_waits || *asked <= LONGEST_ASKED_PAUSE)
+        let requested = failed.failure.head.as_deref().and_then(|head| requested_pause(head, failed.now));
+        let pause = requested
+            // If another target waits, a long pause is kept: it makes the call move on to that target.
+            .filter(|requested| self.another_waits || *requested <= LONGEST_REQUESTED_PAUSE)
             .unwrap_or_else(|| default_pause(failed.tries, failed.random));
         let outlasts = failed.time_left.is_some_and(|left| pause >= left);
         let too_long = self.another_waits && pause > LONGEST_PAUSE_WHILE_ANOTHER_WAITS;
@@ -76,7 +76,7 @@ impl RetryPolicy {
         }
         match failure.kind {
             Kind::Timeout => !self.another_waits,
-            // A connection that could not be made for so long will hardly succeed the next time.
+            // A connection that could not be made in this time is unlikely to succeed the next time.
             Kind::Connection if failure.head.is_none() && failed.took > LONGEST_CONNECT => !self.another_waits,
             kind => kind.is_transient(),
         }
@@ -92,7 +92,7 @@ pub fn default_pause(tries: u32, random: f64) -> Duration {
 
 /// The pause that a response asks for, `Retry-After-Ms` before `Retry-After` (seconds or an HTTP date).
 #[must_use]
-pub fn asked_pause(head: &Head, now: SystemTime) -> Option<Duration> {
+pub fn requested_pause(head: &Head, now: SystemTime) -> Option<Duration> {
     let header = |name: &str| head.header(name).and_then(number);
     let from_seconds = |seconds: f64| Duration::try_from_secs_f64(seconds.max(0.0)).ok();
     if let Some(milliseconds) = header("retry-after-ms") {

@@ -24,7 +24,7 @@ const TIMES: usize = 64;
 #[derive(Debug)]
 pub struct Health {
     hasher: RandomState,
-    /// By the hash of what a row is named by. Of two with the same hash the later one takes the place of the other.
+    /// By the hash of upstream, endpoint and model. If two rows have the same hash, the later one replaces the other.
     rows: Mutex<Lru<u64, Arc<Row>>>,
 }
 
@@ -71,11 +71,11 @@ pub struct UpstreamState {
     pub model: String,
     /// The circuit's state, `closed`, `open` or `half_open`; `None` where the last call had no breaker.
     pub circuit: Option<&'static str>,
-    /// Since when, in Unix milliseconds; `None` where the circuit is at rest.
+    /// Since when, in Unix milliseconds; `None` where the circuit has no recent outcomes.
     pub since: Option<u64>,
     /// When an open circuit lets a probe through, in Unix milliseconds.
     pub until: Option<u64>,
-    /// What the target failed with last.
+    /// The target's last failure.
     pub last_failure: Option<LastFailure>,
     /// Requests under way; a stream until its end.
     pub in_flight: u32,

@@ -63,7 +63,7 @@ impl<K: Copy + Eq + Hash, V> Lru<K, V> {
     /// Adds an entry as the most recently used. Returns the one that was dropped for it.
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
         let before = self.remove(key);
-        let pushed_out = if self.entries.len() >= self.capacity {
+        let evicted = if self.entries.len() >= self.capacity {
             self.oldest().map(|(key, _)| key).and_then(|key| self.remove(key))
         } else {
             None
@@ -72,7 +72,7 @@ impl<K: Copy + Eq + Hash, V> Lru<K, V> {
         self.entries.push(Entry { key, value, newer: NONE, older: NONE });
         self.places.insert(key, place);
         self.link(place);
-        before.or(pushed_out)
+        before.or(evicted)
     }
 
     /// Removes an entry.

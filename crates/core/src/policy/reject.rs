@@ -210,7 +210,7 @@ impl Schema {
         Self::new(&schema).map_err(|why| format!("the schema is not valid ({})", short(&why)))
     }
 
-    /// Why a text does not fit.
+    /// Why a text does not fit the schema; `None` if it fits.
     ///
     /// # Errors
     /// The reason why the text cannot be judged.
@@ -218,7 +218,7 @@ impl Schema {
         if !is_json(text) {
             return Ok(Some("the answer does not fit its schema: it is not JSON".into()));
         }
-        // JSON that only `JSON.parse` takes, with a lone surrogate or very deep nesting, is not judged.
+        // JSON with a lone surrogate or very deep nesting, which serde_json refuses, is accepted.
         let Ok(value) = serde_json::from_str(text) else { return Ok(None) };
         let place = match self.judge(&value) {
             Verdict::Fits => return Ok(None),

@@ -1,5 +1,5 @@
-//! Watches a stream of events between its upstream and its reader: when it is committed, whether it is silent, and whether it
-//! ended well (contract.md, section 5). Used for native upstreams and custom clients alike. The endpoint's tracker says what an event
+//! Follows a stream of events between its upstream and its reader: when it is committed, whether it is idle for too long, and whether
+//! it ended well (contract.md, section 5). Used for native upstreams and custom clients alike. The endpoint's tracker says what an event
 //! means.
 
 use std::collections::VecDeque;
@@ -22,12 +22,12 @@ use crate::upstream::{EventSource, SseEvent};
 const HELD_EVENTS: usize = 64;
 /// … or this many bytes.
 const HELD_BYTES: u64 = 256 * 1024;
-/// How long a stream that may be refused is read on after its last finish reason, for the usage that may follow.
+/// How long a stream is read after its last finish reason before it is judged, because its usage may follow.
 const USAGE_TIME: Duration = Duration::from_secs(1);
 /// How long to wait for the end of the body after the last event, so that the connection can be used again.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
-/// A stream of events, watched.
+/// A stream of events with its commit, idle timeout and end.
 pub struct EventStream {
     head: Head,
     ticket: Option<u32>,
@@ -48,7 +48,7 @@ pub struct EventStream {
     alive_at: Instant,
     /// The end of the grace period after the process was stopped.
     grace: Grace,
-    /// When the reader last took events; the time that it takes does not count as the upstream's silence.
+    /// When the reader last took events. The reader's own time does not count as silence of the upstream.
     left_at: Option<Instant>,
     first_content_at: Option<Instant>,
     /// For the circuit of its upstream: counts the first content as a success, and a failure.
@@ -141,7 +141,7 @@ impl EventStream {
     /// Holds the stream back until it is committed. Its events are then read with [`EventStream::next`].
     ///
     /// # Errors
-    /// A failure before the commit. The reader has got nothing, so another target may answer.
+    /// A failure before the commit. The reader has received nothing, so another target may answer.
     pub async fn hold(&mut self, until: HoldUntil, max_bytes: u64) -> Result<(), Failure> {
         self.max_held_bytes = max_bytes;
         loop {
@@ -160,8 +160,8 @@ impl EventStream {
         }
     }
 
-    /// Whether the stream has ended, so that the answer can be judged as a whole. Waits for a usage after the last finish reason for at
-    /// most `time` and [`USAGE_TIME`], and while no more is held than may be.
+    /// Whether the stream has ended, so that the answer can be judged as a whole. After the last finish reason it waits for a usage, at
+    /// most for `time` and [`USAGE_TIME`] and up to the bound on held bytes.
     pub async fn is_whole(&mut self, time: Duration) -> bool {
         if self.end.is_none() && self.tracker.is_complete() {
             let rest = async {

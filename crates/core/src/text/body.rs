@@ -1,8 +1,8 @@
-//! The text of a request body, and what a target changes in it.
+//! The text of a request body, and the edits of each target.
 //!
-//! The host wrote the body once, and the upstream gets that text: large numbers, the order of members, escapes and nesting survive,
-//! because nothing is parsed into a tree and written again. Only the byte ranges of the top-level members are found; an edit copies
-//! the text around the members that it changes (contract.md, section 2).
+//! The host writes the body once, and the upstream gets that text: large numbers, the order of members, escapes and nesting survive,
+//! because the body is not parsed into a tree and written again. Only the byte ranges of the top-level members are found; an edit
+//! copies the text around the members that it changes (contract.md, section 2).
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -79,7 +79,7 @@ impl<'e> Changes<'e> {
         changes
     }
 
-    /// Whether a member is left out. `openpipe` is for this package alone, and never goes over the wire (contract.md, section 2).
+    /// Whether a member is left out. `openpipe` is for this package only, and is never sent (contract.md, section 2).
     fn omits(&self, key: &str) -> bool {
         json::is_quoted(key, "openpipe") || (!self.omitted.is_empty() && self.omitted.contains(&*json::name_of(key)))
     }

@@ -17,7 +17,7 @@ pub fn is_account(name: &str) -> bool {
     is_lasting(&name) && !is_of_one_call(&name)
 }
 
-/// Whether a credential is made anew for each session or request, by parts of its name.
+/// Whether a credential is valid for one session or request only, by parts of its name.
 fn is_of_one_call(name: &str) -> bool {
     const ANYWHERE: [&str; 5] = ["session", "signature", "jwt", "assertion", "ticket"];
     const PARTS: [&str; 10] = ["sig", "sid", "sign", "signed", "otp", "totp", "dpop", "nonce", "mfa", "hmac"];

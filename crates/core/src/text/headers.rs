@@ -1,4 +1,4 @@
-//! The headers of a request: the check of what a caller gave, and which of them a target may get.
+//! The headers of a request: checks of the caller's headers, and which of them each target gets.
 
 use std::borrow::Cow;
 
@@ -11,24 +11,24 @@ use super::credentials;
 pub type HeaderList = Vec<(String, Option<String>)>;
 
 /// Applies a call's headers over the request's own, by the rules of OpenAI's clients. Headers that the transport sets are left out
-/// ([`is_transports`]).
+/// ([`is_set_by_transport`]).
 ///
 /// # Errors
 /// Names the header that HTTP does not allow: its name is not a token, or its value has CR, LF, NUL or a character beyond Latin-1.
 /// The message does not contain the value, which may be a key. Or says that there are more headers than a request can have (24,576).
 pub fn overlay(headers: &mut HeaderMap, list: &HeaderList) -> Result<(), String> {
-    lay(headers, list, is_transports)
+    apply(headers, list, is_set_by_transport)
 }
 
 /// The headers of a response that the host received, up to the first that is malformed.
 #[must_use]
 pub fn of_response(list: &HeaderList) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    let _ = lay(&mut headers, list, |_, _| false);
+    let _ = apply(&mut headers, list, |_, _| false);
     headers
 }
 
-fn lay(headers: &mut HeaderMap, list: &HeaderList, is_left_out: fn(&str, &str) -> bool) -> Result<(), String> {
+fn apply(headers: &mut HeaderMap, list: &HeaderList, is_left_out: fn(&str, &str) -> bool) -> Result<(), String> {
     let mut seen: Vec<&str> = Vec::new();
     for (name, value) in list {
         let header: HeaderName =
@@ -44,7 +44,7 @@ fn lay(headers: &mut HeaderMap, list: &HeaderList, is_left_out: fn(&str, &str) -
         if is_left_out {
             continue;
         }
-        // The table of headers has a bound, and the methods without `try` panic past it.
+        // A `HeaderMap` has a maximum size, beyond which the methods without `try` panic.
         let added = if seen.iter().any(|earlier| earlier.eq_ignore_ascii_case(name)) {
             headers.try_append(header, value).map(drop)
         } else {
@@ -56,11 +56,11 @@ fn lay(headers: &mut HeaderMap, list: &HeaderList, is_left_out: fn(&str, &str) -
     Ok(())
 }
 
-/// Whether only the transport may set a header, so that a caller's is left out for every target: framing headers, hop-by-hop headers
-/// and `host`. A gateway that passes its own request's headers on brings them; sent as they are they would truncate the body, leave
-/// the server waiting for more, or name another host. `name` is in lower case.
+/// Whether a header is set by the transport only, so that a caller's value is left out: framing headers, hop-by-hop headers and
+/// `host`. A gateway may copy them from its own request; they would truncate the body, make the server wait for more, or name another
+/// host. `name` is in lower case.
 #[must_use]
-pub fn is_transports(name: &str, value: &str) -> bool {
+pub fn is_set_by_transport(name: &str, value: &str) -> bool {
     match name {
         "host" | "content-length" | "transfer-encoding" | "connection" | "keep-alive" | "proxy-connection"
         | "upgrade" | "http2-settings" | "expect" | "te" | "trailer" => true,
@@ -115,10 +115,10 @@ pub(crate) fn text(value: &HeaderValue) -> Cow<'_, str> {
     }
 }
 
-/// The same list without the headers that the transport sets ([`is_transports`]): for custom clients.
+/// The same list without the headers that the transport sets ([`is_set_by_transport`]): for custom clients.
 #[must_use]
-pub fn without_transports(mut list: HeaderList) -> HeaderList {
-    list.retain(|(name, value)| !is_transports(&name.to_ascii_lowercase(), value.as_deref().unwrap_or_default()));
+pub fn without_transport_headers(mut list: HeaderList) -> HeaderList {
+    list.retain(|(name, value)| !is_set_by_transport(&name.to_ascii_lowercase(), value.as_deref().unwrap_or_default()));
     list
 }
 
@@ -197,7 +197,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         overlay(&mut headers, &given).unwrap();
         assert_eq!(headers.keys().collect::<Vec<_>>(), ["x-kept"]);
-        assert_eq!(without_transports(given), list(&[("x-kept", Some("1"))]));
+        assert_eq!(without_transport_headers(given), list(&[("x-kept", Some("1"))]));
     }
 
     #[test]

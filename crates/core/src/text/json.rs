@@ -1,7 +1,7 @@
 //! Reading JSON without building a tree: members by their raw text.
 //!
 //! ECMAScript's `JSON.parse` is the reference for what is accepted: duplicate names (the last one counts), lone
-//! surrogates, numbers out of range and any depth are all valid, so nothing here decodes what it does not need.
+//! surrogates, numbers out of range and any depth are all valid, so nothing is decoded unless it is needed.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -9,7 +9,7 @@ use std::fmt::{self, Write as _};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// An object with more members than this is read again for each look-up: a list of its members may take ten times its text.
+/// An object with more members than this is scanned for each look-up: a list of its members may take ten times its text.
 const LISTED: usize = 1024;
 
 /// The members of a JSON object, in order, as raw text. Reading it validates the whole text.
@@ -288,12 +288,6 @@ pub fn decoded(raw: &RawValue) -> Option<String> {
     serde_json::from_str(raw.get()).ok()
 }
 
-/// Whether a raw value holds anything: not `null`, nor an empty string, array or object.
-#[must_use]
-pub fn holds_something(raw: &RawValue) -> bool {
-    !matches!(raw.get(), "null" | "\"\"" | "[]" | "{}")
-}
-
 /// Whether any scalar of a value passes a test that gets the nearest member's name (with quotes, empty where there is none) and the
 /// scalar as it is written. The value must be valid JSON. One pass without recursion, so its cost is linear at any depth.
 pub fn any_scalar(value: &str, mut test: impl FnMut(&str, &str) -> bool) -> bool {
@@ -350,7 +344,7 @@ fn scalar_at(value: &str, at: usize) -> &str {
 
 /// Whether a value has a scalar, at any depth, other than `null`, `false`, `0` and blank texts.
 #[must_use]
-pub fn says_something(value: &str) -> bool {
+pub fn has_truthy_scalar(value: &str) -> bool {
     any_scalar(value, |_, scalar| match scalar.as_bytes().first() {
         Some(b'n' | b'f') => false,
         Some(b'"') => !scalar.trim_matches('"').trim().is_empty(),
@@ -359,7 +353,7 @@ pub fn says_something(value: &str) -> bool {
     })
 }
 
-/// Text as `TextDecoder` would read it: without a byte order mark, with U+FFFD for what is not UTF-8.
+/// Decodes UTF-8 as the Encoding standard does: without a byte order mark, with U+FFFD for malformed bytes.
 #[must_use]
 pub fn text(mut bytes: Vec<u8>) -> String {
     if bytes.starts_with(b"\xef\xbb\xbf") {
@@ -368,7 +362,7 @@ pub fn text(mut bytes: Vec<u8>) -> String {
     lossy(bytes)
 }
 
-/// Text with U+FFFD for what is not UTF-8; valid text is not copied.
+/// Decodes UTF-8 with U+FFFD for malformed bytes; valid text is not copied.
 #[must_use]
 pub fn lossy(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
@@ -481,13 +475,13 @@ mod tests {
         for nothing in
             ["null", "false", "0", "-0.0", "\"\"", "\" \"", "{}", "[]", r#"{"message":"","code":null,"x":[{"y":0}]}"#]
         {
-            assert!(!says_something(nothing), "{nothing}");
+            assert!(!has_truthy_scalar(nothing), "{nothing}");
         }
         for something in ["true", "1", "\"x\"", r#"{"a":[[{"b":"\\""}]]}"#, r#"["",{"a":"","b":-1}]"#] {
-            assert!(says_something(something), "{something}");
+            assert!(has_truthy_scalar(something), "{something}");
         }
         let deep = format!("{}\"x\"{}", "[".repeat(200_000), "]".repeat(200_000));
-        assert!(says_something(&deep));
+        assert!(has_truthy_scalar(&deep));
     }
 
     proptest! {

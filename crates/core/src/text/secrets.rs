@@ -20,7 +20,7 @@ pub struct Secrets {
 
 /// In characters. A shorter value is not taken for a key: it may be an ordinary word.
 const SHORTEST_KEY: usize = 6;
-/// The same for one value of a credential that holds several.
+/// The same for each value of a credential with several values.
 const SHORTEST_PIECE: usize = 8;
 /// The same for a password of a URL or a proxy.
 const SHORTEST_PASSWORD: usize = 4;
@@ -28,7 +28,7 @@ const SHORTEST_PASSWORD: usize = 4;
 const MAX_LEVELS: usize = 4;
 
 impl Secrets {
-    /// The credentials in a set of headers; of `Bearer KEY` the key, of `Basic …` the password.
+    /// The credentials in a set of headers: the key of `Bearer KEY`, the password of `Basic …`.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
         let mut secrets = Self::default();
@@ -38,7 +38,7 @@ impl Secrets {
         secrets
     }
 
-    /// The credentials of a request: of its headers, and of its URL the password and the query parameters that are credentials.
+    /// The credentials of a request: in its headers, the password of its URL, and query parameters that are credentials.
     #[must_use]
     pub fn of_request(headers: &HeaderMap, url: &Url) -> Self {
         let mut secrets = Self::of(headers);

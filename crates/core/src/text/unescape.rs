@@ -1,11 +1,11 @@
-//! Removes the escapes of JSON, URLs and HTML from a text, and keeps a source map: where each byte stood before.
+//! Removes the escapes of JSON, URLs and HTML from a text, and keeps a source map: the position of each byte in the source.
 
 use std::ops::Range;
 
 /// A text in lower case, with the place of each of its bytes in the source.
 pub(super) struct Level {
     pub(super) text: String,
-    /// For each byte, where its character begins in the source; and at the end the source's length.
+    /// For each byte the start of its character in the source, and at the end the source's length.
     starts: Vec<u32>,
 }
 

@@ -107,7 +107,7 @@ impl Resolver {
         let task = tokio::spawn(async move {
             let found = looking.await;
             let mut under_way = under_way.lock().unwrap_or_else(PoisonError::into_inner);
-            // Answers are not cached, as addresses change: they are for the calls that wait already.
+            // Answers are not cached, because addresses change: only the calls that wait now get this one.
             if under_way.get(&name).is_some_and(|flight| flight.since == now) {
                 under_way.remove(&name);
             }

@@ -33,7 +33,7 @@ impl Upstream for HostUpstream {
     fn send<'a>(&'a self, request: Request<'a>) -> BoxFuture<'a, Result<Response, Failure>> {
         Box::pin(async move {
             let Request { endpoint, body, stream, time, max_response_bytes: max_bytes, cancels, .. } = request;
-            let asked = HostRequest {
+            let host_request = HostRequest {
                 client: self.client,
                 body: body.clone(),
                 cancels,
@@ -42,7 +42,7 @@ impl Upstream for HostUpstream {
                 max_retries: self.max_retries,
                 time,
             };
-            match self.host.send(asked).await {
+            match self.host.send(host_request).await {
                 Ok(HostAnswer::Completion { .. }) if stream => {
                     Err(invalid("the client returned no stream: it cannot be iterated"))
                 }
@@ -65,7 +65,7 @@ impl Upstream for HostUpstream {
                     Ok(Response::Stream { head: head(request_id), source, ticket: Some(ticket) })
                 }
                 Ok(HostAnswer::Stream { .. }) => {
-                    Err(invalid("the client returned a stream where a completion was asked for"))
+                    Err(invalid("the client returned a stream where a completion was host_request for"))
                 }
                 Err(HostFailure::Thrown(error)) => Err(error.classify()),
                 Err(HostFailure::Broken(why)) => Err(invalid(&why)),
@@ -95,7 +95,7 @@ async fn completion(
     }
 }
 
-/// A stand-in for the head of a successful response that only the host has seen.
+/// A substitute for the head of a successful response that only the host has received.
 fn head(request_id: Option<String>) -> Head {
     let mut head = Head { status: 200, ..Head::default() };
     if let Some(id) = request_id.and_then(|id| id.parse().ok()) {
@@ -133,18 +133,18 @@ impl EventSource for HostEvents {
                     let too_large_at = chunks.iter().position(|chunk| chunk.len() as u64 > self.max_bytes);
                     chunks.truncate(too_large_at.unwrap_or(chunks.len()));
                     self.is_too_large = too_large_at.is_some();
-                    // What came before is delivered first.
+                    // The chunks before it are delivered first.
                     if self.is_too_large && chunks.is_empty() {
                         return Err(Failure::too_large("an event", self.max_bytes, None));
                     }
                     Ok(Some(chunks.into_iter().map(event).collect()))
                 }
                 Err(HostFailure::Thrown(error)) => {
-                    let is_of_encoding = error.is_of_encoding();
+                    let is_encoding_error = error.is_encoding_error();
                     let failure = error.classify();
                     // Within a stream every failure is of the kind `stream`, except an error that names a status, one whose code names its kind,
                     // and a broken encoding. The caller gets the client's own error object.
-                    let is_of_itself = failure.named_status.is_some() || is_of_encoding;
+                    let is_of_itself = failure.named_status.is_some() || is_encoding_error;
                     let named = failure.body.as_deref().and_then(|body| self.endpoint.kind_of_error(body));
                     let kind = if is_of_itself { failure.kind } else { named.unwrap_or(Kind::Stream) };
                     Err(Failure { kind, ..failure })

@@ -24,7 +24,7 @@ pub struct HostHttpUpstream {
     pub host: Arc<dyn HostSide>,
     /// The URL of the endpoint.
     pub url: Arc<Url>,
-    /// Every header but those that differ from try to try.
+    /// All headers except those that differ between tries.
     pub headers: Arc<HeaderMap>,
 }
 
@@ -45,8 +45,8 @@ impl HostHttpUpstream {
         let mut url = Url::clone(&self.url);
         let mut redirects = 0;
         loop {
-            let asked = HttpRequest { url: &url, headers, body: body.clone() };
-            let answer = self.host.exchange(asked).await.map_err(failure)?;
+            let host_request = HttpRequest { url: &url, headers, body: body.clone() };
+            let answer = self.host.exchange(host_request).await.map_err(failure)?;
             let response_headers = headers::of_response(&answer.headers);
             let location = response_headers.get(LOCATION).and_then(|location| location.to_str().ok());
             match location.and_then(|location| url.join(location).ok()) {

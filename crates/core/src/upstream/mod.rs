@@ -1,5 +1,5 @@
-//! The trait by which the engine sends a request to an upstream: over HTTP from the core ([`http`]), or through the host ([`host`]).
-//! The engine does not know which it has.
+//! The trait with which the engine sends requests: over HTTP from the core ([`http`]), or through the host ([`host`]). The engine does
+//! not know which it uses.
 
 pub mod decoding;
 mod dns;
@@ -64,7 +64,7 @@ pub struct Unsendable;
 impl Upstream for Unsendable {
     fn send<'a>(&'a self, _request: Request<'a>) -> BoxFuture<'a, Result<Response, Failure>> {
         Box::pin(std::future::ready(Err(Failure::unsendable(
-            "the model was not sent: its name would be a step within the path of the upstream's URL",
+            "the request was not sent: the model's name would be a dot segment (such as `..`) in the path of the upstream's URL",
         ))))
     }
 }

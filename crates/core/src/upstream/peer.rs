@@ -1,4 +1,4 @@
-//! Where one request connects to: shared by the look-up of the name, the connecting and the errors.
+//! The peer that one request connects to: shared by DNS look-up, connecting and error messages.
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -32,7 +32,7 @@ impl Peer {
         PEER.try_with(Arc::clone).ok()
     }
 
-    /// Does work whose look-ups and connections are to this peer.
+    /// Runs work whose look-ups and connections are to this peer.
     pub(super) async fn scope<T>(self: &Arc<Self>, work: impl Future<Output = T>) -> T {
         PEER.scope(Arc::clone(self), work).await
     }
@@ -68,7 +68,7 @@ impl Peer {
         self.is_found.notified().await;
     }
 
-    /// Has this address tried first from now on.
+    /// Makes this address the first to be tried.
     pub(super) fn prefer(&self, ip: IpAddr) {
         *self.preferred.lock().unwrap_or_else(PoisonError::into_inner) = Some(ip);
     }

@@ -1,4 +1,4 @@
-//! Which requests go through a proxy, by the environment variables `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`.
+//! Chooses the proxy of a request by the environment variables `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`.
 
 use reqwest::{Proxy, Url};
 

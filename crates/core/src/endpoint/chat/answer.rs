@@ -1,4 +1,4 @@
-//! Whether a response with choices is an answer: an object whose choices each hold something, and no error.
+//! Checks that a response with choices is a valid answer: each choice has a message or text, and there is no error.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -8,7 +8,7 @@ use super::finish::Finish;
 use crate::endpoint::{self, Refusal, carried};
 use crate::text::json::Members;
 
-/// What each choice must hold.
+/// The member that each choice must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::endpoint) enum Shape {
     /// A `message` that is an object.
@@ -18,7 +18,7 @@ pub(in crate::endpoint) enum Shape {
 }
 
 impl Shape {
-    /// What an answer of this shape is called in messages.
+    /// The name of an answer of this shape in messages.
     const fn name(self) -> &'static str {
         match self {
             Self::Message => "chat completion",
@@ -59,7 +59,7 @@ struct Choice<'a> {
 /// Judges a response, each of whose choices must be of this shape. Returns the usage that it states, as JSON text.
 ///
 /// # Errors
-/// Why it is no answer.
+/// Why it is not a valid answer.
 pub(in crate::endpoint) fn judge(text: &str, shape: Shape) -> Result<Option<String>, Refusal> {
     if let Ok(answer) = Answer::in_one_pass(text) {
         return answer.judge(text, shape);

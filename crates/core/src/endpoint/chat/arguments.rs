@@ -1,5 +1,5 @@
-//! Whether the arguments of a choice's tool and function calls are complete: a stream that ends in the middle of them without a finish
-//! reason was cut short (contract.md, section 5).
+//! Tracks whether the arguments of tool and function calls are complete: a stream that ends within them and without a finish reason was
+//! cut short (contract.md, section 5).
 
 use serde_json::value::RawValue;
 

@@ -1,7 +1,7 @@
-//! What completions and the chunks of streams have in common: an object with `choices`, and `error`, `usage` and `x_groq` beside them.
+//! The outer object of completions and of the chunks of streams: `choices`, `error`, `usage` and `x_groq`.
 //!
-//! It is read in a single pass, which takes half the time of one pass for each level. One of an unusual shape (a name twice, an
-//! element of `choices` that is not an object) is read member by member.
+//! It is read in a single pass, which takes half the time of one pass for each level. An object of an unusual shape (a duplicate name,
+//! an element of `choices` that is not an object) is read member by member.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::text::json::{self, Members};
 
-/// What the choices hold, accumulated while they are read, without a list of them: there may be very many.
+/// Accumulates what is needed of the choices while they are read, without a list of them: there may be very many.
 pub(super) trait Choices<'a>: Default {
     /// One of them.
     type Choice: Deserialize<'a>;

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::events::delta::Place;
 use crate::text::json::{self, Members};
 
-/// What a member of a delta is.
+/// The role of a member of a delta.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Text that arrives in pieces, which are joined.
@@ -27,7 +27,7 @@ pub enum Role {
 pub struct Member {
     /// The member's name.
     pub name: &'static str,
-    /// What it is.
+    /// Its role.
     pub role: Role,
     /// Its slot for delta encoding: the path to its text in a chunk; `None` where it has no slot.
     pub slot: Option<Place>,
@@ -86,7 +86,7 @@ pub fn role_of(quoted: &str) -> Role {
     }
 }
 
-/// What a delta holds.
+/// Whether a delta has content and calls.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Holds {
     /// Content: any text at any depth that is not a mark; for a call also its name.
@@ -142,7 +142,7 @@ impl<'de> Deserialize<'de> for Holds {
     }
 }
 
-/// What a delta holds, given as JSON text; nothing where that is neither an object nor a string.
+/// Reads a delta from JSON text; no content and no calls if it is neither an object nor a string.
 #[must_use]
 pub fn held_by(delta: &str) -> Holds {
     serde_json::from_str(delta).unwrap_or_default()

@@ -15,7 +15,7 @@ use crate::events::delta::{Event, News};
 use crate::text::json::Members;
 use chunk::add_chunk;
 use nodes::take_text;
-use trace::{Trace, Way, at};
+use trace::{TextPath, Trace, at};
 
 /// The most bytes that are kept of a stream. A report much larger than this would be refused anyway.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
@@ -37,28 +37,28 @@ pub struct Merge {
     /// The bytes that may still be kept.
     room: usize,
     is_cut: bool,
-    /// The places of the last event's texts, in their order, if the texts of an event of the same shape would be written to exactly these.
-    ways: Option<Vec<Way>>,
+    /// The paths to the last event's texts, in their order, if an event of the same shape changes exactly these texts.
+    paths: Option<Vec<TextPath>>,
 }
 
 impl endpoint::Merge for Merge {
     /// An event that differs from the last one only in its texts is not parsed: its texts are written to the same places.
     fn add(&mut self, event: &Event) {
-        match (&event.news, self.ways.take()) {
-            (News::Texts(texts), Some(ways)) => {
-                for (way, text) in ways.iter().zip(texts.of(&event.data)) {
+        match (&event.news, self.paths.take()) {
+            (News::Texts(texts), Some(paths)) => {
+                for (path, text) in paths.iter().zip(texts.of(&event.data)) {
                     if !self.has_room(text.len()) {
                         break;
                     }
-                    if let Some(node) = at(&mut self.completion, &way.steps) {
-                        take_text(node, inner(text), way.joins);
+                    if let Some(node) = at(&mut self.completion, &path.steps) {
+                        take_text(node, inner(text), path.joins);
                     }
                 }
-                self.ways = Some(ways);
+                self.paths = Some(paths);
             }
             (News::Texts(texts), None) => {
                 let trace = self.merge(&event.data, true);
-                self.ways = trace.ways(texts, &event.data);
+                self.paths = trace.paths(texts, &event.data);
             }
             (News::All | News::Template(_), _) => {
                 self.merge(&event.data, false);
@@ -85,21 +85,21 @@ impl Merge {
     /// An empty completion that keeps at most this many bytes.
     #[must_use]
     pub fn within(shape: Shape, bytes: usize) -> Self {
-        Self { shape, completion: Object::default(), room: bytes, is_cut: false, ways: None }
+        Self { shape, completion: Object::default(), room: bytes, is_cut: false, paths: None }
     }
 
     /// Adds a chunk, given as JSON text. Anything but an object adds nothing.
     pub fn add_chunk(&mut self, chunk: &str) {
-        self.ways = None;
+        self.paths = None;
         self.merge(chunk, false);
     }
 
-    fn merge(&mut self, chunk: &str, is_asked_for: bool) -> Trace {
+    fn merge(&mut self, chunk: &str, records: bool) -> Trace {
         let is_cut = !self.has_room(chunk.len());
         let (room, steps, strings) = (self.room, Vec::new(), Vec::new());
-        let mut trace = Trace { room, is_cut, is_asked_for, steps, strings, grew: is_cut };
+        let mut trace = Trace { room, is_cut, records, steps, strings, grew: is_cut };
         if let Some(members) = Members::of(chunk).ok().filter(|_| !is_cut) {
-            // Anything else is a keep-alive or unknown, and adds nothing.
+            // Anything else is a keep-alive or unknown, and is ignored.
             if members.get("choices").is_some() || members.get_non_null("usage").is_some() {
                 add_chunk(&mut self.completion, &members, self.shape, &mut trace);
             }

@@ -23,7 +23,7 @@ fn merged_both_ways(chunks: &[String]) -> (Option<String>, Option<String>, bool)
     let (mut whole, mut by_texts) = (Merge::new(Shape::Delta), Merge::new(Shape::Delta));
     chunks.iter().for_each(|chunk| whole.add_chunk(chunk));
     events(chunks).iter().for_each(|event| by_texts.add(event));
-    let knows_ways = by_texts.ways.is_some();
+    let knows_ways = by_texts.paths.is_some();
     (whole.completion(), by_texts.completion(), knows_ways)
 }
 

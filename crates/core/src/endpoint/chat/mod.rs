@@ -1,4 +1,4 @@
-//! `/chat/completions`: what an answer is, what content is, how a stream ends, how its chunks merge (contract.md, sections 3, 5, 7).
+//! `/chat/completions`: valid answers, what counts as content, how a stream ends, how its chunks are merged (contract.md, sections 3, 5, 7).
 
 mod answer;
 mod arguments;

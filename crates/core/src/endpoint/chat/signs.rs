@@ -9,10 +9,10 @@ use super::members::{self, Holds};
 use crate::endpoint::carried;
 use crate::text::json::Members;
 
-/// Further choices of one event are ignored: each is looked up among all of the stream's, and no API sends so many.
+/// The most choices of one event that are read: each is looked up among all of the stream's, and no API sends so many.
 pub const MAX_CHOICES: usize = 1024;
 
-/// What one event means for its stream.
+/// The properties of one event that decide about its stream.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Signs {
     /// It carries content, a refusal, reasoning, a tool or function call.
@@ -37,17 +37,17 @@ impl Signs {
     }
 }
 
-type Chunk<'a> = Envelope<'a, Told<'a>>;
+type Chunk<'a> = Envelope<'a, ChoiceSigns<'a>>;
 
-/// What the choices of an event mean.
+/// The signs of all choices of an event.
 #[derive(Default)]
-struct Told<'a> {
+struct ChoiceSigns<'a> {
     count: usize,
-    /// Not every one is an object.
+    /// Some element of `choices` is not an object.
     is_mixed: bool,
     holds: Holds,
     /// As in [`Signs::choices`].
-    told: Vec<(u64, bool)>,
+    choices: Vec<(u64, bool)>,
     failed_finish: Option<String>,
     error: Option<&'a RawValue>,
     usage: Option<&'a RawValue>,
@@ -72,7 +72,7 @@ struct Choice<'a> {
 /// Reads the signs of an event's data.
 ///
 /// # Errors
-/// Where the data is not a JSON object. What it held is unknown, so the stream has failed.
+/// Where the data is not a JSON object: then the stream has failed.
 pub fn signs(data: &str) -> Result<Signs, serde_json::Error> {
     if let Ok(chunk) = Chunk::in_one_pass(data) {
         return Ok(chunk.signs(data));
@@ -102,7 +102,7 @@ impl Chunk<'_> {
         Signs {
             content: choices.holds.content,
             calls: choices.holds.calls,
-            choices: choices.told,
+            choices: choices.choices,
             failed_finish: choices.failed_finish,
             error,
             usage: usage.map(|usage| usage.get().to_owned()),
@@ -110,7 +110,7 @@ impl Chunk<'_> {
     }
 }
 
-impl<'a> Choices<'a> for Told<'a> {
+impl<'a> Choices<'a> for ChoiceSigns<'a> {
     type Choice = Choice<'a>;
 
     fn choice(members: &Members<'a>) -> Choice<'a> {
@@ -140,9 +140,9 @@ impl<'a> Choices<'a> for Told<'a> {
         let finish = Finish::of(choice.finish_reason);
         if place == 0 {
             // Most events have one choice.
-            self.told.reserve_exact(1);
+            self.choices.reserve_exact(1);
         }
-        self.told.push((choice.index.unwrap_or(place as u64), finish.is_some()));
+        self.choices.push((choice.index.unwrap_or(place as u64), finish.is_some()));
         if let Finish::Failed(reason) = finish {
             self.failed_finish.get_or_insert(reason);
         }

@@ -17,7 +17,7 @@ pub struct Tracker {
     choices: Vec<Choice>,
     usage: Option<String>,
     templates: Templates,
-    /// For events like the last template: which of their texts is a piece of arguments, and of which call.
+    /// For events that match the last template: which of their texts is a piece of arguments, and of which call.
     arguments: Option<Arguments>,
 }
 
@@ -87,7 +87,7 @@ impl endpoint::Tracker for Tracker {
 }
 
 impl Tracker {
-    /// Observes an event like the last template, which has the template's choice.
+    /// Observes an event that matches the last template, so that it has the template's choice.
     fn observe_alike(&mut self, data: &str, alike: Alike) -> Verdict {
         self.content |= alike.content;
         if let Some(Arguments { text, choice, call }) = self.arguments
@@ -145,7 +145,7 @@ impl Tracker {
         last
     }
 
-    /// Whether `[DONE]` is a good end now: not before any content, nor in the middle of a call's arguments.
+    /// Checks that the stream may end here: not before any content, nor in the middle of a call's arguments.
     fn end(&self) -> Result<(), Failure> {
         if !self.content && !self.finished {
             return Err(Failure::bad_stream("the stream ended without any content", None));

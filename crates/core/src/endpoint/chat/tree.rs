@@ -14,7 +14,7 @@ const SEARCHED: usize = 32;
 pub(super) enum Node {
     /// Any value, as text.
     Raw(String),
-    /// What is between the quotes of a string.
+    /// A string, without its quotes and with its escapes.
     Text(String),
     Object(Object),
     Array(Vec<Element>),
@@ -29,7 +29,7 @@ pub(super) struct Element {
     pub(super) node: Node,
 }
 
-/// Members in their order, by their names with quotes. No name stands twice.
+/// Members in their order, by their names with quotes. Names are unique.
 #[derive(Debug, Default)]
 pub(super) struct Object {
     members: Vec<(String, Node)>,
@@ -45,7 +45,7 @@ impl Node {
         matches!(self, Self::Raw(text) if text == "null")
     }
 
-    /// What is between its quotes, where it is a string.
+    /// The text of a string without its quotes; empty for any other value.
     pub(super) fn text(&self) -> &str {
         if let Self::Text(text) = self { text } else { "" }
     }
@@ -98,7 +98,7 @@ impl Object {
         1 + self.members.iter().map(|(name, node)| name.len() + node.written_len() + 2).sum::<usize>().max(1)
     }
 
-    /// Where a member stands; its name has quotes, and is written without needless escapes.
+    /// The position of a member. Its name has quotes, and no needless escapes.
     pub(super) fn place(&self, quoted: &str) -> Option<usize> {
         if self.members.len() > SEARCHED {
             return self.places.get(quoted).copied();
@@ -106,7 +106,7 @@ impl Object {
         self.members.iter().position(|(name, _)| name == quoted)
     }
 
-    /// Adds a member that is not there. Returns its place.
+    /// Adds a new member. Returns its position.
     pub(super) fn push(&mut self, quoted: String, node: Node) -> usize {
         let place = self.members.len();
         self.members.push((quoted, node));
@@ -138,7 +138,7 @@ impl Object {
         self.members.is_empty()
     }
 
-    /// Takes a member out.
+    /// Removes a member.
     pub(super) fn remove(&mut self, quoted: &str) -> Option<Node> {
         let place = self.place(quoted)?;
         let (_, node) = self.members.remove(place);
@@ -146,7 +146,7 @@ impl Object {
         Some(node)
     }
 
-    /// Builds the hash table again, where it is used.
+    /// Rebuilds the hash table, if there is one.
     fn note_places(&mut self) {
         if self.members.len() > SEARCHED {
             self.places = self.members.iter().enumerate().map(|(place, (name, _))| (name.clone(), place)).collect();
@@ -163,7 +163,7 @@ impl Object {
         }
     }
 
-    /// Puts a member before all others.
+    /// Inserts a member before all others.
     pub(super) fn prepend(&mut self, quoted: &str, node: Node) {
         self.members.insert(0, (quoted.to_owned(), node));
         self.note_places();
@@ -201,7 +201,7 @@ pub(super) fn plain_name(quoted: &str) -> String {
     quoted.to_owned()
 }
 
-/// What is between the quotes of a JSON string.
+/// A JSON string without its quotes.
 pub(super) fn inner(quoted: &str) -> &str {
     quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default()
 }

@@ -20,7 +20,7 @@ impl<'a> Section<'a> {
         }
         self.read(name, |raw| {
             let milliseconds = raw.parse::<f64>().ok().filter(|milliseconds| *milliseconds > 0.0)?;
-            // A number that does not fit into a `Duration` is as good as no limit.
+            // A number that does not fit into a `Duration` means no limit.
             Some(Limit(Duration::try_from_secs_f64(milliseconds / 1000.0).ok()))
         })
     }

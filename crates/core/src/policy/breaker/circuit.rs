@@ -9,9 +9,9 @@ use super::named_time::named_time;
 use super::window::Window;
 use crate::failure::{Cause, Failure};
 
-/// The longest time that a circuit is open after probes that fail, unless its first time is longer.
+/// The longest open time after failed probes, unless `openFor` is longer.
 const LONGEST_OPEN: Duration = Duration::from_secs(30);
-/// A circuit that was open is dropped when no request has come for this long afterwards.
+/// A circuit that was open is dropped if no request arrives for this long afterwards.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
 /// A number from 0 up to 1, for the jitter.
@@ -27,7 +27,7 @@ pub(super) struct Rule {
     pub(super) window: Duration,
     /// How long it stays open at first.
     pub(super) open_for: Duration,
-    /// The time grows with each probe that fails, with a jitter of a fifth, and gives way to a time that a response names.
+    /// The open time grows with each failed probe, with a jitter of a fifth; a time that a response names replaces it.
     pub(super) grows: bool,
 }
 
@@ -52,14 +52,14 @@ struct Inner {
     /// How long the circuit opens next, before jitter.
     open_for: Duration,
     changed_at: SystemTime,
-    asked_at: Instant,
+    last_request_at: Instant,
 }
 
 #[derive(Debug)]
 pub(super) enum State {
     /// Requests are admitted, and their outcomes counted.
     Closed(Box<Window>),
-    /// No request is admitted until then. `on` and `except` of the next targets match `cause`, the failure that opened it.
+    /// No request is admitted before `until`. `on` and `except` of the next targets match `cause`, the failure that opened it.
     Open { until: Instant, cause: Cause },
     /// One request at a time is admitted, the probe; holds when it began.
     HalfOpen { probe: Option<Instant>, cause: Cause },
@@ -75,7 +75,7 @@ pub(super) enum Admitted {
 
 /// A circuit's state, for health checks.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Seen {
+pub(super) struct Snapshot {
     pub(super) name: &'static str,
     pub(super) since: SystemTime,
     pub(super) left: Option<Duration>,
@@ -89,7 +89,7 @@ impl Circuit {
             epoch: 0,
             open_for: rule.open_for,
             changed_at: SystemTime::now(),
-            asked_at: Instant::now(),
+            last_request_at: Instant::now(),
         };
         Self { rule, random, inner: Mutex::new(inner) }
     }
@@ -98,7 +98,7 @@ impl Circuit {
     pub(super) fn admit(self: &Arc<Self>) -> Admitted {
         let now = Instant::now();
         let mut inner = self.lock();
-        inner.asked_at = now;
+        inner.last_request_at = now;
         let cause = match &mut inner.state {
             State::Closed(_) => return Admitted::Go(self.ticket(inner.epoch, false)),
             State::Open { until, cause } if now < *until => return Admitted::Refused(*cause, Some(*until - now)),
@@ -133,18 +133,18 @@ impl Circuit {
         inner.change(State::Open { until, cause: failure.cause() });
     }
 
-    /// Whether the circuit can be dropped: no outcome in its window and not open; or its open time is over, and no request has come for a
-    /// long while.
+    /// Whether the circuit can be dropped: it is closed and its window is empty, or its open time is over and it got no request for
+    /// [`FORGOTTEN_AFTER`].
     pub(super) fn is_at_rest(&self, now: Instant) -> bool {
         let inner = self.lock();
         match &inner.state {
             State::Closed(window) => window.totals(now) == (0, 0),
-            State::Open { until, .. } => now >= *until && now >= inner.asked_at + FORGOTTEN_AFTER,
-            State::HalfOpen { .. } => now >= inner.asked_at + FORGOTTEN_AFTER,
+            State::Open { until, .. } => now >= *until && now >= inner.last_request_at + FORGOTTEN_AFTER,
+            State::HalfOpen { .. } => now >= inner.last_request_at + FORGOTTEN_AFTER,
         }
     }
 
-    pub(super) fn seen(&self, now: Instant) -> Seen {
+    pub(super) fn snapshot(&self, now: Instant) -> Snapshot {
         let inner = self.lock();
         let (name, left, is_closed) = match &inner.state {
             State::Closed(_) => ("closed", None, true),
@@ -152,7 +152,7 @@ impl Circuit {
             // The open time is over: the next request is the probe.
             State::Open { .. } | State::HalfOpen { .. } => ("half_open", None, false),
         };
-        Seen { name, since: inner.changed_at, left, is_closed }
+        Snapshot { name, since: inner.changed_at, left, is_closed }
     }
 
     fn ticket(self: &Arc<Self>, epoch: u64, is_probe: bool) -> Ticket {
@@ -216,7 +216,7 @@ impl Ticket {
         }
     }
 
-    /// Counts a failure; of a stream that had begun well also in place of its success.
+    /// Counts a failure. If the request is a stream whose first content counted as a success, replaces that success.
     pub(super) fn failed(&mut self, failure: &Failure) {
         let circuit = Arc::clone(&self.circuit);
         let rule = circuit.rule;
@@ -228,7 +228,7 @@ impl Ticket {
         let opens = match &mut inner.state {
             State::Closed(window) => {
                 if std::mem::take(&mut self.succeeded) {
-                    window.take_back_success();
+                    window.remove_success();
                 }
                 window.add(now, 0, 1);
                 let (successes, failures) = window.totals(now);

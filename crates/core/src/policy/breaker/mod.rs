@@ -12,10 +12,10 @@
 //!       └───────────────────────────────────── HalfOpen ┘
 //! ```
 //!
-//! A refused key and a quota that is used up have circuits of their own, which open with the first failure: that of the key
-//! for all models of the credential, that of the quota for one.
+//! A refused key and a used-up quota have circuits of their own, which open with the first failure: the key's circuit
+//! for all models of the credential, the quota's for one model.
 //!
-//! Only outcomes that are the upstream's doing count: not aborts, nor requests that it rightly refused, nor limits that the call
+//! Only outcomes that the upstream is responsible for count: not aborts, nor requests that it rightly refused, nor limits that the call
 //! itself narrowed ([`Failure::counts_against_upstream`], [`Narrowed`]). A circuit never fails a call: if no other target is left, the
 //! request is sent in spite of it.
 //!
@@ -39,7 +39,7 @@ use circuit::{Admitted, Circuit, Random, Rule, Ticket};
 /// At most this many circuits are kept.
 const MAX_CIRCUITS: usize = 10_000;
 /// Each look-up drops at most this many of the least recently used circuits, if they are at rest.
-const FORGOTTEN_AT_ONCE: usize = 2;
+const MAX_DROPPED_AT_ONCE: usize = 2;
 
 /// The policy of a circuit: when it opens, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
@@ -84,11 +84,11 @@ mod milliseconds {
 }
 
 impl BreakerPolicy {
-    fn rule(self, sort: Sort) -> Rule {
+    fn rule(self, kind: CircuitKind) -> Rule {
         let Self { failures, failure_rate, window, open_for, credential_open_for } = self;
-        match sort {
-            Sort::Service => Rule { failures, failure_rate, window, open_for, grows: true },
-            Sort::Key | Sort::Quota => {
+        match kind {
+            CircuitKind::Service => Rule { failures, failure_rate, window, open_for, grows: true },
+            CircuitKind::Key | CircuitKind::Quota => {
                 Rule { failures: 1, failure_rate: 0.0, window, open_for: credential_open_for, grows: false }
             }
         }
@@ -141,7 +141,7 @@ impl Narrowed {
 
 /// The kinds of circuits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Sort {
+enum CircuitKind {
     /// How an upstream serves a model.
     Service,
     /// Whether it accepts a key.
@@ -177,8 +177,8 @@ struct Shared {
 
 #[derive(Debug)]
 struct Circuits {
-    kept: Lru<CircuitKey, (Sort, Arc<Circuit>)>,
-    /// How many of them are for keys and quotas. Usually there are none, which saves two look-ups a call.
+    kept: Lru<CircuitKey, (CircuitKind, Arc<Circuit>)>,
+    /// How many of them are for keys and quotas. Usually none, so that a call saves two look-ups.
     refusals: usize,
 }
 
@@ -202,8 +202,8 @@ impl Breakers {
         let keys = self.shared.keys(policy, subject);
         let now = Instant::now();
         let mut circuits = self.shared.lock();
-        circuits.forget_some(now);
-        let service = circuits.circuit(keys.service, Sort::Service, policy, self.shared.random, now);
+        circuits.drop_idle(now);
+        let service = circuits.circuit(keys.service, CircuitKind::Service, policy, self.shared.random, now);
         let refusals = match keys.credential {
             Some((key, quota)) if circuits.refusals > 0 => [circuits.get(key, now), circuits.get(quota, now)],
             _ => [None, None],
@@ -218,13 +218,14 @@ impl Shared {
         let BreakerPolicy { failures, failure_rate, window, open_for, credential_open_for } = policy;
         let rule = (failures, failure_rate.to_bits(), window, open_for, credential_open_for);
         let Subject { place, endpoint, credential, is_credential_known, model } = subject;
-        let digest = |sort: Sort, endpoint: &str, model: &str| {
-            let described = (sort, rule, place, endpoint, credential, model);
+        let digest = |kind: CircuitKind, endpoint: &str, model: &str| {
+            let described = (kind, rule, place, endpoint, credential, model);
             CircuitKey(self.hashers.0.hash_one(described), self.hashers.1.hash_one(described))
         };
         Keys {
-            service: digest(Sort::Service, endpoint, model),
-            credential: is_credential_known.then(|| (digest(Sort::Key, "", ""), digest(Sort::Quota, "", model))),
+            service: digest(CircuitKind::Service, endpoint, model),
+            credential: is_credential_known
+                .then(|| (digest(CircuitKind::Key, "", ""), digest(CircuitKind::Quota, "", model))),
         }
     }
 
@@ -248,7 +249,7 @@ impl Circuits {
     fn circuit(
         &mut self,
         key: CircuitKey,
-        sort: Sort,
+        kind: CircuitKind,
         policy: BreakerPolicy,
         random: Random,
         now: Instant,
@@ -258,15 +259,15 @@ impl Circuits {
         {
             return circuit;
         }
-        let circuit = Arc::new(Circuit::new(policy.rule(sort), random));
-        self.refusals += usize::from(sort != Sort::Service);
-        let pushed_out = self.kept.insert(key, (sort, Arc::clone(&circuit)));
-        self.uncount(pushed_out.as_ref());
+        let circuit = Arc::new(Circuit::new(policy.rule(kind), random));
+        self.refusals += usize::from(kind != CircuitKind::Service);
+        let evicted = self.kept.insert(key, (kind, Arc::clone(&circuit)));
+        self.uncount(evicted.as_ref());
         circuit
     }
 
-    fn forget_some(&mut self, now: Instant) {
-        for _ in 0..FORGOTTEN_AT_ONCE {
+    fn drop_idle(&mut self, now: Instant) {
+        for _ in 0..MAX_DROPPED_AT_ONCE {
             let Some((key, (_, circuit))) = self.kept.oldest() else { return };
             if Arc::strong_count(circuit) > 1 || !circuit.is_at_rest(now) {
                 return;
@@ -280,8 +281,8 @@ impl Circuits {
         self.uncount(removed.as_ref());
     }
 
-    fn uncount(&mut self, removed: Option<&(Sort, Arc<Circuit>)>) {
-        self.refusals -= usize::from(removed.is_some_and(|(sort, _)| *sort != Sort::Service));
+    fn uncount(&mut self, removed: Option<&(CircuitKind, Arc<Circuit>)>) {
+        self.refusals -= usize::from(removed.is_some_and(|(kind, _)| *kind != CircuitKind::Service));
     }
 }
 
@@ -367,7 +368,7 @@ impl Permit {
         self.refusals.iter_mut().flatten().for_each(Ticket::succeeded);
     }
 
-    /// Counts a failure; of a stream that had begun well also in place of its success.
+    /// Counts a failure. If the request is a stream whose first content counted as a success, replaces that success.
     pub fn failed(&mut self, failure: &Failure) {
         if failure.kind == Kind::Rejected {
             // The upstream did answer; the caller's own rules refuse the answer.
@@ -377,15 +378,15 @@ impl Permit {
             return;
         }
         match (failure.refused(), self.keys.credential) {
-            (Some(Refused::Key), Some((key, _))) => self.refuse(Sort::Key, key, failure),
-            (Some(Refused::Quota), Some((_, quota))) => self.refuse(Sort::Quota, quota, failure),
+            (Some(Refused::Key), Some((key, _))) => self.refuse(CircuitKind::Key, key, failure),
+            (Some(Refused::Quota), Some((_, quota))) => self.refuse(CircuitKind::Quota, quota, failure),
             _ => self.service.failed(failure),
         }
     }
 
-    /// Opens the circuit of the key or of the quota. Nothing counts for that of the service, which was not used.
-    fn refuse(&self, sort: Sort, key: CircuitKey, failure: &Failure) {
-        let circuit = self.shared.lock().circuit(key, sort, self.policy, self.shared.random, Instant::now());
+    /// Opens the circuit of the key or of the quota. The service's circuit counts nothing, because the service was not used.
+    fn refuse(&self, kind: CircuitKind, key: CircuitKey, failure: &Failure) {
+        let circuit = self.shared.lock().circuit(key, kind, self.policy, self.shared.random, Instant::now());
         circuit.open(failure);
     }
 }
@@ -415,11 +416,11 @@ impl Breakers {
         let refusals = credential.map(|(key, quota)| [key, quota]).into_iter().flatten();
         let states = refusals.chain([service]).filter_map(|key| {
             let (_, circuit) = circuits.kept.peek(key)?;
-            (!circuit.is_at_rest(now)).then(|| circuit.seen(now))
+            (!circuit.is_at_rest(now)).then(|| circuit.snapshot(now))
         });
         let worst = states.reduce(|worst, next| if worst.is_closed { next } else { worst });
         match worst {
-            Some(seen) => CircuitState { name: seen.name, since: Some(seen.since), left: seen.left },
+            Some(worst) => CircuitState { name: worst.name, since: Some(worst.since), left: worst.left },
             None => CircuitState { name: "closed", since: None, left: None },
         }
     }

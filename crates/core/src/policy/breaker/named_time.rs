@@ -17,7 +17,7 @@ use crate::policy::backoff::number;
 /// No response keeps a circuit open for longer.
 const LONGEST: Duration = Duration::from_secs(600);
 
-/// The time from now on that a response names, at most ten minutes; `None` where it names none.
+/// The time to wait that a response names, at most ten minutes; `None` if it names none.
 pub(super) fn named_time(head: &Head, now: SystemTime) -> Option<Duration> {
     let retry_after_ms = || seconds(number(head.header("retry-after-ms")?)? / 1000.0);
     let named = retry_after_ms().or_else(|| retry_after(head.header("retry-after")?, now)).or_else(|| reset(head))?;

@@ -539,7 +539,7 @@ async fn keys_and_quotas_are_counted_as_they_come_and_go() {
         permit(&breakers.gate(policy(), &refused, Narrowed::default())).failed(&status(401, ""));
     }
     let circuits = breakers.shared.lock();
-    let refusals = circuits.kept.values().filter(|(sort, _)| *sort != Sort::Service).count();
+    let refusals = circuits.kept.values().filter(|(sort, _)| *sort != CircuitKind::Service).count();
     assert_eq!((circuits.refusals, circuits.kept.len()), (refusals, MAX_CIRCUITS));
 }
 

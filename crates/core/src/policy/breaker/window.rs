@@ -38,7 +38,7 @@ impl Window {
         part.2 = part.2.saturating_add(failures);
     }
 
-    pub(super) fn take_back_success(&mut self) {
+    pub(super) fn remove_success(&mut self) {
         if let Some(part) = self.parts.iter_mut().filter(|part| part.1 > 0).max_by_key(|part| part.0) {
             part.1 -= 1;
         }

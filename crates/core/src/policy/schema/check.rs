@@ -1,4 +1,4 @@
-//! Judges a value by a compiled schema.
+//! Validates a value by a compiled schema.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -7,17 +7,17 @@ use serde_json::{Map, Value};
 
 use super::{Bound, Keyword, Pattern, Schema, Sized, Type, Verdict, number};
 
-/// The most steps of one judgement; past it the verdict is `Unknown`. A step is a schema that is applied to a part of the value, or as
-/// much work as that takes: some values of an `enum`, some bytes that a pattern looks at.
+/// The most steps of one validation; beyond it the verdict is `Unknown`. A step is one schema applied to a part of the value, or work of
+/// about the same cost: comparing some values of an `enum`, matching some bytes of a pattern.
 pub(super) const MAX_STEPS: usize = 1_000_000;
-/// So many names or values that are looked at are a step.
-const LOOKS: usize = 8;
-/// So many bytes that are copied or counted are a step.
-const BYTES: usize = 256;
+/// Looking up this many names or values counts as a step.
+const LOOKUPS_PER_STEP: usize = 8;
+/// Copying or counting this many bytes counts as a step.
+const BYTES_PER_STEP: usize = 256;
 /// The most schemas nested in one another, references included: it bounds the stack, also where a schema refers to itself.
 const MAX_DEPTH: u32 = 400;
 
-/// Why judging ends before the end.
+/// Why validation stops early.
 enum Stop {
     /// The value does not fit.
     Misfit,
@@ -27,21 +27,21 @@ enum Stop {
 
 type Checked = Result<(), Stop>;
 
-/// A step of the way to a part of the value.
+/// A segment of the path to a part of the value.
 #[derive(Clone, Copy)]
 enum Step<'v> {
     Name(&'v str),
     Item(usize),
 }
 
-/// What of an object or array was looked at, for `unevaluatedProperties` and `unevaluatedItems`.
+/// The evaluated members and elements of an object or array, for `unevaluatedProperties` and `unevaluatedItems`.
 #[derive(Default)]
-struct Seen<'v> {
+struct Evaluated<'v> {
     names: HashSet<&'v str>,
     items: HashSet<usize>,
 }
 
-impl<'v> Seen<'v> {
+impl<'v> Evaluated<'v> {
     fn add(&mut self, other: Self) {
         self.names.extend(other.names);
         self.items.extend(other.items);
@@ -50,14 +50,14 @@ impl<'v> Seen<'v> {
 
 pub(super) struct Check<'s, 'v> {
     schema: &'s Schema,
-    /// The schema has an `unevaluated…` keyword, so the parts that were looked at are recorded.
+    /// The schema has an `unevaluated…` keyword, so the evaluated parts are recorded.
     records: bool,
-    way: Vec<Step<'v>>,
-    /// The first misfit that decides: none inside `anyOf`, `oneOf`, `not` or `if`, where another branch may fit.
+    path: Vec<Step<'v>>,
+    /// The path of the first misfit outside of `anyOf`, `oneOf`, `not` and `if`, where another branch may fit.
     place: Option<String>,
-    /// How many keywords around this one go on after a misfit (`anyOf`, `oneOf`, `not`, `if`).
+    /// How many enclosing keywords continue after a misfit (`anyOf`, `oneOf`, `not`, `if`).
     tries: u32,
-    /// The resources (parts with an `$id`) entered on the way here, for `$dynamicRef`.
+    /// The enclosing resources (parts with an `$id`), for `$dynamicRef`: JSON schema's dynamic scope.
     scope: Vec<usize>,
     pub(super) steps: usize,
     depth: u32,
@@ -68,25 +68,25 @@ impl<'s, 'v> Check<'s, 'v> {
         let keywords = || schema.nodes.iter().flat_map(|node| &node.keywords);
         let records = keywords()
             .any(|keyword| matches!(keyword, Keyword::UnevaluatedItems(_) | Keyword::UnevaluatedProperties(_)));
-        Self { schema, records, way: Vec::new(), place: None, tries: 0, scope: Vec::new(), steps: 0, depth: 0 }
+        Self { schema, records, path: Vec::new(), place: None, tries: 0, scope: Vec::new(), steps: 0, depth: 0 }
     }
 
     pub(super) fn judge(mut self, value: &'v Value) -> Verdict {
-        match self.node(self.schema.root, value, &mut Seen::default()) {
+        match self.node(self.schema.root, value, &mut Evaluated::default()) {
             Ok(()) => Verdict::Fits,
             Err(Stop::Misfit) => Verdict::Misfit(self.place.unwrap_or_default()),
             Err(Stop::Undecided) => Verdict::Unknown,
         }
     }
 
-    /// Counts so many steps.
+    /// Counts this many steps.
     fn spend(&mut self, steps: usize) -> Checked {
         self.steps = self.steps.saturating_add(steps);
         if self.steps > MAX_STEPS { Err(Stop::Undecided) } else { Ok(()) }
     }
 
-    /// Applies a schema. What it looks at is added to `seen` if the value fits.
-    fn node(&mut self, node: usize, value: &'v Value, seen: &mut Seen<'v>) -> Checked {
+    /// Applies a schema. If the value fits, the parts that were evaluated are added to `evaluated`.
+    fn node(&mut self, node: usize, value: &'v Value, evaluated: &mut Evaluated<'v>) -> Checked {
         let schema = self.schema;
         let Some(node) = schema.nodes.get(node) else { return Ok(()) };
         self.spend(1)?;
@@ -98,24 +98,24 @@ impl<'s, 'v> Check<'s, 'v> {
         if enters {
             self.scope.push(node.resource);
         }
-        let mut looked = Seen::default();
-        let checked = node.keywords.iter().try_for_each(|keyword| self.keyword(keyword, value, &mut looked));
+        let mut found = Evaluated::default();
+        let checked = node.keywords.iter().try_for_each(|keyword| self.keyword(keyword, value, &mut found));
         if enters {
             self.scope.pop();
         }
         self.depth -= 1;
         checked?;
-        self.spend((looked.names.len() + looked.items.len()) / LOOKS)?;
-        seen.add(looked);
+        self.spend((found.names.len() + found.items.len()) / LOOKUPS_PER_STEP)?;
+        evaluated.add(found);
         Ok(())
     }
 
-    /// Whether a value fits, where it need not.
-    fn fits(&mut self, node: usize, value: &'v Value, seen: &mut Seen<'v>) -> Result<bool, Stop> {
+    /// Whether a value fits a schema that it may also not fit.
+    fn fits(&mut self, node: usize, value: &'v Value, evaluated: &mut Evaluated<'v>) -> Result<bool, Stop> {
         self.tries += 1;
-        let way = self.way.len();
-        let checked = self.node(node, value, seen);
-        self.way.truncate(way);
+        let path = self.path.len();
+        let checked = self.node(node, value, evaluated);
+        self.path.truncate(path);
         self.tries -= 1;
         match checked {
             Ok(()) => Ok(true),
@@ -126,36 +126,38 @@ impl<'s, 'v> Check<'s, 'v> {
 
     /// Applies a schema to a part of the value.
     fn part(&mut self, node: usize, step: Step<'v>, value: &'v Value) -> Checked {
-        self.way.push(step);
-        self.node(node, value, &mut Seen::default())?;
-        self.way.pop();
+        self.path.push(step);
+        self.node(node, value, &mut Evaluated::default())?;
+        self.path.pop();
         Ok(())
     }
 
-    /// A finding at this place.
-    fn must(&mut self, fits: bool) -> Checked {
+    /// Stops with a misfit at the current path unless the value fits.
+    fn assert(&mut self, fits: bool) -> Checked {
         if fits {
             return Ok(());
         }
         if self.tries == 0 {
-            self.place.get_or_insert_with(|| pointer(&self.way));
+            self.place.get_or_insert_with(|| pointer(&self.path));
         }
         Err(Stop::Misfit)
     }
 
-    fn keyword(&mut self, keyword: &'s Keyword, value: &'v Value, seen: &mut Seen<'v>) -> Checked {
+    fn keyword(&mut self, keyword: &'s Keyword, value: &'v Value, evaluated: &mut Evaluated<'v>) -> Checked {
         match keyword {
-            Keyword::Never => self.must(false),
-            Keyword::Type(types) => self.must(types.iter().any(|of| is_of(value, *of))),
+            Keyword::Never => self.assert(false),
+            Keyword::Type(types) => self.assert(types.iter().any(|of| is_of(value, *of))),
             Keyword::Enum(values) => {
-                self.spend(values.len() / LOOKS)?;
-                self.must(values.iter().any(|other| equal(value, other)))
+                self.spend(values.len() / LOOKUPS_PER_STEP)?;
+                self.assert(values.iter().any(|other| equal(value, other)))
             }
-            Keyword::MultipleOf(of) => self.must(value.as_number().is_none_or(|value| number::is_multiple(value, of))),
+            Keyword::MultipleOf(of) => {
+                self.assert(value.as_number().is_none_or(|value| number::is_multiple(value, of)))
+            }
             Keyword::Bound(bound, limit) => {
                 let Value::Number(number) = value else { return Ok(()) };
                 let order = number::compare(number, limit);
-                self.must(match bound {
+                self.assert(match bound {
                     Bound::Least => order.is_ge(),
                     Bound::Above => order.is_gt(),
                     Bound::Most => order.is_le(),
@@ -165,33 +167,33 @@ impl<'s, 'v> Check<'s, 'v> {
             Keyword::Length { of, min, max } => {
                 let length = match (of, value) {
                     (Sized::String, Value::String(text)) => {
-                        self.spend(text.len() / BYTES)?;
+                        self.spend(text.len() / BYTES_PER_STEP)?;
                         text.chars().count()
                     }
                     (Sized::Array, Value::Array(items)) => items.len(),
                     (Sized::Object, Value::Object(object)) => object.len(),
                     _ => return Ok(()),
                 };
-                self.must(within(length, *min, *max))
+                self.assert(within(length, *min, *max))
             }
             Keyword::Pattern(pattern) => {
                 let Value::String(text) = value else { return Ok(()) };
-                let is_in = self.has(pattern, text)?;
-                self.must(is_in)
+                let matches = self.matches(pattern, text)?;
+                self.assert(matches)
             }
-            Keyword::Ref(node) => self.node(*node, value, seen),
+            Keyword::Ref(node) => self.node(*node, value, evaluated),
             Keyword::DynamicRef(node, anchor) => {
-                self.spend(self.scope.len() * (1 + anchor.len() / BYTES) / LOOKS)?;
+                self.spend(self.scope.len() * (1 + anchor.len() / BYTES_PER_STEP) / LOOKUPS_PER_STEP)?;
                 let dynamic = &self.schema.dynamic;
                 let outer = self.scope.iter().find_map(|resource| dynamic.get(&(*resource, anchor.clone())));
-                self.node(*outer.unwrap_or(node), value, seen)
+                self.node(*outer.unwrap_or(node), value, evaluated)
             }
             Keyword::AllOf(_) | Keyword::AnyOf(_) | Keyword::OneOf(_) | Keyword::Not(_) | Keyword::If { .. } => {
-                self.of_schemas(keyword, value, seen)
+                self.of_schemas(keyword, value, evaluated)
             }
             Keyword::UniqueItems | Keyword::Contains { .. } | Keyword::Items { .. } | Keyword::UnevaluatedItems(_) => {
                 match value {
-                    Value::Array(items) => self.of_array(keyword, items, seen),
+                    Value::Array(items) => self.of_array(keyword, items, evaluated),
                     _ => Ok(()),
                 }
             }
@@ -201,41 +203,47 @@ impl<'s, 'v> Check<'s, 'v> {
             | Keyword::Properties { .. }
             | Keyword::PropertyNames(_)
             | Keyword::UnevaluatedProperties(_) => match value {
-                Value::Object(object) => self.of_object(keyword, value, object, seen),
+                Value::Object(object) => self.of_object(keyword, value, object, evaluated),
                 _ => Ok(()),
             },
         }
     }
 
     /// The keywords that combine other schemas.
-    fn of_schemas(&mut self, keyword: &'s Keyword, value: &'v Value, seen: &mut Seen<'v>) -> Checked {
+    fn of_schemas(&mut self, keyword: &'s Keyword, value: &'v Value, evaluated: &mut Evaluated<'v>) -> Checked {
         match keyword {
-            Keyword::AllOf(nodes) => nodes.iter().try_for_each(|node| self.node(*node, value, seen)),
+            Keyword::AllOf(nodes) => nodes.iter().try_for_each(|node| self.node(*node, value, evaluated)),
             Keyword::AnyOf(nodes) => {
-                let fitting = self.fitting(nodes, if self.records { usize::MAX } else { 1 }, value, seen)?;
-                self.must(fitting > 0)
+                let fitting = self.fitting(nodes, if self.records { usize::MAX } else { 1 }, value, evaluated)?;
+                self.assert(fitting > 0)
             }
             Keyword::OneOf(nodes) => {
-                let fitting = self.fitting(nodes, 2, value, seen)?;
-                self.must(fitting == 1)
+                let fitting = self.fitting(nodes, 2, value, evaluated)?;
+                self.assert(fitting == 1)
             }
             Keyword::Not(node) => {
-                let fits = self.fits(*node, value, &mut Seen::default())?;
-                self.must(!fits)
+                let fits = self.fits(*node, value, &mut Evaluated::default())?;
+                self.assert(!fits)
             }
             Keyword::If { condition, then, otherwise } => {
-                let next = if self.fits(*condition, value, seen)? { then } else { otherwise };
-                next.map_or(Ok(()), |node| self.node(node, value, seen))
+                let next = if self.fits(*condition, value, evaluated)? { then } else { otherwise };
+                next.map_or(Ok(()), |node| self.node(node, value, evaluated))
             }
             _ => Ok(()),
         }
     }
 
-    /// How many of the schemas a value fits, up to a number.
-    fn fitting(&mut self, nodes: &[usize], up_to: usize, value: &'v Value, seen: &mut Seen<'v>) -> Result<usize, Stop> {
+    /// How many of the schemas a value fits; stops counting at `up_to`.
+    fn fitting(
+        &mut self,
+        nodes: &[usize],
+        up_to: usize,
+        value: &'v Value,
+        evaluated: &mut Evaluated<'v>,
+    ) -> Result<usize, Stop> {
         let mut fitting = 0;
         for node in nodes {
-            fitting += usize::from(self.fits(*node, value, seen)?);
+            fitting += usize::from(self.fits(*node, value, evaluated)?);
             if fitting == up_to {
                 break;
             }
@@ -243,40 +251,40 @@ impl<'s, 'v> Check<'s, 'v> {
         Ok(fitting)
     }
 
-    fn of_array(&mut self, keyword: &'s Keyword, items: &'v [Value], seen: &mut Seen<'v>) -> Checked {
+    fn of_array(&mut self, keyword: &'s Keyword, items: &'v [Value], evaluated: &mut Evaluated<'v>) -> Checked {
         match keyword {
             Keyword::UniqueItems => {
                 let mut known = HashSet::new();
                 let mut is_unique = true;
                 for item in items {
                     let text = canonical(item);
-                    self.spend(text.len() / BYTES)?;
+                    self.spend(text.len() / BYTES_PER_STEP)?;
                     is_unique &= known.insert(text);
                 }
-                self.must(is_unique)
+                self.assert(is_unique)
             }
             Keyword::Contains { node, min, max } => {
                 let mut count = 0;
                 for (index, item) in items.iter().enumerate() {
-                    if self.fits(*node, item, &mut Seen::default())? {
+                    if self.fits(*node, item, &mut Evaluated::default())? {
                         count += 1;
-                        self.look_at_item(index, seen);
+                        self.mark_item(index, evaluated);
                     }
                 }
-                self.must(within(count, *min, *max))
+                self.assert(within(count, *min, *max))
             }
             Keyword::Items { prefix, rest } => {
                 for (index, item) in items.iter().enumerate() {
                     let Some(node) = prefix.get(index).or(rest.as_ref()) else { break };
                     self.part(*node, Step::Item(index), item)?;
-                    self.look_at_item(index, seen);
+                    self.mark_item(index, evaluated);
                 }
                 Ok(())
             }
             Keyword::UnevaluatedItems(node) => {
-                self.spend(items.len() / LOOKS)?;
+                self.spend(items.len() / LOOKUPS_PER_STEP)?;
                 for (index, item) in items.iter().enumerate() {
-                    if seen.items.insert(index) {
+                    if evaluated.items.insert(index) {
                         self.part(*node, Step::Item(index), item)?;
                     }
                 }
@@ -291,26 +299,26 @@ impl<'s, 'v> Check<'s, 'v> {
         keyword: &'s Keyword,
         value: &'v Value,
         object: &'v Map<String, Value>,
-        seen: &mut Seen<'v>,
+        evaluated: &mut Evaluated<'v>,
     ) -> Checked {
         self.spend(match keyword {
-            Keyword::Required(names) => names.len() / LOOKS,
+            Keyword::Required(names) => names.len() / LOOKUPS_PER_STEP,
             Keyword::DependentRequired(dependent) => {
-                dependent.iter().map(|(_, names)| 1 + names.len()).sum::<usize>() / LOOKS
+                dependent.iter().map(|(_, names)| 1 + names.len()).sum::<usize>() / LOOKUPS_PER_STEP
             }
-            Keyword::DependentSchemas(dependent) => dependent.len() / LOOKS,
-            _ => object.len() / LOOKS,
+            Keyword::DependentSchemas(dependent) => dependent.len() / LOOKUPS_PER_STEP,
+            _ => object.len() / LOOKUPS_PER_STEP,
         })?;
         match keyword {
-            Keyword::Required(names) => self.must(names.iter().all(|name| object.contains_key(name))),
+            Keyword::Required(names) => self.assert(names.iter().all(|name| object.contains_key(name))),
             Keyword::DependentRequired(dependent) => {
                 let of_those_there = dependent.iter().filter(|(name, _)| object.contains_key(name));
                 let has_all = of_those_there.flat_map(|(_, names)| names).all(|name| object.contains_key(name));
-                self.must(has_all)
+                self.assert(has_all)
             }
             Keyword::DependentSchemas(dependent) => {
                 let mut of_those_there = dependent.iter().filter(|(name, _)| object.contains_key(name));
-                of_those_there.try_for_each(|(_, node)| self.node(*node, value, seen))
+                of_those_there.try_for_each(|(_, node)| self.node(*node, value, evaluated))
             }
             Keyword::Properties { named, patterns, rest } => object.iter().try_for_each(|(name, value)| {
                 let mut is_known = false;
@@ -320,7 +328,7 @@ impl<'s, 'v> Check<'s, 'v> {
                     self.part(*node, step, value)?;
                 }
                 for (pattern, node) in patterns {
-                    if self.has(pattern, name)? {
+                    if self.matches(pattern, name)? {
                         is_known = true;
                         self.part(*node, step, value)?;
                     }
@@ -330,40 +338,40 @@ impl<'s, 'v> Check<'s, 'v> {
                     self.part(node, step, value)?;
                 }
                 if is_known && self.records {
-                    seen.names.insert(name);
+                    evaluated.names.insert(name);
                 }
                 Ok(())
             }),
-            Keyword::PropertyNames(node) => object.keys().try_for_each(|name| self.name(*node, name)),
+            Keyword::PropertyNames(node) => object.keys().try_for_each(|name| self.property_name(*node, name)),
             Keyword::UnevaluatedProperties(node) => object.iter().try_for_each(|(name, value)| {
-                if seen.names.insert(name) { self.part(*node, Step::Name(name), value) } else { Ok(()) }
+                if evaluated.names.insert(name) { self.part(*node, Step::Name(name), value) } else { Ok(()) }
             }),
             _ => Ok(()),
         }
     }
 
-    /// Judges a member's name. It is not a part of the value, so it has no place in it.
-    fn name(&mut self, node: usize, name: &str) -> Checked {
+    /// Validates a member's name. It has no path of its own, as it is not a part of the value.
+    fn property_name(&mut self, node: usize, name: &str) -> Checked {
         let name = Value::from(name);
-        let (scope, way) = (self.scope.clone(), Vec::new());
-        let mut check = Check { way, place: None, tries: 1, scope, ..*self };
-        let checked = check.node(node, &name, &mut Seen::default());
+        let (scope, path) = (self.scope.clone(), Vec::new());
+        let mut check = Check { path, place: None, tries: 1, scope, ..*self };
+        let checked = check.node(node, &name, &mut Evaluated::default());
         self.steps = check.steps;
         match checked {
             Err(Stop::Undecided) => Err(Stop::Undecided),
-            checked => self.must(checked.is_ok()),
+            checked => self.assert(checked.is_ok()),
         }
     }
 
-    /// Whether a text has a pattern.
-    fn has(&mut self, pattern: &Pattern, text: &str) -> Result<bool, Stop> {
+    /// Whether a text matches a pattern.
+    fn matches(&mut self, pattern: &Pattern, text: &str) -> Result<bool, Stop> {
         self.spend(pattern.steps(text))?;
-        pattern.is_in(text).ok_or(Stop::Undecided)
+        pattern.is_match(text).ok_or(Stop::Undecided)
     }
 
-    fn look_at_item(&self, index: usize, seen: &mut Seen<'v>) {
+    fn mark_item(&self, index: usize, evaluated: &mut Evaluated<'v>) {
         if self.records {
-            seen.items.insert(index);
+            evaluated.items.insert(index);
         }
     }
 }
@@ -395,7 +403,7 @@ fn equal(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// A text that two values share if they are equal.
+/// A text that is the same for equal values.
 fn canonical(value: &Value) -> String {
     match value {
         Value::Array(items) => {
@@ -419,10 +427,10 @@ fn canonical(value: &Value) -> String {
     }
 }
 
-/// A way as a JSON pointer.
-fn pointer(way: &[Step<'_>]) -> String {
+/// A path as a JSON pointer.
+fn pointer(path: &[Step<'_>]) -> String {
     let mut out = String::new();
-    for step in way {
+    for step in path {
         // Writing to a `String` cannot fail.
         let _ = match step {
             Step::Name(name) => write!(out, "/{}", name.replace('~', "~0").replace('/', "~1")),

@@ -1,4 +1,4 @@
-//! Makes a schema of its JSON.
+//! Compiles a schema from its JSON.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Number, Value};
 use super::pattern::{self, Pattern};
 use super::{Bound, Keyword, Node, Schema, Sized, Type, number};
 
-/// What a schema without an `$id` is known by.
+/// The base URL of a schema without an `$id`.
 const NAMELESS: &str = "json-schema:///";
 
 /// Keywords whose value is a schema.
@@ -27,29 +27,29 @@ const ONE: [&str; 12] = [
     "unevaluatedItems",
     "unevaluatedProperties",
 ];
-/// Keywords whose value is a list of schemas, `items` in older drafts alone.
+/// Keywords whose value is a list of schemas; `items` in older drafts only.
 const LIST: [&str; 5] = ["allOf", "anyOf", "items", "oneOf", "prefixItems"];
-/// Keywords whose value has schemas by name, `dependencies` in older drafts alone.
+/// Keywords whose value has schemas by name; `dependencies` in older drafts only.
 const NAMED: [&str; 6] =
     ["$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"];
 /// The longest URL of a part, in bytes: each reference in it is resolved against it.
 const MAX_ID_BYTES: usize = 2048;
-/// What `$schema` of the draft has in it whose keywords have one form only.
+/// A part of the `$schema` of draft 2020-12, where each keyword has only one form.
 const DRAFT: &str = "2020-12";
 
 type Object = Map<String, Value>;
 /// Makes a keyword of the schemas in its list.
 type Make = fn(Vec<usize>) -> Keyword;
 
-/// A part that has an `$id`; the first one is the whole schema.
+/// A part with an `$id` (JSON schema's "resource"); the first one is the whole schema.
 struct Resource<'a> {
     base: Url,
     root: &'a Value,
 }
 
 pub(super) struct Compiler<'a> {
-    /// Keywords in the form of older drafts count too: an array in `items` with `additionalItems`, `dependencies`, a boolean in
-    /// `exclusiveMinimum`. Libraries write drafts 4 to 7 still, and parts of such a schema are sent without its `$schema`.
+    /// Keywords in the form of older drafts are read too: an array in `items` with `additionalItems`, `dependencies`, a boolean in
+    /// `exclusiveMinimum`. Some libraries still write drafts 4 to 7, and parts of such a schema are sent without its `$schema`.
     reads_older: bool,
     resources: Vec<Resource<'a>>,
     /// The resources by their URLs.
@@ -62,7 +62,7 @@ pub(super) struct Compiler<'a> {
     numbers: HashMap<*const Value, usize>,
     nodes: Vec<Node>,
     waiting: Vec<(usize, &'a Value)>,
-    /// The size in bytes that further patterns may take.
+    /// The memory in bytes that is left for further patterns.
     room: usize,
 }
 
@@ -88,7 +88,7 @@ impl<'a> Compiler<'a> {
     }
 
     pub(super) fn compile(mut self) -> Result<Schema, String> {
-        let root = self.resources.first().map(|resource| resource.root).ok_or("there is nothing")?;
+        let root = self.resources.first().map(|resource| resource.root).ok_or("the schema is empty")?;
         let root = self.number(root)?;
         let mut dynamic = HashMap::new();
         for ((resource, anchor), schema) in self.dynamic.clone() {
@@ -109,7 +109,7 @@ impl<'a> Compiler<'a> {
         Ok(Schema { nodes: self.nodes, root, dynamic })
     }
 
-    /// Notes a schema and those in it, with what they are known by.
+    /// Registers a schema and its subschemas by their `$id`s and anchors.
     fn find(&mut self, schema: &'a Value, mut resource: usize) -> Result<(), String> {
         let Value::Object(object) = schema else {
             self.places.insert(std::ptr::from_ref(schema), resource);
@@ -117,12 +117,12 @@ impl<'a> Compiler<'a> {
         };
         let id = text(object, "$id")?;
         if let Some(anchor) = id.and_then(|id| id.strip_prefix('#')) {
-            // How older drafts write an anchor.
+            // Older drafts write an anchor in this form.
             self.anchors.insert((resource, anchor), schema);
         } else if let Some(id) = id {
             let base = self.resources.get(resource).and_then(|resource| resource.base.join(id).ok());
             let base = base.filter(|base| base.as_str().len() <= MAX_ID_BYTES);
-            let base = base.ok_or_else(|| format!("`$id` {id} is no URL, or too long"))?;
+            let base = base.ok_or_else(|| format!("`$id` {id} is not a URL, or is too long"))?;
             resource = self.resources.len();
             self.by_url.insert(without_fragment(&base), resource);
             self.resources.push(Resource { base, root: schema });
@@ -130,7 +130,7 @@ impl<'a> Compiler<'a> {
         self.places.insert(std::ptr::from_ref(schema), resource);
         for (keyword, is_dynamic) in [("$anchor", false), ("$dynamicAnchor", true)] {
             let Some(anchor) = object.get(keyword) else { continue };
-            let anchor = anchor.as_str().ok_or_else(|| format!("`{keyword}` is no text"))?;
+            let anchor = anchor.as_str().ok_or_else(|| format!("`{keyword}` is not a string"))?;
             self.anchors.insert((resource, anchor), schema);
             if is_dynamic {
                 self.dynamic.insert((resource, anchor), schema);
@@ -151,7 +151,7 @@ impl<'a> Compiler<'a> {
         Ok(())
     }
 
-    /// The number of a schema, which is compiled when its turn comes.
+    /// The number of a schema, which is queued for compilation if it is new.
     fn number(&mut self, schema: &'a Value) -> Result<usize, String> {
         if !matches!(schema, Value::Object(_) | Value::Bool(_)) {
             return Err("a schema is an object, `true` or `false`".into());
@@ -165,7 +165,7 @@ impl<'a> Compiler<'a> {
         Ok(number)
     }
 
-    /// The schema that a reference leads to.
+    /// The schema that a reference points to.
     fn resolved(&mut self, reference: &str, from: usize) -> Result<&'a Value, String> {
         let missing = || format!("{reference} is not in the schema");
         let url = self.resources.get(from).and_then(|resource| resource.base.join(reference).ok());
@@ -177,20 +177,20 @@ impl<'a> Compiler<'a> {
             return self.anchor(resource, &fragment).ok_or_else(missing);
         }
         let schema = root.pointer(&fragment).ok_or_else(missing)?;
-        // Where no keyword has a schema, one may stand all the same.
+        // A reference may point to a place where no keyword expects a schema.
         if !self.places.contains_key(&std::ptr::from_ref(schema)) {
             self.find(schema, resource)?;
         }
         Ok(schema)
     }
 
-    /// The schema with this anchor. A look-up by the key's own lifetime is not enough: the anchor stands in a decoded reference.
+    /// The schema with this anchor. The cast shortens the key's lifetime: `anchor` borrows from a decoded reference.
     fn anchor(&self, resource: usize, anchor: &str) -> Option<&'a Value> {
         let anchors: &HashMap<(usize, &str), &'a Value> = &self.anchors;
         anchors.get(&(resource, anchor)).copied()
     }
 
-    /// The keywords of a schema, those that need the others' findings last.
+    /// The keywords of a schema. `unevaluated…` come last, because they depend on the others' results.
     fn keywords(&mut self, object: &'a Object, resource: usize) -> Result<Vec<Keyword>, String> {
         let mut keywords = Vec::new();
         self.references(object, resource, &mut keywords)?;
@@ -199,7 +199,7 @@ impl<'a> Compiler<'a> {
         self.arrays(object, &mut keywords)?;
         self.combined(object, &mut keywords)?;
         for keyword in NAMED.into_iter().filter(|keyword| keyword.ends_with("defs") || *keyword == "definitions") {
-            // They assert nothing, but what is wrong with them is wrong with the schema.
+            // Definitions assert nothing, but a malformed one makes the schema invalid.
             self.named(object, keyword)?;
         }
         if let Some(node) = self.one(object, "unevaluatedItems")? {
@@ -229,13 +229,13 @@ impl<'a> Compiler<'a> {
         Ok(())
     }
 
-    /// What is said of values by themselves.
+    /// The keywords on single values: types, numbers, strings, lengths.
     fn assertions(&mut self, object: &Object, out: &mut Vec<Keyword>) -> Result<(), String> {
         if let Some(types) = object.get("type") {
-            out.push(Keyword::Type(types_of(types).ok_or("`type` names no type")?));
+            out.push(Keyword::Type(types_of(types).ok_or("`type` names an unknown type")?));
         }
         if let Some(values) = object.get("enum") {
-            out.push(Keyword::Enum(values.as_array().ok_or("`enum` is no list")?.clone()));
+            out.push(Keyword::Enum(values.as_array().ok_or("`enum` is not an array")?.clone()));
         }
         if let Some(value) = object.get("const") {
             out.push(Keyword::Enum(vec![value.clone()]));
@@ -281,12 +281,15 @@ impl<'a> Compiler<'a> {
 
     fn objects(&mut self, object: &'a Object, out: &mut Vec<Keyword>) -> Result<(), String> {
         if let Some(names) = object.get("required") {
-            out.push(Keyword::Required(names_of(names).ok_or("`required` is no list of names")?));
+            out.push(Keyword::Required(names_of(names).ok_or("`required` is not an array of names")?));
         }
         if let Some(dependent) = object.get("dependentRequired") {
-            let dependent = dependent.as_object().ok_or("`dependentRequired` is no object")?;
+            let dependent = dependent.as_object().ok_or("`dependentRequired` is not an object")?;
             let names = |(name, names): (&String, &Value)| {
-                Ok((name.clone(), names_of(names).ok_or("`dependentRequired` has no lists of names")?))
+                Ok((
+                    name.clone(),
+                    names_of(names).ok_or("`dependentRequired` has a value that is not an array of names")?,
+                ))
             };
             out.push(Keyword::DependentRequired(dependent.iter().map(names).collect::<Result<_, &str>>()?));
         }
@@ -311,13 +314,13 @@ impl<'a> Compiler<'a> {
         Ok(())
     }
 
-    /// What later drafts say by `dependentRequired` and `dependentSchemas`.
+    /// `dependencies`, which later drafts split into `dependentRequired` and `dependentSchemas`.
     fn dependencies(&mut self, dependencies: &'a Value, out: &mut Vec<Keyword>) -> Result<(), String> {
-        let dependencies = dependencies.as_object().ok_or("`dependencies` is no object")?;
+        let dependencies = dependencies.as_object().ok_or("`dependencies` is not an object")?;
         let (mut required, mut schemas) = (Vec::new(), Vec::new());
         for (name, dependency) in dependencies {
             if dependency.is_array() {
-                let names = names_of(dependency).ok_or("`dependencies` has no lists of names")?;
+                let names = names_of(dependency).ok_or("`dependencies` has a value that is not an array of names")?;
                 required.push((name.clone(), names));
             } else {
                 schemas.push((name.clone(), self.number(dependency)?));
@@ -376,13 +379,14 @@ impl<'a> Compiler<'a> {
 
     fn list(&mut self, object: &'a Object, keyword: &str) -> Result<Vec<usize>, String> {
         let Some(list) = object.get(keyword) else { return Ok(Vec::new()) };
-        let list = list.as_array().filter(|list| !list.is_empty()).ok_or_else(|| format!("`{keyword}` is no list"))?;
+        let list =
+            list.as_array().filter(|list| !list.is_empty()).ok_or_else(|| format!("`{keyword}` is not an array"))?;
         list.iter().map(|schema| self.number(schema)).collect()
     }
 
     fn named(&mut self, object: &'a Object, keyword: &str) -> Result<Vec<(String, usize)>, String> {
         let Some(named) = object.get(keyword) else { return Ok(Vec::new()) };
-        let named = named.as_object().ok_or_else(|| format!("`{keyword}` is no object"))?;
+        let named = named.as_object().ok_or_else(|| format!("`{keyword}` is not an object"))?;
         named.iter().map(|(name, schema)| Ok((name.clone(), self.number(schema)?))).collect()
     }
 }
@@ -394,16 +398,16 @@ fn without_fragment(url: &Url) -> String {
 }
 
 fn text<'a>(object: &'a Object, keyword: &str) -> Result<Option<&'a str>, String> {
-    object.get(keyword).map(|value| value.as_str().ok_or_else(|| format!("`{keyword}` is no text"))).transpose()
+    object.get(keyword).map(|value| value.as_str().ok_or_else(|| format!("`{keyword}` is not a string"))).transpose()
 }
 
 fn numeric<'a>(object: &'a Object, keyword: &str) -> Result<Option<&'a Number>, String> {
-    object.get(keyword).map(|value| value.as_number().ok_or_else(|| format!("`{keyword}` is no number"))).transpose()
+    object.get(keyword).map(|value| value.as_number().ok_or_else(|| format!("`{keyword}` is not a number"))).transpose()
 }
 
 fn length(object: &Object, keyword: &str) -> Result<Option<u64>, String> {
     let Some(number) = numeric(object, keyword)? else { return Ok(None) };
-    number::length(number).map(Some).ok_or_else(|| format!("`{keyword}` is no length"))
+    number::length(number).map(Some).ok_or_else(|| format!("`{keyword}` is not a length"))
 }
 
 fn types_of(types: &Value) -> Option<Vec<Type>> {

@@ -1,9 +1,8 @@
 //! Validates JSON by a JSON schema, draft 2020-12; `format` and `content*` assert nothing (contract.md, section 10).
 //!
 //! A schema is compiled once: references are resolved, patterns compiled. References to other documents are refused; nothing is
-//! fetched. The patterns' memory is bounded, and validation is
-//! bounded by steps, not by a clock. There are crates for this, but they add 1.5 to 5 MB to an addon of 6, most
-//! of it for other drafts, formats and output. The official test suite passes (schema/tests.rs).
+//! fetched. The memory of patterns is bounded, and validation is bounded by steps, not by a clock. The crates for this would add 1.5
+//! to 5 MB to an addon of 6 MB, mostly for other drafts, formats and output. The official test suite passes (schema/tests.rs).
 
 mod check;
 mod compile;
@@ -47,7 +46,7 @@ struct Node {
     keywords: Vec<Keyword>,
 }
 
-/// What a keyword asserts. Schemas are known by their numbers.
+/// The assertion of a keyword. Subschemas are given by their numbers.
 #[derive(Debug)]
 enum Keyword {
     /// The schema `false`.
@@ -117,7 +116,7 @@ enum Bound {
     Below,
 }
 
-/// What a length is of.
+/// The type whose length is limited.
 #[derive(Debug, Clone, Copy)]
 enum Sized {
     String,
@@ -129,7 +128,7 @@ impl Schema {
     /// Compiles a schema.
     ///
     /// # Errors
-    /// What makes it no valid schema, or a reference to something outside of it.
+    /// Why it is not a valid schema, or a reference to another document.
     pub(super) fn new(schema: &Value) -> Result<Self, String> {
         Compiler::new(schema)?.compile()
     }

@@ -1,10 +1,10 @@
-//! Numbers as JSON has them: 1 and 1.0 are the same.
+//! Arithmetic on JSON numbers: 1 and 1.0 are equal.
 
 use std::cmp::Ordering;
 
 use serde_json::Number;
 
-/// So large that a factor of 10 more still fits.
+/// The most decimal digits that fit into an `i128` after scaling.
 const MAX_DIGITS: i32 = 36;
 
 /// Compares two numbers. Whole ones are compared exactly.
@@ -20,7 +20,7 @@ pub(super) fn is_whole(number: &Number) -> bool {
     whole(number).is_some() || float(number).fract() == 0.0
 }
 
-/// Whether a number is a multiple of another, by their decimal digits: 0.3 is one of 0.1.
+/// Whether a number is a multiple of another, by their decimal digits: 0.3 is a multiple of 0.1.
 pub(super) fn is_multiple(number: &Number, of: &Number) -> bool {
     match (decimal(number), decimal(of)) {
         (Some((digits, exponent)), Some((of, of_exponent))) => {
@@ -35,7 +35,7 @@ pub(super) fn is_multiple(number: &Number, of: &Number) -> bool {
     }
 }
 
-/// A whole number as it counts for a limit of lengths.
+/// A whole number from 0, as the limits of lengths have it.
 pub(super) fn length(number: &Number) -> Option<u64> {
     number.as_u64().or_else(|| {
         let float = number.as_f64()?;

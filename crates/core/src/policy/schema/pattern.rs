@@ -4,29 +4,29 @@ use fancy_regex::{Regex, RegexBuilder};
 
 /// The most backtracking steps: some patterns take exponential time (ReDoS).
 const MAX_BACKTRACKING: usize = 100_000;
-/// The sizes in bytes that a compiled pattern may take: the first that is enough counts. One that needs more than the last is refused.
+/// The sizes in bytes that are tried for a compiled pattern, in order. A pattern that does not fit into the last is refused.
 const SIZES: [usize; 3] = [8 * 1024, 64 * 1024, 1024 * 1024];
 /// The size in bytes that all patterns of a schema together may take.
 pub(super) const ROOM: usize = 4 * 1024 * 1024;
 /// The most memory that matching one piece of a pattern may take, in bytes.
 const MATCHING_BYTES: usize = 64 * 1024;
 
-/// A pattern, ready to be looked for.
+/// A compiled pattern.
 #[derive(Debug)]
 pub(super) struct Pattern {
     regex: Regex,
-    /// How much longer a byte of text may take than with a small pattern.
+    /// How much longer matching a byte may take than with a small pattern.
     weight: usize,
 }
 
 impl Pattern {
-    /// Compiles a pattern, for which there is so much room left.
+    /// Compiles a pattern. `room` is the memory that is left for patterns, in bytes.
     ///
     /// # Errors
-    /// What makes it no valid pattern, or that there is no room for it.
+    /// Why it is not a valid pattern, or that there is not enough room for it.
     pub(super) fn new(pattern: &str, room: &mut usize) -> Result<Self, String> {
         let pattern = translated(pattern);
-        // The crate compiles what is between two look-arounds or back-references by itself.
+        // The crate compiles each piece between look-arounds and back-references on its own.
         let pieces = 1 + pattern.matches("(?").count() + pattern.matches('\\').count();
         let mut error = String::new();
         for size in SIZES {
@@ -50,12 +50,12 @@ impl Pattern {
         Err(error)
     }
 
-    /// Whether a text has it; `None` where that takes too long to say.
-    pub(super) fn is_in(&self, text: &str) -> Option<bool> {
+    /// Whether a text matches; `None` if finding out takes too long.
+    pub(super) fn is_match(&self, text: &str) -> Option<bool> {
         self.regex.is_match(text).ok()
     }
 
-    /// How many steps of a judgement that counts as.
+    /// How many steps of validation matching this text counts as.
     pub(super) fn steps(&self, text: &str) -> usize {
         1 + (text.len() / 16).saturating_mul(self.weight)
     }
@@ -70,8 +70,8 @@ fn is_plain(pattern: &str) -> bool {
     !refers && pattern.matches("(?").count() == pattern.matches("(?:").count()
 }
 
-/// A pattern of ECMA-262 in the words of the crate: other classes, other escapes, and nothing between brackets that is more than
-/// a character.
+/// Translates a pattern of ECMA-262 to the crate's syntax: classes and escapes differ, and brackets must contain plain characters
+/// only.
 fn translated(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len() + 16);
     let mut characters = pattern.chars().peekable();
@@ -82,7 +82,7 @@ fn translated(pattern: &str) -> String {
             ('[', false) => {
                 in_class = true;
                 let negated = characters.next_if_eq(&'^').is_some();
-                // `[]` is nothing, and `[^]` is anything.
+                // `[]` matches nothing, and `[^]` any character.
                 if characters.next_if_eq(&']').is_some() {
                     in_class = false;
                     out.push_str(if negated { r"(?s:.)" } else { r"(?!)" });
@@ -106,7 +106,7 @@ fn translated(pattern: &str) -> String {
     out
 }
 
-/// What stands for spaces there.
+/// The characters of `\s` in ECMA-262.
 const SPACES: &str = r"\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff";
 
 fn escape(characters: &mut std::iter::Peekable<std::str::Chars<'_>>, in_class: bool, out: &mut String) {
@@ -139,7 +139,7 @@ fn escape(characters: &mut std::iter::Peekable<std::str::Chars<'_>>, in_class: b
             } else {
                 first
             };
-            // Half a pair stands in no text.
+            // A lone surrogate occurs in no Rust text.
             out.push_str(&format!(
                 "\\x{{{:x}}}",
                 code.filter(|code| char::from_u32(*code).is_some()).unwrap_or(0xfffd)
@@ -153,14 +153,14 @@ fn escape(characters: &mut std::iter::Peekable<std::str::Chars<'_>>, in_class: b
         '0' => out.push_str(r"\x00"),
         'b' if in_class => out.push_str(r"\x08"),
         'B' | 'b' | 'f' | 'k' | 'n' | 'P' | 'p' | 'r' | 't' | 'v' | 'x' | '1'..='9' => out.extend(['\\', escaped]),
-        // Any other letter is itself, and these mark words there.
+        // Any other letter stands for itself. In the crate's syntax `\<` and `\>` are word boundaries.
         '<' | '>' => out.push(escaped),
         _ if escaped.is_alphanumeric() => out.push(escaped),
         _ => out.extend(['\\', escaped]),
     }
 }
 
-/// The number that so many hexadecimal digits are; they are passed over.
+/// Reads this many hexadecimal digits as a number.
 fn hexadecimal(characters: &mut std::iter::Peekable<std::str::Chars<'_>>, digits: usize) -> Option<u32> {
     let mut number = 0;
     for _ in 0..digits {

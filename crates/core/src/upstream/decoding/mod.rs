@@ -11,7 +11,7 @@ pub use stack::{Bound, Coding, PIECE, Refusal, Stack, Step};
 
 /// The `Accept-Encoding` of requests: the encodings that are decoded here.
 pub(super) const ACCEPTED: &str = "zstd,gzip,deflate,br";
-/// Two happen where a server and its load balancer each add one. A body with more is not decoded, and fails as an answer.
+/// Two occur if a server and its load balancer each add one. A body with more is not decoded, so it is not a valid answer.
 const MAX_CODINGS: usize = 2;
 /// The decoder yields to the scheduler after this many bytes of work, which take well below a millisecond.
 const TURN: u64 = 64 * 1024;

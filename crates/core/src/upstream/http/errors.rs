@@ -102,7 +102,7 @@ fn code(error: &(dyn Error + 'static)) -> Option<String> {
         return Some(CLOSED.into());
     }
     let is_connect = find::<reqwest::Error>(error).is_some_and(reqwest::Error::is_connect);
-    // The first may only wrap the one with the code.
+    // An outer error may only wrap the one with the code.
     chain(error).filter_map(|link| link.downcast_ref::<io::Error>()).find_map(|io| {
         if let Some(name) = io.raw_os_error().and_then(errno_name) {
             return Some(name.to_owned());

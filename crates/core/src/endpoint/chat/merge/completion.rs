@@ -1,4 +1,4 @@
-//! Makes the completion of the merged chunks: messages of deltas, and the usage in its place (rules 2 and 7).
+//! Turns the merged chunks into a completion: deltas become messages, and the usage moves to the top level (rules 2 and 7).
 
 use super::super::members;
 use super::super::tree::{Node, Object, plain_name};
@@ -64,7 +64,7 @@ fn take_usage(completion: &mut Object, of_choice: Option<String>) {
     }
 }
 
-/// Rule 2: the message is merged from the deltas; where all of them were empty, a chunk's own `message` is taken.
+/// Rule 2: the merged delta becomes the message; if it is empty, a chunk's own `message` is used.
 fn delta_to_message(choice: &mut Object) {
     let Some(delta) = choice.get("\"delta\"") else { return };
     let is_object = matches!(delta, Node::Object(_)) || matches!(delta, Node::Raw(text) if text.starts_with('{'));

@@ -1,5 +1,5 @@
 //! Merges a delta: its texts are joined, its objects merged, the elements of its arrays merged by their keys or appended as parts (rules
-//! 4, 5 and 6). Objects and arrays stand in each other, so their functions call each other, and stand in one file.
+//! 4, 5 and 6). Objects and arrays contain each other, so their functions call each other, and are in one file.
 
 use serde_json::value::RawValue;
 

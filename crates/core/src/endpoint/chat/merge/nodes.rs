@@ -26,7 +26,7 @@ pub(super) fn each_member(
         };
         let place = match object.place(name) {
             Some(place) => place,
-            None if trace.adds() => object.push(name.to_owned(), Node::null()),
+            None if trace.reserve() => object.push(name.to_owned(), Node::null()),
             None => return,
         };
         if let Some(node) = object.node_at(place) {
@@ -58,7 +58,7 @@ pub(super) fn snapshot(node: &mut Node, value: &str, trace: &mut Trace) {
 
 /// Whether a value is not empty: it has a non-empty text, a number other than 0, `true` or `false`, at any depth.
 pub(super) fn holds(value: &str) -> bool {
-    value == "false" || json::any_scalar(value, |_, scalar| scalar == "false" || json::says_something(scalar))
+    value == "false" || json::any_scalar(value, |_, scalar| scalar == "false" || json::has_truthy_scalar(scalar))
 }
 
 pub(super) fn take_text(node: &mut Node, text: &str, joins: bool) {
@@ -97,7 +97,7 @@ pub(super) fn append_run(array: &mut Vec<Element>, elements: &str, trace: &mut T
 }
 
 pub(super) fn push(array: &mut Vec<Element>, index: Option<u64>, node: Node, trace: &mut Trace) -> Option<usize> {
-    trace.adds().then(|| {
+    trace.reserve().then(|| {
         array.push(Element { index, node });
         array.len() - 1
     })

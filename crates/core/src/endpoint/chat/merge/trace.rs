@@ -8,7 +8,7 @@ const NODE_COST: usize = 192;
 
 /// The path to a text: the places of members and elements, starting from the completion.
 #[derive(Debug)]
-pub(super) struct Way {
+pub(super) struct TextPath {
     pub(super) steps: Vec<usize>,
     /// The text is joined to the one that is there; else it replaces it.
     pub(super) joins: bool,
@@ -19,19 +19,19 @@ pub(super) struct Way {
 pub(super) struct Trace {
     pub(super) room: usize,
     pub(super) is_cut: bool,
-    /// The places of the texts are recorded.
-    pub(super) is_asked_for: bool,
+    /// Whether the paths of the texts are recorded.
+    pub(super) records: bool,
     /// The path to the value that is being merged.
     pub(super) steps: Vec<usize>,
     /// The paths of the strings that were merged, by the addresses of their text in the chunk.
-    pub(super) strings: Vec<(*const u8, Way)>,
-    /// A member was added, or became a text: a chunk of the same shape would not be merged in the same way.
+    pub(super) strings: Vec<(*const u8, TextPath)>,
+    /// A member was added, or became a text: a chunk of the same shape would be merged differently.
     pub(super) grew: bool,
 }
 
 impl Trace {
     pub(super) fn enter(&mut self, place: usize) {
-        if self.is_asked_for {
+        if self.records {
             self.steps.push(place);
         }
     }
@@ -41,13 +41,13 @@ impl Trace {
     }
 
     pub(super) fn string(&mut self, text: &str, joins: bool) {
-        if self.is_asked_for {
-            self.strings.push((text.as_ptr(), Way { steps: self.steps.clone(), joins }));
+        if self.records {
+            self.strings.push((text.as_ptr(), TextPath { steps: self.steps.clone(), joins }));
         }
     }
 
     /// Reserves room for a new member or element. Returns whether there was room.
-    pub(super) fn adds(&mut self) -> bool {
+    pub(super) fn reserve(&mut self) -> bool {
         self.grew = true;
         self.is_cut |= self.room < NODE_COST;
         self.room = self.room.saturating_sub(NODE_COST);
@@ -55,16 +55,16 @@ impl Trace {
     }
 
     /// The paths of an event's texts; `None` unless merging an event of the same shape would write these texts and nothing else.
-    pub(super) fn ways(self, texts: &Texts, data: &str) -> Option<Vec<Way>> {
+    pub(super) fn paths(self, texts: &Texts, data: &str) -> Option<Vec<TextPath>> {
         let is_of = |text: &str, string: *const u8| inner(text).as_ptr() == string;
         let mut strings = self.strings;
         let joins_more =
-            strings.iter().any(|(string, way)| way.joins && !texts.of(data).any(|text| is_of(text, *string)));
+            strings.iter().any(|(string, path)| path.joins && !texts.of(data).any(|text| is_of(text, *string)));
         if self.grew || joins_more {
             return None;
         }
-        let way = |text| Some(strings.swap_remove(strings.iter().position(|(string, _)| is_of(text, *string))?).1);
-        texts.of(data).map(way).collect()
+        let path = |text| Some(strings.swap_remove(strings.iter().position(|(string, _)| is_of(text, *string))?).1);
+        texts.of(data).map(path).collect()
     }
 }
 
