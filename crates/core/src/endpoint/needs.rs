@@ -334,6 +334,8 @@ mod tests {
             (r#""tools":[{"type":"shell","environment":{"type":"local"}}]"#, &[]),
             (r#""tools":[{"type":"shell","environment":{"type":"container_auto"}}]"#, &["tools.shell"]),
             (r#""tools":[{"type":"web_search"},{"type":"web_search"}]"#, &["tools.web_search"]),
+            (r#""tools":[{"type":"tool_search","execution":"client"}]"#, &[]),
+            (r#""tools":[{"type":"tool_search"}]"#, &["tools.tool_search"]),
             (
                 r#""tools":[{"type":"file_search","vector_store_ids":["v"]}]"#,
                 &["vector_store_ids", "tools.file_search"],

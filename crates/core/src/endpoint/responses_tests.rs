@@ -193,3 +193,19 @@ fn the_limit_at_work_is_five_minutes_or_longer() {
     assert_eq!(crate::endpoint::idle_at_work(Duration::from_secs(60)), Duration::from_secs(300));
     assert_eq!(crate::endpoint::idle_at_work(Duration::from_secs(600)), Duration::from_secs(600));
 }
+
+#[test]
+fn only_so_many_items_at_work_are_remembered() {
+    let mut tracker = Events::default();
+    let item = |kind: &str, place: usize| {
+        format!(r#"{{"type":"response.output_item.{kind}","output_index":{place},"item":{{"type":"reasoning"}}}}"#)
+    };
+    for place in 0..=MAX_ITEMS {
+        observe(&mut tracker, &item("added", place));
+    }
+    for place in 0..MAX_ITEMS {
+        assert!(tracker.is_at_work());
+        observe(&mut tracker, &item("done", place));
+    }
+    assert!(!tracker.is_at_work());
+}

@@ -475,6 +475,41 @@ mod tests {
     }
 
     #[test]
+    fn a_job_may_still_run_where_no_status_says_otherwise_and_no_id_is_known() {
+        let good = Head { status: 200, ..Head::default() };
+        let moved = Head { status: 302, ..Head::default() };
+        let dropped = Failure::connection("reset", Some("ECONNRESET"));
+        for (failure, is_open) in [
+            (Failure::timeout("up"), true),
+            (Failure::bad_stream("cut", None), true),
+            (dropped.clone(), true),
+            (Failure::connection("refused", Some("ECONNREFUSED")), false),
+            (Failure::invalid_response("html", good, None), true),
+            (Failure::invalid_response("moved", moved, None), false),
+            (answered(408, ""), false),
+            (answered(500, ""), false),
+            (Failure { started: Some("resp_1".into()), ..dropped }, false),
+        ] {
+            assert_eq!(failure.leaves_job_open(), is_open, "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn there_was_no_connection_where_its_name_address_or_port_answered_nobody() {
+        let system = |code, syscall| SystemError::of(code, syscall).failure("failed");
+        for (failure, is_unreachable) in [
+            (system("EACCES", "connect"), true),
+            (system("EAI_FAIL", "getaddrinfo"), true),
+            (system("ECONNRESET", "read"), false),
+            (Failure::connection("not found", Some("ENOTFOUND")), true),
+            (Failure::connection("reset", Some("ECONNRESET")), false),
+            (Failure::broken_stream("cut", Some("ENOTFOUND".into())), false),
+        ] {
+            assert_eq!(failure.could_not_connect(), is_unreachable, "{failure:?}");
+        }
+    }
+
+    #[test]
     fn a_status_has_the_words_of_the_upstream() {
         let failure = answered(503, r#"{"error":{"message":"overloaded","code":"busy"}}"#);
         assert_eq!(failure.message, "the upstream answered 503: overloaded");

@@ -32,6 +32,19 @@ fn a_calls_options_win_over_the_clients() {
 }
 
 #[test]
+fn tags_are_at_most_four_kilobytes_as_a_header() {
+    let read = |length: usize| {
+        let json = format!(r#"{{"tags":{{"a":"{}"}}}}"#, "\u{e9}".repeat(length));
+        let aside = Aside::default();
+        let section = Section::new(Place::Call, "openpipe", &json, &aside, &mut Vec::new()).unwrap();
+        openpipe::read(&section, Names(&[]), &mut Vec::new()).map_err(|error| error.to_string())
+    };
+    // Each takes six bytes in a header.
+    assert!(read(600).is_ok());
+    assert_eq!(read(700).unwrap_err(), "`openpipe.tags` must be at most 4 KB as a header");
+}
+
+#[test]
 fn a_key_reaches_its_own_upstream_only() {
     let config = ClientConfig::from_json(
         r#"{"openai":{"baseUrl":"http://a/v1","headers":[["authorization","Bearer sk"],["x-api-key","k"],["user-agent","u"]]},

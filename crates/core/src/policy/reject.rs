@@ -243,12 +243,15 @@ fn compiled(text: &str) -> Result<Arc<Schema>, String> {
     let known = take(&mut lock(), text);
     // Compiled outside of the lock, so that other calls need not wait.
     let schema = known.unwrap_or_else(|| Schema::of(text).map(Arc::new));
-    let mut kept = lock();
+    keep(&mut lock(), text, schema.clone());
+    schema
+}
+
+fn keep(kept: &mut Kept, text: &str, schema: Result<Arc<Schema>, String>) {
     if kept.len() >= MAX_SCHEMAS {
         drop(kept.remove(0));
     }
-    kept.push((text.into(), schema.clone()));
-    schema
+    kept.push((text.into(), schema));
 }
 
 fn take(kept: &mut Kept, text: &str) -> Option<Result<Arc<Schema>, String>> {

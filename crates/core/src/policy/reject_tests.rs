@@ -192,3 +192,17 @@ fn every_rule_is_named_as_it_is_read() {
         assert_eq!(serde_json::from_str::<Rule>(&format!("\"{}\"", rule.name())).unwrap(), rule);
     }
 }
+
+#[test]
+fn the_least_recently_used_of_too_many_schemas_is_dropped() {
+    let mut kept = Kept::new();
+    for number in 0..MAX_SCHEMAS {
+        keep(&mut kept, &number.to_string(), Err("not compiled".into()));
+    }
+    let used = take(&mut kept, "0").unwrap();
+    keep(&mut kept, "0", used);
+    keep(&mut kept, "one more", Err("not compiled".into()));
+    assert_eq!(kept.len(), MAX_SCHEMAS);
+    assert!(take(&mut kept, "0").is_some());
+    assert!(take(&mut kept, "1").is_none());
+}

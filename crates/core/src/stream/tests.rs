@@ -7,6 +7,8 @@ use super::*;
 use crate::events::delta::News;
 use crate::failure::Bound;
 use crate::failure::{Kind, Surface};
+use crate::policy::breaker::Breakers;
+use crate::policy::health::{Health, UpstreamState};
 use crate::upstream::BoxFuture;
 
 /// What a scripted upstream does next.
@@ -644,4 +646,54 @@ async fn the_wait_for_a_usage_ends_with_the_time_that_is_left() {
         stream.hold(HoldUntil::Content, MEBIBYTE).await.unwrap();
         assert_eq!(timed(stream.is_whole(left)).await, (true, waited));
     }
+}
+
+/// What the state of the upstreams says of a request that is in flight.
+struct Row(Health);
+
+impl Row {
+    fn new() -> (Self, InFlight) {
+        let health = Health::default();
+        let in_flight = health.enter(&"openai".into(), "m", Endpoint::ChatCompletions, None);
+        (Self(health), in_flight)
+    }
+
+    fn read(&self) -> UpstreamState {
+        self.0.read(&Breakers::default()).remove(0)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn content_that_was_held_before_the_stream_is_watched_counts() {
+    let (row, in_flight) = Row::new();
+    let mut stream = timeless([(30, events([A])), (40, events([DONE]))]);
+    stream.hold(HoldUntil::Content, MEBIBYTE).await.unwrap();
+    assert_eq!(row.read().first_content_ms, None);
+    stream.watch(None, Some(in_flight));
+    assert_eq!(row.read().first_content_ms, Some(30.0));
+    read(&mut stream).await.1.unwrap();
+    assert_eq!(row.read().first_content_ms, Some(30.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_in_flight_until_its_end_and_not_until_it_is_dropped() {
+    for (acts, failed) in [([events([A]), events([DONE])], None), ([events([A]), broken()], Some(Kind::Stream))] {
+        let (row, in_flight) = Row::new();
+        let mut stream = timeless([1, 2].into_iter().zip(acts));
+        stream.watch(None, Some(in_flight));
+        stream.next().await.unwrap();
+        assert_eq!(row.read().in_flight, 1);
+        assert_eq!(stream.next().await.err().map(|failure| failure.kind), failed);
+        assert_eq!(row.read().in_flight, 0);
+        assert_eq!(row.read().last_failure.map(|last| last.kind), failed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_finished_call_lacks_was_not_cut() {
+    let cut = r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\":"}}]}}]}"#;
+    let (_, end) = read(&mut timeless([(0, events([cut, STOP, DONE]))])).await;
+    end.unwrap();
+    let (_, end) = read(&mut timeless([(0, events([cut, DONE]))])).await;
+    assert!(end.unwrap_err().message.contains("in the middle of a tool call"));
 }
