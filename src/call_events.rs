@@ -11,7 +11,7 @@ use crate::handle::Handle;
 use crate::post::{Post, REPORTS, fits};
 use crate::protocol::Message;
 
-/// The host of one call. What its clients do is in [`crate::host_client`].
+/// The host of one call. [`crate::host_client`] implements the traits for custom clients.
 pub(crate) struct NodeCall {
     pub(crate) call: u32,
     pub(crate) handle: Arc<Handle>,
@@ -41,7 +41,7 @@ impl CallEvents for NodeCall {
         let Completion { text, ticket, .. } = completion;
         let request_id = meta.head.and_then(|head| head.request_id());
         let status = meta.head.map(|head| head.status);
-        // A client's own object is the answer: its text does not go back.
+        // JavaScript has kept a custom client's own object, so its text is not sent back.
         let body = if ticket.is_none() { text } else { String::new() };
         self.send(Message::Completion { request_id, ticket, status, body, meta });
     }

@@ -122,9 +122,9 @@ impl Completions {
             host: Arc::new(NodeCall { call: number, handle, post: Arc::clone(post) }),
         };
         let post = Arc::clone(post);
-        // In a box, as tokio moves what it is given and this is some kilobytes; made and freed by the runtime's own thread.
+        // Boxed, because tokio moves the future, which is some kilobytes; allocated and freed on the runtime's thread.
         let running = async move { Box::pin(call.run(body, options, move || drop(post.forget(number)))).await };
-        // The task ends with its call: when the call is done, cancelled, or its environment goes.
+        // The task ends when the call ends or is cancelled, or when its environment ends.
         drop(tokio.spawn(running));
         number
     }

@@ -1,4 +1,4 @@
-//! The handle of a running call: JavaScript cancels it, opens its window and answers its questions.
+//! The handle of a running call, with which JavaScript cancels it, opens its window and answers its questions.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -34,7 +34,7 @@ impl Asks {
         }
     }
 
-    /// The number of a new question, and the channel of its answers, whose length is bounded by what JavaScript was asked for.
+    /// The number of a new question, and the channel of its answers. The channel is bounded by what JavaScript was allowed to send.
     pub(crate) fn ask(&self) -> (u32, UnboundedReceiver<Answer>) {
         let (sender, answers) = unbounded_channel();
         let ask = self.next.fetch_add(1, Ordering::Relaxed);

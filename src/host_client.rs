@@ -146,7 +146,7 @@ pub(crate) struct Conversation {
     handle: Arc<Handle>,
     post: Arc<Post>,
     answers: UnboundedReceiver<Answer>,
-    /// The request has ended, so JavaScript has nothing to stop.
+    /// The request has ended, so JavaScript need not stop it.
     pub(crate) over: bool,
 }
 

@@ -1,7 +1,7 @@
 //! The binding, which Node.js loads. It converts between JavaScript and the core, and decides nothing.
 //!
-//! From JavaScript there are synchronous calls that return at once ([`client`], [`mailbox`]). To JavaScript there are messages in one
-//! mailbox per environment, which are drained in one wake-up ([`mailbox`]). No other thread ever holds a promise or a JavaScript value.
+//! JavaScript calls Rust synchronously, and each call returns at once ([`client`], [`mailbox`]). Rust sends messages to one mailbox per
+//! environment, which JavaScript drains at each wake-up ([`mailbox`]). No other thread ever holds a promise or a JavaScript value.
 
 mod call_events;
 mod client;
@@ -59,7 +59,7 @@ pub fn is_transient(kind: String) -> bool {
     Kind::ALL.into_iter().any(|known| known.name() == kind && known.is_transient())
 }
 
-/// Whether a message is that of `fetch` refusing a header.
+/// Whether `fetch` refused a header with this message.
 #[napi]
 #[must_use]
 pub fn is_header_refusal(message: String) -> bool {

@@ -3,7 +3,7 @@
 //! Waking the JavaScript thread is expensive. So tasks append their messages to one buffer, and wake JavaScript only if no wake-up is
 //! pending; JavaScript takes the whole buffer and parses it once. Under load the wake-ups coalesce by themselves. Events of streams
 //! coalesce a little more: an event less than a millisecond after the last wake-up waits for the next one, unless another message
-//! wakes JavaScript before. No reader notices, and with hundreds of streams each wake-up then brings many events.
+//! wakes JavaScript before. With hundreds of streams each wake-up then delivers many events.
 //!
 //! A delivery is an array of strings, bounded in size ([`crate::post`]); `null` stands for one that could not be made. The first string
 //! is a JSON array of messages ([`crate::protocol`]); messages with texts take the next strings in order. Messages that belong to the
@@ -59,7 +59,7 @@ impl Mailbox {
         post.open(wake, Arc::clone(&handle));
         let pool = PoolSlot::new(runtime.pool(settings));
         let reporter = reports::start(&runtime, &pool, &post, handle);
-        // At the end of the environment everything that still runs is stopped, so that nothing is written to the mailbox any more.
+        // When the environment ends, everything that still runs is stopped, so that nothing more is written to the mailbox.
         env.add_env_cleanup_hook(Arc::downgrade(&post), |post: Weak<Post>| {
             if let Some(post) = post.upgrade() {
                 post.close();
@@ -77,15 +77,15 @@ impl Mailbox {
         Ok(())
     }
 
-    /// Runs calls and reports for a moment on this thread, if the process could start no other. Returns whether another turn is needed:
-    /// `false` normally, when they have threads of their own.
+    /// Runs calls and reports for a moment on this thread, if the process could start no other. Returns whether another turn is needed;
+    /// `false` if the runtime has threads.
     #[napi(catch_unwind)]
     pub fn turn(&self) -> bool {
         self.runtime.turn()
     }
 
-    /// Cancels a call: drops its request, closes its connection, and sends no more messages of it. Returns its record as JSON; `null` if it
-    /// had not begun, or is over.
+    /// Cancels a call: drops its request, closes its connection, and sends no more messages for it. Returns its record as JSON; `null` if
+    /// no target was tried, or the call has ended.
     #[napi]
     pub fn cancel(&self, call: u32) -> Option<String> {
         let handle = self.post.forget(call)?;
@@ -93,7 +93,7 @@ impl Mailbox {
         handle.control.aborted().map(|aborted| json(&aborted))
     }
 
-    /// Notes that the reader consumed this many bytes of a stream, and opens the window by as many.
+    /// Notes that the reader consumed this many bytes of a stream, and opens the window by this many.
     #[napi]
     pub fn consumed(&self, call: u32, bytes: u32) {
         if let Some(handle) = self.post.call(call) {

@@ -1,8 +1,7 @@
-//! The way from Rust to JavaScript: tasks append messages, JavaScript takes them as deliveries. See [`crate::mailbox`] for
-//! what a delivery is.
+//! The queue of messages from Rust to JavaScript: tasks append messages, JavaScript takes them as deliveries ([`crate::mailbox`]).
 //!
-//! A delivery is bounded: V8's strings end at 2^29 - 24 characters, and a conversion that fails in a threadsafe function's
-//! callback ends the process. So messages are kept in segments, one delivery each; the next one follows by itself.
+//! A delivery is bounded: V8's strings have at most 2^29 - 24 characters, and a conversion that fails in a threadsafe function's
+//! callback ends the process. So messages are queued in segments, one for each delivery.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Write as _;
@@ -33,16 +32,16 @@ pub(crate) type Wake = ThreadsafeFunction<
     0,     // no bound on the queue: never more than one wake-up is under way
 >;
 
-/// Events wait so long after a wake-up for others to come along.
+/// How long after a wake-up events wait for the next one.
 const EVENTS_TOGETHER: Duration = Duration::from_millis(1);
 /// A delivery takes no further message once it has reached this many bytes.
 const DELIVERY_BYTES: usize = 8 * 1024 * 1024;
-/// The events of all streams that wait for JavaScript to arrive, in bytes. More wait in their tasks.
+/// The most bytes of events, of all streams, that wait for JavaScript. Further events wait in their tasks.
 const WAITING_EVENT_BYTES: usize = 64 * 1024 * 1024;
-/// The longest text that crosses, in UTF-16 code units: V8's strings end at 2^29 - 24, and an event's text stands within another.
+/// The longest text of a message, in UTF-16 code units: V8's limit is 2^29 - 24, and an event's text is part of a longer one.
 const LONGEST_TEXT: usize = 500 * 1024 * 1024;
 
-/// The number under which everything about reports comes.
+/// The call number of all messages about reports.
 pub(crate) const REPORTS: u32 = u32::MAX;
 
 /// Whether a text can be a string in JavaScript.
@@ -51,7 +50,7 @@ pub(crate) fn fits(text: &str) -> bool {
     text.len() <= LONGEST_TEXT || text.encode_utf16().count() <= LONGEST_TEXT
 }
 
-/// A text of a delivery; `null` where JavaScript could not make a string of it, which must fail nothing but its own call.
+/// A text of a delivery; `null` if it cannot be a JavaScript string, so that only its own call fails.
 pub struct Text(String);
 
 impl ToNapiValue for Text {
@@ -65,12 +64,12 @@ impl ToNapiValue for Text {
 #[derive(Default)]
 pub(crate) struct Post {
     state: Mutex<State>,
-    /// A wake-up is on its way.
+    /// A wake-up is pending.
     woken: AtomicBool,
-    /// JavaScript has taken events.
+    /// Notified when JavaScript has taken events.
     room: Notify,
     next_call: AtomicU32,
-    /// Cancelled when the environment goes.
+    /// Cancelled when the environment ends.
     closed: CancellationToken,
     /// The diagnostics channel has a subscriber: each report is sent to it.
     are_reports_watched: AtomicBool,
@@ -83,9 +82,9 @@ struct State {
     event_bytes: usize,
     calls: HashMap<u32, Arc<Handle>>,
     woken_at: Option<Instant>,
-    /// A task is going to wake JavaScript for what waits.
+    /// A task will wake JavaScript for the waiting events.
     is_deferred: bool,
-    /// Gone once the environment is.
+    /// `None` once the environment has ended.
     wake: Option<Wake>,
 }
 
@@ -94,7 +93,7 @@ struct State {
 struct Segment {
     /// A JSON array of messages, without its end.
     messages: String,
-    /// The texts that the messages bring along.
+    /// The texts of the messages.
     texts: Vec<String>,
     text_bytes: usize,
     event_bytes: usize,
@@ -107,20 +106,20 @@ struct Segment {
 /// Events of one call, written one after the other ([`write_event`]).
 struct Batch {
     form: Form,
-    /// What they count as in the window.
+    /// Their size in the window.
     bytes: usize,
     text: String,
 }
 
 impl Post {
-    /// Opens the way to JavaScript. `handle` is that of everything about reports.
+    /// Opens the queue. `handle` is that of the messages about reports.
     pub(crate) fn open(&self, wake: Wake, handle: Arc<Handle>) {
         let mut state = self.lock();
         state.wake = Some(wake);
         state.calls.insert(REPORTS, handle);
     }
 
-    /// Whether somebody in JavaScript wants to see each report.
+    /// Whether the diagnostics channel for reports has a subscriber.
     pub(crate) fn are_reports_watched(&self) -> bool {
         self.are_reports_watched.load(Ordering::Relaxed)
     }
@@ -129,14 +128,14 @@ impl Post {
         self.are_reports_watched.store(watched, Ordering::Relaxed);
     }
 
-    /// Enters a call and gives it its number.
+    /// Registers a call, and returns its number.
     pub(crate) fn enter(&self, handle: Arc<Handle>) -> u32 {
         let call = self.number();
         self.lock().calls.insert(call, handle);
         call
     }
 
-    /// A number that nothing else has, short of four thousand million calls at once.
+    /// A new number. Unique unless there are 2^32 calls at once.
     pub(crate) fn number(&self) -> u32 {
         let number = self.next_call.fetch_add(1, Ordering::Relaxed);
         if number == REPORTS { self.number() } else { number }
@@ -147,14 +146,14 @@ impl Post {
         self.lock().calls.get(&call).cloned()
     }
 
-    /// The call is over, or is to be.
+    /// Unregisters a call, which has ended or is cancelled: no more messages are sent for it.
     pub(crate) fn forget(&self, call: u32) -> Option<Arc<Handle>> {
         self.lock().calls.remove(&call)
     }
 
     /// Sends a message.
     pub(crate) fn send(&self, call: u32, message: Message<'_>) {
-        // Before the lock: it takes microseconds, in which JavaScript would wait to start another call.
+        // Written before the lock is taken: it takes microseconds, during which JavaScript could not start another call.
         let written = message.write();
         let mut state = self.lock();
         // A cancelled call has no receiver.
@@ -205,7 +204,7 @@ impl Post {
         }
     }
 
-    /// Wakes JavaScript then, if there is something left to take.
+    /// Wakes JavaScript at this time, if anything is still queued.
     fn wake_at(self: &Arc<Self>, at: Instant) {
         let post = Arc::downgrade(self);
         // Ends within two milliseconds.
@@ -234,7 +233,7 @@ impl Post {
         }
         state.woken_at = Some(Instant::now());
         if let Some(wake) = &state.wake {
-            // Any other status than `Ok` means that the environment is going: nobody is left to wake.
+            // Any status other than `Ok` means that the environment is ending.
             let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
         }
     }
@@ -261,12 +260,12 @@ impl Post {
         delivery
     }
 
-    /// Cancelled when the environment goes.
+    /// Cancelled when the environment ends.
     pub(crate) fn closed(&self) -> CancellationToken {
         self.closed.clone()
     }
 
-    /// Stops every call and forgets the way to JavaScript.
+    /// Cancels every call and closes the queue.
     pub(crate) fn close(&self) {
         self.closed.cancel();
         let (calls, wake) = {
@@ -288,16 +287,16 @@ impl State {
     fn write(&mut self, call: u32, message: Written) {
         let text_bytes = message.texts.iter().flatten().map(String::len).sum::<usize>();
         let segment = self.segment_for(message.rest.len() + text_bytes);
-        // What is sent of a call keeps its order.
+        // Messages of a call keep their order.
         segment.write_batch(call);
         segment.write(call, message);
     }
 
-    /// Writes events, which go in several deliveries where they would be too much for one.
+    /// Writes events, in several deliveries if they are too large for one.
     fn write_events(&mut self, call: u32, form: Form, bytes: usize, events: &[Event]) {
         let mut bytes_left = bytes;
         for (index, event) in events.iter().enumerate() {
-            // What is counted besides the data goes with the last one.
+            // The overhead beside the data is counted with the last event.
             let is_last = index + 1 == events.len();
             let share = if is_last { bytes_left } else { event.data.len().min(bytes_left) };
             bytes_left -= share;
@@ -328,7 +327,7 @@ impl Segment {
             let message = "what is to be said of the call is longer than a string can be";
             Message::Refused { why: Refusal::Internal, message }.write()
         };
-        // The name and the numbers beside it take less.
+        // Name and numbers take less than 32 bytes.
         self.messages.reserve(rest.len() + 32);
         self.messages.push(if self.messages.is_empty() { '[' } else { ',' });
         // Writing to a `String` cannot fail.

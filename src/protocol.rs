@@ -1,8 +1,7 @@
-//! The messages between Rust and JavaScript: all of them, and nothing but how they are written and read.
+//! The protocol between Rust and JavaScript: all messages, and how they are written and read.
 //!
-//! To JavaScript a message is a JSON array `[call, name, …]`, and may bring texts along, which are no part of that JSON
-//! (a completion's body). lib/native/protocol.js has the table of the names with the number of their texts; a test compares it
-//! with [`Message`].
+//! A message to JavaScript is a JSON array `[call, name, …]`. It may have texts beside that JSON, such as a completion's body.
+//! lib/native/protocol.js has the table of the names with the number of their texts; a test compares it with [`Message`].
 
 use std::fmt::Write as _;
 
@@ -21,8 +20,8 @@ pub(crate) enum Message<'a> {
     Warning { message: &'a str },
     /// Another target takes over.
     Fallback(&'a MovedOn<'a>),
-    /// The answer. A custom client's is kept in JavaScript, so that its text stays here.
-    /// Its status stands beside the rest of its head, which few callers look at.
+    /// The answer. JavaScript has kept a custom client's own object, so its text is not sent. The status is separate from the rest of
+    /// the head, which is parsed only if a caller needs it.
     Completion {
         request_id: Option<&'a str>,
         ticket: Option<u32>,
@@ -40,25 +39,25 @@ pub(crate) enum Message<'a> {
     End(&'a Meta<'a>),
     /// The call has failed, or its stream.
     Failure { failures: &'a [Failure], meta: &'a Meta<'a> },
-    /// A client of JavaScript's is called.
+    /// Call a custom client.
     Ask { ask: u32, question: &'a Question<'a>, body: String },
-    /// A request is to be sent through `fetch`.
+    /// Send a request through `fetch`.
     Fetch { ask: u32, to: &'a Envelope<'a>, body: String },
-    /// The headers of an upstream are needed, whose key a function gives.
+    /// Return the headers of an upstream whose key a function returns.
     Headers { ask: u32, upstream: &'a str },
-    /// This many bytes of a client's chunks were consumed, which opens the window by as many.
+    /// This many bytes of a custom client's chunks were consumed, which opens the window by this many.
     Pull { ask: u32, bytes: usize },
-    /// A function of `reject` is asked about an answer: its text, or the ticket of a custom client's own object.
+    /// Have a function of `reject` judge an answer: its text, or the ticket of a custom client's own object.
     Judge { ask: u32, question: &'a Judging<'a>, answer: String },
-    /// The answer to a question is not needed any more: its client is to stop.
+    /// The answer to a question is not needed any more: stop its client.
     Drop { ask: u32 },
     /// The reports of a call are settled.
     Reported,
-    /// The reports are delivered, or it took too long.
+    /// A flush has ended: the reports are delivered, or its time is over.
     Flushed { flush: u32, counts: &'a Counts },
-    /// A report is to be sent through `fetch`.
+    /// Send a report through `fetch`.
     Deliver { ask: u32, to: &'a Envelope<'a>, body: String },
-    /// A function of the caller's is to redact a report.
+    /// Have a function of the caller redact a report.
     Redact { ask: u32, function: u32, report: String },
     /// A report, for the diagnostics channel.
     Report { report: String },
@@ -66,12 +65,12 @@ pub(crate) enum Message<'a> {
     Response { request: u32, head: Option<&'a Head>, failure: Option<&'a Failure>, body: String },
 }
 
-/// A request to a client of JavaScript's; its body is a text of the message.
+/// A request to a custom client; its body is a text of the message.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Question<'a> {
     pub(crate) client: u32,
-    /// The response that it is to cancel; else it is to answer the body.
+    /// The id of a response to cancel; `None` for a request for an answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cancels: Option<&'a str>,
     pub(crate) stream: bool,
@@ -82,7 +81,7 @@ pub(crate) struct Question<'a> {
     pub(crate) timeout: u32,
 }
 
-/// What a function of `reject` is asked, beside the answer.
+/// The arguments of a function of `reject`, beside the answer.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Judging<'a> {
@@ -93,11 +92,11 @@ pub(crate) struct Judging<'a> {
     pub(crate) model: &'a str,
 }
 
-/// What a function of `reject` says of an answer.
+/// The verdict of a function of `reject`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Judged {
-    /// It stands.
+    /// The answer is accepted.
     Accepted,
     /// It is refused, for this reason.
     Refused(String),
@@ -105,16 +104,16 @@ pub(crate) enum Judged {
     Failed(String),
 }
 
-/// Where a request through `fetch` goes.
+/// The URL and headers of a request through `fetch`.
 #[derive(Serialize)]
 pub(crate) struct Envelope<'a> {
     pub(crate) url: &'a str,
     pub(crate) headers: Pairs<'a>,
-    /// Whose `fetch`: lib/reports/transports.js.
+    /// The number of the `fetch` to use (lib/reports/transports.js).
     pub(crate) transport: u32,
 }
 
-/// What JavaScript answers. What may be long comes as a text of its own, and is not JSON within JSON.
+/// An answer of JavaScript. Long texts are passed separately, not as JSON within JSON.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Answer {
@@ -129,7 +128,7 @@ pub(crate) enum Answer {
         #[serde(skip)]
         text: Option<String>,
     },
-    /// A client returned something to iterate.
+    /// A client returned a stream.
     Stream {
         ticket: u32,
         #[serde(default)]
@@ -149,9 +148,9 @@ pub(crate) enum Answer {
     Response { status: u16, headers: HeaderList },
     /// The headers of the client's own upstream.
     Headers(HeaderList),
-    /// What a function of `reject` says.
+    /// The verdict of a function of `reject`.
     Judged(Judged),
-    /// What a function that redacts reports made of one: its JSON is the first text; none where nothing is to be sent.
+    /// A redacted report; its JSON is the first text. No text if the function withheld it.
     Redacted {
         #[serde(skip)]
         text: Option<String>,
@@ -180,13 +179,13 @@ impl Answer {
 /// A message as it is written.
 pub(crate) struct Written {
     pub(crate) name: &'static str,
-    /// What follows the name, each with a comma before it.
+    /// The elements after the name, each with a comma before it.
     pub(crate) rest: String,
     pub(crate) texts: [Option<String>; 2],
 }
 
 impl Message<'_> {
-    /// The name that JavaScript knows it by.
+    /// The message's name in JavaScript's table.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Refused { .. } => "refused",
@@ -214,7 +213,7 @@ impl Message<'_> {
         }
     }
 
-    /// Writes it.
+    /// Writes the message.
     pub(crate) fn write(self) -> Written {
         let name = self.name();
         let mut rest = String::with_capacity(64);
@@ -341,9 +340,9 @@ fn add(rest: &mut String, value: &impl Serialize) {
     append(rest, value);
 }
 
-/// What is said of an answer, as JSON text. Its head, which is most of it, writes itself.
+/// The metadata of an answer as JSON text. The head, which is most of it, is written by [`Head::write`].
 fn meta_json(meta: &Meta<'_>) -> String {
-    // Most have about this size, or less.
+    // Enough for most.
     let mut text = String::with_capacity(1024);
     append(&mut text, &Meta { head: None, ..*meta });
     if let Some(head) = meta.head.filter(|_| text.pop() == Some('}')) {
@@ -361,7 +360,7 @@ pub(crate) fn json(value: &impl Serialize) -> String {
     text
 }
 
-/// Appends a value as JSON text. What is sent consists of strings, numbers and records, which always can be.
+/// Appends a value as JSON text. Messages consist of strings, numbers and records, which can always be written.
 fn append(text: &mut String, value: &impl Serialize) {
     // As bytes: serde_json writes a text in many small parts, each of which would be checked to be UTF-8.
     let before = text.len();

@@ -20,7 +20,7 @@ use crate::post::{Post, REPORTS};
 use crate::protocol::{Answer, Envelope, Message};
 use crate::runtime::{PoolSlot, Runtime};
 
-/// The most bytes that are read of the answer to a report.
+/// The most bytes that are read of the response to a report.
 const MAX_ANSWER: u64 = 1024 * 1024;
 
 /// Starts the reporter. Its task ends with the environment.
@@ -82,7 +82,7 @@ impl Delivery for Deliverer {
 }
 
 impl Deliverer {
-    /// Has JavaScript's `fetch` deliver a report.
+    /// Delivers a report with JavaScript's `fetch`.
     async fn fetch(&self, transport: u32, url: &Url, headers: &HeaderMap, body: Bytes) -> Result<Head, Failure> {
         let Some(post) = self.post.upgrade() else {
             return Err(Failure::connection("the environment is gone", None));

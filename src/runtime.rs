@@ -16,10 +16,10 @@ use openpipe_core::upstream::http::{HttpPool, TransportSettings};
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
 
-/// The most threads. One JavaScript thread cannot keep two busy; the others serve workers.
+/// The most threads. One JavaScript thread cannot keep two of them busy; the others serve workers.
 const MAX_THREADS: usize = 8;
 
-/// The circuits of the process. They outlive the runtime, so that a new worker knows the outages that an earlier one saw.
+/// The circuits of the process. They outlive the runtime, so that a new worker benefits from the failures that an earlier one saw.
 static BREAKERS: LazyLock<Breakers> = LazyLock::new(Breakers::default);
 
 /// See [`BREAKERS`].
@@ -76,7 +76,7 @@ impl Runtime {
         Ok(runtime)
     }
 
-    /// Whether its tasks run in [`Runtime::turn`] only.
+    /// Whether the runtime has no threads, so that its tasks run in [`Runtime::turn`] only.
     pub(crate) fn is_threadless(&self) -> bool {
         self.is_threadless.load(Ordering::Acquire)
     }
@@ -99,7 +99,7 @@ impl Runtime {
         thread.is_err()
     }
 
-    /// Where tasks are spawned.
+    /// The handle with which tasks are spawned.
     pub(crate) fn handle(&self) -> Option<Handle> {
         self.tokio.as_ref().map(|tokio| tokio.handle().clone())
     }
@@ -121,7 +121,7 @@ impl PoolSlot {
         Arc::new(Self(Mutex::new(pool)))
     }
 
-    /// The pool for what starts now.
+    /// The current pool.
     pub(crate) fn get(&self) -> Arc<HttpPool> {
         Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -140,8 +140,8 @@ impl Drop for Runtime {
     }
 }
 
-/// Whoever has it last shuts it down. Not awaited: the thread that lets go may be JavaScript's, and a name look-up can take half a
-/// minute.
+/// Shuts the runtime down if this is the last reference. Does not wait: this may be JavaScript's thread, and a DNS look-up can take half
+/// a minute.
 fn shut_down(tokio: Arc<tokio::runtime::Runtime>) {
     if let Some(tokio) = Arc::into_inner(tokio) {
         tokio.shutdown_background();

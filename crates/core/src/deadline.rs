@@ -9,7 +9,7 @@ pub use crate::failure::Bound;
 use crate::failure::{Failure, Kind, Surface};
 use crate::stopped;
 
-/// A time limit: its end, and the option that set it.
+/// A time limit: when it ends, and the option that set it.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline {
     until: Option<Instant>,
@@ -24,13 +24,13 @@ impl Default for Deadline {
 }
 
 impl Deadline {
-    /// A limit of this length from `start` on. `None`, and a length that no instant can hold, never end.
+    /// A limit of this length that starts at `from`. `None`, and a length that no instant can hold, mean no limit.
     #[must_use]
     pub fn after(from: Instant, limit: Option<Duration>, bound: Bound) -> Self {
         Self { until: limit.and_then(|limit| from.checked_add(limit)), limit, bound }
     }
 
-    /// The earlier of two.
+    /// The earlier of two deadlines.
     #[must_use]
     pub fn or_sooner(self, other: Self) -> Self {
         match (self.until, other.until) {
@@ -70,10 +70,10 @@ impl Deadline {
         self.until.is_some_and(|until| Instant::now() >= until)
     }
 
-    /// Runs work for `target`, at most until the deadline.
+    /// Runs `work` until the deadline. `target` is for the message.
     ///
     /// # Errors
-    /// Those of the work, and [`Deadline::failure`].
+    /// The errors of the work, and [`Deadline::failure`].
     pub async fn within<T>(
         self,
         target: impl Fn() -> String,
@@ -107,7 +107,7 @@ impl Deadline {
 /// The time limits of a stream.
 #[derive(Debug, Clone, Default)]
 pub struct Times {
-    /// For the first content.
+    /// The deadline of the first content.
     pub content: Deadline,
     /// The idle timeout after it; `None` is no limit.
     pub idle: Option<Duration>,

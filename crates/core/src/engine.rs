@@ -1,6 +1,6 @@
 //! Runs a plan: one target after the other, each under its own deadline, until one answers (contract.md, sections 3, 4).
 //!
-//! Dropping the future of [`run`] ends everything that belongs to the call; that is how an abort works.
+//! Dropping the future of [`run`] cancels everything that belongs to the call: this is how an abort works.
 
 mod judging;
 
@@ -28,26 +28,26 @@ use crate::upstream::{BoxFuture, Completion, Request, Response, Upstreams};
 pub enum Outcome {
     /// With a completion.
     Completion(Completion),
-    /// With a stream, which is handed over: its reader sees how it ends.
+    /// With a stream, which is handed over before its end.
     Stream(Box<EventStream>),
-    /// Every target failed, or none took the failure. The last failure is the answer.
+    /// Every target failed, or no further target takes the failure. The last failure is returned to the caller.
     Failed,
 }
 
 /// Watches a call while it runs.
 pub trait Observer: Send + Sync {
-    /// Why an answer cannot be handed to the caller, if it cannot: it is a failure of its target then.
+    /// Why an answer cannot be returned to the caller; it then counts as a failure of its target. `None` accepts it.
     fn refuse(&self, completion: &Completion) -> Option<&'static str> {
         let _ = completion;
         None
     }
 
-    /// Something that the caller should know.
+    /// A warning for the caller.
     fn warning(&self, message: &str) {
         let _ = message;
     }
 
-    /// Asks a function of `reject` about an answer: why it is refused, if it is.
+    /// Has a function of `reject` judge an answer. Returns why it is refused; `None` accepts it.
     fn judge<'a>(&'a self, question: JudgeRequest<'a>) -> BoxFuture<'a, Result<Option<String>, HostFailure>> {
         let _ = question;
         Box::pin(std::future::ready(Ok(None)))
@@ -56,18 +56,18 @@ pub trait Observer: Send + Sync {
     /// A target failed and another one takes over.
     fn moved_on(&self, from: &Attempt, to: &Target);
 
-    /// A job was started in the background whose answer nobody will get.
+    /// A background job was started whose answer the caller will not get.
     fn orphaned(&self, target: &Target, id: &str) {
         let _ = (target, id);
     }
 
-    /// A target has come to its end; one whose stream was handed over has not yet.
+    /// A target has ended. Not called for a stream that was handed over, which ends later.
     fn ended(&self, target: &Target, attempt: &Attempt, result: Result<&Completion, &Failure>) {
         let _ = (target, attempt, result);
     }
 }
 
-/// What outlives one call: circuits and health.
+/// State that outlives a call: circuits and health.
 #[derive(Clone, Copy)]
 pub struct Watch<'a> {
     /// The circuits of the process.
@@ -92,9 +92,9 @@ pub async fn run(
         observer.moved_on(skipped, to);
     }
     let mut next = Some(0);
-    // What moved the call on to the target at hand.
+    // The failure that moved the call on to the current target.
     let mut before = None;
-    // The latest answer that was refused, with the number of its target: it was paid for.
+    // The latest refused answer and the index of its target. It was paid for, so it is returned if no other target answers.
     let mut refused = None;
     while let Some((index, target)) = next.and_then(|index| Some((index, plan.targets.get(index)?))) {
         let gate = plan.gate(target, watch.breakers);
@@ -139,7 +139,7 @@ pub async fn run(
 impl Plan {
     /// The next target after `index` that takes this failure.
     fn taker_after(&self, index: usize, failure: Cause) -> Option<usize> {
-        // A conversation may have been added to by then, and must not be once more.
+        // The request may already have been added to the conversation, and must not be added twice.
         let is_open = matches!(failure.kind, Kind::Timeout | Kind::Connection | Kind::Stream);
         let is_added_to = is_open && self.targets.get(index).is_some_and(|target| target.has_conversation);
         let takes = |target: &Target| target.filter.takes(failure) && !(is_added_to && target.has_conversation);
@@ -153,8 +153,8 @@ impl Plan {
         Some(breakers.gate(policy, &subject, target.narrowed))
     }
 
-    /// Whether a target is asked: unless its circuit is open, and somebody after it takes over. The next target is judged by
-    /// the failure before this one; where there was none, by what opened the circuit.
+    /// Whether a target is tried: it is skipped if its circuit is open and a later target takes over. The filter of that target is
+    /// matched with the previous failure, or if there was none, with the failure that opened the circuit.
     fn admission(&self, target: &Target, index: usize, gate: Option<Gate>, before: Option<Cause>) -> Admitted {
         let Some(gate) = gate else { return Admitted::Go(None) };
         let (cause, left) = match gate.admit() {
@@ -192,7 +192,7 @@ impl Answer {
         }
     }
 
-    /// Reports an answer that was refused: it has ended, whether it is handed over in the end or not.
+    /// Reports a refused answer, whether it is returned to the caller later or not.
     fn report_refused(&mut self, report: impl FnOnce(&Completion)) {
         match self {
             Self::Completion(completion) => report(completion),
@@ -212,12 +212,12 @@ impl Answer {
 /// The outcome of one target.
 enum TargetResult {
     Answered(Answer),
-    /// It answered, and `reject` refuses the answer; the failure that this counts as.
+    /// It answered, but `reject` refuses the answer. Holds the answer and the failure that this counts as.
     Refused(Answer, Failure),
     Failed(Failure),
 }
 
-/// What the outcome of a target says of it.
+/// The attempt of a target with this result.
 fn attempt_of(target: &Target, result: &Result<Answer, Failure>) -> Attempt {
     let head = match result {
         Ok(Answer::Completion(completion)) => Some(&completion.head),
@@ -247,7 +247,7 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Records a target that was not asked, because its circuit is open, and the one that takes over.
+    /// Records a target that is skipped because its circuit is open, and the one that takes over.
     fn pass_over(&self, attempt: Attempt, to: usize) {
         if let Some(to) = self.plan.targets.get(to) {
             self.observer.moved_on(&attempt, to);
@@ -257,15 +257,15 @@ impl Call<'_> {
         record.skip(self.plan, to);
     }
 
-    /// Records a target's failure, and says which target takes over, if one does.
+    /// Records a target's failure. Returns the index of the target that takes over; `None` ends the call.
     async fn move_on(&self, target: &Target, index: usize, attempt: Attempt, failure: Failure) -> Option<usize> {
         if let Some(id) = failure.started.as_deref().filter(|_| target.is_background) {
             self.observer.orphaned(target, id);
-            // The cancellation is on its way before the host hears of the call's end, after which it may call no client.
+            // Lets the cancellation be sent before the host is notified of the call's end, after which it calls no custom client.
             tokio::task::yield_now().await;
         }
         let plan = self.plan;
-        // A job is never started twice unseen.
+        // A background job is never started twice without an error.
         let is_over = self.deadline.is_over() || (target.is_background && failure.leaves_job_open());
         let next = if is_over { None } else { plan.taker_after(index, failure.cause()) };
         if let Some(to) = next.and_then(|index| plan.targets.get(index)) {
@@ -274,12 +274,12 @@ impl Call<'_> {
         let mut record = self.record.lock();
         record.ended(attempt);
         record.failures.push(failure);
-        // Those that would have followed, had they been able to.
+        // The unsupported targets in between.
         record.skip(plan, next.unwrap_or(plan.targets.len()));
         next
     }
 
-    /// Runs one target, with its retries, and says what happened with it.
+    /// Runs one target with its retries. Returns its attempt and its result.
     async fn target(
         &self,
         target: &Target,
@@ -323,7 +323,7 @@ impl Call<'_> {
             Ok(answer) => answer,
             Err(failure) => return (attempt, TargetResult::Failed(failure)),
         };
-        // A target's time does not run between a stream's first content and its end.
+        // A target's time stops at a stream's first content.
         let left = shorter(time.left_at(first_content.unwrap_or_else(Instant::now)), self.deadline.left());
         match self.judge(target, &mut answer, left, &mut attempt).await {
             Some(rejection) => (attempt, TargetResult::Refused(answer, rejection)),
@@ -369,7 +369,7 @@ impl Call<'_> {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            // A probe is one try: it finds out whether the upstream is back.
+            // A probe is one try, which finds out whether the upstream has recovered.
             if is_probe || (target.is_background && failure.leaves_job_open()) {
                 return Err(failure);
             }
@@ -394,19 +394,19 @@ impl Call<'_> {
         }
     }
 
-    /// What is left for a pause and another try.
+    /// The time left for a pause and another try.
     fn time_for_retries(&self, target: &Target, content: Deadline) -> Option<Duration> {
         match target.budget {
             Budget::Total(_) => content.left(),
-            // The time of a try says nothing about the next one, that of the call does. A pause longer than a whole try may take
-            // would be a hang to the caller.
+            // The limit is for each try, so only the call's deadline bounds the next one. But a pause longer than a whole try may take
+            // would seem to hang.
             Budget::PerTry(limit) => {
                 shorter(self.deadline.left(), limit.map(|limit| limit.max(Duration::from_secs(8))))
             }
         }
     }
 
-    /// A response is an answer when it is a completion, or a stream that may be handed over.
+    /// Turns a response into an answer: a completion, or a stream once it is committed.
     async fn accept(
         &self,
         response: Response,
@@ -431,7 +431,7 @@ impl Call<'_> {
             target: target.label(),
         };
         let mut stream = Box::new(EventStream::new(self.plan.endpoint, head, source, ticket, times));
-        // An answer that is to be judged is held, also that of the last target.
+        // A stream that is to be judged is held back, also that of the last target.
         if index + 1 == self.plan.targets.len() && !self.plan.commit_last && target.reject.is_empty() {
             return Ok(Answer::Stream(stream));
         }
@@ -446,7 +446,7 @@ impl Call<'_> {
         Ok(Answer::Stream(stream))
     }
 
-    /// The time to the first content, which may be shorter where another target could give one.
+    /// The deadline of a stream's first content, which `firstTokenTimeout` may shorten; for a completion that of the answer.
     fn until_content(&self, target: &Target, from: Instant, whole: Deadline) -> Deadline {
         match target.first_token_timeout.filter(|_| self.plan.stream) {
             Some(wait) => whole.or_sooner(Deadline::after(from, Some(wait), Bound::FirstToken)),
@@ -455,10 +455,10 @@ impl Call<'_> {
     }
 }
 
-/// What fails inside, a panic or no thread to be had, is a failure of its target: another one may be asked.
+/// Turns a panic in this package into a failure of the target, so that another target may be tried. tokio panics if it can start no thread.
 async fn guarded<T>(work: Pin<&mut impl Future<Output = Result<T, Failure>>>) -> Result<T, Failure> {
     let inside = |_panic| Err(Failure::connection("openpipe-native failed inside; please report it", None));
-    // A panic's message went to stderr, and what it broke is dropped.
+    // The panic hook has printed the message to stderr.
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(inside)
 }
 

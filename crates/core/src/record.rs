@@ -1,4 +1,4 @@
-//! The record of a call: what happened with each target. The engine writes it; the host, the report, and a caller who aborts read it.
+//! The record of a call: what happened with each target. Written by the engine; read by the host, the report, and an abort.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,7 +14,7 @@ use crate::plan::{Because, Plan, Target, Unsupported};
 pub const CIRCUIT_OPEN: &str = "circuit_open";
 /// The outcome of a target that was skipped because it cannot take the request.
 pub const UNSUPPORTED: &str = "unsupported";
-/// The outcome of the target that was under way when the caller aborted.
+/// The outcome of the target that was being tried when the caller aborted.
 pub const ABORTED: &str = "aborted";
 
 /// What happened with one target: contract.md, section 6.
@@ -26,7 +26,7 @@ pub struct Attempt {
     /// The host that it is on, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<Arc<str>>,
-    /// The model it was asked for.
+    /// The model that was requested.
     pub model: String,
     /// `ok`, the kind of its failure, [`CIRCUIT_OPEN`], [`UNSUPPORTED`] or [`ABORTED`].
     pub outcome: &'static str,
@@ -40,7 +40,7 @@ pub struct Attempt {
     pub request_id: Option<String>,
     /// Unix time in milliseconds.
     pub started_at: u64,
-    /// Milliseconds until its end; for a stream until the hand-over, and after its end until that.
+    /// Milliseconds until its end; for a stream that is still open, until it was handed over.
     pub duration_ms: f64,
     /// Milliseconds until a stream's first content.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,7 +54,7 @@ pub struct Attempt {
     /// The `usage` of a refused answer, which was paid for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Box<RawValue>>,
-    /// What it cannot take, or what was left out of the request for it.
+    /// The part of the request that it cannot take, or that was left out for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<Because>,
 }
@@ -118,9 +118,9 @@ pub struct CallRecord {
     pub last_started: Option<Instant>,
     /// The caller gets an answer that was refused, whose attempt is complete already.
     is_answered_by_refused: bool,
-    /// The target that is being tried: its attempt, were the caller to abort now.
+    /// The attempt at the target that is being tried, as it would be recorded if the caller aborted now.
     under_way: Option<Attempt>,
-    /// How many of the targets that cannot take the request have an attempt already.
+    /// How many of the targets that cannot take the request are recorded already.
     skipped: usize,
 }
 
@@ -128,15 +128,15 @@ pub struct CallRecord {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Aborted {
-    /// `primary` or `fallback`, for the target that was under way.
+    /// `primary` or `fallback`, for the target that was being tried.
     pub served_by: &'static str,
     /// Its upstream's name.
     pub upstream: Arc<str>,
-    /// The model that it was asked for.
+    /// The model that was requested.
     pub model: String,
     /// One for each target that was tried; the last one has the outcome [`ABORTED`].
     pub attempts: Vec<Attempt>,
-    /// What the failed ones failed with.
+    /// The failures of the targets that failed.
     pub failures: Vec<Failure>,
 }
 
@@ -201,7 +201,7 @@ impl CallRecord {
         }
     }
 
-    /// The record of a call whose caller aborts it; `None` where no target was asked.
+    /// The record of a call that its caller aborts; `None` if no target was tried.
     #[must_use]
     pub fn aborted(&mut self) -> Option<Aborted> {
         let started = self.last_started?;

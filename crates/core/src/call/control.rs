@@ -16,7 +16,7 @@ const WINDOW_BYTES: usize = 256 * 1024;
 #[derive(Default)]
 pub struct Control {
     stopped: CancellationToken,
-    /// Counts the call's report as pending from the cancellation on: the task ends later, on another thread.
+    /// On cancellation, counts the call's report as pending: the task ends later, on another thread.
     reporter: OnceLock<(Reporter, u32)>,
     pub(super) window: Window,
     pub(super) record: Recorder,
@@ -42,7 +42,7 @@ impl Control {
         self.record.lock().aborted()
     }
 
-    /// Notes that the reader consumed this many bytes of events, and opens the window by as many.
+    /// Notes that the reader consumed this many bytes of events, and opens the window by this many.
     pub fn consumed(&self, bytes: usize) {
         self.window.give(bytes);
     }

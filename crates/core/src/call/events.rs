@@ -24,18 +24,18 @@ pub enum Refusal {
     Internal,
 }
 
-/// What a caller gets beside the answer: `result.openpipe`.
+/// The metadata of an answer: `result.openpipe`.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Meta<'a> {
-    /// The head of the response; `None` where the host has it already, or there was none.
+    /// The head of the response; `None` if the host already has it, or there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head: Option<&'a Head>,
     /// `primary` or `fallback`.
     pub served_by: &'static str,
     /// The upstream of the last target.
     pub upstream: &'a str,
-    /// The call's model, if it was an alias.
+    /// The alias that the call named as its model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alias: Option<&'a str>,
     /// The model of the last target.
@@ -120,7 +120,7 @@ pub trait CallEvents: Send + Sync {
     /// The stream has ended well. Nothing follows.
     fn end(&self, meta: &Meta<'_>);
 
-    /// The call has failed, or its stream. The last failure is the answer. Nothing follows.
+    /// The call or its stream has failed. The last failure is returned to the caller. Nothing follows.
     fn failed(&self, failures: &[Failure], meta: &Meta<'_>);
 
     /// Whether the host wants each report of the call as an event, whatever its sinks are. Called once, when the call begins.

@@ -1,4 +1,4 @@
-//! One call, from its text to its end: plan, engine, hand-over, window, report. A host gives the text and gets events.
+//! One call, from its text to its end: plan, engine, hand-over, window, report. A host passes the text and receives events.
 
 mod control;
 mod events;
@@ -40,20 +40,20 @@ use crate::upstream::host_http::HostHttpUpstream;
 use crate::upstream::http::{HttpPool, HttpUpstream, Unredirected};
 use crate::upstream::{BoxFuture, Completion, Unsendable, Upstream, Upstreams};
 
-/// Why an answer is refused that its host cannot hold.
+/// The error for an answer that the host cannot hold.
 const TOO_LONG: &str = "the response is longer than a string can be";
 
 /// What every call of a client needs.
 pub struct Client {
-    /// What the client was made with.
+    /// The configuration of the client.
     pub config: ClientConfig,
     /// The circuits of the process.
     pub breakers: &'static Breakers,
     /// Which upstream stores each response that this process has seen.
     pub homes: &'static Homes,
-    /// The recent outcomes of its targets.
+    /// The recent outcomes of the client's targets.
     pub health: Arc<Health>,
-    /// The warnings that the client was given already.
+    /// The warnings that were given already.
     pub warned: Warned,
     /// The options of its latest calls.
     pub recent: RecentOptions,
@@ -64,7 +64,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// The options of a call, read from JSON text; not given, there are none.
+    /// The options of a call, from JSON text.
     fn given(&self, options: Option<String>) -> Result<Arc<GivenOptions>, PlanError> {
         let text = options.unwrap_or_else(|| "{}".to_owned());
         if let Some(given) = self.recent.get(&text) {
@@ -79,11 +79,11 @@ impl Client {
 
 /// A call as its host starts it.
 pub struct Call {
-    /// The number by which the reporter knows it.
+    /// The call's number, by which the reporter identifies it.
     pub number: u32,
     /// The client that makes the call.
     pub client: Arc<Client>,
-    /// The connections, by the settings that hold when the call is made.
+    /// The connection pool, for the settings at the time of the call.
     pub pool: Arc<HttpPool>,
     /// Its host.
     pub host: Arc<dyn Host>,
@@ -92,8 +92,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// Runs the call to its end, whatever that is. `over` is called when the host has heard the last of it: what may still be
-    /// done then is of use to the connection alone.
+    /// Runs the call to its end. `over` is called after the last event for the host; after it only the connection is drained.
     pub async fn run(self, body: String, options: Option<String>, over: impl FnOnce()) {
         let orphans = Orphans::default();
         let running = pin!(async {
@@ -103,7 +102,7 @@ impl Call {
                 biased;
                 () = self.control.cancelled() => None,
                 ended = work => ended.unwrap_or_else(|_panic| {
-                    // The panic's message went to stderr. The call must not hang for it.
+                    // The panic hook has printed the message to stderr. The call must end.
                     self.host.refused(Refusal::Internal, "openpipe-native failed inside; please report it");
                     None
                 }),
@@ -117,14 +116,13 @@ impl Call {
                 }
             }
         });
-        // Off the path of the call; ends when the call has, and whatever it left behind is cancelled. Polled in this order, so
-        // that a cancellation begins when the engine yields after it has left a job.
+        // Cancels abandoned background jobs beside the call, and ends when the call has ended and all are cancelled. Polled in this
+        // order, so that a cancellation begins when the engine yields after it has left a job.
         join(running, orphans.cancel()).await;
     }
 }
 
-/// Whether a request that brings its own URL is one of its endpoint (contract.md, section 11): only for responses may a stored
-/// prompt stand for the model.
+/// Whether a request with a URL of its own has a model (contract.md, section 11). Only in Responses a stored prompt can replace it.
 fn names_model(endpoint: Endpoint, body: &RequestBody) -> bool {
     let has_stored_prompt = || body.member("prompt").is_some_and(|prompt| prompt.starts_with('{'));
     !body.model().is_empty() || (endpoint == Endpoint::Responses && has_stored_prompt())
@@ -137,7 +135,7 @@ struct Task<'a> {
 }
 
 impl Task<'_> {
-    /// Returns a stream that has ended and whose connection may serve again.
+    /// Returns a stream that has ended, so that its connection can be drained and reused.
     async fn run(&self, body: String, options: Option<String>) -> Option<Box<EventStream>> {
         let Call { client, host, control, .. } = self.call;
         let (plan, body) = match self.plan(body, options).await {
@@ -156,7 +154,7 @@ impl Task<'_> {
         let ways = Ways { call: self.call, plan: &plan };
         let watcher = Watcher { host: &**host, reports: reports.as_ref(), ways: &ways, orphans: self.orphans };
         let watch = engine::Watch { breakers: client.breakers, health: Some(&client.health) };
-        // In a box of its own: its memory is freed when the answer has arrived, as an open stream does not need it.
+        // Boxed, so that its memory is freed when the answer has arrived: an open stream does not need it.
         let answer = Box::pin(engine::run(&plan, &body, &ways, &watch, &watcher, &control.record)).await;
         match answer {
             Outcome::Completion(mut completion) => {
@@ -184,7 +182,7 @@ impl Task<'_> {
         }
     }
 
-    /// Warns of a primary that refuses what a fallback has served.
+    /// Warns of a primary that refuses calls which a fallback then serves.
     fn warn_of_refusing(&self, plan: &Plan, record: &CallRecord) {
         if let Some(once) = warned::refusing_primary(plan, record) {
             self.warn_once(&once);
@@ -206,7 +204,7 @@ impl Task<'_> {
         Ok((plan?, body))
     }
 
-    /// Hands a stream over, and its events as its reader has room for them.
+    /// Hands a stream over: sends its events to the host as long as the window is open.
     async fn pump(
         &self,
         plan: &Plan,
@@ -228,7 +226,7 @@ impl Task<'_> {
         let failure = loop {
             control.window.until_open().await;
             let next = stream.next().await;
-            // Before the reader sees the id, by which it may ask for the response at once.
+            // Before the reader gets the id, with which it may request the response at once.
             if !is_kept && let Some(id) = stream.kept_id() {
                 self.keep(target, Some(id));
                 is_kept = true;
@@ -271,7 +269,7 @@ impl Task<'_> {
                 room.await;
             }
         }
-        // All events of a stream that was held until its end come at once.
+        // A stream that was held until its end has all its events in one batch, which may be large.
         in_place(bytes, || {
             report.add(events);
             match ticket {
@@ -318,7 +316,7 @@ impl From<PlanError> for (Refusal, String) {
     }
 }
 
-/// The ways to the upstreams of one call.
+/// Makes the upstreams of one call.
 struct Ways<'a> {
     call: &'a Call,
     plan: &'a Plan,
@@ -362,7 +360,7 @@ impl Ways<'_> {
     }
 }
 
-/// Passes on to host and report what the engine says of a call.
+/// Passes the engine's notifications to the host and the report.
 struct Watcher<'a> {
     host: &'a dyn Host,
     reports: Option<&'a Reports<'a>>,

@@ -1,4 +1,4 @@
-//! Cancels background jobs that a call started and whose answer the caller will not get, once each and off the call's path
+//! Cancels background jobs that a call started and whose answer the caller will not get, once each and without delaying the call
 //! (contract.md, section 9, "State").
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,7 +22,7 @@ struct Orphan {
     upstream: Arc<dyn Upstream>,
 }
 
-/// The jobs that a call leaves. Most calls leave none, so nothing is allocated before the first: a channel would take 13 KB for each
+/// The abandoned jobs of a call. Most calls have none, so nothing is allocated before the first: a channel would take 13 KB for each
 /// open stream.
 #[derive(Default)]
 pub(super) struct Orphans {
@@ -38,7 +38,7 @@ struct Left {
 }
 
 impl Orphans {
-    /// Leaves a job to be cancelled.
+    /// Queues a job to be cancelled.
     pub(super) fn leave(&self, ways: &dyn Upstreams, target: &Target, id: &str) {
         let Some(via) = via(&target.via, id) else { return };
         self.lock().jobs.push(Orphan { id: id.into(), target: target.clone(), upstream: ways.upstream(&via) });
@@ -51,7 +51,7 @@ impl Orphans {
         self.news.notify_one();
     }
 
-    /// Cancels jobs as they come, until the call has ended and all are cancelled.
+    /// Cancels queued jobs until the call has ended and none is left.
     pub(super) async fn cancel(&self) {
         loop {
             let (jobs, is_over) = {
@@ -94,7 +94,7 @@ impl Orphan {
     }
 }
 
-/// The URL by which a job is cancelled; a custom client gets the id instead.
+/// How a job's cancellation is sent: its URL; a custom client gets the id instead.
 fn via(via: &Via, id: &str) -> Option<Via> {
     let of = |url: &Url| {
         let mut url = url.clone();

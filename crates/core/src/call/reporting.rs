@@ -26,9 +26,9 @@ pub(super) struct Reports<'a> {
     reporter: &'a Reporter,
     body: &'a RequestBody,
     tags: String,
-    /// The call's id in lines of files.
+    /// The call's id in report files.
     call_id: String,
-    /// The number of the attempt at hand, from 1.
+    /// The number of the current attempt, from 1.
     attempt: AtomicU32,
     /// Keeps the call's reports pending until it is dropped.
     _scope: report::Scope,
@@ -97,7 +97,7 @@ impl<'a> Reports<'a> {
     }
 }
 
-/// The report of a stream that was handed over. Made when the stream ends, or its reader leaves and this is dropped.
+/// The report of a stream that was handed over. Written when the stream ends, or on drop if the reader left early.
 pub(super) struct StreamReport<'a> {
     record: &'a Recorder,
     open: Option<Open<'a>>,

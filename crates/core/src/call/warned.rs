@@ -10,7 +10,7 @@ use crate::options::upstream_id::UpstreamKind;
 use crate::plan::{Once, Plan, Target};
 use crate::record::CallRecord;
 
-/// The most warnings of a client: names come from outside, and must fill neither memory nor a log.
+/// The most warnings of a client: names are untrusted, and must fill neither memory nor a log.
 const MOST: usize = 64;
 /// A key that is longer is cut, in characters.
 const LONGEST_KEY: usize = 160;
@@ -20,14 +20,14 @@ const LONGEST_KEY: usize = 160;
 pub struct Warned(Mutex<HashSet<String>>);
 
 impl Warned {
-    /// Whether a warning with this key is to be given: the first time, and while there is room.
+    /// Whether to give a warning with this key: only the first time, and while fewer than [`MOST`] were given.
     pub fn is_first(&self, key: &str) -> bool {
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         keys.len() < MOST && keys.insert(key.chars().take(LONGEST_KEY).collect())
     }
 }
 
-/// The warning of a primary that refuses calls which a fallback serves: 400, 401, 403 and 404 do not pass by themselves.
+/// The warning of a primary that refuses calls which a fallback serves: 400, 401, 403 and 404 are not outages.
 pub(super) fn refusing_primary(plan: &Plan, record: &CallRecord) -> Option<Once> {
     if record.is_primary {
         return None;

@@ -1,5 +1,5 @@
-//! Judges an answer by the rules of its target: first the names, then the caller's function (contract.md, section 10). Whatever
-//! keeps an answer from being judged lets it stand, with a warning.
+//! Judges an answer by the rules of its target: first the names, then the caller's function (contract.md, section 10). An answer
+//! that cannot be judged is accepted, with a warning.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,17 +15,17 @@ use crate::plan::Target;
 use crate::policy::reject::{self, FUNCTION, Rejection};
 use crate::record::Attempt;
 
-/// What is judged of an answer.
+/// The parts of an answer that are judged.
 struct Judged {
     text: String,
     head: Head,
     usage: Option<String>,
-    /// That of a custom client's own object.
+    /// The ticket of a custom client's own object.
     ticket: Option<u32>,
 }
 
 impl Answer {
-    /// What there is to judge, within this time. A stream that was committed by its content is not empty, and may still go on.
+    /// The parts to judge, within this time; `None` for a stream that was committed by its content and has not ended.
     async fn judged(&mut self, time: Duration) -> Option<Judged> {
         match self {
             Self::Completion(completion) => Some(Judged {
@@ -46,7 +46,7 @@ impl Answer {
 }
 
 impl Call<'_> {
-    /// Judges an answer within what is left of its target's time. Where it is refused, its attempt says so.
+    /// Judges an answer within the rest of its target's time. A refusal is noted in the attempt.
     pub(super) async fn judge(
         &self,
         target: &Target,
@@ -59,7 +59,7 @@ impl Call<'_> {
         }
         let (time, started) = (time.unwrap_or(DEFAULT_TIMEOUT), Instant::now());
         let judged = answer.judged(time).await?;
-        // It has no text yet, and refusing it would start the job once more.
+        // The job has no text yet, and refusing it would start another job.
         if target.is_background && self.plan.endpoint.is_under_way(&judged.text) {
             self.observer
                 .warning("`reject` does nothing for a job in the background: its answer is not there when it starts");

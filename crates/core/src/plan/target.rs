@@ -28,47 +28,46 @@ pub struct Target {
     pub kind: UpstreamKind,
     /// How it is called.
     pub via: Via,
-    /// The model it is asked for.
+    /// The model that is requested.
     pub model: String,
     /// Its time.
     pub budget: Budget,
     /// How it is retried.
     pub retry: RetryPolicy,
-    /// The wait for a stream's first content, where shorter.
+    /// The timeout of a stream's first content, if it has one.
     pub first_token_timeout: Option<Duration>,
     /// The longest silence of a stream after its first content.
     pub idle_timeout: Option<Duration>,
-    /// The same while the upstream is at work on something that takes its time.
+    /// The same while the upstream works on reasoning or a hosted tool.
     pub idle_timeout_at_work: Option<Duration>,
-    /// What refuses its answers.
+    /// The rules that refuse its answers.
     pub reject: Arc<Rules>,
     /// The failures that move the call on to it. Not used for the primary.
     pub filter: Filter,
     /// The limits that the call itself made narrower.
     pub narrowed: Narrowed,
-    /// It stands first in what the caller asked for; every other one is a fallback.
+    /// It is the first of the call's targets; every other one is a fallback.
     pub is_primary: bool,
-    /// What is taken out of the request for it, because another upstream issued it.
+    /// The parts that are left out of the request for it, because another upstream issued them.
     pub omitted: Vec<&'static str>,
     /// Where its responses are stored; `None` where requests with an unknown id go there anyway.
     pub keeps_at: Option<Home>,
-    /// It is asked to start a job in the background.
+    /// The request starts a background job.
     pub is_background: bool,
-    /// It is asked to add to a conversation.
+    /// The request adds to a conversation.
     pub has_conversation: bool,
     /// The host that it is on, with its port where that is not the scheme's own; `None` where it is not known.
     pub host: Option<Arc<str>>,
-    /// The upstream's URL by its own configuration, whatever the call changed; none for a custom client.
+    /// The upstream's URL by its configuration, without the call's changes; `None` for a custom client.
     pub(super) home: Option<Arc<Url>>,
-    /// The call brings a credential of its own.
+    /// The call has a credential of its own.
     pub(super) replaces_credential: bool,
     pub(super) change: Change,
 }
 
 impl Target {
-    /// What the caller can do about a failure of this target (contract.md, section 8): OpenPipe's own models are served elsewhere,
-    /// since its platform has ended. Only where OpenPipe cannot be reached or says that it lacks the model: a connection that broke,
-    /// a 500 or a refused key are what they are anywhere. An alias that leads to an `openpipe:` model is no help either.
+    /// A hint for a failure of this target (contract.md, section 8): OpenPipe's platform has ended, and its models are served elsewhere.
+    /// Only if OpenPipe cannot be reached or does not know the model; a broken connection, a 500 or a refused key have other causes.
     #[must_use]
     pub fn hint(&self, failure: &Failure) -> Option<Hint> {
         let is_gone = failure.could_not_connect() || matches!(failure.status_code(), Some(404 | 410));
@@ -82,13 +81,13 @@ impl Target {
         format!("{} ({:?})", self.upstream, self.model)
     }
 
-    /// What of the request was taken out for it.
+    /// The parts that were left out of the request for it.
     #[must_use]
     pub fn because(&self) -> Option<Because> {
         (!self.omitted.is_empty()).then(|| Because::Omitted(self.omitted.clone()))
     }
 
-    /// The text that this target is sent.
+    /// The body for this target.
     #[must_use]
     pub fn body(&self, body: &RequestBody) -> Bytes {
         self.change.apply(body, self.change.drop_unstored_metadata, self.issued())
@@ -102,7 +101,7 @@ impl Target {
         Some(self.change.apply(body, self.change.drop_unstored_metadata, Some(Issued::Sealed)))
     }
 
-    /// The text that is reported for this target: `metadata` stays in it.
+    /// The body for the report, which keeps `metadata`.
     #[must_use]
     pub fn reported_body(&self, body: &RequestBody) -> Bytes {
         self.change.apply(body, false, self.issued())

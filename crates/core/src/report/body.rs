@@ -13,11 +13,11 @@ use crate::text::json::{self, Members};
 pub enum Came<'a> {
     /// A completion as JSON text; for a stream, merged.
     Completion(&'a str),
-    /// A failure, and what a stream had brought before it, merged, as JSON text.
+    /// A failure, and the part of a stream before it, merged, as JSON text.
     Failure(&'a Failure, Option<&'a str>),
     /// A stream that ended well, but is too long to be reported whole: the part that was kept.
     Cut(&'a str),
-    /// The caller left before the end, and what a stream had brought before.
+    /// The caller left before the end. Holds the part of the stream before that.
     Left(Option<&'a str>),
 }
 
@@ -110,7 +110,7 @@ pub fn body(attempt: &Attempt, request: &[u8], came: &Came<'_>, received_at: u64
     Bytes::from(out)
 }
 
-/// The mark of an answer that `reject` refused.
+/// The error message of an answer that `reject` refused.
 fn rejection(attempt: &Attempt) -> Option<String> {
     let by = attempt.rejected_by?;
     Some(format!("{} ({by}): {}", attempt.outcome, attempt.message.as_deref().unwrap_or_default()))

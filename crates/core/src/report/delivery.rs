@@ -29,7 +29,7 @@ pub struct Report {
 pub enum Redacted {
     /// Send this text.
     Send(Bytes),
-    /// Send nothing: the function returned none.
+    /// Send nothing: the function returned `null`.
     Withheld,
     /// Send nothing: the function failed.
     Failed,
@@ -65,8 +65,8 @@ pub trait Listener: Send + Sync {
 #[derive(Clone, Copy)]
 pub(super) enum Outcome {
     Delivered,
-    /// It was given up; with the reason, unless the host has warned already.
+    /// It was given up. Holds the reason, unless the host has already warned.
     Dropped(Option<&'static str>),
-    /// The caller's function said that nothing is to be sent.
+    /// The caller's function withheld it.
     Withheld,
 }

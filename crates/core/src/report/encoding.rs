@@ -1,4 +1,4 @@
-//! An endpoint for reports, and the encoding of bodies: compressed, once the endpoint has announced that it accepts that.
+//! An endpoint for reports, and the encoding of bodies: compressed once the endpoint has announced that it accepts gzip.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};

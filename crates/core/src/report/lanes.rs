@@ -1,4 +1,4 @@
-//! The queue's state: one lane of reports per destination, and the calls whose reports are pending.
+//! The queue's state: one lane (queue) per destination, and the calls whose reports are pending.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -22,9 +22,9 @@ pub(super) struct State {
     pub(super) counts: Counts,
     /// Calls that are running or whose reports are pending, by number.
     pub(super) calls: HashMap<u32, Owed>,
-    /// A report that is queued before this time is part of a rush …
+    /// A report that is queued before this time is part of a burst …
     pub(super) last_gap_at: Option<Instant>,
-    /// … which is over at this time, unless another report is queued.
+    /// … which ends at this time, unless another report is queued.
     pub(super) rush_over_at: Option<Instant>,
     /// How many flushes are waiting.
     pub(super) flushing: usize,

@@ -7,13 +7,13 @@ use std::time::Duration;
 pub struct Limits {
     /// Queued reports, in bytes; beyond it the oldest report of the longest lane is dropped.
     pub queue_bytes: usize,
-    /// Reports in flight to one destination while none waits for long: calls have priority.
+    /// The most reports in flight to one destination, usually: calls have priority.
     pub concurrency: usize,
-    /// Reports in flight to one destination when one has waited for long: a slow endpoint needs more.
+    /// The most reports in flight to one destination when one has waited for `long_wait`: a slow endpoint needs more.
     pub max_concurrency: usize,
     /// How long a report waits in the queue before more may be in flight.
     pub long_wait: Duration,
-    /// Reports that are queued within this time of each other are a rush, and wait for its end …
+    /// Reports that are queued within this time of each other are a burst, and wait for its end …
     pub gap: Duration,
     /// … for at most this long.
     pub rush_wait: Duration,

@@ -1,10 +1,10 @@
 //! The queue of reports, and the task that delivers it (contract.md, section 7).
 //!
-//! Reporting is off the caller's path: queueing costs a lock and a copy, and the outcome is only counted. Bounds: 64 MiB of queued
+//! Reporting does not delay the caller: queueing costs a lock and a copy, and the outcome is only counted. Bounds: 64 MiB of queued
 //! reports, 4 in flight to a destination (64 when one has waited for long), 10 s for a try, 30 s for a report.
 //!
-//! Calls have priority on a busy machine: a report costs as much as the call that it belongs to, so during a rush of calls the reports
-//! wait for a gap of a few milliseconds. They wait for at most two seconds, and not if the queue is half full or being flushed.
+//! Calls have priority on a busy machine: a report costs as much as its call, so during a burst of calls the reports wait for a gap of
+//! a few milliseconds. They wait for at most two seconds, and not if the queue is half full or being flushed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +37,7 @@ impl Reporter {
         (reporter, async move { worker::run(&shared, delivery.as_ref()).await })
     }
 
-    /// A reporter of the same queue that counts for this group.
+    /// A reporter of the same queue whose reports are counted for this group.
     #[must_use]
     pub fn of(&self, group: &Arc<Group>) -> Self {
         Self { shared: Arc::clone(&self.shared), group: Arc::clone(group) }
@@ -160,7 +160,7 @@ impl Reporter {
     }
 }
 
-/// Held during a flush: reports do not wait for a gap between calls then.
+/// Exists during a flush, in which reports do not wait for a gap between calls.
 struct Flushing<'a>(&'a Shared);
 
 impl<'a> Flushing<'a> {
@@ -177,7 +177,7 @@ impl Drop for Flushing<'_> {
     }
 }
 
-/// A running call, for as long as it runs.
+/// Represents a running call; dropped when the call ends.
 pub struct Scope {
     reporter: Reporter,
     call: u32,

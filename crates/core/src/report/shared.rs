@@ -8,7 +8,7 @@ use super::delivery::{Listener, Outcome};
 use super::lanes::{Queued, State};
 use super::limits::Limits;
 
-/// The queue, as its users and its worker share it.
+/// The queue's state, limits and notifications.
 pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) listener: Arc<dyn Listener>,
@@ -24,7 +24,7 @@ impl Shared {
         Self { limits, listener, state: Mutex::default(), work: Notify::new(), idle: Notify::new() }
     }
 
-    /// Counts the outcome of a report, and notifies those who wait for it.
+    /// Counts the outcome of a report, and notifies its waiters.
     pub(super) fn settle(&self, queued: &Queued, outcome: Outcome) {
         let warning = {
             let mut state = self.lock();
@@ -53,7 +53,7 @@ impl Shared {
         self.notify_idle();
     }
 
-    /// Wakes those that wait until nothing is pending.
+    /// Wakes the flushes that wait until nothing is pending.
     pub(super) fn notify_idle(&self) {
         if self.lock().counts.pending == 0 {
             self.idle.notify_waiters();

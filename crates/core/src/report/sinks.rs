@@ -28,12 +28,12 @@ impl Destination {
     }
 }
 
-/// A destination, and what happens to a report on its way there.
+/// A destination, with the function that redacts its reports.
 #[derive(Debug, Clone)]
 pub struct Sink {
     /// Where it goes.
     pub to: Destination,
-    /// The number of the host's function that gets a copy first, and says what is sent.
+    /// The number of the host's function that gets a copy and returns the report to send.
     pub redact: Option<u32>,
 }
 
@@ -55,7 +55,7 @@ impl Sink {
         sinks.iter().filter_map(|sink| Some(Self { to: destination(&sink.file)?, redact: sink.redact })).collect()
     }
 
-    /// Whether it gets reports of such a target: OpenPipe logs its own, and takes none of embeddings; a file gets all.
+    /// Whether it gets reports of a target: OpenPipe logs its own calls and accepts no embeddings; a file gets all.
     #[must_use]
     pub fn takes(&self, kind: UpstreamKind, endpoint: Endpoint) -> bool {
         match self.to {

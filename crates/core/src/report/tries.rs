@@ -90,7 +90,7 @@ async fn post(
     Err("the report endpoint is out of reach")
 }
 
-/// A line with its end, which a function that redacts does not write.
+/// A line with its line break, which a function that redacts leaves out.
 fn terminated(line: Bytes) -> Bytes {
     if line.ends_with(b"\n") {
         return line;
@@ -100,7 +100,7 @@ fn terminated(line: Bytes) -> Bytes {
     Bytes::from(line)
 }
 
-/// Whether another try is useless: after a 4xx that is not retryable.
+/// Whether a status is not retried: a 4xx other than 408 and 429.
 fn is_refusal(status: u16) -> bool {
     (400..500).contains(&status) && !matches!(status, 408 | 429)
 }

@@ -1,4 +1,4 @@
-//! The task that takes reports from the queue, in turn and when calls leave room, and has them delivered.
+//! The task that delivers the queue: round-robin over the destinations, with calls having priority.
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -9,9 +9,9 @@ use super::lanes::Queued;
 use super::shared::Shared;
 use super::tries;
 
-/// What to do about the queue.
+/// The worker's next step.
 enum Next {
-    /// Deliver this one.
+    /// Deliver this report.
     Report(Queued),
     /// Wait until then, or until a report in flight has been delivered.
     WaitUntil(Instant),
@@ -19,7 +19,7 @@ enum Next {
     Wait,
 }
 
-/// Delivers what is queued. Never ends by itself.
+/// Delivers the queued reports. Never ends by itself.
 pub(super) async fn run(shared: &Shared, delivery: &dyn Delivery) {
     let mut under_way = FuturesUnordered::new();
     loop {

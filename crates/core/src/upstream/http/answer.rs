@@ -1,4 +1,4 @@
-//! What comes back: the head of a response, and its body as a completion, an error or the start of a stream.
+//! Reads a response: its head, and its body as a completion, an error or the start of a stream.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use crate::text::json;
 use crate::upstream::decoding::{Body, Bound, Broken, Refusal};
 use crate::upstream::{Request, Response};
 
-/// What is kept of an error's body.
+/// The most bytes that are kept of an error's body.
 pub(super) const MAX_ERROR_BODY: u64 = 1024 * 1024;
-/// How long an error's body may take once its status is known: the status alone says what to do next.
+/// How long to wait for an error's body: its status alone decides what happens next.
 const ERROR_BODY_TIME: Duration = Duration::from_secs(2);
 
-/// The head of a response, and its body, of which the status decides how much may be decoded.
+/// The head of a response, and its body. The bound on the body depends on the status.
 pub(super) fn parts(mut response: reqwest::Response, bound: impl FnOnce(u16) -> Bound) -> (Head, Body) {
     let mut headers = std::mem::take(response.headers_mut());
     let (status, url) = (response.status().as_u16(), response.url().to_string());
@@ -27,8 +27,8 @@ pub(super) fn parts(mut response: reqwest::Response, bound: impl FnOnce(u16) -> 
     (Head { status, headers, url, is_redirected: false }, body)
 }
 
-/// The values of headers are slices of the buffer that they were read into, and their table is that of the request, which hyper
-/// uses again. A stream that kept them so would hold the whole buffer, 8 KB, and twice the table that it needs for as long as it lasts.
+/// Copies the headers out of hyper's buffer. Their values are slices of an 8 KB read buffer, and their table is larger than needed; an
+/// open stream would keep both in memory.
 fn detach(headers: &mut HeaderMap) {
     for value in headers.values_mut() {
         if let Ok(own) = HeaderValue::from_bytes(value.as_bytes()) {
@@ -39,7 +39,7 @@ fn detach(headers: &mut HeaderMap) {
     *headers = headers.clone();
 }
 
-/// A completion. What is large is borrowed: an `async fn` keeps room for each argument twice.
+/// A completion. Large arguments are borrowed, because an `async fn` reserves memory for each argument twice.
 pub(super) async fn completion(head: &Head, body: &mut Body, request: &Request<'_>) -> Result<Accepted, Failure> {
     let text = read(body, head, request.max_response_bytes).await?;
     let (endpoint, sent) = (request.endpoint, request.body.clone());
@@ -48,8 +48,8 @@ pub(super) async fn completion(head: &Head, body: &mut Body, request: &Request<'
     let accepted = if !is_large {
         judge()
     } else {
-        // Not in place: where the runtime is shut down meanwhile, the timer of the target around this would panic.
-        // A panic, also for want of a thread, is one of this target (engine.rs).
+        // Not `in_place`: if the runtime is shut down meanwhile, the timer of the enclosing deadline would panic. If there is no thread,
+        // `spawn_blocking` panics, which becomes a failure of this target (engine.rs).
         let judged = tokio::task::spawn_blocking(judge).await;
         judged.map_err(|_shut_down| Failure::connection("the response could not be read to its end", None))?
     };
@@ -80,7 +80,7 @@ pub(super) async fn stream(mut head: Head, mut body: Body, sent: Sent, max_bytes
         head.header(CONTENT_TYPE.as_str()).unwrap_or_default().split(';').next().unwrap_or_default().trim();
     let media_type = media_type.to_ascii_lowercase();
     let mut start = Vec::new();
-    // The default of web frameworks, also for an event stream: the body's first bytes decide.
+    // Some web frameworks send these types by default, also for event streams, so the body's first bytes decide.
     if (media_type == "application/json" || media_type.ends_with("+json") || media_type == "text/html")
         && !is_event_stream(&mut body, &mut start)
             .await
@@ -100,8 +100,8 @@ pub(super) async fn stream(mut head: Head, mut body: Body, sent: Sent, max_bytes
     Ok(Response::Stream { head, source: Box::new(source), ticket: None })
 }
 
-/// Whether a body begins as an event stream does, with a field or a comment, and not as JSON, HTML or words do. What was read for
-/// that, up to the first byte that is not blank, is added to `start`.
+/// Whether a body begins like an event stream, with a field or a comment, and not like JSON, HTML or plain text. The bytes that were
+/// read are added to `start`.
 async fn is_event_stream(body: &mut Body, start: &mut Vec<u8>) -> Result<bool, Broken> {
     /// Blanks, and the bytes of a byte order mark.
     const BLANK: &[u8] = b" \t\r\n\xef\xbb\xbf";
@@ -118,7 +118,7 @@ async fn is_event_stream(body: &mut Body, start: &mut Vec<u8>) -> Result<bool, B
     Ok(false)
 }
 
-/// The body of an error, of which this has come, as far as it comes in time and within bounds.
+/// Reads the rest of an error's body, within limits of time and size. `bytes` is its beginning.
 pub(super) async fn error_body(mut bytes: Vec<u8>, mut body: Body) -> String {
     let read = async {
         while let Ok(Some(chunk)) = body.chunk().await {
@@ -128,7 +128,7 @@ pub(super) async fn error_body(mut bytes: Vec<u8>, mut body: Body) -> String {
             }
         }
     };
-    // What has come by then is what there is.
+    // After the time limit, the bytes so far are used.
     let _ = tokio::time::timeout(ERROR_BODY_TIME, read).await;
     json::text(bytes)
 }

@@ -25,7 +25,7 @@ pub(super) struct HttpEvents {
     pub(super) decoder: Decoder,
     pub(super) sent: Sent,
     pub(super) max_bytes: u64,
-    /// The response counts as an event stream: its content type says so, or a first event has arrived.
+    /// The body is not empty, or its content type is that of an event stream.
     pub(super) is_something: bool,
     /// Events that have arrived and are not returned yet.
     pub(super) ready: Vec<SseEvent>,

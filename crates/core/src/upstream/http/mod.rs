@@ -1,8 +1,8 @@
 //! The native upstream: HTTP/1.1 over reqwest and rustls.
 //!
 //! HTTP/1.1, as OpenAI's clients use it: over one HTTP/2 connection, calls beyond the server's stream limit would queue,
-//! and the queue would eat their time. One pool of connections serves the whole process for the same settings, because
-//! people make a client per request.
+//! and use up their time limits in that queue. One pool of connections serves the whole process for the same settings, because
+//! some programs make a client per request.
 
 mod answer;
 mod errors;
@@ -37,9 +37,9 @@ const RETRY_COUNT: &str = "x-stainless-retry-count";
 pub struct HttpUpstream {
     /// The pool.
     pub pool: Arc<HttpPool>,
-    /// Where to.
+    /// The URL of the endpoint.
     pub url: Arc<Url>,
-    /// Every header but those of a try.
+    /// All headers except those that differ between tries.
     pub headers: Arc<HeaderMap>,
 }
 
@@ -53,7 +53,7 @@ impl Upstream for HttpUpstream {
     }
 }
 
-/// The headers of a try, which say how many were made before it.
+/// The headers of a try, with the number of tries before it.
 pub(super) fn of_try(headers: &Arc<HeaderMap>, retries: u32) -> Arc<HeaderMap> {
     let mut headers = Arc::clone(headers);
     if retries > 0 && headers.contains_key(RETRY_COUNT) {
@@ -62,7 +62,7 @@ pub(super) fn of_try(headers: &Arc<HeaderMap>, retries: u32) -> Arc<HeaderMap> {
     headers
 }
 
-/// What a response comes to: an answer, or a failure without the credentials that it was sent with.
+/// Reads a response as an answer or a failure, and redacts the request's credentials in failures.
 pub(super) async fn receive(
     response: reqwest::Response,
     sent: Sent,
@@ -76,7 +76,7 @@ pub(super) async fn receive(
     });
     head.is_redirected = head.url != url.as_str();
     let answered = if !is_good(head.status) {
-        // On the heap, as the stream below, so that the memory of a completion has no room for them.
+        // Boxed, like the stream below, so that the future of a completion stays small.
         let text = Box::pin(error_body(Vec::new(), body)).await;
         Err(Failure::status(head, text))
     } else if request.stream {
@@ -93,7 +93,7 @@ tokio::task_local! {
     static UNREDIRECTED: ();
 }
 
-/// Redirects within the origin that are followed.
+/// The most redirects that are followed.
 const MAX_REDIRECTS: usize = 4;
 
 /// Whether a redirect is followed, with body and key: 307 and 308 within the origin, a few times. Any other is a failure.

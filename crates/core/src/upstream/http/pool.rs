@@ -23,25 +23,25 @@ use crate::upstream::dns::Resolver;
 use crate::upstream::peer::Peer;
 use crate::upstream::proxies::Proxies;
 
-/// Idle connections are given up after this; most servers and balancers keep theirs for 60 s or more.
+/// Idle connections are closed after this time; most servers and load balancers keep theirs for 60 s or more.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(55);
-/// The lines of a response's head. Other clients bound their bytes instead, to 16 KiB.
+/// The most header lines of a response. Other clients bound their bytes instead, to 16 KiB.
 const MAX_HEADERS: usize = 512;
-/// So often a connection is made anew to an address that answers sooner.
+/// How often a connection is replaced by one to an address that answers sooner.
 const MAX_ADDRESSES: usize = 4;
-/// A peer that vanished without a word is noticed after about a minute …
+/// A peer that vanished is noticed after about a minute …
 const TCP_KEEPALIVE: Duration = Duration::from_secs(15);
-/// … and so is one that does not acknowledge what was sent.
+/// … and so is one that does not acknowledge sent data.
 #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A pool of connections, made when it is first needed.
+/// A pool of connections, which is created when it is first needed.
 #[derive(Debug)]
 pub struct HttpPool {
     settings: TransportSettings,
     resolver: Arc<Resolver>,
     clients: OnceCell<Clients>,
-    /// Connections, by their two ends, that have served a response: only such a one can have died idle.
+    /// The connections, by their two addresses, that have served a response: only such a connection can be stale.
     served: Mutex<HashSet<(SocketAddr, SocketAddr)>>,
     turns: Turns,
 }
@@ -52,7 +52,7 @@ struct Clients {
     resolver: Arc<Resolver>,
     proxies: Proxies,
     pooled: Client,
-    /// Never reuses a connection. Rarely needed, and as dear to make as the other one.
+    /// Never reuses a connection. Rarely needed, and as expensive to create as the other one.
     fresh: OnceCell<Client>,
 }
 
@@ -62,10 +62,10 @@ impl Clients {
     }
 }
 
-/// Makes a client where it holds nobody up: reading the system's certificates takes milliseconds of disk and CPU.
+/// Creates a client on a blocking thread: reading the system's certificates takes milliseconds of disk and CPU.
 async fn made(settings: &TransportSettings, resolver: &Arc<Resolver>, reuse: bool) -> Result<Client, Failure> {
     let (theirs, their_resolver) = (settings.clone(), Arc::clone(resolver));
-    // Where no thread is to be had, tokio panics; then this one does it.
+    // If no thread can be started, tokio panics; then this thread does it.
     let started =
         catch_unwind(AssertUnwindSafe(|| tokio::task::spawn_blocking(move || client(&theirs, their_resolver, reuse))));
     let made = match started {
@@ -103,7 +103,7 @@ impl HttpPool {
             .await
     }
 
-    /// Gets ready for the first request, which would otherwise wait for the certificates.
+    /// Loads the certificates, for which the first request would otherwise wait.
     pub async fn warm(&self) {
         // The error is returned to each request that is sent.
         let _ = self.clients().await;
@@ -131,8 +131,8 @@ impl HttpPool {
         Ok((head, text))
     }
 
-    /// Sends a request. One that went to a connection which had died idle, and of which no byte came back, is sent again
-    /// on a fresh connection: the caller's try has not begun before. That it had died idle is known by how soon it fails.
+    /// Sends a request. If it went to a stale connection (closed by the server while idle) and no byte of a response arrived, it is sent
+    /// again on a fresh connection, which does not count as a retry. A stale connection is recognised by how soon it fails.
     pub(super) async fn exchange(
         &self,
         method: &Method,
@@ -190,7 +190,7 @@ impl HttpPool {
 
     fn lock_served(&self) -> std::sync::MutexGuard<'_, HashSet<(SocketAddr, SocketAddr)>> {
         let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
-        // Ends of connections long gone: at worst a reset on a young connection is not seen as such, and counts as a try.
+        // Mostly connections that were closed long ago. At worst a stale connection is not recognised, and the failure counts as a try.
         if served.len() > 10_000 {
             served.clear();
         }
@@ -205,8 +205,8 @@ fn ends(info: &HttpInfo) -> (SocketAddr, SocketAddr) {
 fn client(settings: &TransportSettings, resolver: Arc<Resolver>, reuse: bool) -> Result<Client, String> {
     let mut builder = Client::builder()
         .http1_only()
-        // What proxies in front of an API make of a head is read as lenient clients read it. Lines that are no headers are not passed over:
-        // one of them may have been the length.
+        // Heads are read leniently, because proxies in front of an API change them. Malformed lines are not skipped: one of them may have
+        // been the length.
         .http1_max_headers(MAX_HEADERS)
         .http1_allow_obsolete_multiline_headers_in_responses(true)
         .http1_allow_spaces_after_header_name_in_responses(true)

@@ -1,8 +1,9 @@
-//! Connecting to a name of several addresses (RFC 8305, "happy eyeballs").
+//! Happy eyeballs (RFC 8305): connecting to a name with several addresses.
 //!
-//! hyper-util's connector tries the addresses of one family one after the other, each for as long as the system takes. So, where a
-//! connection is not there after 250 ms, the other addresses are probed beside it; if one of them answers and the first does not,
-//! the connection is given up and made anew, to that one first. A name of one address, or one that answers at once, costs nothing.
+//! hyper-util's connector tries the addresses of one family one after the other, each until the system's timeout. So if a connection
+//! is not established after 250 ms, the other addresses are probed in parallel; if one of them answers and the first does not, the
+//! connection is given up, and the next one tries that address first. A name with one address, or one that answers at once, costs
+//! nothing.
 
 use std::error::Error;
 use std::fmt;
@@ -24,10 +25,10 @@ use crate::upstream::peer::Peer;
 
 /// How long a connection may take before the next address is tried, as RFC 8305 recommends.
 const NEXT_ADDRESS: Duration = Duration::from_millis(250);
-/// What the first address is given beyond the one that answered before it: its TLS handshake may be all that is slow.
+/// How much longer the first address may take than another one: perhaps only its TLS handshake is slow.
 const GRACE: Duration = Duration::from_millis(50);
 
-/// Ends when another address has proved better than the one that is being connected to.
+/// Returns when another address has answered before the one that is being connected to.
 async fn other_is_better(peer: &Peer) {
     peer.looked_up().await;
     let addresses = peer.addresses();
@@ -50,7 +51,7 @@ async fn other_is_better(peer: &Peer) {
     peer.prefer(ip);
 }
 
-/// A connection was given up for another address, and is to be made anew.
+/// A connection was given up for another address, and the request must be sent again.
 #[derive(Debug)]
 pub(super) struct OtherAddress;
 
@@ -62,7 +63,7 @@ impl fmt::Display for OtherAddress {
 
 impl Error for OtherAddress {}
 
-/// The layer of reqwest's connector that does it.
+/// The layer of reqwest's connector that races addresses.
 #[derive(Debug, Clone)]
 pub(super) struct Racing;
 
@@ -74,8 +75,8 @@ impl<S> Layer<S> for Racing {
     }
 }
 
-/// See [`Racing`]. reqwest clones its connector several times for each request, and needs one only to connect: so the clones share
-/// what is inside.
+/// See [`Racing`]. reqwest clones its connector several times for each request, and uses one only to connect, so the clones share the
+/// inner connector.
 #[derive(Debug)]
 pub(super) struct RacingConnector<S> {
     connector: Arc<Mutex<S>>,
@@ -109,7 +110,7 @@ where
 
     fn call(&mut self, request: R) -> Self::Future {
         let connecting = self.connector().call(request);
-        // Known now: a connection that another request needs no more is made to its end by a task of its own.
+        // Read here, because hyper may finish connecting in another task, if the request got another connection.
         let peer = Peer::current();
         Box::pin(async move {
             let Some(peer) = peer else { return connecting.await };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-/// Name, TCP, a proxy's CONNECT and TLS, as in browsers' clients. The target's time may be shorter.
+/// The time limit for connecting: DNS, TCP, a proxy's CONNECT and TLS. The target's time may be shorter.
 pub(super) const CONNECT_TIME: Duration = Duration::from_secs(10);
 
 /// How connections are made. Equal settings share one pool.

@@ -1,9 +1,9 @@
 //! Stale connections: those that a server closed while they were idle, just before a request was written to them.
 //!
-//! The error of a stale connection is there a round trip after the request was written, but is seen only when the runtime gets round
-//! to it: in a burst of 2,000 calls on two busy cores that took 0.7 s. So what counts is not the time on the clock but the time in
-//! which the runtime had turns. One task of the pool counts it in ticks: a tick that comes late counts as one tick, since a late timer
-//! and an unread socket have waited alike. A timer for each request would cost it more than the rest of this file does.
+//! The error of a stale connection arrives a round trip after the request was written, but a busy runtime reads it later: after 0.7 s
+//! in a burst of 2,000 calls on two cores. So time is not measured by the clock but by the turns of the runtime. One task of the pool
+//! counts them in ticks. A late tick counts as one, because a late timer and an unread socket have waited equally long. A timer for
+//! each request would cost more than the rest of this file.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,9 +13,8 @@ use tokio::time::{Instant, sleep};
 
 /// The most that one turn of the runtime counts.
 const TICK: Duration = Duration::from_millis(50);
-/// One second, give or take a tick: a round trip to the other side of the world, and as much again for a server that is busy itself
-/// when it closes connections: one that did so under a burst of 2,000 calls took 0.7 s. An error that takes longer may be of a server
-/// that has worked on the request, which must not be sent twice.
+/// About one second: a round trip around the world, and time for a server that is busy when it closes connections (0.7 s under a burst
+/// of 2,000 calls). After that the server may have worked on the request, which must not be sent twice.
 const STALE_WITHIN_TICKS: u64 = 20;
 /// However busy the runtime is, a request is not sent again after this.
 const AT_MOST: Duration = Duration::from_secs(2);

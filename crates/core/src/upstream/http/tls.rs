@@ -35,7 +35,7 @@ pub(super) fn config(settings: &TransportSettings) -> Result<ClientConfig, Strin
     Ok(config)
 }
 
-/// The certificates of the file of further roots; none where it cannot be read. One that cannot be parsed is left out.
+/// The certificates of the file of further roots; empty if it cannot be read. Malformed ones are left out.
 fn extra_roots(settings: &TransportSettings) -> Vec<CertificateDer<'static>> {
     let pem = settings.extra_ca_certs.as_ref().and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
     CertificateDer::pem_slice_iter(&pem)
@@ -45,7 +45,7 @@ fn extra_roots(settings: &TransportSettings) -> Vec<CertificateDer<'static>> {
         .collect()
 }
 
-/// Verifies by the platform's roots, Mozilla's and the file's. Mozilla's are bundled because slim container images have no store.
+/// Verifies with the platform's roots, Mozilla's and the file's. Mozilla's are bundled because slim container images have none.
 #[derive(Debug)]
 struct Trusted {
     chains: Verifier,
