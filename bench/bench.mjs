@@ -1,9 +1,9 @@
 /**
- * `npm run bench`: this package and its peers at the same work, in one run. `-- --quick` measures each once and briefly,
- * `-- --only TEXT` just the situations whose name has that text in it.
+ * `npm run bench`: measures this package and its peers at the same work, in one run. `-- --quick` measures each once and briefly,
+ * `-- --only TEXT` only the situations whose name contains that text.
  *
- * Each peer does each situation in a fresh process, in turn, over several rounds. Absolute figures are this machine's; the
- * ratios within a round are what counts. Writes results.json, and what report.mjs makes of it.
+ * Each peer does each situation in a fresh process, in turn, over several rounds. Absolute figures depend on the machine;
+ * compare the ratios within a round. Writes results.json, and RESULTS.md and the charts by report.mjs.
  */
 
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
@@ -26,8 +26,8 @@ const path = (/** @type {string} */ name) => fileURLToPath(new URL(name, import.
 const tell = (/** @type {string} */ text) => process.stderr.write(`\r\x1b[K${text}`);
 
 /**
- * Where there are cores enough, the upstream has some for itself, and the others are the client's. On fewer they share: to
- * pin a client of several threads to one core would measure something else.
+ * If there are enough cores, upstream and client are pinned to different ones. On fewer cores they share them: pinning a client with
+ * several threads to one core would measure something else.
  */
 function pinning() {
   const count = cpus().length;
@@ -112,7 +112,7 @@ if (measuresRest) {
 const pins = pinned ? 'the upstream on cores of its own' : 'which the upstream shares';
 const machine = `${cpus()[0]?.model}, ${cpus().length} cores, ${pins}; Node.js ${process.version}`;
 console.log(`\n${machine}; load ${(loadavg()[0] ?? 0).toFixed(1)} at the end`);
-// A part of a run brings its part up to date.
+// A run of some situations updates only their results.
 const before = options.only ? readResults() : undefined;
 const all = {
   machine,

@@ -9,14 +9,14 @@ import { OURS } from './situations.mjs';
 
 const OUR_COLOUR = '#0f766e';
 const THEIR_COLOUR = '#94a3b8';
-/** Variants of ours, which the tables have and explain. */
+/** Variants of this package, which are in the tables only. */
 const NOT_DRAWN = ['floor', 'openpipe-native, reporting'];
 const FONT = { fontFamily: 'system-ui, sans-serif', color: '#334155' };
 
 /** @param {any} option @param {number} width @param {number} height */
 function svg(option, width, height) {
   const chart = init(null, null, { renderer: 'svg', ssr: true, width, height });
-  // A chart in a README has a white ground also where the page is dark.
+  // A white background, also on a dark page.
   chart.setOption({ animation: false, backgroundColor: '#fff', textStyle: FONT, ...option });
   const text = chart.renderToSVGString();
   chart.dispose();

@@ -2,13 +2,12 @@
 // `npm run bench:guard`: fails when a pure part of the core (body scan and splice, SSE decoding, signs, merge, headers)
 // needs more instructions than bench/guard.json says, plus a tolerance. `npm run bench:guard -- --update` rewrites that file.
 //
-// Instructions are counted by valgrind (callgrind), not timed: neither the machine's speed nor what else runs on it
-// matters. A case runs twice, a few times and some more times; the difference is its own cost.
+// Instructions are counted by valgrind (callgrind), not timed: neither the machine's speed nor its load matters. Each case runs twice,
+// with different numbers of iterations; the difference is its own cost.
 //
-// What the counts do depend on: the compiler (its version is in guard.json, and a different one is said), the processor's
-// architecture (other counts cannot be compared: it fails and says so), and a little on the vector instructions that
-// valgrind offers and on the C library. That, and changes that nobody would notice, is what the tolerance is for.
-// A case that needs far less is told too: then the file should be rewritten, so that the gain is kept.
+// The counts depend on the compiler (its version is in guard.json, and another one is reported), on the processor's architecture (on
+// another one it fails with a message), and a little on valgrind's vector instructions and the C library. The tolerance is for these,
+// and for changes too small to matter. A case that needs far less is reported too: update the file then, to keep the gain.
 //
 // Needs valgrind (Debian, Ubuntu: `apt-get install valgrind`; Fedora: `dnf install valgrind`) and a Rust toolchain.
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -30,14 +29,14 @@ function fail(message) {
   process.exit(1);
 }
 
-/** The compiler that the counts hold for. */
+/** The compiler for which the counts are valid. */
 function toolchain() {
   const said = execFileSync('rustc', ['-vV'], { cwd: root, encoding: 'utf8' });
   const of = (/** @type {string} */ name) => new RegExp(`^${name}: (.*)$`, 'm').exec(said)?.[1] ?? 'unknown';
   return { rustc: of('release'), host: of('host') };
 }
 
-/** Builds the bench `guard` as the release is built; returns its path. */
+/** Builds the bench `guard` with the release profile. Returns its path. */
 function build() {
   const built = spawnSync(
     'cargo',

@@ -1,4 +1,4 @@
-/** The median of the rounds, which the tables and the charts show. */
+/** The median of the rounds, for the tables and charts. */
 
 /** @param {number[]} values */
 export function median(values) {

@@ -1,4 +1,4 @@
-/** One peer in a process of its own: does one situation and tells what it took. Arguments: peer, URL, situation, seconds. */
+/** Runs one situation with one peer in a separate process, and prints the measurements. Arguments: peer, URL, situation, seconds. */
 
 import { performance } from 'node:perf_hooks';
 
@@ -16,7 +16,7 @@ const isTyped = situation.isTyped ?? false;
 const stream = `${isTyped ? 'typed' : 'stream'}-${eventsEach}-${paceMs}`;
 const peer = make(url, { completion: `completion-${bytes}-${delayMs}`, stream, isTyped });
 const time = Number(seconds) * 1000;
-// The floor holds no process by itself.
+// The direct call of the addon does not keep the process alive by itself.
 setInterval(() => {}, 60_000);
 
 /** Does something over and over, so many at once, for a while. @param {number} atOnce @param {number} time @param {() => Promise<unknown>} work */
@@ -75,11 +75,11 @@ async function streams() {
       events += 1;
     });
   };
-  // What runs for the first time is compiled, and its connections are made.
+  // Warm-up: compiles the code and opens the connections.
   await (paceMs > 0 ? one() : repeat(atOnce, time / 3, one));
   isWarm = true;
   events = 0;
-  // Paced streams all begin at once, and last as long as they last.
+  // Paced streams all begin at the same time and run to their end.
   const { loop, cpu, wall } = await measured(() => repeat(atOnce, paceMs > 0 ? 0 : time, one));
   firsts.sort((a, b) => a - b);
   return {
@@ -98,18 +98,18 @@ async function failOver() {
   return { 'p50 ms': quantile(latencies, 0.5), 'p99 ms': quantile(latencies, 0.99) };
 }
 
-/** How long after its time the fallback's request came, by the upstream's clock. */
+/** How late the fallback's request arrived, by the upstream's clock. */
 async function lateness() {
   const late = [];
   const failOver = /** @type {NonNullable<typeof peer.failOver>} */ (peer.failOver);
   const rounds = time < 1000 ? 4 : 20;
-  // Those who take seconds for each do not have to show it twenty times.
+  // Peers that take seconds for each run it fewer times.
   const until = performance.now() + Math.max(time * 5, 1);
   await failOver(true);
   for (let round = 0; round < rounds && (round < 4 || performance.now() < until); round += 1) {
     await fetch(`${url}/arrivals`).then((response) => response.json());
     const call = failOver(true);
-    // The primary's request has to be on its way before the thread is blocked: JavaScript clients send it from there.
+    // The primary's request must be sent before the thread is blocked: JavaScript clients send it on that thread.
     await new Promise((resolve) => setTimeout(resolve, 20));
     if (isBlocked) for (const until = Date.now() + SILENCE * 3; Date.now() < until;);
     await call;

@@ -1,5 +1,5 @@
 /**
- * Those who are compared: each makes calls of the same body to the same upstream, in the way its users would.
+ * The compared clients: each sends the same body to the same upstream, as its documentation says.
  *
  * @typedef {object} Peer
  * @property {() => Promise<unknown>} complete One chat completion.
@@ -25,7 +25,7 @@ const FINE_TUNED = {
   openpipe: { fallback: { model: 'gpt-4-turbo' }, logRequest: false },
 };
 
-/** How long a silent primary is waited for, in milliseconds. */
+/** The timeout of a silent primary, in milliseconds. */
 export const SILENCE = 300;
 
 /**
@@ -42,10 +42,10 @@ function sdkPeer(OpenAI, url, paths, { openpipe = true, reports = false, fetch }
       ...(fetch ? { fetch } : {}),
       ...(openpipe ? { openpipe: { apiKey: 'op-bench', baseUrl: `${url}/${primary}/v1` } } : {}),
     });
-  // Reports are another matter: nobody reports here who is not asked to.
+  // Only the variants with reports send reports.
   const quiet = openpipe && !reports ? { openpipe: { logRequest: false } } : {};
   const [body, streamBody, typedBody] = [BODY, STREAM_BODY, TYPED_BODY].map((each) => ({ ...each, ...quiet }));
-  // What takes reports answers them well.
+  // The server of the reports answers 200.
   const completions = client(paths.completion, reports ? 'completion-10' : '500');
   const silent = client(paths.completion, 'silence');
   const streams = client(paths.stream);
@@ -105,7 +105,7 @@ function aiPeer(url, paths, more) {
   const model = (/** @type {string} */ path) =>
     createOpenAI({ apiKey: 'sk-bench', baseURL: `${url}/${path}/v1`, ...more }).chat(BODY.model);
   const [completions, streams] = [model(paths.completion), model(paths.stream)];
-  // It warns, with each call, of a system message among the messages.
+  // It warns of a system message in each call.
   const [system, prompt] = MESSAGES.map(({ content }) => content);
   const request = /** @type {const} */ ({ system, prompt: String(prompt), temperature: 0, maxRetries: 0 });
   return {
@@ -116,7 +116,7 @@ function aiPeer(url, paths, more) {
   };
 }
 
-/** A `fetch` of ours, with a fallback to watch over. */
+/** A `fetch` of `createFetch`, with a fallback. */
 const createFetch = () => require('openpipe-native/fetch').createFetch({ fallback: { model: 'gpt-4o-mini' } });
 
 const HEADERS = { authorization: 'Bearer sk-bench', 'content-type': 'application/json', accept: 'application/json' };
@@ -126,7 +126,7 @@ export const PEERS = {
   'openpipe-native': (url, paths) => sdkPeer(require('openpipe-native'), url, paths),
   'openpipe-native, reporting': (url, paths) => sdkPeer(require('openpipe-native'), url, paths, { reports: true }),
 
-  // The addon without the facade: text in, text out, parsed.
+  // The addon without lib/: text in, text out, parsed.
   floor(url, paths) {
     const native = require('../lib/native/native.js');
     const { APIPromise } = require('openai');
@@ -145,7 +145,7 @@ export const PEERS = {
       native.register(call, { onMessage, fail() {} });
     };
     const parse = (/** @type {unknown} */ _client, /** @type {any} */ text) => Promise.resolve(JSON.parse(text));
-    // The promise of the SDK resolves with what its third argument makes of the answer.
+    // The SDK's promise resolves with the result of its third argument.
     return {
       complete: () => new APIPromise(/** @type {any} */ (null), /** @type {any} */ (new Promise(answer)), parse),
     };
@@ -170,7 +170,7 @@ export const PEERS = {
     return {
       complete: async () => JSON.parse(await (await post(paths.completion, BODY)).body.text()),
       stream: async (onEvent) => readEvents((await post(paths.stream, STREAM_BODY)).body, onEvent),
-      // What fail-over costs at the least: one round trip, and another one.
+      // The minimum cost of a fail-over: two round trips.
       async failOver(isSilent) {
         if (isSilent) throw new Error('undici knows no fallback');
         await (await post('500', BODY)).body.text();

@@ -10,7 +10,7 @@ import { median } from './median.mjs';
 import { OURS } from './situations.mjs';
 
 /**
- * Of each situation and peer each metric, a value for each round.
+ * The values of each round, by situation, peer and metric.
  * @typedef {Record<string, Record<string, Record<string, number[]>>>} Results
  * @typedef {{ machine: string, isQuick: boolean, results: Results, rest: Record<string, number> }} Run
  */
@@ -124,7 +124,7 @@ function figures(run) {
     ([peer, name]) =>
       `| ${name} | ${value(C, peer, 'requests/s')} | ${unit(value(C, peer, 'loop µs'), 'µs')} | ${unit(value(S, peer, 'loop µs/event'), 'µs')} | ${value(F, peer, 'events/s')} |`,
   );
-  /** Situations with the time of the JavaScript thread, and how many times ours `openai` 7 takes of it. */
+  /** Situations with the time of the JavaScript thread, and the ratio of `openai` 7 to this package. */
   const loads = Object.entries(results).flatMap(([situation, peers]) => {
     const metric = ['loop µs', 'loop µs/event'].find((name) => peers[OURS]?.[name] && peers['openai 7']?.[name]);
     if (!metric || situation.startsWith('growth')) return [];

@@ -1,4 +1,4 @@
-/** What is measured, and with whom. Who each peer is: peers.mjs; how each kind of work is measured: peer.mjs. */
+/** The situations that are measured, and their peers. peers.mjs defines each peer, peer.mjs how each kind of work is measured. */
 
 /**
  * @typedef {object} Situation
@@ -17,7 +17,7 @@
 
 export const OURS = 'openpipe-native';
 const CLIENTS = ['openai 7', 'openpipe 1.0.0', 'ai sdk 6', 'undici', 'fetch'];
-/** `createFetch` by hand and under SDKs, each of which is measured with its own `fetch` too. */
+/** `createFetch`, called directly and by SDKs, each of which is also measured with its own `fetch`. */
 const DOORS = ['createFetch', 'openai 7, createFetch', 'ai sdk 6, createFetch'];
 const ALL = [OURS, 'floor', ...CLIENTS];
 
@@ -53,14 +53,14 @@ export const SITUATIONS = [
   completions(32, 400, [...ALL, ...DOORS, 'openpipe-native, reporting'], 'completions of 1 KB, 32 at a time'),
   completions(1, 400, [...ALL, ...DOORS], 'completions of 1 KB, one at a time'),
   completions(32, 32_000, ALL, 'completions of 32 KB, 32 at a time'),
-  // No core is busy all the time: what a report costs its call where there is room for it.
+  // At a rate at which no core is always busy: the cost of a report on a machine with spare CPU time.
   {
     ...completions(32, 400, [OURS, 'openpipe-native, reporting'], 'completions that take 20 ms, 32 at a time'),
     delayMs: 20,
   },
   streams(300, 20, 'streams, 300 at a time, an event each 20 ms'),
   streams(16, 20, 'streams, 16 at a time, an event each 20 ms'),
-  // What a report costs its stream: the events are merged while they go by.
+  // The cost of a stream's report: its events are merged while they pass.
   {
     ...streams(16, 0, 'streams at full speed, 16 at a time'),
     peers: [OURS, ...CLIENTS, ...DOORS, 'openpipe-native, reporting'],

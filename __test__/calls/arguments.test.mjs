@@ -232,7 +232,7 @@ describe('a call is refused by a rejection, before any traffic', () => {
     ['CR', 'a\rb'],
     ['LF', 'a\nX-Injected: yes'],
     ['NUL', 'a\0b'],
-    ['what is not Latin-1', 'caf\u{1f389}'],
+    ['a character beyond Latin-1', 'caf\u{1f389}'],
   ])) {
     check(`for a header with ${what} in its value`, async ({ refused }) => {
       for (const headers of [{ 'x-mine': bad }, [['x-mine', bad]], { 'x-mine': ['good', bad] }]) {
@@ -282,7 +282,7 @@ describe('a malformed option that is set on the client is refused by the call', 
     ['a timeout', (url) => ({ baseURL: url, timeout: -5 }), /`timeout` .*positive number of milliseconds.* got -5/],
     ['maxRetries', (url) => ({ baseURL: url, maxRetries: 1.5 }), /`maxRetries` .*whole number from 0.* got 1.5/],
     ['a baseURL of another scheme', () => ({ baseURL: 'ftp://x/v1' }), /`baseURL`/],
-    ['an OpenPipe URL that is none', (url) => ({ baseURL: url, openpipe: { baseUrl: 'api.openpipe' } }), /`openpipe.baseUrl`/],
+    ['an OpenPipe URL that is malformed', (url) => ({ baseURL: url, openpipe: { baseUrl: 'api.openpipe' } }), /`openpipe.baseUrl`/],
   ])) {
     test(`${what}`, async ({ serve }) => {
       const upstream = await serve();

@@ -142,7 +142,7 @@ describe('of a custom client', () => {
     fallback: [{ model: 'theirs', client }, { model: FALLBACK }],
   });
 
-  test('a circuit belongs to its URL and key, whatever object stands for it', async ({ stage, serve }) => {
+  test('a circuit belongs to a URL and a key, not to a client object', async ({ stage, serve }) => {
     const theirs = await serve(DOWN);
     const { openai } = await stage({ primary: DOWN });
     const client = (/** @type {string} */ apiKey) => new SdkOpenAI({ apiKey, baseURL: theirs.url, maxRetries: 0 });

@@ -712,7 +712,7 @@ describe("the constructor's options", () => {
   });
 });
 
-describe('what is set on a client after it was made has effect', () => {
+describe('properties that are set on a client after it was made take effect', () => {
   test('apiKey and baseURL', async ({ stage, serve }) => {
     const { openai, fallback } = await stage();
     const other = await serve();

@@ -178,10 +178,7 @@ describe('a client may return', () => {
       async (body) => Object.assign(Object.create(null), completion(body.model, 'fine')),
     ],
     ['an object with members that JSON does not know', async (body) => ({ ...completion(body.model, 'fine'), f() {} })],
-    [
-      'an object with a request id that is none',
-      async (body) => ({ ...completion(body.model, 'fine'), _request_id: 5 }),
-    ],
+    ['an object with a malformed request id', async (body) => ({ ...completion(body.model, 'fine'), _request_id: 5 })],
     [
       'an object whose request id cannot be read',
       async (body) =>

@@ -248,7 +248,7 @@ describe('the time', () => {
     expect(onlyAsked(asked).options.timeout).toBe(3_000);
   });
 
-  test('is what is left of the deadline where that is less', async ({ stage }) => {
+  test('is the rest of the deadline where that is less', async ({ stage }) => {
     const { client, asked } = healthyClient();
     const { openai } = await stage({ primary: { ...FAILING, delayMs: 200 }, openpipe: { fallbackClient: client } });
     await ask(openai, { openpipe: { fallback: { model: MODEL, timeout: 60_000 }, deadline: 10_000 } });

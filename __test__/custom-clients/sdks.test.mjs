@@ -46,7 +46,7 @@ const failures = [
     error: 'BadRequestError',
     status: 400,
   },
-  { name: 'is not there', doing: 'refused', kind: 'connection', error: 'APIConnectionError' },
+  { name: 'refuses connections', doing: 'refused', kind: 'connection', error: 'APIConnectionError' },
   { name: 'resets the connection', doing: { kind: 'reset' }, kind: 'connection', error: 'APIConnectionError' },
 ];
 
@@ -279,7 +279,7 @@ for (const sdk of sdks) {
   });
 }
 
-describe("an SDK's stream, handed through,", () => {
+describe("an SDK's stream, passed on by a custom client,", () => {
   for (const sdk of sdks) {
     test(`can be split: ${sdk.name}`, async ({ stage, serve }) => {
       const { openai } = await withClient(sdk, stage, serve);

@@ -257,7 +257,7 @@ describe("a client's stream that is the last", () => {
     });
   }
 
-  test('hands out the usage after the finish reason', async ({ stage }) => {
+  test('delivers the usage after the finish reason', async ({ stage }) => {
     const usage = { choices: [], usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 } };
     const { client } = plainClient(async () => streamOf([...chunks('a'), usage]));
     const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });

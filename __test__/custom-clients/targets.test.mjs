@@ -238,9 +238,9 @@ describe('an error of a client is classified', () => {
     ['by the class of a timeout', new (class RequestTimeoutError extends Error {})('late'), 'timeout'],
     ['by a class above its own', new (class Mine extends Groq.APIConnectionTimeoutError {})(), 'timeout'],
     ['by the class of a connection', new Groq.APIConnectionError({}), 'connection'],
-    ['by an abort that nobody asked for', new DOMException('stopped', 'AbortError'), 'connection'],
+    ['by an abort that the caller did not cause', new DOMException('stopped', 'AbortError'), 'connection'],
     ['by nothing that is known', new Error('something else'), 'invalid_response'],
-    ['by a status that is none', withMembers({ status: 12 }), 'invalid_response'],
+    ['by a number that is not an HTTP status', withMembers({ status: 12 }), 'invalid_response'],
     ['by a status that is no number', withMembers({ status: '500' }), 'invalid_response'],
   ];
   for (const [how, error, kind] of thrown) {
@@ -431,7 +431,7 @@ async function listening(channel, work) {
   return heard;
 }
 
-test('a client whose getter of another endpoint throws is asked', async ({ stage }) => {
+test('a client whose getter of another endpoint throws is called', async ({ stage }) => {
   const { client } = healthyClient();
   const fallbackClient = Object.defineProperty({ ...client }, 'responses', {
     enumerable: true,

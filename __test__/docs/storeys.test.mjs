@@ -119,7 +119,7 @@ const linesWith = (files, pattern) =>
 const OF_JAVASCRIPT =
   /JavaScript|Node\.js|\bundici\b|openai-node|\bTypeError\b|\bAPI\w*Error\b|OpenAIError|UND_ERR_|\bNODE_[ET]|`fetch`/;
 
-test('no word of JavaScript stands in the core outside its one table', () => {
+test('no word of JavaScript occurs in the core outside of its one table', () => {
   const table = 'crates/core/src/failure/javascript.rs';
   const [tables, others] = [true, false].map((isTable) =>
     sourcesOf('crates/core/src').filter(({ path }) => (path === table) === isTable),

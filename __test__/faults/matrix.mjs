@@ -30,7 +30,7 @@ const CODES = [400, 401, 402, 403, 404, 408, 409, 422, 429, 500, 503, 529];
 const FEW_CODES = [401, 429, 500];
 const FEW_STATUSES = ['answers with any status, and json'];
 const FEW_FAULTS = [
-  'is not there',
+  'refuses connections',
   'resets after the request',
   'never answers',
   'closes within its body',
@@ -50,7 +50,7 @@ const FEW_FAULTS = [
   'sends a role and [DONE]',
   'sends an error event',
   'sends an error beside choices',
-  'sends an event that is no JSON',
+  'sends an event that is not JSON',
   'resets the stream after the first content',
   'stalls the stream after the first content',
   'ends the stream after the last content',

@@ -89,7 +89,7 @@ function trusting(url) {
 export function scene(server, fault, key, { via, endpoint, stream, followed, openpipe, maxRetries }) {
   const faultUrl = server.url(fault, key);
   const healthyUrl = server.urlNamed('is healthy', key);
-  const refusedUrl = server.url({ name: 'is not there', at: 'nobody' }, key);
+  const refusedUrl = server.url({ name: 'refuses connections', at: 'nobody' }, key);
   const time = fault.timeout ?? PATIENCE_MS;
   const vectors = endpoint === 'embeddings' ? { sameVectors: true } : {};
   const after = followed ? [{ model: FALLBACK, timeout: PATIENCE_MS, ...vectors }] : [];

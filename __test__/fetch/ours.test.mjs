@@ -50,7 +50,7 @@ describe('a request to a model is taken over', () => {
     expect(upstream.requests).toHaveLength(0);
   });
 
-  test('as a Request, whose members `init` goes before', async ({ serve }) => {
+  test('as a Request, whose members `init` overrides', async ({ serve }) => {
     const upstream = await serve(byModel);
     const fetch = createFetch({ fetch: underlying() });
     const request = new Request(`${upstream.url}/chat/completions`, {
@@ -115,7 +115,7 @@ describe('any other request', () => {
     ['another path', [`${place}/files`, post(valid)]],
     ['a URL object of another path', [new URL(`${place}/models`), { method: 'GET' }]],
     ['a path in the query', [`${place}/files?next=/chat/completions`, post(valid)]],
-    ['text that is no JSON', [`${place}/chat/completions`, post('model=m')]],
+    ['text that is not JSON', [`${place}/chat/completions`, post('model=m')]],
     ['JSON that breaks off', [`${place}/chat/completions`, post('{"model":"m"')]],
     ['JSON that is no object', [`${place}/chat/completions`, post('[{"model":"m"}]')]],
     ['a body without a model', [`${place}/chat/completions`, post('{"messages":[]}')]],
@@ -261,7 +261,7 @@ describe('options of one call', () => {
     ['an unknown name in allowInBody', { allowInBody: ['fallbak'] }],
     ['a name in allowInBody that no call has', { allowInBody: ['upstreams'] }],
     ['a timeout of 0', { timeout: 0 }],
-    ['a `fetch` that is none', { fetch: 'x' }],
+    ['a `fetch` that is not a function', { fetch: 'x' }],
     ['another onFailure', { onFailure: 'throw' }],
     ['no object', 7],
   ])) {

@@ -15,10 +15,10 @@ const MARGIN = 3_000;
 
 /** @type {[string, Behaviour | 'refused'][]} */
 const endpoints = [
-  ['is not there', 'refused'],
+  ['is unreachable', 'refused'],
   ['resets every connection', { kind: 'reset' }],
   ['is broken', { kind: 'status', status: 500 }],
-  ['asks to come back later', { kind: 'status', status: 429, headers: { 'retry-after': '20' } }],
+  ['asks for a pause', { kind: 'status', status: 429, headers: { 'retry-after': '20' } }],
   ['never answers', { kind: 'silence' }],
   ['answers by half', { kind: 'stall-body' }],
   ['speaks no HTTP', { kind: 'garbage' }],

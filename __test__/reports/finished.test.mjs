@@ -88,7 +88,7 @@ describe('reportingFinished settles', () => {
   for (const [name, body, staging] of /** @type {[string, any, Staging?][]} */ ([
     ['of what OpenPipe served', { model: PRIMARY }],
     ['of a stream that OpenPipe served', { model: PRIMARY, stream: true }],
-    ['of what is not to be logged', { openpipe: { logRequest: false } }],
+    ['of a call with `logRequest: false`', { openpipe: { logRequest: false } }],
     ['of an error that is not to be logged', { model: PRIMARY }, { openpipeCalls: { kind: 'status', status: 400 } }],
   ])) {
     test.concurrent(`at once where there is nothing to report: ${name}`, async ({ stageReports }) => {

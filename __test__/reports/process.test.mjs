@@ -110,7 +110,7 @@ describe.concurrent('a process whose reports cannot be delivered ends after five
   for (const [name, scene, reports, env] of /** @type {[string, string, Behaviour | 'refused', any?][]} */ ([
     ['an endpoint that never answers', 'a completion', SILENT],
     ['one that never answers, and a hundred calls', 'a hundred calls', SILENT],
-    ['one that is not there', 'a completion', 'refused'],
+    ['one that is unreachable', 'a completion', 'refused'],
     ['one that is overloaded', 'a stream', { kind: 'status', status: 503 }],
     ['one that never answers, and a worker', 'a worker', SILENT],
     // The try of the second is under way when the first is tried again.

@@ -347,7 +347,7 @@ describe('a stream that fails', () => {
     ['is cut off', { after: 2, how: 'cut' }, expect.any(String)],
     ['ends without its end', { after: 2, how: 'end' }, expect.stringContaining('before it was complete')],
     ['carries an error event', { after: 2, how: 'error-event' }, 'The model broke down.'],
-    ['carries what is no JSON', { after: 2, how: 'malformed-event' }, expect.stringContaining('no JSON')],
+    ['carries an event that is not JSON', { after: 2, how: 'malformed-event' }, expect.stringContaining('no JSON')],
     ['is silent', { after: 2, how: 'stall' }, expect.stringContaining('300'), { idleTimeout: 300 }],
   ];
   for (const [name, fault, errorMessage, openpipe] of faults) {

@@ -272,7 +272,7 @@ describe('nothing is reported', () => {
   const cases = [
     ['of what OpenPipe served', { model: PRIMARY }],
     ['of what OpenPipe failed to serve', { model: PRIMARY }, { openpipeCalls: { kind: 'status', status: 500 } }],
-    ['of what goes through the cache', { openpipe: { cache: 'readWrite' } }],
+    ['of a call through the cache', { openpipe: { cache: 'readWrite' } }],
     ['where the call says so', { openpipe: { logRequest: false } }],
     ['where the client says so', {}, { openpipe: { logRequest: false } }],
     ['of a fallback, where the call says so',

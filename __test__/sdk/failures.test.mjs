@@ -63,9 +63,9 @@ for (const version of versions) {
       const reason = new Error('changed my mind');
       /** @type {[string, () => AbortSignal][]} */
       const signals = [
-        ['beforehand', () => AbortSignal.abort(reason)],
+        ['before the call', () => AbortSignal.abort(reason)],
         [
-          'meanwhile',
+          'during the call',
           () => {
             const controller = new AbortController();
             setTimeout(() => controller.abort(reason), 100);

@@ -363,7 +363,7 @@ describe('wrapping a client works:', () => {
   /** @type {[string, (openai: OpenAI) => any][]} */
   const wrappers = [
     ['a proxy around its completions', ({ chat }) => new Proxy(chat.completions, {})],
-    ['a proxy that hands itself on', ({ chat }) => new Proxy(chat.completions, { get: (target, name, proxy) => Reflect.get(target, name, proxy) })],
+    ['a proxy that passes itself as `this`', ({ chat }) => new Proxy(chat.completions, { get: (target, name, proxy) => Reflect.get(target, name, proxy) })],
     ['a proxy around the client', (openai) => new Proxy(openai, {}).chat.completions],
     ['a clone of its completions', ({ chat }) => Object.assign(Object.create(Object.getPrototypeOf(chat.completions)), chat.completions)],
     ['a spread of its completions', ({ chat }) => ({ ...chat.completions, create: chat.completions.create })],

@@ -63,7 +63,7 @@ const created = [
     {},
     (client) => client.chat.completions.create({ ...REQUEST, temperature: undefined }, { headers: undefined }),
   ],
-  ['metadata of what is stored', {}, (client) =>
+  ['metadata with `store: true`', {}, (client) =>
     client.chat.completions.create({ ...REQUEST, store: true, metadata: { a: 'b' } })],
   ['a query', {}, (client) => client.chat.completions.create(REQUEST, { query: { a: 'b', c: ['d', 'e'], f: { g: 1 } } })],
   [

@@ -73,8 +73,8 @@ describe.concurrent('the password of a proxy', () => {
   });
 
   for (const [name, proxy, said] of /** @type {[string, string, RegExp][]} */ ([
-    ['is not shown where the proxy is not there', `http://${credentials}@127.0.0.1:1`, /^APIConnectionError /m],
-    ['is not shown where the proxy is no URL', `http://${credentials}@host:99999`, /^APIConnectionError /m],
+    ['is not shown where the proxy is unreachable', `http://${credentials}@127.0.0.1:1`, /^APIConnectionError /m],
+    ['is not shown where the proxy is not a URL', `http://${credentials}@host:99999`, /^APIConnectionError /m],
   ])) {
     test(name, async ({ serve }) => {
       const { stdout, stderr } = await shownThrough(proxy, (await serve()).url);

@@ -131,7 +131,7 @@ describe('a key in the wrong place', () => {
   }
 });
 
-describe.for(/** @type {const} */ (['native', 'fetch']))('by way of %s, what is no URL', (transport) => {
+describe.for(/** @type {const} */ (['native', 'fetch']))('through %s, a malformed URL', (transport) => {
   for (const [where, options, path] of /** @type {[string, ClientOptions, string?][]} */ ([
     ['baseURL with a password', { baseURL: `http://${KEYS.user}:${KEYS.password}@host:99999/v1` }],
     ['baseURL that is a key', { baseURL: KEYS.openai }],

@@ -1,4 +1,4 @@
-/** Makes calls and tells what became of them, without rejecting: an error is a result like any other here. */
+/** Makes calls and returns their outcomes. An error is a result, not a rejection. */
 
 import { ENDPOINTS, MESSAGES } from './endpoints.mjs';
 import { PRIMARY } from './upstreams.mjs';
@@ -31,7 +31,7 @@ export { MESSAGES };
  */
 
 /**
- * One call, to its end.
+ * Makes one call, and waits for its end.
  * @param {OpenAI} openai
  * @param {Asking} [asking]
  * @returns {Promise<Told>}
@@ -70,7 +70,7 @@ function infoOf(error) {
 }
 
 /**
- * Whatever a stream gives, and the error that it ended with, if it did.
+ * The chunks of a stream, and the error that it ended with, if any.
  * @param {AsyncIterable<any>} stream
  */
 export async function readAll(stream) {
@@ -90,7 +90,7 @@ export function textOf(chunks) {
 }
 
 /**
- * What a promise was rejected with. Fails where it was not.
+ * The reason of a rejected promise. Fails if it was not rejected.
  * @param {PromiseLike<unknown>} promise
  * @returns {Promise<any>}
  */
@@ -105,7 +105,7 @@ export async function rejection(promise) {
 }
 
 /**
- * Waits until something is so, at most for `ms`, and tells whether it is.
+ * Waits until a condition holds, for at most `ms`. Returns whether it does.
  * @param {() => boolean} holds
  * @param {number} [ms]
  */
@@ -116,8 +116,7 @@ export async function eventually(holds, ms = 5_000) {
 }
 
 /**
- * Blocks JavaScript's thread: no timer, no socket and no callback runs meanwhile. It sleeps, so that the core is left to the tests
- * beside this one.
+ * Blocks JavaScript's thread: no timer, socket or callback runs. It sleeps, so that other tests can use the CPU core.
  * @param {number} ms
  */
 export function blockEventLoop(ms) {

@@ -1,4 +1,4 @@
-/** Type-checks programs that stand in documents, or in `examples/`, as a user's project would. */
+/** Type-checks the code in documents and in `examples/`, as a user's project would. */
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The file of the `tsc` of TypeScript 7, which takes a fifth of the time of the ones before it. */
+/** The path of TypeScript 7's `tsc`, which takes a fifth of the time of earlier versions. */
 export const TSC = join(dirname(createRequire(import.meta.url).resolve('typescript7/package.json')), 'bin/tsc');
 
 const compilerOptions = {
@@ -24,14 +24,14 @@ const compilerOptions = {
 };
 
 /**
- * What the compiler says, each error with its line, by the file's name or path.
+ * The compiler's errors, each with its line, by the file's name or path.
  *
  * @param {Record<string, string>} texts Files that are not on the disk: their names, and what is in them.
  * @param {string[]} [files] Files that are: their paths from the root.
  * @returns {Map<string, string[]>}
  */
 export function typeErrors(texts, files = []) {
-  // Within the root, so that imports lead where they lead for a user.
+  // Within the root, so that imports are resolved as for a user.
   const folder = mkdtempSync(join(root, '.type-errors-'));
   try {
     for (const [name, text] of Object.entries(texts)) writeFileSync(join(folder, name), text);
@@ -41,12 +41,12 @@ export function typeErrors(texts, files = []) {
     const args = [TSC, '-p', folder, '--pretty', 'false'];
     const { stdout, status, error } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
     if (error) throw error;
-    // An error's first line names its place, and the lines that say more are indented.
+    // The first line of an error has its position; the lines with details are indented.
     for (const [, path = '', at, message] of stdout.matchAll(/^(\S+)\((\d+),\d+\): error (.*(?:\n .*)*)/gm)) {
       const name = path.startsWith(`${basename(folder)}/`) ? basename(path) : path;
       found.set(name, [...(found.get(name) ?? []), `line ${at}: ${message}`]);
     }
-    // What is not about a line of a file: an option, or the compiler itself.
+    // An error without a position: of an option, or of the compiler itself.
     if (status !== 0 && [...found.values()].every((errors) => errors.length === 0)) throw new Error(stdout);
     return found;
   } finally {

@@ -1,12 +1,12 @@
-/** JavaScript clients: hand-made ones, and a watch on real ones. */
+/** Custom clients: plain objects, and recorders for real clients. */
 
 import { chunk, completion } from '../../demo/upstream/payload.mjs';
 
 export { completion };
 
-/** What a custom client's target fails over from: a status that nobody retries. */
+/** The primary's failure before a custom client is called: a status that is never retried. */
 export const FAILING = /** @type {const} */ ({ kind: 'status', status: 418 });
-/** The model that custom clients are asked for. */
+/** The model that custom clients get. */
 export const MODEL = 'custom-model';
 /** One target, served by the constructor's `fallbackClient`. */
 export const TO_CLIENT = /** @type {const} */ ({ fallback: { model: MODEL } });
@@ -20,7 +20,7 @@ export const TO_CLIENT = /** @type {const} */ ({ fallback: { model: MODEL } });
  */
 
 /**
- * A plain object with `chat.completions.create`, which keeps what it was asked.
+ * A plain object with `chat.completions.create`, which records its calls.
  * @param {(body: any, options: any) => any} create
  */
 export function plainClient(create) {
@@ -28,7 +28,7 @@ export function plainClient(create) {
 }
 
 /**
- * A client, the very object, that keeps what it was asked and what it returned.
+ * The client itself (the same object), which now records its calls and results.
  * @template {{ chat: { completions: any } }} T
  * @param {T} client
  * @returns {{ client: T & { chat: { completions: { create(body: any, options?: any): any } } }, asked: Asked[] }}
@@ -93,7 +93,7 @@ export function pause(ms) {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** A promise that is opened from outside. */
+/** A promise that is resolved from outside. */
 export function gate() {
   let open = /** @type {() => void} */ (() => {});
   const opened = /** @type {Promise<void>} */ (

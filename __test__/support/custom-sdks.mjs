@@ -1,4 +1,4 @@
-/** The SDKs that people hand in as fallback clients, each with its own copy of everything. */
+/** The SDKs that are used as fallback clients, each with its own copy of its dependencies. */
 
 import Cerebras from '@cerebras/cerebras_cloud_sdk';
 import { Stream as CerebrasStream } from '@cerebras/cerebras_cloud_sdk/streaming';
@@ -14,7 +14,7 @@ import OpenPipe from 'openpipe-native';
 import Together from 'together-ai';
 import { Stream as TogetherStream } from 'together-ai/core/streaming';
 
-/** The key of whatever client is handed in; no other upstream may see it, and it may see no other. */
+/** The key of the custom client. It must reach no other upstream, and the client's upstream must get no other key. */
 export const CLIENT_KEY = 'fk-known-to-the-custom-client-only-71ab';
 
 /**

@@ -1,4 +1,4 @@
-/** Every endpoint of the engine as one description: for tests that hold of each, and for programs of theirs. */
+/** A description of every endpoint, for tests that run for each of them, and for their programs. */
 
 /** @import OpenAI from 'openpipe-native' */
 
@@ -6,7 +6,7 @@
 export const MESSAGES = [{ role: 'user', content: 'Count to 10' }];
 
 /**
- * An endpoint to a test: how it is called, and what its answers say.
+ * How a test calls an endpoint and reads its answers.
  * @typedef {object} EndpointCall
  * @property {(openai: OpenAI) => (body: any, options: any) => PromiseLike<any>} create
  * @property {Record<string, unknown>} body

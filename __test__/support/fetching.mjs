@@ -1,4 +1,4 @@
-/** Requests by hand, for `createFetch`. What an upstream does goes with the model's name (demo/upstream/behaviour.mjs). */
+/** Requests for `createFetch`, written by hand. The model's name selects what the upstream does (demo/upstream/behaviour.mjs). */
 
 import { MESSAGES } from './calls.mjs';
 

@@ -1,4 +1,4 @@
-/** A folder to install packed packages into, as on a machine that has only Node.js: no toolchain, no registry. */
+/** A folder in which packed packages are installed, as on a machine with Node.js only: no toolchain, no registry. */
 
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,7 +15,7 @@ import { TSC } from './compiler.mjs';
  * @property {string} stderr
  */
 
-/** Longer than any of them may take; what still runs then is a failure, not a hang of the tests. */
+/** Longer than any program takes. One that runs longer fails its test, instead of hanging it. */
 const AT_MOST_MS = 120_000;
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
@@ -82,7 +82,7 @@ export class Installation {
   }
 }
 
-/** npm as a program for Node.js: then nothing has to be in the PATH. */
+/** The path of npm's script, which Node.js runs, so that npm need not be in the PATH. */
 function npmCli() {
   const { npm_execpath, PATH = '' } = process.env;
   const beside = ['node_modules', 'npm', 'bin', 'npm-cli.js'];

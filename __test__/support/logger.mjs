@@ -1,4 +1,4 @@
-/** A logger, and the warnings that it was given. */
+/** A logger that records its warnings. */
 export function listeningLogger() {
   /** @type {string[]} */
   const warnings = [];

@@ -1,4 +1,4 @@
-/** What stands in the documents: their blocks of code and their links. */
+/** Reads the blocks of code and the links of the documents. */
 
 import { readdirSync, readFileSync } from 'node:fs';
 
@@ -23,7 +23,7 @@ export function textOf(document) {
  *
  * @typedef {object} Block
  * @property {string} document
- * @property {number} line Where its text begins.
+ * @property {number} line The line on which its text begins.
  * @property {string} text
  * @property {string | undefined} file The file that it shows, by a comment before it.
  */
@@ -38,7 +38,7 @@ export function typescriptOf(document) {
   });
 }
 
-/** Where a document's links lead, without those to other sites. @param {string} document @returns {string[]} */
+/** The targets of a document's links, without those to other sites. @param {string} document @returns {string[]} */
 export function linksOf(document) {
   const page = withoutCode(textOf(document));
   return [...page.matchAll(/\]\((?<to>[^)\s]+)\)/g)]

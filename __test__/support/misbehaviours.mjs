@@ -1,11 +1,11 @@
-/** The ways in which an upstream fails, and what each is to the caller (contract.md, sections 1 and 3). */
+/** The ways in which an upstream fails, and the error that the caller gets for each (contract.md, sections 1 and 3). */
 
 /**
  * @import { FailureKind } from 'openpipe-native'
  * @import { Doing } from './upstreams.mjs'
  */
 
-/** The name of a class of the SDK's. */
+/** The name of an SDK class. */
 /** @typedef {'APIError' | 'APIConnectionError' | 'APIConnectionTimeoutError' | 'BadRequestError' | 'AuthenticationError' | 'PermissionDeniedError' | 'NotFoundError' | 'ConflictError' | 'UnprocessableEntityError' | 'RateLimitError' | 'InternalServerError'} ErrorClass */
 
 /**
@@ -76,7 +76,7 @@ export const misbehaviours = [
       kind: 'invalid_response',
       error: 'APIError',
     },
-    // Its headers do not say that there is nothing to come.
+    // Its headers do not announce an empty body.
     stream: {
       doing: { kind: 'status', status: 200, body: 'empty' },
       kind: 'invalid_response',
@@ -123,11 +123,11 @@ export const misbehaviours = [
     ...alike({ doing: { kind: 'status', status: 204, body: 'empty' }, kind: 'invalid_response', error: 'APIError' }),
   },
   {
-    name: 'says what is not HTTP',
+    name: 'sends bytes that are not HTTP',
     ...alike({ doing: { kind: 'garbage' }, kind: 'connection', error: 'APIConnectionError' }),
   },
   {
-    name: 'is not there',
+    name: 'refuses connections',
     ...alike({ doing: 'refused', kind: 'connection', error: 'APIConnectionError', cause: 'ECONNREFUSED' }),
   },
   {

@@ -1,11 +1,11 @@
-/** What this process holds: descriptors, threads, memory. Descriptors and threads are counted on Linux only. */
+/** The resources of this process: descriptors, threads, memory. Descriptors and threads are counted on Linux only. */
 
 import { readdirSync } from 'node:fs';
 
 /** Whether the system shows a process's descriptors and threads. */
 export const countsDescriptors = process.platform === 'linux';
 
-/** Without the one that reads the list. */
+/** The open descriptors, without the one that reads the list. */
 export function openDescriptors() {
   return countsDescriptors ? readdirSync('/proc/self/fd').length - 1 : 0;
 }
@@ -14,11 +14,11 @@ export function threads() {
   return countsDescriptors ? readdirSync('/proc/self/task').length : 0;
 }
 
-/** What is in use when all that can go has gone. Needs --expose-gc. */
+/** The memory in use after garbage collection. Needs --expose-gc. */
 export async function settledMemory() {
   for (let round = 0; round < 4; round += 1) {
     globalThis.gc?.();
-    // What a finalizer lets go of is collected next time.
+    // Objects that a finalizer releases are collected in the next round.
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   const { heapUsed, rss } = process.memoryUsage();

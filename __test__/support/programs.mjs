@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
  * @property {number} exitedAt Unix time in milliseconds.
  */
 
-/** Longer than any of them may take; what still runs then is a failure, not a hang of the tests. */
+/** Longer than any program takes. One that runs longer fails its test, instead of hanging it. */
 const AT_MOST_MS = 50_000;
 
 /**
@@ -26,7 +26,7 @@ const AT_MOST_MS = 50_000;
 export async function runProgram(name, args, { flags = [], env = {}, atMost = AT_MOST_MS, on, started } = {}) {
   const file = fileURLToPath(new URL(`../${name}.mjs`, import.meta.url));
   const child = spawn(process.execPath, [...flags, file, ...args], {
-    // A test runner's own settings are not for the child.
+    // Settings of the test runner must not affect the child.
     env: { PATH: process.env.PATH ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: atMost,

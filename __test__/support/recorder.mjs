@@ -1,4 +1,4 @@
-/** Stands for the service that a tracing package sends to: keeps what comes, on this machine. */
+/** A local substitute for the service of a tracing package: records the requests. */
 
 import { once } from 'node:events';
 import { createServer } from 'node:http';

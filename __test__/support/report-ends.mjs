@@ -1,4 +1,4 @@
-/** The ways in which a call can end that is reported. */
+/** The ways in which a reported call can end. */
 
 import { PRIMARY } from './upstreams.mjs';
 import { MODEL } from './reporting.mjs';

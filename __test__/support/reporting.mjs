@@ -1,4 +1,4 @@
-/** `test` with a client that reports, the upstream that it calls, and what arrives at OpenPipe. */
+/** `test` with a client that reports, its upstream, and an OpenPipe server that receives the reports. */
 
 import OpenAI from 'openpipe-native';
 import { expect } from 'vitest';
@@ -15,8 +15,8 @@ import { clientOptions, test as base } from './upstreams.mjs';
 export const MODEL = 'own-model';
 
 /**
- * Where nobody listens, ever: a port that was only just free may be another test's by the time that a report is tried
- * again.
+ * A port on which nothing ever listens. A port that was free a moment ago may belong to another test when a report is
+ * retried.
  */
 export const NOWHERE = 'http://127.0.0.1:1/v1';
 
@@ -79,7 +79,7 @@ function isReport({ method, path }) {
 }
 
 /**
- * The reports that arrived at an upstream. Whatever is in one, it is JSON, proves who sent it, and holds no key.
+ * The reports that an upstream received. Checks that each is JSON, has the right `Authorization` header, and holds no key.
  * @param {{ requests: LoggedRequest[] }} upstream
  */
 export function reportsAt({ requests }) {
@@ -94,7 +94,7 @@ export function reportsAt({ requests }) {
 }
 
 /**
- * One call to its end, whatever that is, and its report.
+ * Makes one call to its end. Returns its report.
  * @param {OpenAI} openai @param {() => any[]} reports @param {Call} [call]
  */
 async function onlyReport(openai, reports, { body, options } = {}) {
@@ -107,7 +107,7 @@ async function onlyReport(openai, reports, { body, options } = {}) {
 }
 
 /**
- * One call to its end, whatever that is, and its `openpipe`.
+ * Makes one call to its end. Returns its `openpipe`.
  * @param {OpenAI} openai @param {Record<string, any>} [body] @param {any} [options]
  * @returns {Promise<any>}
  */
@@ -124,7 +124,7 @@ export async function callToItsEnd(openai, body, options) {
 }
 
 /**
- * Everything that there is to report has been reported: a call after them all is.
+ * Waits until all reports have arrived: makes one more call, whose report comes last.
  * @param {Stage} stage
  * @returns {Promise<any[]>} The reports but for that last one.
  */

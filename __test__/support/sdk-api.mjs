@@ -1,4 +1,4 @@
-/** An API of which every answer is known beforehand: the same request always gets the same bytes. */
+/** A deterministic API: the same request always gets the same bytes. */
 
 import { sseEvent } from '../../demo/upstream/payload.mjs';
 

@@ -1,6 +1,6 @@
 /**
- * The plain class of each version of the SDK and ours on top of the very same copy, and a way to have both do the same and
- * to compare: what they sent, and what the caller got.
+ * The plain class of each version of the SDK and this package's class on top of the same copy; and a helper that makes the same
+ * calls with both and compares the requests and results.
  */
 
 import { createRequire } from 'node:module';
@@ -35,12 +35,12 @@ export const versions = ['openai5', 'openai', 'openai7'].map((name) => {
   return { title: `openai ${major}`, major, sdk, Stream, Plain: sdk.OpenAI, Ours, zod: require(`${name}/helpers/zod`) };
 });
 
-/** What `fetch` adds by itself, and where a request goes: no business of the SDK's. */
+/** Headers that `fetch` adds or that depend on the connection, which are not compared. */
 const NOT_THE_SDKS = ['accept-encoding', 'accept-language', 'connection', 'host', 'sec-fetch-mode'];
 
 /** @param {LoggedRequest} request */
 export function sent({ method, path, headers, rawBody }) {
-  // A form's parts are divided by what is drawn by lot.
+  // The boundary of a form is random.
   const boundary = /boundary=(\S+)/.exec(headers['content-type'] ?? '')?.[1];
   const plain = (/** @type {string} */ text) => (boundary ? text.replaceAll(boundary, 'BOUNDARY') : text);
   const kept = Object.entries(headers).filter(([name]) => !NOT_THE_SDKS.includes(name));
@@ -50,7 +50,7 @@ export function sent({ method, path, headers, rawBody }) {
 }
 
 /**
- * What came of something, as a value that can be compared: errors too.
+ * The outcome of a function as a comparable value, also if it throws.
  * @param {() => unknown} action
  */
 export async function outcomeOf(action) {
@@ -71,7 +71,7 @@ function plainOf(value) {
 }
 
 /**
- * Has a plain client and one of ours do the same with the same upstream.
+ * Runs the same function with a plain client and with this package's, against the same upstream.
  * @template T
  * @param {Version} version @param {Upstream} upstream @param {any} options Of both clients.
  * @param {(client: any) => T} act
@@ -92,7 +92,7 @@ export async function byBoth({ Plain, Ours }, upstream, options, act) {
   return /** @type {any} */ (results);
 }
 
-/** As `byBoth`, and says that it was the same, with so many requests. */
+/** Like `byBoth`, and asserts equal outcomes and the number of requests. */
 /**
  * @param {Version} version @param {Upstream} upstream @param {any} options @param {(client: any) => unknown} act
  * @param {number} [requests]

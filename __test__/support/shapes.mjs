@@ -1,4 +1,4 @@
-/** What good answers of each endpoint are made of, by the path of a request: the same request always gets the same bytes. */
+/** The good answers of each endpoint, by the path of a request. The same request always gets the same bytes. */
 
 import { completionOf, chunkOf } from './sdk-api.mjs';
 import { sseEvent } from '../../demo/upstream/payload.mjs';
@@ -58,7 +58,7 @@ const SHAPES = {
     finish: (model, text) => named({ type: 'response.completed', response: response(model, text, 'completed') }),
   },
   '/embeddings': {
-    // The letters of the text, so that a test knows whose vector it is.
+    // The letters of the text, so that a test can tell which input a vector belongs to.
     whole: (model, text) => ({
       ...{ object: 'list', model },
       data: [{ object: 'embedding', index: 0, embedding: Array.from(text, (letter) => letter.charCodeAt(0)) }],

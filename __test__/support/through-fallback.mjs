@@ -1,4 +1,4 @@
-/** A client whose primary always fails, so that whatever a wrapper gets has come from the fallback. */
+/** A client whose primary always fails, so that a wrapper gets the fallback's answers. */
 
 import { MESSAGES } from './calls.mjs';
 import { FALLBACK, PRIMARY, test as base } from './upstreams.mjs';
@@ -11,7 +11,7 @@ export const REQUEST = { model: PRIMARY, messages: MESSAGES };
 export const TEXT = `Answered by the fallback, with the model ${FALLBACK}.`;
 export const FAILING = /** @type {const} */ ({ kind: 'status', status: 500 });
 
-/** How long `expect.poll` may ask, on the slowest of machines. */
+/** The time limit of `expect.poll`, enough for slow machines. */
 export const PATIENT = { timeout: 15_000 };
 
 /** @type {import('vitest').TestAPI<import('./upstreams.mjs').Fixtures & { fallingBack: (staging?: { fallback?: Doing, primary?: Doing } & ClientOptions) => Promise<Stage> }>} */
@@ -28,7 +28,7 @@ export const test = /** @type {any} */ (
 /** Reads a stream to its end. @param {AsyncIterable<any>} stream */
 export async function textOfStream(stream) {
   let text = '';
-  // langsmith takes the delta out of the last chunk.
+  // langsmith removes the delta of the last chunk.
   for await (const chunk of stream) text += chunk.choices[0]?.delta?.content ?? '';
   return text;
 }

@@ -1,4 +1,4 @@
-/** `test` with upstreams that are closed by themselves, and with a client between two of them. */
+/** `test` with upstreams that are closed automatically, and with a client that has two of them as targets. */
 
 import OpenAI from 'openpipe-native';
 import { test as base } from 'vitest';
@@ -12,13 +12,13 @@ import { OPENAI_KEY, OPENPIPE_KEY } from './keys.mjs';
 /** @import { Behaviour, LoggedRequest, Upstream, UpstreamOptions } from '../../demo/upstream.mjs' */
 /** @import { ForkedUpstream } from '../../demo/upstream-process.mjs' */
 
-/** What is asked for: the primary is served at OpenPipe's URL, the fallback at the client's own `baseURL`. */
+/** The models: OpenPipe's URL serves the primary, the client's own `baseURL` the fallback. */
 export const PRIMARY = 'openpipe:primary';
 export const FALLBACK = 'fallback-model';
 
 /** @typedef {Behaviour | 'refused' | ((request: LoggedRequest) => Behaviour | undefined)} Doing `refused`: nobody listens. */
 
-/** What a primary and a fallback do, and what else the client is made with. */
+/** The behaviours of primary and fallback, and further options of the client. */
 /**
  * @typedef {Omit<ClientOptions, 'openpipe'> & { primary?: Doing, fallback?: Doing, openpipe?: OpenPipeOptions }} Staging
  */
@@ -38,7 +38,7 @@ export const FALLBACK = 'fallback-model';
  * @property {(staging?: Staging) => Promise<Stage>} stage
  */
 
-/** Closes what was opened, when the test is over. */
+/** Closes the upstreams after the test. */
 function closing() {
   /** @type {{ close(): Promise<void> }[]} */
   const opened = [];
@@ -54,7 +54,7 @@ function closing() {
 
 /** @type {Record<string, (fixtures: any, use: (value: any) => Promise<void>) => Promise<void>>} */
 const fixtures = {
-  // vitest reads from the pattern what a fixture needs.
+  // vitest reads the needed fixtures from the destructuring pattern.
   serve: async ({}, use) => {
     const upstreams = closing();
     /** @type {Fixtures['serve']} */

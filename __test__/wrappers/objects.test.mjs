@@ -30,7 +30,7 @@ const cloneOf = (object) => Object.assign(Object.create(Object.getPrototypeOf(ob
 const made = [
   ['a proxy around the client', (openai) => new Proxy(openai, {})],
   [
-    'a proxy that hands itself on as `this`',
+    'a proxy that passes itself as `this`',
     (openai) => new Proxy(openai, { get: (target, name, self) => Reflect.get(target, name, self) }),
   ],
   ['a proxy around `chat`', (openai) => Object.assign(openai, { chat: new Proxy(openai.chat, {}) })],

@@ -1,6 +1,6 @@
-//! An edit of a body changes what it says it changes: the rest keeps its text, its order and its value.
+//! An edit of a body changes only the members that it names: the others keep their text, order and value.
 //!
-//! Input: the body, `params`, the model, and the names to omit, apart by the byte 0x1E, which no JSON text holds.
+//! Input: the body, `params`, the model, and the names to omit, separated by the byte 0x1E, which JSON does not contain.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -9,7 +9,7 @@ use openpipe_core::text::json::Members;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-/// Names and values as they stand in the text.
+/// Names and values as they are written in the text.
 fn members(text: &str) -> Vec<(&str, &str)> {
     let members: Members<'_> = serde_json::from_str(text).expect("an object");
     members.iter().map(|(name, value)| (name.get(), value.get())).collect()
@@ -19,7 +19,7 @@ fn name(quoted: &str) -> Option<String> {
     serde_json::from_str(quoted).ok()
 }
 
-/// What the edit means, on a tree.
+/// The same edit on a parsed tree.
 fn expected(body: &str, edit: &Edit<'_>) -> Option<Value> {
     let mut tree: Map<String, Value> = serde_json::from_str(body).ok()?;
     let params: Map<String, Value> =
@@ -58,7 +58,7 @@ fuzz_target!(|input: &str| {
         let out = String::from_utf8(body.edited(&edit).to_vec()).expect("text");
         let after = members(&out);
 
-        // What is not named in the edit keeps its text and its place.
+        // Members that the edit does not name keep their text and place.
         let by_edit = |quoted: &str| {
             let Some(name) = name(quoted) else { return true };
             let is_param = params.as_deref().is_some_and(|raw| {

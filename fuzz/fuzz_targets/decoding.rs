@@ -1,7 +1,7 @@
-//! Whatever a body holds, decoding it is linear work: so many steps and bytes, of all layers together, as the bytes that came and
-//! those that the bound lets out. And it ends alike, however the body is split.
+//! Decoding any body takes linear work: the steps and bytes of all layers together are proportional to the input and the bound. And the
+//! result does not depend on how the body is split.
 //!
-//! Input: one byte that picks the codings, one for the size of the pieces; behind them the body.
+//! Input: one byte for the codings, one for the size of the pieces, then the body.
 #![no_main]
 
 use bytes::Bytes;
@@ -21,7 +21,7 @@ fn decoded(codings: &[Coding], body: &[u8], size: usize, is_since_output: bool) 
         steps += 1;
         assert!(stack.work() - before <= 3 * PIECE as u64, "one step");
         before = stack.work();
-        // Each layer puts out at most a little more than the bound since the last output, and a step moves a byte or ends a part.
+        // Each layer emits at most slightly more than the bound since the last output, and a step moves a byte or ends a part.
         let moved = body.len() as u64 + output.len() as u64 + 2 * (BOUND + BOUND / 8);
         assert!(steps <= 4 * (moved + pushed) + 64, "{steps} steps");
         match step {

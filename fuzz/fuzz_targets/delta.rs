@@ -1,7 +1,7 @@
-//! Whatever events a stream has, what is told of them makes the same events, and an event that is like another has the signs
-//! that it would have if it were read. Merged by what is new in them, the events come to what they come to as a whole.
+//! The delta encoding of any stream decodes to the same events; an event that matches a template has the signs of the parsed event; and
+//! merging the deltas gives the same completion as merging the events.
 //!
-//! Input: events, one a line. Each line is also taken as a text to be put into the places of a template.
+//! Input: events, one per line. Each line is also used as a text for the slots of a template.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -27,7 +27,7 @@ fn event(templates: &mut Templates, data: &str) -> Option<Event> {
     Some(Event { data: data.into(), news })
 }
 
-/// As `lib/call/delta.js`. What a tree cannot hold, as half a surrogate pair, makes no event here.
+/// Decodes like `lib/call/delta.js`; `None` for JSON that serde_json's tree cannot hold, such as a lone surrogate.
 #[derive(Default)]
 struct Reader {
     template: Option<(Value, Vec<Vec<Value>>)>,
@@ -73,7 +73,7 @@ fn same_events<'a>(events: impl IntoIterator<Item = &'a str>) {
         let expected = serde_json::from_str::<Value>(data);
         match (reader.read(&told), expected) {
             (Some(read), Ok(expected)) => assert_eq!(read.to_string(), expected.to_string()),
-            // A template that a tree cannot hold is none to the reader either.
+            // A template that the tree cannot hold is no template for the reader either.
             (None, _) if told.starts_with('[') && !told.starts_with("[\"") => reader.template = None,
             _ => {}
         }

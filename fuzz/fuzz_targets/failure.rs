@@ -1,6 +1,6 @@
-//! Every failure has its kind, says so as JSON, and its report is JSON, whatever the upstream or a client said.
+//! Any error body and any error of a custom client has exactly one kind, and its failure and report are valid JSON.
 //!
-//! Input: a status of two bytes, then the text of a body, which is also read as a foreign client's error and as filters.
+//! Input: a status of two bytes, then the text of a body, which is also read as a custom client's error and as filters.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,6 +1,6 @@
-//! What is made a header is one: tags and criteria as ASCII that reads back as the same, a caller's headers unaltered.
+//! Headers are valid: tags and criteria are ASCII that decodes to the same, and a caller's headers are sent unaltered.
 //!
-//! Input: a text; read as JSON, as a string to be made a tag, and, line by line, as headers.
+//! Input: a text, used as JSON, as the string of a tag, and line by line as headers.
 #![no_main]
 
 use http::{HeaderMap, HeaderValue};

@@ -1,4 +1,4 @@
-//! Members by their raw text, and the signs of a chunk, against the same read from a tree.
+//! Compares `Members` and the signs of a chunk with those of a parsed tree.
 //!
 //! Input: a text.
 #![no_main]
@@ -46,12 +46,12 @@ fn signs_are_those_of_the_tree(text: &str, tree: &Value) {
     for text in signs.error.iter().chain(&signs.usage) {
         assert!(serde_json::from_str::<&RawValue>(text).is_ok());
     }
-    // Where an element is no choice, nothing is known of the others.
+    // If an element is not an object, the other choices are ignored.
     let none = Vec::new();
     let choices = object.get("choices").and_then(Value::as_array);
     let choices = choices.filter(|choices| choices.iter().all(Value::is_object)).unwrap_or(&none);
     let indices: Vec<u64> = signs.choices.iter().map(|(index, _)| *index).collect();
-    // One without an index has that of its place.
+    // A choice without an index has its position as its index.
     let index_of = |(choice, place): (&Value, u64)| choice.get("index").and_then(Value::as_u64).unwrap_or(place);
     let of_tree: Vec<u64> = choices.iter().zip(0..).map(index_of).collect();
     assert_eq!(indices, of_tree);
@@ -60,7 +60,7 @@ fn signs_are_those_of_the_tree(text: &str, tree: &Value) {
         Role::Mark => false,
         role => has_content(value, name, role == Role::Calls),
     };
-    // A name that stands twice counts each time.
+    // Each occurrence of a duplicate name counts.
     assert!(signs.content || !deltas.flatten().any(has), "{text}");
 }
 

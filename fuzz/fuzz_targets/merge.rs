@@ -1,6 +1,6 @@
-//! Whatever chunks come, their merge is JSON; and a completion cut into chunks comes back from them.
+//! The merge of any chunks is JSON, and merging a completion that was cut into chunks gives that completion.
 //!
-//! Input: chunks, one a line. Each is also taken as a content to be cut, with the input's bytes to say where.
+//! Input: chunks, one per line. Each is also used as the content of a completion, which the input's bytes cut.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -19,7 +19,7 @@ fn chunk(index: usize, delta: Value, finish_reason: Value) -> String {
     json!({"id": "c", "object": "chat.completion.chunk", "choices": choices}).to_string()
 }
 
-/// A text in pieces, as long as the numbers say.
+/// Splits a text into pieces of these lengths.
 fn pieces<'a>(mut text: &'a str, sizes: &[u8]) -> Vec<&'a str> {
     let mut pieces = Vec::new();
     for size in sizes.iter().take(5) {
@@ -61,7 +61,7 @@ fuzz_target!(|input: &str| {
     if let Some(text) = merged(input.lines()) {
         assert!(serde_json::from_str::<&RawValue>(&text).is_ok(), "{text}");
         assert!(text.starts_with('{'));
-        // Nothing is made up: the merge is no longer than what came, but for the words that are put in.
+        // The merge is not longer than its input, except for the members that it adds.
         assert!(text.len() <= input.len() + input.len() / 8 + 64, "{text}");
     }
     let texts: Vec<&str> = input.split('\n').take(2).collect();

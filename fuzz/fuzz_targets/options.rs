@@ -1,6 +1,6 @@
-//! No options and no configuration make planning panic, and a plan holds what the contract says of every plan.
+//! No configuration, options or body make planning panic, and every plan has the properties that the contract requires.
 //!
-//! Input: the client's configuration, the call's options and the body, apart by the byte 0x1E.
+//! Input: the client's configuration, the call's options and the body, separated by the byte 0x1E.
 #![no_main]
 
 use http::HeaderValue;
@@ -46,7 +46,7 @@ fuzz_target!(|input: &str| {
                 let _ = nearest_name(word, &["fallback".to_owned(), String::new(), config.chars().take(20).collect()]);
             }
         }
-        // A warning quotes what it warns of: no input forges a line of a log.
+        // A warning escapes what it quotes, so that no input forges a line of a log.
         assert!(warnings.iter().all(|warning| !warning.contains('\n')));
     }
     if let (Ok(client), Ok(call), Ok(body)) = (client, call, body) {

@@ -1,13 +1,13 @@
-//! However its bytes are split, a stream decodes to the events that the standard's words give (and those of two forms beyond it), and no
-//! bound is passed.
+//! A stream decodes to the events of the standard's algorithm (plus two non-standard forms), however its bytes are split, and within the
+//! bound.
 //!
-//! Input: the bound and the sizes of the pieces, up to the first 0xFF; behind it the stream.
+//! Input: the bound and the sizes of the pieces, up to the first 0xFF, then the stream.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use openpipe_core::events::sse::{Decoder, SseEvent, TooLarge};
 
-/// The standard, as literally as it can be written, and the two forms beyond it: the whole stream at once, line by line.
+/// A literal implementation of the standard and the two other forms: the whole stream at once, line by line.
 fn reference(stream: &[u8]) -> Vec<SseEvent> {
     let stream = stream.strip_prefix(b"\xef\xbb\xbf").unwrap_or(stream);
     let mut lines = vec![Vec::new()];
@@ -23,7 +23,7 @@ fn reference(stream: &[u8]) -> Vec<SseEvent> {
             _ => lines.last_mut().unwrap().push(byte),
         }
     }
-    // The event that the end cuts short is delivered: as if its blank line had come.
+    // The last event is delivered without its blank line.
     lines.push(Vec::new());
     let (mut all, mut event) = (Vec::new(), Event::default());
     for line in lines {
@@ -36,7 +36,7 @@ fn reference(stream: &[u8]) -> Vec<SseEvent> {
         value = value.strip_prefix(b" ").unwrap_or(value);
         match &line[..colon] {
             b"data" => event.data.push(value.to_vec()),
-            // The two forms beyond the standard: raw JSON, up to its end or a line that closes it, and a field `error`.
+            // The two non-standard forms: raw JSON up to its end or a line with its closing brace, and a field `error`.
             _ if line[0] == b'{' || !event.raw.is_empty() => {
                 let is_first = event.raw.is_empty();
                 if is_first {
@@ -58,7 +58,7 @@ fn reference(stream: &[u8]) -> Vec<SseEvent> {
     all
 }
 
-/// What has come of an event.
+/// The state of the current event.
 #[derive(Default)]
 struct Event {
     data: Vec<Vec<u8>>,
@@ -82,7 +82,7 @@ fn decoded(stream: &[u8], sizes: &[u8], bound: usize) -> (Vec<SseEvent>, Result<
     let mut sizes = sizes.iter().cycle();
     while !rest.is_empty() {
         let size = sizes.next().map_or(rest.len(), |size| usize::from(*size));
-        // A piece may be empty, but not all of them.
+        // Some pieces may be empty, but not all of them.
         let pieces = if size == 0 { [0, 1] } else { [size, 0] };
         for size in pieces {
             let (piece, tail) = rest.split_at(size.min(rest.len()));
@@ -111,7 +111,7 @@ fuzz_target!(|input: &[u8]| {
     assert!(events.iter().all(|event| event.data.chars().filter(|c| *c != '\u{fffd}').count() <= bound));
     assert_eq!(events, expected[..events.len()]);
     assert!(end.is_err() || events.len() == expected.len());
-    // Whether an event is too large does not depend on how it came.
+    // Whether an event is too large does not depend on how it was split.
     assert_eq!(decoded(stream, &[1], bound), (events.clone(), end));
     assert_eq!(decoded(stream, sizes, bound).0, events);
 });

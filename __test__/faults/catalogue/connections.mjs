@@ -12,12 +12,12 @@ const HELD_UP = { timeout: STALL_TIMEOUT, ...both(timeout()) };
 
 /** @type {Fault[]} */
 export const connectionFaults = [
-  { name: 'is not there', at: 'nobody', requests: 0, ...both(connection({ cause: 'ECONNREFUSED' })) },
+  { name: 'refuses connections', at: 'nobody', requests: 0, ...both(connection({ cause: 'ECONNREFUSED' })) },
   // A resolver that nobody answers is slow, and says so in its own way.
   { name: 'has a name that does not resolve', host: 'nx.invalid', requests: 0, ...both(connection()) },
   { name: 'resets at accept', at: 'reset at accept', requests: 0, ...both(connection({ cause: 'ECONNRESET' })) },
   { name: 'closes at accept', at: 'closed at accept', requests: 0, ...both(connection({ cause: CLOSED })) },
-  { name: 'takes the request and says nothing', at: 'silent', requests: 0, ...HELD_UP },
+  { name: 'accepts the request and never answers', at: 'silent', requests: 0, ...HELD_UP },
   { name: 'does not read', at: 'deaf', requests: 0, ...HELD_UP },
 
   // === before and within the head ===
@@ -71,7 +71,7 @@ export const connectionFaults = [
     timeout: STALL_TIMEOUT,
   },
   {
-    name: 'promises more than it sends, and waits',
+    name: 'announces more bytes than it sends, and waits',
     async serve(x) {
       const body = JSON.stringify(x.completion());
       await x.write(head(200, { ...JSON_TYPE, 'content-length': String(body.length + 1) }) + body);
@@ -95,8 +95,8 @@ export const connectionFaults = [
     ['shows a certificate that is not valid yet', 'not yet valid', /CERT|VERIFY/],
     ['shows a certificate that is for another name', 'wrong name', 'ERR_TLS_CERT_ALTNAME_INVALID'],
     ['shows a certificate that is its own', 'self-signed', /SELF_SIGNED|UNABLE_TO/],
-    ['wants a certificate of the client', 'asks for a certificate'],
-    ['is plain HTTP on the port of TLS', 'plain'],
+    ['requires a client certificate', 'asks for a certificate'],
+    ['speaks plain HTTP on a TLS port', 'plain'],
     ['speaks garbage in its handshake', 'handshake: garbage'],
     ['refuses the handshake', 'handshake: alert'],
     ['closes in its handshake', 'handshake: closed'],
@@ -108,7 +108,7 @@ export const connectionFaults = [
     ['does not answer its handshake', 'silent'],
     ['stops in its handshake', 'handshake: half a record'],
   ].map(([name = '', at = '']) => ({ ...overTls(name, at, timeout()), timeout: STALL_TIMEOUT })),
-  { name: 'is TLS on the port of plain HTTP', at: 'tls', requests: 0, ...both(connection()) },
+  { name: 'speaks TLS on a plain HTTP port', at: 'tls', requests: 0, ...both(connection()) },
   ...[
     ['resets', 'reset'],
     // Without `close_notify`: whoever cut it may be somebody else.
@@ -129,7 +129,7 @@ export const connectionFaults = [
     stream: brokenStream(),
   })),
   {
-    name: 'cuts the TLS connection within a stream without length, all but the end of which has come',
+    name: 'cuts the TLS connection just before the end of a stream without length',
     at: 'tls',
     scheme: 'https',
     host: 'localhost',

@@ -109,7 +109,7 @@ export const oddities = [
     },
   },
   {
-    name: 'sends more than it promised',
+    name: 'sends more bytes than it announced',
     ...BOTH,
     async serve(x) {
       const text = whole(x);
@@ -126,7 +126,7 @@ export const oddities = [
   })),
   { name: 'names the encoding identity', ...BOTH, serve: (x) => packed(x, 'identity', Buffer.from(whole(x))) },
   {
-    name: 'names an encoding that nobody knows',
+    name: 'names an unknown encoding',
     ...BOTH,
     serve: (x) => packed(x, 'aws-chunked', Buffer.from(whole(x))),
   },
@@ -155,7 +155,7 @@ export const oddities = [
     'application/vnd.api+json',
     'APPLICATION/JSON;CHARSET=utf-8',
   ].map((type) => ({
-    name: `says ${type} of its JSON`,
+    name: `labels its JSON as ${type}`,
     completion: true,
     serve: (/** @type {Exchange} */ x) => x.respond(200, { 'content-type': type }, JSON.stringify(x.completion())),
     ...(/json/.test(type) ? {} : { notJs: 'it gives the caller a text, or knows small letters only' }),
@@ -184,8 +184,8 @@ export const oddities = [
     ],
     ['blank lines between them', (/** @type {string[]} */ events) => events.map((event) => `\n\n\n${event}\n\n`)],
     ['events without data between them', (/** @type {string[]} */ events) => events.map((event) => `event: ping\n\ndata\n\ndata:  \n\n${event}`)], // prettier-ignore
-    ['fields that nobody knows', (/** @type {string[]} */ events) => events.map((event) => `foo: bar\nbaz\n${event}`)],
-    ['an error that says nothing', (/** @type {string[]} */ events) => events.map((event) => event.replace('{', '{"error":{"message":"","code":null},'))], // prettier-ignore
+    ['unknown fields', (/** @type {string[]} */ events) => events.map((event) => `foo: bar\nbaz\n${event}`)],
+    ['an empty error', (/** @type {string[]} */ events) => events.map((event) => event.replace('{', '{"error":{"message":"","code":null},'))], // prettier-ignore
     ['a quoted [DONE]', (/** @type {string[]} */ events) => [...events.slice(0, -1), 'data:  "[DONE]"\n\n']],
     ['no [DONE]', (/** @type {string[]} */ events) => events.slice(0, -1)],
     ['no blank line at the end', (/** @type {string[]} */ events) => [...events.slice(0, -1), 'data: [DONE]']],
@@ -222,7 +222,7 @@ export const oddities = [
     'application/x-ndjson',
     '',
   ].map((type) => ({
-    name: `says "${type}" of its events`,
+    name: `labels its events as "${type}"`,
     stream: true,
     async serve(/** @type {Exchange} */ x) {
       await x.openStream({ 'content-type': type });
@@ -257,7 +257,7 @@ export const oddities = [
     },
   },
   {
-    name: 'says more of each choice than one could want',
+    name: 'sends unknown members in each choice',
     stream: true,
     async serve(x) {
       await x.openStream();

@@ -17,23 +17,23 @@ export const responseFaults = [
   // === no HTTP ===
   ...[
     ['garbage', Buffer.from([0, 255, 13, 10, 13, 10, 7, 1, 2, 3, 200, 13, 10, 13, 10])],
-    ['what is no HTTP', 'SSH-2.0-OpenSSH_9.6\r\n\r\n'],
+    ['bytes that are not HTTP', 'SSH-2.0-OpenSSH_9.6\r\n\r\n'],
     ['a body without a head', '{"choices":[]}\r\n\r\n'],
     ['a record of TLS', Buffer.from([21, 3, 1, 0, 2, 2, 40])],
     ['HTTP/2', Buffer.from([0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100])],
-    ['a status that is no number', `HTTP/1.1 OK\r\n${JSON_HEAD}\r\n`],
+    ['a status that is not a number', `HTTP/1.1 OK\r\n${JSON_HEAD}\r\n`],
     ['a status of two digits', `HTTP/1.1 99 Low\r\n${JSON_HEAD}\r\n`],
     ['a status of four digits', `HTTP/1.1 2000 High\r\n${JSON_HEAD}\r\n`],
-    ['a protocol that is no HTTP', `ICY 200 OK\r\n${JSON_HEAD}\r\n`],
+    ['a protocol other than HTTP', `ICY 200 OK\r\n${JSON_HEAD}\r\n`],
     ['a version that does not exist', `HTTP/9.9 200 OK\r\n${JSON_HEAD}\r\n`],
     ['a header without a name', `HTTP/1.1 200 OK\r\n: value\r\n\r\n`],
     ['a header with a space in its name', `HTTP/1.1 200 OK\r\nbad name: value\r\n\r\n`],
     ['a header with NUL in its value', `HTTP/1.1 200 OK\r\nx-bad: a\0b\r\n\r\n`],
     ['a header of 1 MB', `HTTP/1.1 200 OK\r\nx-large: ${'x'.repeat(MB)}\r\n\r\n`],
     ['1 MB of headers', `HTTP/1.1 200 OK\r\n${'x-many: 0123456789\r\n'.repeat(MB / 20)}\r\n`],
-    ['a length that is no number', `HTTP/1.1 200 OK\r\n${JSON_HEAD}content-length: many\r\n\r\n{}`],
+    ['a length that is not a number', `HTTP/1.1 200 OK\r\n${JSON_HEAD}content-length: many\r\n\r\n{}`],
     ['a negative length', `HTTP/1.1 200 OK\r\n${JSON_HEAD}content-length: -1\r\n\r\n{}`],
-    ['a length that no number holds', `HTTP/1.1 200 OK\r\n${JSON_HEAD}content-length: ${'9'.repeat(40)}\r\n\r\n{}`],
+    ['a length of 40 digits', `HTTP/1.1 200 OK\r\n${JSON_HEAD}content-length: ${'9'.repeat(40)}\r\n\r\n{}`],
     [
       'two lengths',
       `HTTP/1.1 200 OK\r\n${JSON_HEAD}content-length: 2\r\ncontent-length: 20\r\n\r\n{"choices":[]}      `,
@@ -46,9 +46,9 @@ export const responseFaults = [
   }),
   // In the body the head was good, so that a stream has begun.
   ...[
-    ['a chunk whose size is no number', 'zz\r\n{}\r\n0\r\n\r\n'],
+    ['a chunk whose size is not a number', 'zz\r\n{}\r\n0\r\n\r\n'],
     ['a chunk whose size is negative', '-2\r\n{}\r\n0\r\n\r\n'],
-    ['a chunk whose size no number holds', `${'F'.repeat(17)}\r\n{}\r\n0\r\n\r\n`],
+    ['a chunk whose size has 17 digits', `${'F'.repeat(17)}\r\n{}\r\n0\r\n\r\n`],
     ['a chunk that is longer than its size', '2\r\n{"choices":[]}\r\n0\r\n\r\n'],
     ['a chunk with an extension of 1 MB', `e;x=${'y'.repeat(MB)}\r\n{"choices":[]}\r\n0\r\n\r\n`],
   ].map(([what = '', body = '']) => ({
@@ -108,12 +108,12 @@ export const responseFaults = [
     requests: 5,
   })),
   {
-    name: 'answers 429 and wants an hour of patience',
+    name: 'answers 429 with a Retry-After of an hour',
     serve: (x) => x.respond(429, { ...JSON_TYPE, 'retry-after': '3600' }, JSON.stringify(errorBody(429))),
     ...both({ kind: 'rate_limit', error: 'RateLimitError', status: 429 }),
   },
   {
-    name: 'answers 503 and wants to be asked again in 2999',
+    name: 'answers 503 with a Retry-After in the year 2999',
     serve: (x) =>
       x.respond(503, { ...JSON_TYPE, 'retry-after': 'Fri, 01 Nov 2999 00:00:00 GMT' }, JSON.stringify(errorBody(503))),
     ...both({ kind: 'server_error', error: 'InternalServerError', status: 503 }),
@@ -160,7 +160,7 @@ export const responseFaults = [
     ['JSON with NUL in it', '{"choices":[],"x":"\0"}'],
     ['JSON with NUL behind it', '{"choices":[]}\0'],
     ['JSON in UTF-16', Buffer.from('\ufeff{"choices":[]}', 'utf16le')],
-    ['bytes that are no text', Buffer.from([0xff, 0xfe, 0x80, 0xc0, 0xed, 0xa0, 0x80])],
+    ['bytes that are not UTF-8', Buffer.from([0xff, 0xfe, 0x80, 0xc0, 0xed, 0xa0, 0x80])],
     ['100,000 brackets', '['.repeat(100_000)],
     ['a stream of events', 'data: {"choices":[{"delta":{"content":"x"}}]}\n\ndata: [DONE]\n\n'],
   ].map(([what, body]) => ({
@@ -177,7 +177,7 @@ export const responseFaults = [
     stream: invalid({ js: 'stream' }),
   },
   {
-    name: 'answers 200 with a page of HTML that is said to be what was asked for',
+    name: 'answers 200 with HTML that is labelled as the requested type',
     serve: (x) => x.respond(200, x.isStream ? EVENTS_TYPE : JSON_TYPE, htmlPage),
     completion: invalid(),
     stream: badStream(),
@@ -199,7 +199,7 @@ export const responseFaults = [
 
   // === encodings ===
   ...['gzip', 'br', 'deflate'].map((encoding) => ({
-    name: `says ${encoding} of what is none`,
+    name: `labels a plain body as ${encoding}`,
     serve: (/** @type {Exchange} */ x) => encoded(x, encoding, Buffer.from(plain(x))),
     completion: invalid(),
     stream: invalid(),

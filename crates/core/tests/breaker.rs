@@ -60,7 +60,7 @@ async fn an_open_circuit_sends_calls_straight_to_the_next_target() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_was_not_made_says_why() {
+async fn a_skipped_attempt_has_a_message() {
     let world = World::new([("a", vec![down()]), ("b", vec![answers(0)])]);
     shape(&world, CALL).await;
     shape(&world, CALL).await;
@@ -82,7 +82,7 @@ async fn without_a_breaker_every_call_asks_the_primary() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_primary_is_back_after_a_probe_that_went_well() {
+async fn a_successful_probe_closes_the_circuit_of_the_primary() {
     let world = World::new([("a", vec![down(), down(), down(), answers(0)]), ("b", vec![answers(0)])]);
     for _ in 0..5 {
         shape(&world, CALL).await;
@@ -100,7 +100,7 @@ async fn the_primary_is_back_after_a_probe_that_went_well() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_a_probe_is_under_way_the_others_go_to_the_fallback() {
+async fn during_a_probe_other_calls_go_to_the_fallback() {
     let world = World::new([("a", vec![down(), down(), answers(50)]), ("b", vec![answers(0)])]);
     shape(&world, CALL).await;
     shape(&world, CALL).await;
@@ -115,7 +115,7 @@ async fn while_a_probe_is_under_way_the_others_go_to_the_fallback() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_target_is_asked_whatever_its_circuit_says() {
+async fn the_last_target_is_tried_even_if_its_circuit_is_open() {
     let world = World::new([("a", vec![down()]), ("b", vec![down()])]);
     for _ in 0..5 {
         let call = r#"{"maxRetries":0,"openpipe":{"breaker":{"failures":2},"fallback":[{"model":"b"}]}}"#;
@@ -134,7 +134,7 @@ async fn a_call_without_fallback_is_never_turned_away() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_that_does_not_take_what_opened_the_circuit_is_passed_over() {
+async fn a_target_whose_filter_excludes_the_failure_that_opened_the_circuit_is_skipped() {
     let world = World::new([("a", vec![down()]), ("b", vec![answers(0)]), ("c", vec![answers(0)])]);
     let call = r#"{"openpipe":{"breaker":{"failures":1},"fallback":[{"model":"b","on":["timeout"]},{"model":"c"}]}}"#;
     shape(&world, call).await;
@@ -144,7 +144,7 @@ async fn a_target_that_does_not_take_what_opened_the_circuit_is_passed_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_open_circuit_on_the_way_is_passed_over() {
+async fn every_target_with_an_open_circuit_is_skipped() {
     let world = World::new([("a", vec![down()]), ("b", vec![down()]), ("c", vec![answers(0)])]);
     let call = r#"{"openpipe":{"breaker":{"failures":1},"fallback":[{"model":"b"},{"model":"c"}]}}"#;
     shape(&world, call).await;
@@ -212,7 +212,7 @@ async fn limits_that_a_call_narrowed_open_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_is_one_try_whatever_the_retries() {
+async fn a_probe_is_one_try_regardless_of_retries() {
     let world = World::new([("a", vec![down()]), ("b", vec![answers(0)])]);
     let call = r#"{"maxRetries":2,"openpipe":{"breaker":{"failures":1},"fallback":[{"model":"b"}]}}"#;
     assert_eq!(shape(&world, call).await[0], ("a".to_owned(), "server_error", 3));
@@ -258,7 +258,7 @@ async fn behind_an_open_circuit_the_next_target_is_judged_by_the_failure_before(
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_watches_sees_how_the_targets_do() {
+async fn the_health_table_shows_the_outcomes_of_the_targets() {
     let world = World::new([("a", vec![down()]), ("b", vec![answers(20), answers(40), answers(30)])]);
     for _ in 0..3 {
         shape(&world, CALL).await;

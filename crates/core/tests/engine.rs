@@ -100,7 +100,7 @@ const BOTH: [bool; 2] = [false, true];
 // === Who takes a failure ===
 
 #[tokio::test(start_paused = true)]
-async fn a_primary_that_answers_is_the_only_one_asked() {
+async fn a_primary_that_answers_is_the_only_target_tried() {
     for stream in BOTH {
         let world = World::new([("a", vec![good(stream)])]);
         let trail = answered(run(&world, r#"{"openpipe":{"fallback":[{"model":"b"}]}}"#, stream).await);
@@ -161,7 +161,7 @@ async fn a_target_takes_the_failures_that_it_is_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_no_target_is_left_every_failure_is_kept_in_order() {
+async fn if_no_target_is_left_every_failure_is_kept_in_order() {
     for (kind, stream) in Kind::ALL.iter().flat_map(|kind| BOTH.map(|stream| (*kind, stream))) {
         // A stream of the last target is handed over at its headers: its failure is its reader's.
         let last = failing(kind, 10, false);
@@ -184,7 +184,7 @@ async fn a_call_without_a_fallback_fails_with_its_only_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_that_does_not_take_a_failure_is_passed_over() {
+async fn a_target_whose_filter_excludes_the_failure_is_skipped() {
     let world = World::new([("a", vec![server_error(10)]), ("c", vec![answers(10)])]);
     let call = r#"{"openpipe":{"fallback":[{"model":"b","on":["rate_limit"]},{"model":"c"}]}}"#;
     let trail = answered(run(&world, call, false).await);
@@ -193,7 +193,7 @@ async fn a_target_that_does_not_take_a_failure_is_passed_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_target_is_asked_about_the_failure_before_it() {
+async fn each_target_filters_the_failure_before_it() {
     let world =
         World::new([("a", vec![fails(0, status(429, &[]))]), ("b", vec![server_error(0)]), ("c", vec![answers(0)])]);
     let call = r#"{"openpipe":{"fallback":[{"model":"b"},{"model":"c","except":["rate_limit"]}]}}"#;
@@ -221,7 +221,7 @@ async fn a_status_moves_on_by_its_number() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_target_is_asked_for_its_own_model() {
+async fn each_target_gets_its_own_model() {
     let world = World::new([("a", vec![server_error(0)]), ("b", vec![server_error(0)]), ("c", vec![answers(0)])]);
     let call = r#"{"openpipe":{"fallback":[{"model":"b"},{"model":"c","params":{"n":1}}]}}"#;
     answered(run(&world, call, false).await);
@@ -233,7 +233,7 @@ async fn each_target_is_asked_for_its_own_model() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_failed_is_let_go_before_the_next_target_is_asked() {
+async fn a_failed_target_is_dropped_before_the_next_one_is_tried() {
     for stream in BOTH {
         for kind in [Kind::Timeout, Kind::Connection, Kind::Stream] {
             let world = World::new([("a", vec![failing(kind, 10, stream)]), ("b", vec![good(stream)])]);
@@ -260,7 +260,7 @@ async fn an_attempt_tells_status_request_id_and_time() {
 // === Time ===
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_primary_gets_its_time_and_the_fallback_its_own_whatever_max_retries_says() {
+async fn a_silent_primary_and_the_fallback_each_get_their_own_time_regardless_of_max_retries() {
     for stream in BOTH {
         for retries in ["", r#""maxRetries":0,"#, r#""maxRetries":5,"#] {
             let world = World::new([("a", vec![silent()]), ("b", vec![silent()])]);
@@ -378,7 +378,7 @@ async fn a_targets_own_time_counts_within_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upstream_is_told_the_time_it_has() {
+async fn an_upstream_gets_its_timeout_in_a_header() {
     let world = World::new([("a", vec![server_error(200)]), ("b", vec![answers(10)])]);
     let call = r#"{"timeout":700,"openpipe":{"deadline":1000,"fallback":[{"model":"b","timeout":2000}]}}"#;
     answered(run(&world, call, false).await);
@@ -440,7 +440,7 @@ async fn pauses_double_from_half_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_short_retry_after_is_taken_while_another_target_waits() {
+async fn a_short_retry_after_is_honoured_while_another_target_waits() {
     for (header, value, pause) in
         [("retry-after", "2", 2_000), ("retry-after-ms", "70", 70), ("retry-after", "5", 5_000)]
     {
@@ -464,7 +464,7 @@ async fn a_retry_after_of_more_than_five_seconds_is_not_slept_while_another_targ
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_retry_after_is_taken_by_the_last_target_when_its_time_allows() {
+async fn the_last_target_honours_a_long_retry_after_within_its_time() {
     let limited = fails(0, status(429, &[("retry-after", "6")]));
     let world = World::new([("a", vec![server_error(0)]), ("b", vec![limited, answers(0)])]);
     let (outcome, took) = timed(&world, r#"{"openpipe":{"fallback":[{"model":"b"}]}}"#, false).await;
@@ -583,7 +583,7 @@ async fn held_until_its_finish_a_healthy_stream_may_outlast_its_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_ends_the_wait_for_a_commit_and_says_so() {
+async fn a_deadline_ends_the_wait_for_a_commit_with_its_own_message() {
     let acts = [(0, Act::Event(A)), (3_000, Act::Event(STOP)), (3_000, Act::Event(DONE))];
     let world = World::new([("a", vec![streams(10, acts)])]);
     let call = r#"{"timeout":500,"openpipe":{"deadline":1000,"holdUntil":"finish","fallback":[{"model":"b"}]}}"#;
@@ -775,7 +775,7 @@ async fn a_call_that_ended_leaves_nothing_open() {
 // === The end of a stream ===
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_has_ended_is_told_in_its_attempt() {
+async fn a_stream_that_ended_well_completes_its_attempt() {
     let world = World::new([("a", vec![server_error(40)]), ("b", vec![streams_well(5)])]);
     let (mut stream, mut trail) = streaming(run(&world, WITH_FALLBACK, true).await);
     assert!(read(&mut stream).await.1.is_none());
@@ -787,7 +787,7 @@ async fn a_stream_that_has_ended_is_told_in_its_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_failed_is_told_in_its_attempt() {
+async fn a_failed_stream_completes_its_attempt() {
     let world = World::new([("a", vec![streams(10, [(0, Act::Event(A)), (50, Act::Break)])])]);
     let (mut stream, mut trail) = streaming(run(&world, WITH_FALLBACK, true).await);
     let failure = read(&mut stream).await.1;
@@ -816,7 +816,7 @@ async fn a_call_that_commits_last_holds_the_last_stream_until_its_content() {
 const REJECT_EMPTY: &str = r#"{"openpipe":{"reject":["empty"],"fallback":[{"model":"b"}]}}"#;
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_answer_moves_on_and_is_not_asked_for_again() {
+async fn a_refused_answer_moves_on_without_a_retry() {
     let world = World::new([("a", vec![answers_with(5, " ")]), ("b", vec![answers_with(5, "B")])]);
     let trail = answered(run(&world, REJECT_EMPTY, false).await);
     assert_eq!(shape(&trail), [("a", "rejected", 1), ("b", "ok", 1)]);
@@ -840,7 +840,7 @@ async fn the_latest_refused_answer_is_returned_where_nothing_else_answers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_says_whether_it_takes_a_refused_answer_and_has_rules_of_its_own() {
+async fn a_target_has_rules_of_its_own_and_filters_refused_answers() {
     let call = r#"{"openpipe":{"reject":["empty"],"fallback":[{"model":"b","except":["rejected"]}]}}"#;
     let world = World::new([("a", vec![answers_with(5, "")])]);
     assert_eq!(shape(&answered(run(&world, call, false).await)), [("a", "rejected", 1)]);

@@ -193,7 +193,7 @@ async fn a_request_carries_body_and_headers() {
 }
 
 #[tokio::test]
-async fn the_retry_count_is_told_where_the_sdk_tells_it() {
+async fn the_retry_count_header_is_sent_where_the_sdk_sends_it() {
     let server = Server::repeating(json(COMPLETION)).await;
     let mut upstream = upstream(server.address());
     Arc::make_mut(&mut upstream.headers).insert("x-stainless-retry-count", HeaderValue::from_static("0"));
@@ -217,7 +217,7 @@ async fn the_retry_count_is_told_where_the_sdk_tells_it() {
 }
 
 #[tokio::test]
-async fn without_the_sdks_header_no_retry_count_is_told() {
+async fn without_the_sdks_header_no_retry_count_is_sent() {
     let server = Server::saying(json(COMPLETION)).await;
     ask(&upstream(server.address())).await.unwrap();
     assert!(!server.requests()[0].contains("x-stainless-retry-count"));
@@ -285,7 +285,7 @@ async fn a_content_encoding_may_have_any_name_and_any_form_that_fetch_reads() {
 }
 
 #[tokio::test]
-async fn a_body_in_an_unknown_content_encoding_is_taken_as_it_came() {
+async fn a_body_in_an_unknown_content_encoding_is_not_decoded() {
     for encoding in ["none", "utf-8", "aws-chunked", "gzip, aws-chunked", "gzip, gzip, gzip"] {
         let bytes = response("200 OK", &format!("content-encoding: {encoding}\r\n"), COMPLETION);
         let completion = answered(bytes).await.expect(encoding);
@@ -352,7 +352,7 @@ async fn a_gzip_bomb_is_given_up_at_the_size_limit() {
 }
 
 #[tokio::test]
-async fn the_size_limit_is_the_largest_size_that_is_taken() {
+async fn the_size_limit_is_the_largest_size_that_is_accepted() {
     let server = Server::repeating(json(COMPLETION)).await;
     let upstream = upstream(server.address());
     let size = COMPLETION.len() as u64;
@@ -373,7 +373,7 @@ async fn invalid_utf8_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_byte_order_mark_is_taken_off() {
+async fn a_byte_order_mark_is_removed() {
     assert_eq!(answered(json(format!("\u{feff}{COMPLETION}"))).await.unwrap().text, COMPLETION);
 }
 
@@ -463,7 +463,7 @@ async fn redirects_in_a_circle_end() {
 }
 
 #[tokio::test]
-async fn informational_responses_are_passed_over() {
+async fn informational_responses_are_ignored() {
     let early = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\n";
     assert_eq!(answered([&early[..], &json(COMPLETION)].concat()).await.unwrap().text, COMPLETION);
 }
@@ -495,7 +495,7 @@ async fn a_head_is_read_as_leniently_as_fetch_reads_it() {
 // === Broken responses ===
 
 #[tokio::test]
-async fn what_is_no_http_is_a_connection_failure_with_the_code_of_nodes_parser() {
+async fn a_response_that_is_not_http_is_a_connection_failure_with_the_code_of_nodes_parser() {
     for garbage in ["SSH-2.0-OpenSSH_9.6\r\n", "{\"choices\":[]}\r\n\r\n", "HTTP/1.1 banana\r\n\r\n", "\0\0\0\0\0\0"] {
         is_connection(&answered(garbage).await.unwrap_err(), Some("HPE_INVALID_CONSTANT"));
     }
@@ -587,7 +587,7 @@ async fn a_port_without_a_listener_refuses() {
 }
 
 #[tokio::test]
-async fn a_name_that_nobody_has_is_not_found() {
+async fn an_unknown_host_name_is_not_found() {
     let upstream = at(&format!("http://{}/v1", unresolvable()), TransportSettings::default());
     let failure = refused(&upstream).await;
     // Without a network the resolver does not know whether there is such a name.
@@ -611,7 +611,7 @@ async fn no_failure_repeats_the_key_or_the_url() {
 // === Error statuses ===
 
 #[tokio::test]
-async fn an_error_status_comes_with_head_and_body() {
+async fn a_failed_status_keeps_head_and_body() {
     let body = r#"{"error":{"message":"too long","code":"context_length_exceeded"}}"#;
     for stream in [false, true] {
         let bytes = response("400 Bad Request", "x-request-id: req_9\r\nretry-after: 3\r\n", body);
@@ -697,7 +697,7 @@ async fn a_last_event_without_its_blank_line_is_given_at_a_clean_end_only() {
 }
 
 #[tokio::test]
-async fn an_event_comes_as_soon_as_it_was_sent_compressed_or_not() {
+async fn an_event_arrives_as_soon_as_it_was_sent_compressed_or_not() {
     for (encoding, bytes) in [
         ("identity", format!("data: {EVENT}\n\n").into_bytes()),
         ("gzip", flushed!(GzipEncoder)),
@@ -741,7 +741,7 @@ async fn a_stream_of_a_gzip_member_for_each_event_is_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_compressed_stream_that_is_cut_gives_what_came_and_then_fails() {
+async fn a_truncated_compressed_stream_yields_its_events_and_then_fails() {
     for (encoding, body) in [("gzip", flushed!(GzipEncoder)), ("br", flushed!(BrotliEncoder))] {
         let head = format!("{SSE}content-encoding: {encoding}\r\ntransfer-encoding: chunked\r\n\r\n");
         let (all, end) = streamed([head.as_bytes(), &chunk(body)].concat()).await;
@@ -752,7 +752,7 @@ async fn a_compressed_stream_that_is_cut_gives_what_came_and_then_fails() {
 }
 
 #[tokio::test]
-async fn a_wait_for_events_of_a_compressed_stream_that_is_given_up_loses_none() {
+async fn a_cancelled_wait_for_events_of_a_compressed_stream_loses_none() {
     let go = Arc::new(Notify::new());
     let may_go = Arc::clone(&go);
     let body = gzip(b"data: a\n\ndata: b\n\n").await;
@@ -836,7 +836,7 @@ async fn an_event_stream_under_another_name_is_known_by_its_first_byte() {
 }
 
 #[tokio::test]
-async fn an_event_over_the_size_limit_is_one_under_another_name_too() {
+async fn an_event_over_the_size_limit_is_detected_under_any_field_name() {
     let bytes = format!("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\ndata: a\n\ndata: {}\n\n", "x".repeat(500));
     let server = Server::saying(bytes).await;
     let Ok(Response::Stream { mut source, .. }) = send(&upstream(server.address()), true, 100).await else {
@@ -847,14 +847,14 @@ async fn an_event_over_the_size_limit_is_one_under_another_name_too() {
 }
 
 #[tokio::test]
-async fn what_breaks_off_before_it_is_known_to_be_a_stream_is_a_connection_failure() {
+async fn a_response_that_breaks_off_before_it_is_known_to_be_a_stream_is_a_connection_failure() {
     let server = Server::saying("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 9\r\n\r\n \n").await;
     let failure = open(&upstream(server.address())).await.map(|_| ()).unwrap_err();
     is_connection(&failure, Some("UND_ERR_SOCKET"));
 }
 
 #[tokio::test]
-async fn a_stream_that_is_cut_gives_what_came_and_then_fails() {
+async fn a_truncated_stream_yields_its_events_and_then_fails() {
     let head = format!("{SSE}transfer-encoding: chunked\r\n\r\n");
     let server = Server::saying([head.as_bytes(), &chunk(format!("data: {EVENT}\n\n"))].concat()).await;
     let Ok(Response::Stream { head, source, ticket }) =
@@ -871,7 +871,7 @@ async fn a_stream_that_is_cut_gives_what_came_and_then_fails() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_reset_gives_what_came_and_then_fails() {
+async fn a_reset_stream_yields_its_events_and_then_fails() {
     let read = Arc::new(Notify::new());
     let was_read = Arc::clone(&read);
     let server = Server::start(move |mut connection| {
@@ -923,7 +923,7 @@ async fn an_event_over_the_size_limit_fails_after_those_before_it() {
 }
 
 #[tokio::test]
-async fn a_wait_for_events_that_is_given_up_loses_none() {
+async fn a_cancelled_wait_for_events_loses_none() {
     let go = Arc::new(Notify::new());
     let may_go = Arc::clone(&go);
     let server = Server::start(move |mut connection| {
@@ -1026,7 +1026,7 @@ async fn a_connection_serves_again() {
 }
 
 #[tokio::test]
-async fn upstreams_over_one_pool_share_its_connections() {
+async fn upstreams_with_one_pool_share_its_connections() {
     let server = Server::repeating(json(COMPLETION)).await;
     let first = upstream(server.address());
     let second = HttpUpstream { pool: Arc::clone(&first.pool), ..upstream(server.address()) };
@@ -1244,7 +1244,7 @@ async fn any_certificate_will_do_where_nothing_is_to_be_rejected() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_itself_trusted_is_taken_for_its_names_and_its_time() {
+async fn a_trusted_self_signed_certificate_is_accepted_for_its_names_and_validity_period() {
     let (acceptor, file) = tls::self_signed_authority("localhost", false);
     let settings = TransportSettings { extra_ca_certs: Some(file.clone()), ..TransportSettings::default() };
     let server = secure(acceptor).await;
@@ -1313,7 +1313,7 @@ async fn a_stale_connection_is_replaced_under_tls_too() {
 }
 
 #[tokio::test]
-async fn a_file_of_extra_roots_that_cannot_be_used_is_passed_over() {
+async fn an_unreadable_file_of_extra_roots_is_ignored() {
     let server = Server::repeating(json(COMPLETION)).await;
     let pem = |inner: &str| format!("-----BEGIN CERTIFICATE-----\n{inner}\n-----END CERTIFICATE-----\n");
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("unusable.pem");
@@ -1331,7 +1331,7 @@ async fn a_file_of_extra_roots_that_cannot_be_used_is_passed_over() {
 // === Proxies ===
 
 #[tokio::test]
-async fn a_proxy_is_asked_for_what_it_is_for() {
+async fn a_proxy_is_used_for_its_own_scheme() {
     let proxy = Server::repeating(json(COMPLETION)).await;
     let settings = TransportSettings {
         http_proxy: Some(format!("http://{}", proxy.address())),
@@ -1346,7 +1346,7 @@ async fn a_proxy_is_asked_for_what_it_is_for() {
 }
 
 #[tokio::test]
-async fn a_proxy_is_asked_for_what_no_exception_names() {
+async fn a_proxy_is_used_for_hosts_outside_no_proxy() {
     let proxy = Server::repeating(json(COMPLETION)).await;
     let direct = Server::repeating(json(COMPLETION)).await;
     let port = direct.address().port();
@@ -1392,7 +1392,7 @@ async fn a_proxy_of_another_sort_is_a_connection_failure() {
 }
 
 #[tokio::test]
-async fn a_proxy_of_another_sort_is_none_to_those_who_do_not_need_it() {
+async fn an_invalid_proxy_variable_does_not_affect_other_schemes() {
     let direct = Server::repeating(json(COMPLETION)).await;
     for settings in [
         TransportSettings { https_proxy: Some("gopher://proxy.invalid".into()), ..TransportSettings::default() },

@@ -227,7 +227,7 @@ async fn an_outage_longer_than_a_reports_time_costs_only_those_that_were_tried_i
 // === How many at once ===
 
 #[tokio::test(start_paused = true)]
-async fn only_a_few_are_on_their_way_while_none_waits_for_long() {
+async fn only_a_few_reports_are_in_flight_while_none_waits_for_long() {
     let limits = Limits::default();
     let stage = Stage::new(|_| answers(20, 200, &[]));
     for number in 0..40 {
@@ -239,7 +239,7 @@ async fn only_a_few_are_on_their_way_while_none_waits_for_long() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_are_on_their_way_when_one_has_waited_for_long_but_never_more_than_the_bound() {
+async fn more_reports_are_in_flight_when_one_has_waited_for_long_but_never_more_than_the_bound() {
     let limits = Limits::default();
     let stage = Stage::new(|_| answers(2_000, 200, &[]));
     for number in 0..200 {
@@ -269,7 +269,7 @@ async fn reports_that_hang_do_not_hold_the_others_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reports_are_tried_in_the_order_in_which_they_came() {
+async fn reports_are_tried_in_the_order_in_which_they_were_queued() {
     let limits = Limits { concurrency: 1, max_concurrency: 1, ..Limits::default() };
     let stage = Stage::within(limits, |_| takes());
     let bodies: Vec<_> = (0..20).map(|number| number.to_string()).collect();
@@ -322,7 +322,7 @@ async fn a_report_waits_for_no_longer_than_two_seconds_however_long_the_rush() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_waits_for_a_rush_while_somebody_flushes() {
+async fn reports_do_not_wait_for_the_end_of_a_burst_during_a_flush() {
     let stage = Stage::new(|_| takes());
     rush(&stage, ms(100)).await;
     let (_, delivered) = tokio::join!(rush(&stage, ms(100)), async {
@@ -405,7 +405,7 @@ async fn a_report_that_never_fits_pushes_no_other_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_left_the_queue_makes_room_in_it() {
+async fn a_report_that_left_the_queue_makes_room_in_it() {
     let stage = Stage::within(small(), |_| takes());
     for round in 0..5 {
         for number in 0..10 {
@@ -419,7 +419,7 @@ async fn what_has_left_the_queue_makes_room_in_it() {
 // === Warnings and counts ===
 
 #[tokio::test(start_paused = true)]
-async fn what_was_given_up_is_warned_of_once_a_minute_at_most_and_counted() {
+async fn dropped_reports_are_counted_and_warned_of_at_most_once_a_minute() {
     let stage = Stage::new(|_| status(401));
     let minute = 60_000;
     for number in 0..5 {
@@ -444,7 +444,7 @@ async fn what_was_given_up_is_warned_of_once_a_minute_at_most_and_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_warning_says_why() {
+async fn a_warning_names_the_reason() {
     let unreachable = Stage::new(|_| refused());
     unreachable.report(1, "r");
     unreachable.settled().await;
@@ -548,7 +548,7 @@ async fn a_flush_of_nothing_is_done_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flush_waits_for_everything_whatever_becomes_of_it() {
+async fn a_flush_waits_for_every_report_whether_it_is_delivered_or_dropped() {
     let stage = Stage::new(|tried| match tried.text().as_str() {
         "bad" => answers(300, 404, &[]),
         _ => answers(500, 200, &[]),
@@ -569,7 +569,7 @@ async fn a_flush_ends_with_reports_that_are_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flush_also_waits_for_what_is_queued_meanwhile() {
+async fn a_flush_also_waits_for_reports_that_are_queued_during_it() {
     let mut stage = Stage::new(|_| answers(500, 200, &[]));
     stage.report(1, "one");
     let (reporter, endpoint) = (stage.reporter.clone(), Arc::clone(&stage.endpoint));
@@ -681,7 +681,7 @@ async fn a_call_whose_report_was_pushed_out_is_reported() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_is_reported_after_five_seconds_though_delivery_goes_on() {
+async fn reporting_finished_resolves_after_five_seconds_while_delivery_continues() {
     let mut stage = Stage::new(|tried| if tried.number < 1 { Reply::Silence } else { takes() });
     let scope = stage.reporter.scope(7);
     stage.report(7, "r");
@@ -698,7 +698,7 @@ async fn a_call_is_reported_after_five_seconds_though_delivery_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_several_watch_is_told_of_once() {
+async fn a_call_with_several_watchers_is_notified_once() {
     for answer in [300, 60_000] {
         let mut stage = Stage::new(move |_| answers(answer, 200, &[]));
         let scope = stage.reporter.scope(7);
@@ -714,7 +714,7 @@ async fn a_call_that_several_watch_is_told_of_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn patience_begins_when_the_call_is_over() {
+async fn patience_begins_when_the_call_has_ended() {
     let mut stage = Stage::new(|_| Reply::Silence);
     let scope = stage.reporter.scope(7);
     stage.watch(7);
@@ -727,7 +727,7 @@ async fn patience_begins_when_the_call_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_watches_when_patience_is_over_is_told_at_once() {
+async fn a_watch_after_the_patience_notifies_at_once() {
     let mut stage = Stage::new(|_| Reply::Silence);
     let scope = stage.reporter.scope(7);
     stage.report(7, "r");
@@ -782,7 +782,7 @@ async fn a_call_with_nothing_to_report_is_reported_at_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_is_over_or_was_never_to_be_reported_is_reported_at_once() {
+async fn a_call_that_has_ended_or_is_not_reported_is_settled_at_once() {
     let mut stage = Stage::new(|_| takes());
     stage.report(7, "r");
     stage.settled().await;
@@ -848,7 +848,7 @@ fn unzipped(tried: &Try) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_large_body_is_compressed_once_the_endpoint_has_said_that_it_takes_that() {
+async fn a_large_body_is_compressed_once_the_endpoint_has_announced_gzip() {
     let large = format!("{{\"text\":\"{}\"}}", "lorem ipsum ".repeat(5_000));
     let stage = Stage::new(|_| answers(5, 200, OFFER));
     for body in [large.as_str(), large.as_str(), "{}"] {
@@ -877,7 +877,7 @@ async fn no_body_is_compressed_where_the_endpoint_does_not_say_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_one_endpoint_takes_says_nothing_of_another() {
+async fn each_endpoint_announces_gzip_for_itself() {
     let large = "x".repeat(1024 * 1024);
     let stage = Stage::new(|_| answers(5, 200, OFFER));
     let other = endpoint("http://elsewhere.test/report");
@@ -890,7 +890,7 @@ async fn what_one_endpoint_takes_says_nothing_of_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_is_tried_again_is_compressed_when_the_endpoint_has_said_so_meanwhile() {
+async fn a_retried_report_is_compressed_if_the_endpoint_has_announced_gzip_since() {
     let large = "x".repeat(1024 * 1024);
     let stage = Stage::new(|tried| if tried.number == 0 { answers(5, 503, &[]) } else { answers(5, 200, OFFER) });
     stage.report(1, large.clone());
@@ -1002,7 +1002,7 @@ fn a_failure_is_reported_with_its_error_object() {
 }
 
 #[test]
-fn a_failure_without_an_error_object_is_reported_with_what_it_was() {
+fn a_failure_without_an_error_object_is_reported_with_its_message() {
     for (body, words) in [
         ("", ""),
         ("<html>", ": <html>"),
@@ -1033,7 +1033,7 @@ fn an_error_that_is_no_object_is_reported_as_it_is() {
 }
 
 #[test]
-fn a_stream_that_fails_is_reported_with_what_had_come_of_it() {
+fn a_failed_stream_is_reported_with_its_content_so_far() {
     let failure = Failure::broken_stream("the stream broke off", None);
     let so_far = r#"{"choices":[{"message":{"content":"Hel"}}]}"#;
     assert_eq!(
@@ -1054,7 +1054,7 @@ fn a_stream_that_fails_is_reported_with_what_had_come_of_it() {
 }
 
 #[test]
-fn a_stream_that_was_left_says_so() {
+fn the_report_of_a_stream_that_the_reader_left_has_a_message() {
     let left = said(Some(200), &Came::Left(Some(r#"{"choices":[]}"#)));
     assert_eq!((&left["respPayload"], &left["statusCode"]), (&json!({"choices": []}), &json!(200)));
     assert_eq!(left["errorMessage"], "the caller left before the end");
@@ -1062,7 +1062,7 @@ fn a_stream_that_was_left_says_so() {
 }
 
 #[test]
-fn a_stream_that_is_too_long_says_so() {
+fn the_report_of_a_stream_that_is_too_long_has_a_message() {
     let cut = said(Some(200), &Came::Cut(r#"{"choices":[]}"#));
     assert_eq!((&cut["respPayload"], &cut["statusCode"]), (&json!({"choices": []}), &json!(200)));
     assert_eq!(cut["errorMessage"], "the stream is too long to be reported whole");

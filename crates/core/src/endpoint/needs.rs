@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn state_of_an_upstream_is_found_and_empty_members_are_none() {
+    fn references_to_state_are_found_and_empty_members_are_ignored() {
         for (members, expected) in [
             (r#""previous_response_id":"resp_1""#, &["previous_response_id"][..]),
             (r#""previous_response_id":null,"conversation":null,"background":false,"prompt":null"#, &[]),

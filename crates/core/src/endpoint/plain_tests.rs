@@ -13,7 +13,7 @@ fn rewritten(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn what_every_sdk_reads_stays_as_it_is() {
+fn events_that_every_sdk_reads_are_not_changed() {
     let stream = "data: {\"a\":\"é\"}\n\ndata: {\"b\":1}\n\ndata: [DONE]\n\n";
     assert_eq!(rewritten(stream.as_bytes()), stream);
 }
@@ -47,7 +47,7 @@ fn every_form_of_an_error_is_an_object_with_an_error() {
 }
 
 #[test]
-fn an_error_that_says_nothing_is_none_beside_an_answer() {
+fn an_empty_error_beside_an_answer_is_ignored() {
     for empty in ["{}", r#"{"message":"","code":null}"#, "[{}]", r#"{"code":0}"#] {
         let stream = format!("data: {{\"choices\":[{{}}],\"error\":{empty},\"id\":1}}\n\n");
         assert_eq!(rewritten(stream.as_bytes()), "data: {\"choices\":[{}],\"error\":null,\"id\":1}\n\n");
@@ -58,7 +58,7 @@ fn an_error_that_says_nothing_is_none_beside_an_answer() {
 }
 
 #[test]
-fn nothing_follows_done_whatever_is_written_around_it() {
+fn nothing_follows_done_in_any_of_its_spellings() {
     for done in ["[DONE]", "  [DONE] ", "\"[DONE]\"", "[DONE]\0", "[DONE]xyz"] {
         assert_eq!(rewritten(format!("data: {done}\n\ndata: {{}}\n\n").as_bytes()), "data: [DONE]\n\n", "{done:?}");
     }

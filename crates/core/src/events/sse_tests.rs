@@ -34,7 +34,7 @@ fn every_line_ending_of_the_standard_ends_a_line() {
 }
 
 #[test]
-fn comments_and_unknown_fields_are_passed_over() {
+fn comments_and_unknown_fields_are_ignored() {
     assert_eq!(data(": keep-alive\n\n:\nid: 1\nretry: 5\nfoo\ndata: a\n\n: bye\n\n"), ["a"]);
 }
 

@@ -71,7 +71,7 @@ fn every_code_of_a_too_long_input_is_one_with_a_4xx() {
 }
 
 #[test]
-fn a_too_long_input_is_known_by_what_each_api_says() {
+fn a_too_long_input_is_recognised_in_the_errors_of_each_api() {
     for message in [
         "This model's maximum context length is 4097 tokens. However, your messages resulted in 5000 tokens.",
         "Your input exceeds the context window of this model. Please adjust your input and try again.",
@@ -145,7 +145,7 @@ fn a_too_long_input_is_known_by_what_each_api_says() {
 }
 
 #[test]
-fn too_many_tokens_asked_for_are_no_too_long_input() {
+fn too_many_requested_output_tokens_are_not_a_too_long_input() {
     for message in [
         "max_tokens is too large: 100000. This model supports at most 4096 completion tokens.",
         "'max_tokens' or 'max_completion_tokens' is too large: 9000. This model's maximum context length is 4096 tokens and your request has 10 input tokens",
@@ -319,7 +319,7 @@ fn errors_of_further_providers_have_their_kinds() {
 }
 
 #[test]
-fn only_the_start_of_what_an_upstream_behind_the_upstream_says_is_compared() {
+fn only_the_start_of_a_nested_providers_error_is_compared() {
     let body = |before: usize| {
         let raw = format!("{} prompt is too long", "x".repeat(before));
         format!(r#"{{"error":{{"message":"Provider returned error","code":400,"metadata":{{"raw":"{raw}"}}}}}}"#)

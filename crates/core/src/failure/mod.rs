@@ -455,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_is_ended_by_the_bound_on_its_size() {
+    fn a_response_that_is_too_large_is_ended_by_the_size_bound() {
         let failure = Failure::too_large("an event", 30, None);
         assert_eq!(failure.ended_by, Some(Bound::Size));
         assert_eq!(failure.message, "an event is larger than `openpipe.maxResponseBytes` (30)");

@@ -16,7 +16,7 @@ fn a_limit_is_milliseconds_or_none() {
 }
 
 #[test]
-fn a_calls_options_win_over_the_clients() {
+fn options_of_a_call_take_precedence_over_those_of_the_client() {
     let of = |json: &str| {
         let aside = Aside::default();
         let section = Section::new(Place::Call, "openpipe", json, &aside, &mut Vec::new()).unwrap();
@@ -58,7 +58,7 @@ fn a_key_reaches_its_own_upstream_only() {
 }
 
 #[test]
-fn a_host_of_the_clients_headers_reaches_nobody() {
+fn a_host_header_of_the_client_is_not_sent() {
     let config = ClientConfig::from_json(
         r#"{"openai":{"baseUrl":"http://a/","headers":[["Host","gateway.example"],["x","1"]]},"openpipeUrl":"http://b/",
             "reportUrl":"http://b/report","openpipeKey":"opk"}"#,

@@ -88,7 +88,7 @@ fn a_call_with_a_credential_of_its_own_has_no_circuit() {
 }
 
 #[test]
-fn a_plan_says_which_limits_the_call_narrowed() {
+fn a_plan_records_which_limits_the_call_narrowed() {
     let narrowed = |defaults: &str, call: &str| {
         let plan = planned(defaults, call, r#"{"model":"gpt-4"}"#).unwrap();
         plan.targets.iter().map(|target| target.narrowed).collect::<Vec<_>>()
@@ -801,7 +801,7 @@ fn a_chat_refers_to_files_and_audio_of_its_upstream() {
 }
 
 #[test]
-fn a_failure_for_an_openpipe_model_that_is_gone_has_a_hint() {
+fn a_failure_for_a_missing_openpipe_model_has_a_hint() {
     use crate::failure::{Failure, Head};
     let status = |status| Failure::status(Head { status, ..Head::default() }, String::new());
     let (openpipes, other) = (planned("", "{}", OPENPIPE).unwrap(), planned("", "{}", r#"{"model":"gpt-4"}"#).unwrap());

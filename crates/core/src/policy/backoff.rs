@@ -222,14 +222,14 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_that_outlasts_the_time_left_is_not_taken() {
+    fn a_pause_longer_than_the_time_left_is_skipped() {
         let failure = answered(429, &[("retry-after", "3")]);
         assert_eq!(pause(LAST, &failure, 1, Some(3 * SECOND)), None);
         assert_eq!(pause(LAST, &failure, 1, Some(4 * SECOND)), Some(3 * SECOND));
     }
 
     #[test]
-    fn a_long_pause_is_not_taken_while_another_target_waits() {
+    fn a_long_pause_is_skipped_while_another_target_waits() {
         assert_eq!(pause(FOLLOWED, &answered(429, &[("retry-after", "6")]), 1, None), None);
         assert_eq!(pause(FOLLOWED, &answered(429, &[("retry-after", "5")]), 1, None), Some(5 * SECOND));
         assert_eq!(pause(LAST, &answered(429, &[("retry-after", "6")]), 1, None), Some(6 * SECOND));

@@ -96,7 +96,7 @@ fn a_schema_is_that_of_the_request() {
 }
 
 #[test]
-fn a_schema_that_is_none_or_would_have_to_be_fetched_lets_the_answer_stand() {
+fn an_invalid_or_remote_schema_accepts_the_answer() {
     for schema in [
         r#"{"type":"nothing"}"#,
         r#"{"$ref":"http://127.0.0.1:1/schema.json"}"#,
@@ -110,7 +110,7 @@ fn a_schema_that_is_none_or_would_have_to_be_fetched_lets_the_answer_stand() {
 }
 
 #[test]
-fn a_pattern_that_could_take_for_ever_ends() {
+fn a_pattern_with_exponential_backtracking_ends() {
     let request = with_schema(r#"{"pattern":"^(a+)+(?=b)$"}"#);
     let started = std::time::Instant::now();
     let _ = chat(&[Rule::Schema], &content(&format!("\"{}\"", "a".repeat(60))), &request);

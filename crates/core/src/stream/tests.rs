@@ -257,7 +257,7 @@ fn kept(data: &str) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn until_the_finish_a_million_tiny_events_count_what_keeping_them_takes() {
+async fn the_overhead_of_a_million_tiny_events_counts_while_a_stream_is_held() {
     let tiny = (0..1000).map(|_| (0, events(["{}"; 1000])));
     let failure = timeless(tiny).hold(HoldUntil::Finish, 2 * MEBIBYTE).await.unwrap_err();
     assert_eq!(failure.kind, Kind::InvalidResponse);
@@ -392,7 +392,7 @@ async fn an_error_member_that_is_null_is_no_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn usage_is_taken_from_a_last_chunk_without_choices() {
+async fn usage_is_read_from_a_last_chunk_without_choices() {
     let early = r#"{"choices":[{"index":0,"delta":{"content":"a"}}],"usage":null}"#;
     let mut stream = timeless([(0, events([early, STOP])), (5, events([USAGE, DONE]))]);
     read(&mut stream).await.1.unwrap();
@@ -412,7 +412,7 @@ async fn after_a_good_end_the_connection_is_drained_for_a_moment() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_did_not_end_well_is_not_drained() {
+async fn a_failed_stream_is_not_drained() {
     for acts in [vec![(0, events([A])), (5, broken())], vec![(0, events([A]))]] {
         let drains = Arc::new(AtomicUsize::new(0));
         let script = Script { began: Instant::now(), acts: acts.into(), drains: Arc::clone(&drains) };

@@ -377,7 +377,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_json_parse_accepts_is_read() {
+    fn json_that_json_parse_accepts_is_read() {
         let deep = format!(r#"{{"d":{}1{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
         for text in [r#"{"a":1e400,"b":-0}"#, r#"{"\ud800":"\udfff"}"#, r#"{"a":1,"a":2}"#, deep.as_str()] {
             assert!(serde_json::from_str::<Members<'_>>(text).is_ok());
@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_with_an_escape_is_what_it_spells() {
+    fn an_escaped_name_equals_its_decoded_form() {
         assert!(is_quoted(r#""\u0078""#, "x"));
         assert!(!is_quoted(r#""\u0078""#, r"\u0078"));
         assert!(is_quoted(r#""\\u0078""#, r"\u0078"));

@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_a_header_is_redacted_whatever_its_bytes() {
+    fn a_header_value_of_any_bytes_is_redacted() {
         let secrets = secrets(&["k\u{e9}y-0123"]);
         let value = HeaderValue::from_bytes(b"Bearer k\xe9y-0123").unwrap();
         assert_eq!(secrets.redact_header(&value).unwrap(), "Bearer ***");

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_look_up_goes_on_when_one_of_its_calls_is_dropped() {
+    async fn a_dns_look_up_continues_when_one_of_its_calls_is_dropped() {
         let (resolver, asked) = resolver(SECOND);
         let leaving = tokio::time::timeout(SECOND / 10, resolve(&resolver, "a.test"));
         let (left, stayed) = tokio::join!(leaving, resolve(&resolver, "a.test"));

@@ -41,7 +41,7 @@ fn an_answer_is_an_object_with_choices_that_have_messages() {
 }
 
 #[test]
-fn the_failure_of_what_is_no_answer_says_the_upstreams_words() {
+fn the_failure_of_an_invalid_answer_has_the_upstreams_message() {
     for (text, kind, words) in [
         (r#"[{"error":{"code":429,"message":"Quota exceeded","status":"X"}}]"#, Kind::RateLimit, "Quota exceeded"),
         (r#"{"detail":{"error":"Model busy"}}"#, Kind::InvalidResponse, "no choices: Model busy"),
@@ -62,7 +62,7 @@ fn a_failed_finish_reason_is_a_failure_whatever_the_message_holds() {
 }
 
 #[test]
-fn an_error_that_says_something_is_a_failure_in_its_own_words() {
+fn an_error_with_content_is_a_failure_with_its_message() {
     let good = r#""choices":[{"message":{"content":"Hi"}}]"#;
     for (text, kind, words) in [
         (format!(r#"{{{good},"error":"overloaded"}}"#), Kind::InvalidResponse, "overloaded"),

@@ -238,7 +238,7 @@ fn a_text_that_is_not_a_chunk_changes_nothing() {
 }
 
 #[test]
-fn no_name_stands_twice_however_many_there_are_and_however_they_are_spelled() {
+fn names_are_unique_for_any_number_and_spelling() {
     let names: Vec<String> = (0..300).map(|number| format!(r#""n{number}":{}"#, number + 1)).collect();
     let delta = r#"{"cont\u0065nt":"b","content":"a"}"#;
     let chunk = format!(r#"{{"choices":[{{"index":0,"delta":{delta}}}],{}}}"#, names.join(","));

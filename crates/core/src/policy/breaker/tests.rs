@@ -320,7 +320,7 @@ async fn a_forced_request_closes_it_when_it_succeeds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_began_well_and_died_is_a_failure_and_no_success() {
+async fn a_stream_that_fails_after_its_first_content_counts_as_a_failure_and_not_as_a_success() {
     let policy = BreakerPolicy { failure_rate: 1.0, ..policy() };
     let circuit = breakers().gate(policy, &subject(), Narrowed::default());
     for _ in 0..3 {
@@ -508,7 +508,7 @@ async fn circuits_at_rest_are_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_most_ten_thousand_are_kept_and_the_least_recently_used_one_is_dropped() {
+async fn at_most_ten_thousand_entries_are_kept_and_the_least_recently_used_one_is_dropped() {
     let breakers = breakers();
     let of = |number: u32| {
         let model = number.to_string();

@@ -186,7 +186,7 @@ fn a_pattern_is_one_of_ecmascript() {
 }
 
 #[test]
-fn what_is_no_schema_is_refused() {
+fn an_invalid_schema_is_refused() {
     for schema in [
         json!(1),
         json!({"type": "text"}),
@@ -224,7 +224,7 @@ fn what_is_no_schema_is_refused() {
 }
 
 #[test]
-fn what_asserts_nothing_is_passed_over() {
+fn keywords_that_assert_nothing_are_ignored() {
     let schema = json!({"$schema": "http://json-schema.org/draft-07/schema#", "title": "t", "default": 1, "format": "email",
         "contentEncoding": "base64", "x-of-my-own": {"type": 1}, "examples": [2]});
     assert!(fits(&schema, &json!("no address")));
@@ -239,7 +239,7 @@ fn a_misfit_names_its_place() {
 }
 
 #[test]
-fn what_would_take_for_ever_is_not_judged() {
+fn a_validation_that_takes_too_many_steps_is_not_judged() {
     let endless = json!({"$ref": "#"});
     let growing = json!({"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}, {"$ref": "#/$defs/b"}]}, "b": {"oneOf": [{"$ref": "#/$defs/c"}, {"$ref": "#/$defs/c"}]},
         "c": {"items": {"$ref": "#/$defs/a"}, "not": false}}, "$ref": "#/$defs/a", "unevaluatedItems": false});
