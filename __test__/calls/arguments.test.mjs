@@ -17,7 +17,7 @@ const MILLISECONDS = [0, -1, NaN, -Infinity, '10s', '1000', true, {}, [], 1n];
 const WHOLE = [-1, 1.5, NaN, Infinity, '2', true, [], {}, 1n];
 const client = { chat: { completions: { create: async () => ({}) } } };
 
-/** Of each option: what it does not take, and what the message says that it takes. */
+/** For each option: values that it refuses, and the expected type in the message. */
 /** @typedef {[option: string, takes: RegExp, values: any[]]} Row */
 
 /** @type {Row[]} What stands in `openpipe`, of a call and of the constructor. */

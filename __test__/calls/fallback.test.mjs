@@ -262,7 +262,7 @@ test('a stale connection is no failure of the upstream', async ({ serve, stage }
   const { openai, primary } = await stage();
   const { port } = primary;
   expect((await ask(openai)).error).toBeUndefined();
-  // The server restarts: the connection in the pool is dead, and nobody has noticed yet.
+  // The server restarts: the pooled connection is stale.
   await primary.close();
   const restarted = await serve({ kind: 'answer' }, { port, name: 'the primary' });
   const told = await ask(openai, { openpipe: { fallback: { model: FALLBACK } } });

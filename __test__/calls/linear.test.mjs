@@ -8,7 +8,7 @@ import { expect } from 'vitest';
 import { runProgram } from '../support/programs.mjs';
 import { test } from '../support/upstreams.mjs';
 
-/** The first only compiles what is measured. */
+/** The first run only warms up the measured code. */
 const SIZES = [1_000, 6_250, 50_000];
 /**
  * Eight times as large may cost so many times as much: objects of 50,000 members leave the processor's caches, and the heap grows for

@@ -1,4 +1,4 @@
-/** Three vendors and no OpenPipe model: keys stay with their vendor whatever the vendors answer, and one 429 is no outage. */
+/** Three vendors and no OpenPipe model: each key goes to its vendor only, whatever the vendors answer, and one 429 does not open a circuit. */
 
 import OpenAI from 'openpipe-native';
 import { describe, expect } from 'vitest';

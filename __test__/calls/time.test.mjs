@@ -1,4 +1,4 @@
-/** How long a call may take, and what is tried again (contract.md, section 4). */
+/** Time limits and retries (contract.md, section 4). */
 
 import OpenAI from 'openpipe-native';
 import { describe, expect } from 'vitest';

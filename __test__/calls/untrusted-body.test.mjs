@@ -1,4 +1,4 @@
-/** A body that comes from a user (contract.md, section 2): what a gateway that hands it on can rely on. */
+/** Bodies that come from users (contract.md, section 2): the guarantees for a gateway that forwards them. */
 
 import OpenAI from 'openpipe-native';
 import { describe, expect } from 'vitest';

@@ -1,4 +1,4 @@
-/** A client, and whatever else is called back, runs in the async context of the caller (issue 3). */
+/** Custom clients and all callbacks run in the async context of the caller. */
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import diagnostics from 'node:diagnostics_channel';

@@ -19,7 +19,7 @@ for (const stream of [false, true]) {
   }) => {
     const upstream = await serveElsewhere({});
     const { client, asked } = plainClient(async (body) => {
-      // In another order than they came.
+      // In an order other than that of the requests.
       await pause(Math.random() * 100);
       const text = `the client for ${body.user}`;
       return body.stream ? streamOf(chunks(text)) : completion(body.model, text);

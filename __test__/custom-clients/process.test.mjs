@@ -1,4 +1,4 @@
-/** What JavaScript clients do to the process: its end, its threads, its memory (issue 3). Each in a process of its own. */
+/** Custom clients and the process: its end, its threads, its memory. Each scene runs in a separate process. */
 
 import { describe, expect, vi } from 'vitest';
 

@@ -21,8 +21,8 @@ import { CLIENT_KEY, sdks } from '../support/custom-sdks.mjs';
 const TIMEOUT = 700;
 
 /**
- * What an upstream does, what it is called, and which of the SDK's classes it is. Silence is not among them: whose clock is
- * first is not told (time.test.mjs).
+ * Behaviours of an upstream, their kinds, and the SDK's error classes. Without silence, because either the SDK's or this package's
+ * timeout may be first (time.test.mjs).
  * @type {{ name: string, doing: Doing, kind: FailureKind, error: string, status?: number }[]}
  */
 const failures = [
@@ -135,7 +135,7 @@ for (const sdk of sdks) {
 
         expect(id).toMatch(/^req_/);
         expect(data.openpipe.attempts[1].requestId).toBe(id);
-        // Not every SDK puts it on what it returns.
+        // Not every SDK adds it to its results.
         expect(data._request_id).toBe((await onlyAsked(asked).returned)._request_id);
         expect([id, undefined]).toContain(data._request_id);
         if (stream) await readAll(data);

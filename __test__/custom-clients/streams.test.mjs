@@ -1,4 +1,4 @@
-/** Streams of JavaScript clients: handed through, under the rules of contract.md, section 5. */
+/** Streams of custom clients, which are passed on under the rules of contract.md, section 5. */
 
 import OpenAI6 from 'openai';
 import { Stream } from 'openai/core/streaming';
@@ -284,7 +284,7 @@ describe("a client's stream that is the last", () => {
   });
 });
 
-/** What a plain client may return as its stream; `closed` tells whether it was told to stop. */
+/** The streams that a plain client may return; `closed` is whether it was stopped. */
 const streamables = /** @type {[string, () => { stream: any, closed: () => boolean }][]} */ ([
   ['an async generator', () => closableGenerator()],
   [

@@ -1,4 +1,4 @@
-/** JavaScript clients among other targets, and what is told of them (contract.md, sections 2, 3, 6). */
+/** Custom clients among other targets, and their attempts, errors and events (contract.md, sections 2, 3, 6). */
 
 import diagnostics from 'node:diagnostics_channel';
 

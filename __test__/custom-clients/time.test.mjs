@@ -1,4 +1,4 @@
-/** Time is kept in Rust: no client holds a call past its time, whatever it does (contract.md, sections 4 and 5; issue 3). */
+/** Time limits are enforced in Rust: no client can delay a call past them (contract.md, sections 4 and 5). */
 
 import OpenAI from 'openpipe-native';
 import OpenAI7 from 'openai7';
@@ -125,7 +125,7 @@ for (const [what, stream] of MODES) {
       });
       const { openai } = await stage({ primary: FAILING, openpipe: { fallbackClient: client } });
       const told = await ask(openai, { stream, openpipe: { fallback: { model: MODEL, timeout: SHORT } } });
-      // A rejection that nobody handles would fail the whole run.
+      // An unhandled rejection would fail the whole run.
       await rejected.opened;
 
       expect(told.error.constructor).toBe(OpenAI.APIConnectionTimeoutError);

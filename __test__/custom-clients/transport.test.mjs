@@ -12,7 +12,7 @@ import { OPENAI_KEY, OPENPIPE_KEY } from '../support/keys.mjs';
 import { chats, clientOptions, FALLBACK, onlyChat, PRIMARY, test } from '../support/upstreams.mjs';
 import { chunks, completion, healthyClient, never, TO_CLIENT } from '../support/custom-clients.mjs';
 
-/** A direct primary: what is given to the constructor is for the client's own upstream. */
+/** A primary at the client's own upstream, to which the constructor's options apply. */
 const DIRECT = 'gpt-4o';
 const ASKED = { model: DIRECT, messages: [] };
 /** Nobody is there: what reaches it was not intercepted. */
@@ -34,7 +34,7 @@ afterEach(() => {
  */
 
 /**
- * A `fetch` that keeps what it was asked, and answers by itself.
+ * A `fetch` that records its requests, and answers without a server.
  * @param {(call: Fetched, count: number) => Response | Promise<Response>} [answer] Default: good answers.
  */
 function fakeFetch(answer = good) {
@@ -770,7 +770,7 @@ describe('`withOptions`', () => {
 });
 
 /**
- * A client of places where nobody is.
+ * A client whose upstreams do not exist.
  * @param {import('openpipe-native').ClientOptions} [more] @param {import('openpipe-native').OpenPipeOptions} [openpipe]
  */
 function clientWith(more, openpipe) {

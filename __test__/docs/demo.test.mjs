@@ -1,4 +1,4 @@
-/** The demo, run as its reader runs it: what it shows of a situation, and how it ends. */
+/** The demo, run like a user: its output for a situation, and its exit. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

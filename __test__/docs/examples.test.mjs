@@ -23,24 +23,24 @@ function start(args, env = {}) {
     env: { PATH: process.env['PATH'] ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const told = { stdout: '', stderr: '' };
+  const output = { stdout: '', stderr: '' };
   for (const which of /** @type {const} */ (['stdout', 'stderr'])) {
-    child[which].setEncoding('utf8').on('data', (text) => (told[which] += text));
+    child[which].setEncoding('utf8').on('data', (text) => (output[which] += text));
   }
   const ended = once(child, 'close');
   onTestFinished(async () => {
     child.kill('SIGKILL');
     await ended;
   });
-  return { child, told, ended };
+  return { child, output, ended };
 }
 
 /** @param {string} name What it printed, line by line. */
 async function run(name) {
-  const { told, ended } = start([fileURLToPath(new URL('../../examples/run.mjs', import.meta.url)), name]);
+  const { output, ended } = start([fileURLToPath(new URL('../../examples/run.mjs', import.meta.url)), name]);
   const [code] = await ended;
-  expect({ code, stderr: told.stderr }).toEqual({ code: 0, stderr: '' });
-  return told.stdout.trimEnd().split('\n');
+  expect({ code, stderr: output.stderr }).toEqual({ code: 0, stderr: '' });
+  return output.stdout.trimEnd().split('\n');
 }
 
 const COUNTED = '1, 2, 3, 4, 5, 6, 7, 8, 9, 10';
@@ -76,12 +76,12 @@ for (const [name, lines] of Object.entries(printed)) {
 async function runAndWatch(name) {
   const stage = await startStage(name);
   onTestFinished(() => stage.close());
-  const { told, ended } = start(['--import', 'tsx', `examples/${name}.mts`], stage.env);
+  const { output, ended } = start(['--import', 'tsx', `examples/${name}.mts`], stage.env);
   const [code] = await ended;
-  expect({ code, stderr: told.stderr }).toEqual({ code: 0, stderr: '' });
+  expect({ code, stderr: output.stderr }).toEqual({ code: 0, stderr: '' });
   const got = (/** @type {import('../../examples/stage.mjs').Place} */ place) =>
     stage.upstreams[place].requests.map(({ path, headers, body }) => ({ path, headers, model: body.model, body }));
-  return { lines: told.stdout.trimEnd().split('\n'), got };
+  return { lines: output.stdout.trimEnd().split('\n'), got };
 }
 
 test('the example `azure` sends a token to the v1 API, a key to the deployment', { timeout: AT_MOST_MS }, async () => {
@@ -153,25 +153,25 @@ test(
 );
 
 test('the runner lists the examples when it is called without a name', { timeout: AT_MOST_MS }, async () => {
-  const { told, ended } = start(['examples/run.mjs', 'no-such-example']);
+  const { output, ended } = start(['examples/run.mjs', 'no-such-example']);
   const [code] = await ended;
   expect(code).toBe(1);
-  expect(told.stderr).toContain(exampleNames.join(' | '));
+  expect(output.stderr).toContain(exampleNames.join(' | '));
 });
 
-/** Starts the endpoint. @returns {Promise<{ url: string, told: { stdout: string }, stage: import('../../examples/stage.mjs').Stage, child: import('node:child_process').ChildProcess, ended: Promise<any[]> }>} */
+/** Starts the endpoint. @returns {Promise<{ url: string, output: { stdout: string }, stage: import('../../examples/stage.mjs').Stage, child: import('node:child_process').ChildProcess, ended: Promise<any[]> }>} */
 async function startExpress() {
   const stage = await startStage('express');
   onTestFinished(() => stage.close());
-  const { child, told, ended } = start(['--import', 'tsx', 'examples/express.mts'], { ...stage.env, PORT: '0' });
-  await Promise.race([eventually(() => told.stdout.includes('\n'), AT_MOST_MS), ended]);
-  const url = told.stdout.trim();
-  expect(url, told.stderr).toMatch(/^http:/);
-  return { url, told, stage, child, ended };
+  const { child, output, ended } = start(['--import', 'tsx', 'examples/express.mts'], { ...stage.env, PORT: '0' });
+  await Promise.race([eventually(() => output.stdout.includes('\n'), AT_MOST_MS), ended]);
+  const url = output.stdout.trim();
+  expect(url, output.stderr).toMatch(/^http:/);
+  return { url, output, stage, child, ended };
 }
 
 test('the example `express` streams to a browser, piece by piece', { timeout: AT_MOST_MS }, async () => {
-  const { url, told, child, ended } = await startExpress();
+  const { url, output, child, ended } = await startExpress();
   const page = await fetch(url);
   expect(await page.text()).toContain('<form>');
 
@@ -184,14 +184,14 @@ test('the example `express` streams to a browser, piece by piece', { timeout: AT
 
   child.kill('SIGTERM');
   expect(await ended).toEqual([0, null]);
-  expect(told.stdout).toContain('answered by the primary');
+  expect(output.stdout).toContain('answered by the primary');
 });
 
 test(
   'the example `express` closes the upstream’s connection when the browser leaves',
   { timeout: AT_MOST_MS },
   async () => {
-    const { url, told, stage } = await startExpress();
+    const { url, output, stage } = await startExpress();
     const leaving = new AbortController();
     const answer = await fetch(`${url}chat?question=Stall`, { signal: leaving.signal });
     await /** @type {any} */ (answer.body).getReader().read();
@@ -199,7 +199,7 @@ test(
 
     const request = await stage.upstreams.openai.arrival(1);
     expect(await request.closed).toBe('broken off');
-    expect(await eventually(() => told.stdout.includes('the browser left'), 20_000)).toBe(true);
+    expect(await eventually(() => output.stdout.includes('the browser left'), 20_000)).toBe(true);
   },
 );
 
@@ -216,6 +216,6 @@ test('every example compiles as TypeScript', { timeout: AT_MOST_MS }, () => {
     {},
     [...files, 'express.d.ts'].map((file) => `examples/${file}`),
   );
-  expect(Object.fromEntries([...errors].filter(([, told]) => told.length > 0))).toEqual({});
+  expect(Object.fromEntries([...errors].filter(([, output]) => output.length > 0))).toEqual({});
   expect(errors.size).toBe(files.length + 1);
 });

@@ -25,7 +25,7 @@ const JSON_SAID = '{"n":42}';
 
 const QUESTION = `{ method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"question":"Double 21."}' }`;
 
-/** What follows the code of a page, by what is done with it. @type {Record<string, string>} */
+/** The code that is appended to a page's code, by how it is run. @type {Record<string, string>} */
 const AFTER = {
   run: '',
   // A server may say that it listens before it does.

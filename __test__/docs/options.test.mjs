@@ -49,7 +49,7 @@ function declared() {
     if (!found || !ts.isInterfaceDeclaration(found)) throw new Error(`types.d.ts has no interface ${name}`);
     for (const member of found.members) {
       if (!ts.isPropertySignature(member) || !member.type) throw new Error(`${name} has more than plain members`);
-      // A mark of the type alone, which nobody can write.
+      // A brand of the type, not an option.
       if (ts.isComputedPropertyName(member.name)) continue;
       const tag = ts.getJSDocTags(member).find(({ tagName }) => tagName.text === 'default');
       members.set(prefix + member.name.getText(), {

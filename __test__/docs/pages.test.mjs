@@ -1,4 +1,4 @@
-/** The README and the pages of docs/: their code compiles, what they quote is there, their links lead somewhere. */
+/** The README and the pages of docs/: their code compiles, quoted files match, and links have targets. */
 
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -8,10 +8,10 @@ import { expect, test } from 'vitest';
 import { root, typeErrors } from '../support/compiler.mjs';
 import { anchorsOf, documents, linksOf, typescriptOf } from '../support/markdown.mjs';
 
-/** The compiler takes its time where others want the cores as well. */
+/** The compiler is slow if other tests use the cores. */
 const AT_MOST_MS = 120_000;
 
-/** What the blocks may use without saying where it comes from; what a block declares itself comes first. */
+/** The globals that blocks may use without declaring them; a block's own declarations take precedence. */
 const PRELUDE = `
 import OpenAIClass from 'openpipe-native';
 
@@ -29,15 +29,15 @@ declare global {
 
 test('every block of TypeScript in the documents compiles', { timeout: AT_MOST_MS }, () => {
   const blocks = documents.flatMap(typescriptOf);
-  // Beside the documents, so that imports lead where they lead for a user.
+  // In the root, so that imports are resolved as for a user.
   const path = (/** @type {number} */ index) => `block-${index}.mts`;
   const texts = Object.fromEntries(blocks.map(({ text }, index) => [path(index), `${text}\nexport {};\n`]));
   const errors = typeErrors({ ...texts, 'prelude.mts': PRELUDE });
 
-  const told = blocks.flatMap(({ document, line }, index) =>
+  const found = blocks.flatMap(({ document, line }, index) =>
     (errors.get(path(index)) ?? ['was not compiled']).map((error) => `${document}, block at line ${line}: ${error}`),
   );
-  expect(told).toEqual([]);
+  expect(found).toEqual([]);
   expect(errors.get('prelude.mts')).toEqual([]);
   expect(blocks.length).toBeGreaterThan(15);
 });

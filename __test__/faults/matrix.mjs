@@ -23,10 +23,10 @@ import { OPENAI_KEY, OPENPIPE_KEY } from '../support/keys.mjs';
 /** Every call of the matrix ends within this, also on a machine that is busy: far from what a hang would take. */
 const PROMPTLY_MS = 15_000;
 
-/** One of each kind, and those that are told apart by more than their class; that every status has its kind is proved in the core. */
+/** One status of each kind, and those with further differences. The kinds of all statuses are tested in the core. */
 const CODES = [400, 401, 402, 403, 404, 408, 409, 422, 429, 500, 503, 529];
 
-/** What chat's matrix has proved of a transport is tried with a few of each kind at the other endpoints. */
+/** The other endpoints are tried with a few faults of each kind: the matrix of chat covers the transport. */
 const FEW_CODES = [401, 429, 500];
 const FEW_STATUSES = ['answers with any status, and json'];
 const FEW_FAULTS = [
@@ -64,7 +64,7 @@ for (const name of FEW_FAULTS) {
 
 /**
  * @param {'completion' | 'stream'} mode @param {NonNullable<Asking['endpoint']>} [endpoint]
- * @param {FaultServer} [server] Default: one of its own.
+ * @param {FaultServer} [server] Default: a new one.
  */
 export function testMatrix(mode, endpoint = 'chat', server = useFaultServer()) {
   const stream = mode === 'stream';
@@ -81,7 +81,7 @@ export function testMatrix(mode, endpoint = 'chat', server = useFaultServer()) {
     const cases = faults.flatMap((fault) => {
       const expected = fault[mode];
       if (!expected || (via !== 'native' && (fault.notJs || expected.js === 'ok'))) return [];
-      // Node's own `fetch` would have to be told of our authority when the process starts.
+      // Node's `fetch` reads the test's certificate authority only when the process starts.
       if (via === 'fetch' && fault.at === 'tls' && fault.scheme === 'https') return [];
       const kind =
         (via === 'client' ? expected.client : undefined) ??
@@ -148,7 +148,7 @@ export function testMatrix(mode, endpoint = 'chat', server = useFaultServer()) {
 }
 
 /**
- * What the caller has seen is not taken back, nor passed over: it is told.
+ * After the caller has read content, a fault is an error: no retry, no fallback, no silent end.
  * @param {FaultServer} server @param {Via} via @param {Fault[]} faults @param {NonNullable<Asking['endpoint']>} endpoint
  */
 function testMidStream(server, via, faults, endpoint) {

@@ -1,6 +1,6 @@
 /**
  * The bodies of errors may be anything, and a caller may abort at any time: no listener, delivery or callback throws into Node.js
- * (contract.md, section 1). In a process of its own, which anything uncaught ends.
+ * (contract.md, section 1). In a separate process, which any uncaught error ends.
  */
 
 import { describe, expect, test } from 'vitest';

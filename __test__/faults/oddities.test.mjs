@@ -1,4 +1,4 @@
-/** Answers that look odd and are good: the caller gets them, whole and once, and nobody else is asked. */
+/** Answers that are unusual but valid: the caller gets them whole and once, and no other target is called. */
 
 import { describe, expect, test, vi } from 'vitest';
 
@@ -26,7 +26,7 @@ for (const mode of /** @type {const} */ (['completion', 'stream'])) {
           expectHealthy(told, key, mode === 'stream');
           expect(told.info.attempts[at]).toMatchObject({ outcome: 'ok', tries: 1 });
           expect(told.info.attempts).toHaveLength(at + 1);
-          // The connection is as good as before, or gone; what was left on it is nobody's answer.
+          // The connection is reused or closed; leftover bytes on it are never read as an answer.
           const again = await ask(openai, asking);
           expectHealthy(again, key, mode === 'stream');
           expect(again.info.attempts).toHaveLength(at + 1);

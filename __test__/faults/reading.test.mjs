@@ -1,4 +1,4 @@
-/** Streams that are large, and readers who are slow, or leave. */
+/** Large streams, and readers that are slow or leave. */
 
 import v8 from 'node:v8';
 import vm from 'node:vm';
@@ -21,7 +21,7 @@ const MB = 1024 * 1024;
 v8.setFlagsFromString('--expose-gc');
 const collectGarbage = vm.runInNewContext('gc');
 
-/** A stream of an upstream that goes on for ever, after its first content. @param {Via} via @param {string} key @param {AbortSignal} [signal] */
+/** An endless stream of an upstream, after its first content. @param {Via} via @param {string} key @param {AbortSignal} [signal] */
 async function openStream(via, key, signal) {
   const { openai, asking } = scene(server, goesOn, key, { via, stream: true, followed: true });
   const request = {

@@ -135,7 +135,7 @@ describe.concurrent('a redirect to another origin takes no key along', () => {
 
         expectHealthy(told, key, false);
         const elsewhere = (await server.requests(key)).filter((request) => request.fault === 'elsewhere');
-        // A client that is handed in follows as it likes.
+        // A custom client follows redirects by its own rules.
         if (via === 'native') {
           expect(elsewhere).toEqual([]);
           expect(told.info.attempts[at]).toMatchObject({ outcome: 'invalid_response', tries: 1 });

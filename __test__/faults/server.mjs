@@ -1,4 +1,4 @@
-/** The fault server: raw sockets in a process of its own. What happens to a request is chosen by the path of its URL. */
+/** The fault server: raw sockets in a separate process. The path of a request's URL selects the fault. */
 
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,8 +11,8 @@ import { closedPort } from '../../demo/upstream.mjs';
 /**
  * @typedef {object} FaultServer
  * @property {(fault: Fault, key: string) => string} url The base URL at which requests meet this fault.
- * @property {(name: string, key: string) => string} urlNamed That of one that does no harm to its connections, on a port of its own.
- * @property {(fault: Fault) => Promise<Fault>} apart The same fault on a port of its own: connections to it are nobody else's.
+ * @property {(name: string, key: string) => string} urlNamed The URL of a fault that does not break its connections, on a separate port.
+ * @property {(fault: Fault) => Promise<Fault>} apart The same fault on a separate port, whose connections are not shared.
  * @property {(key: string) => Promise<Entry[]>} requests Those of a key, as it stands now.
  * @property {(key: string, fault: string, ms?: number) => Promise<boolean>} closed Whether every connection on which a key met
  *   a fault closes in time.

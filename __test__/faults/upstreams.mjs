@@ -39,7 +39,7 @@ export function useFaultServer() {
   /** @type {FaultServer} */
   const server = /** @type {any} */ ({});
   beforeAll(async () => {
-    // Read when a client is made. Node.js itself reads it when it starts: its `fetch` is told below.
+    // Read when a client is made. Node.js itself reads it at its start, so its `fetch` is configured below.
     process.env.NODE_EXTRA_CA_CERTS = authority;
     Object.assign(server, await startFaultServer());
   });
@@ -58,7 +58,7 @@ export function newKey(what) {
   return `${what}-${process.pid}-${lastKey}`;
 }
 
-/** A client that is handed in, of the `openai` package. @param {string} baseURL @param {Record<string, unknown>} [more] */
+/** A custom client of the `openai` package. @param {string} baseURL @param {Record<string, unknown>} [more] */
 export function sdkClient(baseURL, more) {
   return new OpenAISdk({ apiKey: CLIENT_KEY, baseURL, logLevel: 'off', ...trusting(baseURL), ...more });
 }

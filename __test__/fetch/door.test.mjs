@@ -1,4 +1,4 @@
-/** Where the targets of a call are, and what one `createFetch` has for itself: reports, its end, who watches. */
+/** The targets of a call, and the reports, `close()`, diagnostics channels and callbacks of one `createFetch`. */
 
 import diagnostics from 'node:diagnostics_channel';
 

@@ -9,7 +9,7 @@ import { onlyChat, test } from '../support/upstreams.mjs';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 
-/** A `fetch` that says what it was called with. */
+/** A `fetch` that records its arguments. */
 function underlying() {
   return vi.fn(async (/** @type {any[]} */ ...given) => new Response(JSON.stringify(given.length)));
 }

@@ -10,7 +10,7 @@ import { test } from '../support/upstreams.mjs';
 /** Far from any wait of these tests, on the slowest of machines. */
 const AT_ONCE = 1_000;
 
-/** A reason that nobody else has. */
+/** A unique abort reason. */
 const REASON = new Error('the reason');
 
 /** @param {() => Promise<unknown>} work @returns {Promise<[number, any]>} */

@@ -15,7 +15,7 @@ import { test } from '../support/upstreams.mjs';
 const underlying = () =>
   vi.fn((/** @type {any[]} */ ...given) => Reflect.apply(globalThis.fetch, undefined, withoutMarks(given)));
 
-/** The real one refuses what is no dispatcher. @param {any[]} given */
+/** Removes the fake options, which the real `fetch` would refuse. @param {any[]} given */
 const withoutMarks = ([url, { dispatcher, agent, client, proxy, ...init }]) => [url, init];
 
 for (const member of ['dispatcher', 'agent', 'client', 'proxy']) {

@@ -1,4 +1,4 @@
-/** Frameworks that are installed into this folder, each by what it is asked for. */
+/** The frameworks that are installed into this folder, each with the functions that the tests call. */
 
 import { createAzure } from '@ai-sdk/azure';
 import { createDeepSeek } from '@ai-sdk/deepseek';

@@ -9,7 +9,7 @@ const MIB = 1024 * 1024;
 /** With the streams fewer than Linux lets wait for their handshake at one port (`tcp_max_syn_backlog`, 2,048): it resets some beyond. */
 const COMPLETIONS = 1_200;
 const STREAMS = 300;
-/** The first two settle what is made once; one more must leave nothing. */
+/** The first two rounds create what exists once per process; a further one must leak nothing. */
 const ROUNDS = 3;
 
 describe(`${COMPLETIONS} completions and ${STREAMS} streams at once, again and again`, () => {

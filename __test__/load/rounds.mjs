@@ -1,5 +1,5 @@
 /**
- * Rounds of many calls at once, half of whose primaries fail; prints what came of it as JSON. With --expose-gc. Arguments:
+ * Rounds of many calls at once, half of whose primaries fail; prints the outcome as JSON. With --expose-gc. Arguments:
  * how many completions, streams, and rounds.
  */
 
@@ -27,7 +27,7 @@ async function play(round, completions, streams) {
   if (dropped + pending > 0) wrong.push(`round ${round}: ${dropped} reports dropped, ${pending} pending`);
 }
 
-// One of each kind, so that whatever is made once is there: threads, epoll, certificates.
+// One call of each kind creates what exists once per process: threads, epoll, certificates.
 await play('warm', 24, 24);
 // What is left is what a process with a client has.
 await upstream.letGo();

@@ -1,6 +1,6 @@
 /**
  * `npm run soak`: mixed traffic at a steady rate, half of it with faults, for 10 minutes or as long as `--minutes` says, at
- * `--rate` calls a second. A line every 10 s tells how it goes. Fails where an answer is wrong, lost or late for ever, and
+ * `--rate` calls a second. Prints a line of figures every 10 s. Fails if an answer is wrong, missing or never comes, and
  * where memory or descriptors grow.
  */
 
@@ -77,7 +77,7 @@ async function abort(name) {
   await complete(name, 'openpipe:silence', { model: 'ok-too' }, controller.signal);
 }
 
-/** Reads the first event of a stream that would last for ever. @param {string} user */
+/** Reads the first event of an endless stream. @param {string} user */
 async function leave(user) {
   const body = { model: 'openpipe:stalls-mid-stream', user, messages: [], stream: /** @type {const} */ (true) };
   for await (const chunk of await openai.chat.completions.create(body)) {
@@ -155,7 +155,7 @@ function checkGrowth(what, more) {
   if (late - early > more) wrong.push(`${what} grew from ${early} to ${late}`);
 }
 
-// One of each kind first, and then what is idle goes: what is left is what a process with a client has.
+// One call of each kind first, then idle connections are closed: this is the baseline of a process with a client.
 await Promise.all(kinds.map((kind, number) => kind(`warm-${number}`, number)));
 await openai.flush();
 await upstream.letGo();

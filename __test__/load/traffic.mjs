@@ -11,7 +11,7 @@ import OpenAI from 'openpipe-native';
 const NEVER_ANSWERS_MS = 1_000;
 
 /**
- * Ways in which a primary fails, by the upstream's names; true where only the time tells.
+ * The faults of a primary, by the upstream's names; true for those that only a timeout detects.
  * @type {[model: string, hangs?: true][]}
  */
 const COMPLETION_FAULTS = [

@@ -71,6 +71,6 @@ process.on('message', (asked) => {
   if (asked === 'let go') for (const socket of idle) socket.destroy();
   process.send?.(counted);
 });
-// The parent closed us, or has gone in whatever way: nobody is left to serve.
+// The parent has closed this upstream or has ended.
 process.on('disconnect', () => process.exit(0));
 process.send?.({ url: `http://127.0.0.1:${/** @type {import('node:net').AddressInfo} */ (server.address()).port}/v1` });

@@ -135,7 +135,7 @@ function quickInfos(file) {
 }
 
 /**
- * The members that are declared in this package: not what the SDK's own options bring along.
+ * The members that are declared in this package: not those of the SDK's own options.
  * @param {ts.LanguageService} service
  * @param {string} file
  * @param {string} name

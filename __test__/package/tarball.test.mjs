@@ -1,4 +1,4 @@
-/** The tarball of the main package: what is in it, and whether tools that check packages are content with it. */
+/** The tarball of the main package: its files, and the verdict of tools that check packages. */
 
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** The workflows cannot run here; what they name must be there, and they must leave no platform out. */
+/** The workflows cannot run here. Scripts and files that they name must exist, and they must cover every platform. */
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 

@@ -1,4 +1,4 @@
-/** Each endpoint in a process of its own: calls leave nothing behind that keeps it alive, and answers take bounded memory. */
+/** Each endpoint in a separate process: calls do not keep it alive after their end, and answers take bounded memory. */
 
 import { describe, expect } from 'vitest';
 

@@ -1,4 +1,4 @@
-/** However a process ends, and whatever is under way then: never by a crash, never late. Each in a process of its own. */
+/** A process can end in any way and during any work without a crash or a delay. Each scene runs in a separate process. */
 
 import { describe, expect } from 'vitest';
 
@@ -27,7 +27,7 @@ async function run(serve, scene, { reports, on } = {}) {
   const ended = await runProgram('process/programs/ends', [scene, upstream.url, openpipe.url], { on });
   const { exitedAt, code, signal, stdout, stderr } = ended;
   const waited = exitedAt - Number(/done at (\d+)\n$/.exec(stdout)?.[1]);
-  // Its end closes whatever it had open.
+  // The end of a process closes its descriptors.
   expect(await eventually(() => upstream.connections + openpipe.connections === 0)).toBe(true);
   return { code, signal, stdout: stdout.replace(/done at \d+\n$/, ''), stderr, waited, openpipe };
 }

@@ -1,4 +1,4 @@
-/** Threads, processes and contexts that share the addon, come, and go. Each in a process of its own. */
+/** Threads, processes and contexts that share the addon and end while it is in use. Each scene runs in a separate process. */
 
 import { describe, expect } from 'vitest';
 

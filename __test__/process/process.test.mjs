@@ -1,4 +1,4 @@
-/** A process and its threads: what keeps them alive, how they end, what is left over. Each in a process of its own. */
+/** Processes and threads: what keeps them alive, how they end, what they leak. Each scene runs in a separate process. */
 
 import { describe, expect, vi } from 'vitest';
 

@@ -1,7 +1,6 @@
 /**
- * `npm run test:valgrind`: programs of the tests under valgrind's memcheck, which must be installed. Fails where memory is
- * read or written that is not there, or not written yet, or freed twice, and where a program does not end as it should; tells
- * what is lost of the addon's. Takes some minutes. Node.js itself is clean under these flags, so nothing is suppressed.
+ * `npm run test:valgrind`: programs of the tests under valgrind's memcheck, which must be installed. Fails on invalid reads and writes, uses of
+ * uninitialised memory and double frees, and if a program does not end as expected; prints the addon's leaks. Takes some minutes. Node.js itself is clean under these flags, so nothing is suppressed.
  */
 
 import { spawn } from 'node:child_process';

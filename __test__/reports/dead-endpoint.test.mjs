@@ -1,4 +1,4 @@
-/** A report endpoint that never takes a report delays nobody (contract.md, section 7). */
+/** A report endpoint that accepts no report delays no call (contract.md, section 7). */
 
 import { describe, expect } from 'vitest';
 
@@ -27,7 +27,7 @@ const endpoints = [
 /** @param {Behaviour | 'refused'} does @returns {Staging} */
 function staging(does) {
   const quiet = /** @type {const} */ ({ logLevel: 'off' });
-  // Where nobody is there, there is no primary either: its fallback is reported all the same.
+  // If OpenPipe does not listen, the primary fails too; the fallback is reported nevertheless.
   if (does === 'refused') return { ...quiet, openpipe: { baseUrl: NOWHERE } };
   return { ...quiet, reports: does };
 }

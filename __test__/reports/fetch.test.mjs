@@ -1,4 +1,4 @@
-/** `transport: "fetch"`: reports go through JavaScript's `fetch`, as it is by then, so that whoever replaces it sees them (contract.md, section 2). */
+/** `transport: "fetch"`: reports go through the current global `fetch`, so that a mock sees them (contract.md, section 2). */
 
 import OpenAI from 'openpipe-native';
 import { afterEach, describe, expect, vi } from 'vitest';
@@ -20,7 +20,7 @@ afterEach(() => {
 });
 
 /**
- * Puts a function in the place of `fetch` that answers calls well, and reports as it is told.
+ * Replaces `fetch` by a function that answers calls well, and reports as given.
  * @param {(report: Seen, number: number) => Response | Promise<Response>} [report]
  */
 function mockFetch(report = TAKEN) {

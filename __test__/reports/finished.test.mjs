@@ -11,10 +11,10 @@ import { callToItsEnd, MODEL, TAKES, test } from '../support/reporting.mjs';
 /** @import { Behaviour } from '../../demo/upstream.mjs' */
 /** @import { Staging } from '../support/reporting.mjs' */
 
-/** What a busy machine may take for what is done at once. Who waited in vain would take five seconds. */
+/** The limit for "at once" on a busy machine. A wait that times out takes five seconds. */
 const MARGIN = 2_500;
 
-/** A slow endpoint: whoever does not wait for it does not see its reports. @type {Behaviour} */
+/** A slow endpoint: a test that does not wait for it does not see its reports. @type {Behaviour} */
 const SLOW = { ...TAKES, delayMs: 400 };
 
 describe('reportingFinished settles when the report is delivered:', () => {

@@ -32,7 +32,7 @@ const GIVES = { kind: 'status', status: 200, body: { json: RESULT } };
 
 const messages = [{ role: 'user', content: 'Ünïcödé 😀' }];
 const filters = [{ field: 'completionId', equals: 'chatcmpl-1' }];
-/** Each method, what it is called with, and what that is over HTTP. @type {[string, any[], string, string, any?][]} */
+/** Each method, its arguments, and the HTTP request that it sends. @type {[string, any[], string, string, any?][]} */
 const methods = [
   ['report', [{ requestedAt: 1, reqPayload: { messages } }], 'POST', '/report'],
   ['reportAnthropic', [{ reqPayload: { messages }, metadata: { a: 'b' } }], 'POST', '/report-anthropic'],

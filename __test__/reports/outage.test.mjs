@@ -55,7 +55,7 @@ for (const [name, does] of outages) {
   }, 40_000);
 }
 
-/** Every so many calls one, each with a marker of its own. @param {OpenAI} openai @param {number} lane @param {number} lanes */
+/** The calls of one lane, each with a unique marker. @param {OpenAI} openai @param {number} lane @param {number} lanes */
 async function callAgainAndAgain(openai, lane, lanes) {
   for (let number = lane; number < CALLS; number += lanes) {
     const { choices } = await openai.chat.completions.create({

@@ -1,4 +1,4 @@
-/** What is reported of a call, and what is not (contract.md, section 7). */
+/** The contents of reports, and which calls are reported (contract.md, section 7). */
 
 import { createRequire } from 'node:module';
 

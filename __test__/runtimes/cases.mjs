@@ -1,4 +1,4 @@
-/** Runs the cases of smoke.mjs, each in a process of its own, against an upstream in this one. */
+/** Runs the cases of smoke.mjs, each in a separate process, against an upstream in this one. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

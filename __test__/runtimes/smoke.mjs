@@ -265,7 +265,7 @@ const cases = {
     await client({ logRequest: true, tags: { case: name } }).chat.completions.create({ model: 'good', messages });
   },
 
-  /** The runner looks for what it says. */
+  /** The runner checks its output. */
   async 'a call that nobody awaits'() {
     void client()
       .chat.completions.create({ model: 'later', messages })
@@ -318,7 +318,7 @@ const cases = {
     assert.equal((await failure(ask({ model: 'good' }))).name, 'OpenAIError');
   },
 
-  /** Whatever a body is given as, and whatever is not ours. */
+  /** All forms of a body, and endpoints without fallbacks. */
   async 'createFetch, requests'() {
     const { createFetch: fromCjs } = createRequire(import.meta.url)('openpipe-native/fetch');
     const fetch = fromCjs({ logLevel: 'off' });

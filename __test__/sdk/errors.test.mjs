@@ -212,7 +212,7 @@ test('a call without the key that it needs names the variable and the option, an
 });
 
 describe('no key is ever shown', () => {
-  /** Every way in which somebody prints something. @param {unknown} value */
+  /** Every way to print a value. @param {unknown} value */
   function printed(value) {
     let json = '';
     try {

@@ -1,4 +1,4 @@
-/** The SDK's helpers around `create` tell the same, event by event, on a plain client and on ours. */
+/** The SDK's helpers around `create` emit the same events on a plain client and on ours. */
 
 import { describe, expect } from 'vitest';
 import { z as z4 } from 'zod';
@@ -21,7 +21,7 @@ const EVENTS = [
   'finalMessage', 'finalFunctionToolCall', 'finalFunctionToolCallResult', 'totalUsage', 'error', 'abort', 'end',
 ]; // prettier-ignore
 
-/** Every event of a runner, in order, with what came along. @param {any} runner */
+/** Every event of a runner, in order, with its arguments. @param {any} runner */
 async function told(runner) {
   /** @type {unknown[]} */
   const events = [];
@@ -31,7 +31,7 @@ async function told(runner) {
       events.push([event, shown]);
     });
   }
-  await runner.done().catch(() => {}); // an event told of it
+  await runner.done().catch(() => {}); // an event has reported it
   return events;
 }
 

@@ -1,4 +1,4 @@
-/** The client's logger is told of our calls as it is told of the SDK's own (contract.md, section 6). */
+/** The client's logger gets the same lines for our calls as for the SDK's own (contract.md, section 6). */
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { inspect } from 'node:util';
@@ -28,14 +28,14 @@ function remembering() {
   return { records, logger: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') } };
 }
 
-/** A line without what is different each time. @param {string} line */
+/** A line without the parts that differ each time. @param {string} line */
 const shape = (line) =>
   line
     .replace(/log_[0-9a-f]+/g, 'log_x')
     .replace(/ in \d+ms/, ' in 0ms')
     .replace(/req_[0-9a-f]{24}/, 'req_x');
 
-/** The lines, and the members of what came with them. @param {ReturnType<typeof remembering>['records']} records */
+/** The lines, and the members of their further arguments. @param {ReturnType<typeof remembering>['records']} records */
 function shapes(records) {
   return (
     records
@@ -46,7 +46,7 @@ function shapes(records) {
 }
 
 /**
- * What the logger of a plain client is told of a call, and that of one of ours.
+ * The log of a call with a plain client, and with this package's.
  * @param {Version} version @param {any} upstream @param {any} options @param {(client: any) => unknown} act
  */
 async function toldByBoth({ Plain, Ours }, upstream, options, act) {
@@ -104,7 +104,7 @@ describe('the lines are those of the SDK', () => {
       expect(ours.url).toBe(theirs.url);
       expect(ours.method).toBe(theirs.method);
       expect(ours.options).toMatchObject(theirs.options);
-      // openai 5 hides no other header than `authorization`; openai 7 sees through whatever is logged.
+      // openai 5 hides no other header than `authorization`; openai 7 redacts everything that is logged.
       const hidden = version.major < 7 ? '***' : '[REDACTED]';
       expect(ours.headers).toEqual({ ...theirs.headers, 'x-api-key': hidden });
       expect(ours.headers.authorization).toBe(hidden);

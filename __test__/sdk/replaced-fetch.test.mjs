@@ -10,7 +10,7 @@ import { runProgram } from '../support/programs.mjs';
 import { REQUEST } from '../support/through-fallback.mjs';
 
 const BODY = { ...REQUEST, model: 'gpt-4o' };
-/** Where nobody listens: a request that goes past the mock fails. */
+/** A URL on which nothing listens: a request that bypasses the mock fails. */
 const OPTIONS = { apiKey: OPENAI_KEY, baseURL: 'http://127.0.0.1:1/v1', maxRetries: 0 };
 
 /** @param {string} text */

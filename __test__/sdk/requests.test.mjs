@@ -19,7 +19,7 @@ async function all(iterable) {
   return items;
 }
 
-/** Everything but `chat.completions.create`: what it is, how to call it, how many requests that makes. */
+/** All endpoints other than `chat.completions.create`: name, call, number of requests. */
 /** @type {[string, (client: any) => unknown, number?][]} */
 const untouched = [
   ['embeddings', (client) => client.embeddings.create({ model: 'e', input: ['a', 'b'] })],

@@ -1,4 +1,4 @@
-/** Without a fallback, what is tried again, how often, and what is thrown in the end is as with the plain class. */
+/** Without a fallback, retries and the final error are those of the plain class. */
 
 import { describe, expect } from 'vitest';
 

@@ -114,7 +114,7 @@ for (const name of ['openai5', 'openai', 'openai7']) {
           told.push(await nextOf(again), await nextOf(again));
           const [left] = stream.tee();
           told.push(await nextOf(left[Symbol.asyncIterator]()));
-          // All of it has come meanwhile.
+          // All events have arrived by now.
           await new Promise((resolve) => setTimeout(resolve, 50));
           told.push(
             await iterator[leave]().catch((/** @type {unknown} */ error) => error),

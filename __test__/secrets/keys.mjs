@@ -1,5 +1,5 @@
 /**
- * Keys that open nothing, one for each place that a key can stand in, and a search for them in whatever form they may take:
+ * Invented keys, one for each place of a key, and a search for them in all spellings:
  * as they are, in the middle, in base64, hex or percent-encoding.
  */
 
@@ -41,12 +41,12 @@ const forms = Object.entries(KEYS).map(([name, key]) => {
   ];
 });
 
-/** The names of the keys that are in a text, in whatever form. @param {string} text @returns {KeyName[]} */
+/** The names of the keys in a text, in any spelling. @param {string} text @returns {KeyName[]} */
 export function keysIn(text) {
   return forms.filter(([, all]) => all.some((form) => text.includes(form))).map(([name]) => name);
 }
 
-/** Every way in which somebody prints something, and all that can be reached from it. @param {unknown} value */
+/** Every way to print a value, and everything that is reachable from it. @param {unknown} value */
 export function everyPrint(value) {
   const prints = [
     () => String(value),

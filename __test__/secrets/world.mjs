@@ -1,6 +1,6 @@
 /**
- * Servers that note everything they get, a client that has a key for each of them and sends some of its own along, and all
- * that anybody can see of what it does: answers, errors, events, warnings, logs.
+ * Servers that record everything they receive, a client with a key for each of them, and all visible outputs of that client: answers,
+ * errors, events, warnings, logs.
  */
 
 import diagnostics from 'node:diagnostics_channel';
@@ -109,7 +109,7 @@ export const test = /** @type {any} */ (
               ...asking,
               options: { headers: { cookie: `key=${KEYS.call}` }, ...asking.options },
             });
-            // Where nobody is there, no report is delivered either.
+            // If nothing listens, no report is delivered either.
             if (does.openpipe !== 'refused') await told.info?.reportingFinished;
             const { error, info, text, chunks } = told;
             for (const each of [
@@ -135,7 +135,7 @@ export const test = /** @type {any} */ (
   })
 );
 
-/** What each server may know, and what nobody may see. @param {World} world @param {'openai' | 'openpipe'} primary Who may have the call's own key. */
+/** Asserts which keys each server received, and that no output has any. @param {World} world @param {'openai' | 'openpipe'} primary The server that may get the call's own key. */
 export function expectKept({ sentTo, reports, shown }, primary) {
   const call = /** @type {const} */ ('call');
   expect(

@@ -90,7 +90,7 @@ async function streamOf(stage, events) {
   return openai.chat.completions.create({ model: PRIMARY, messages: MESSAGES, stream: true });
 }
 
-/** Changes whatever can be changed. @param {any} value */
+/** Changes every writable member. @param {any} value */
 function spoil(value) {
   for (const name of Object.keys(value)) {
     if (typeof value[name] === 'object' && value[name] !== null) spoil(value[name]);

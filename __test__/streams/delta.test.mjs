@@ -1,4 +1,4 @@
-/** Events of endpoints whose chunks have no delta in a choice, made of what is new in them (lib/call/delta.js). */
+/** Decoding of delta-encoded events for endpoints without `choices[].delta` (lib/call/delta.js). */
 
 import { createRequire } from 'node:module';
 

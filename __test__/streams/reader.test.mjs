@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 
 const { EventReader, ReaderRef } = createRequire(import.meta.url)('../../lib/call/stream.js');
 
-/** A reader of a stream of a JavaScript client, whose chunks are what it is given. */
+/** A reader of a custom client's stream with these chunks. */
 const newReader = () => new EventReader(-1, new ReaderRef(), false, new AbortController(), () => {});
 
 test('a reader that is always behind gets every event in order, and events that it has read are not kept', async () => {

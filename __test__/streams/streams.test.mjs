@@ -225,7 +225,7 @@ describe.concurrent('`idleTimeout`', () => {
   });
 
   test('does not count a slow reader’s time', async ({ stage }) => {
-    // The first piece is more than what is kept for a reader who does not read: until he does, nobody listens.
+    // The first piece exceeds the window of an idle reader, so nothing more is read until the reader continues.
     const sse = [ROLE + content('x'.repeat(400_000)), content('the rest') + FINISH + DONE];
     const staged = await stage({ primary: { kind: 'sse', sse, paceMs: 900 } });
     const iterator = (await stream(staged, { idleTimeout: 500 }))[Symbol.asyncIterator]();

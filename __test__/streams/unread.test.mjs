@@ -1,4 +1,4 @@
-/** Streams that nobody reads for the moment: what is kept of them is bounded, whatever the events are (contract.md, section 5). */
+/** Streams that are not being read: their buffered memory is bounded, for any kind of events (contract.md, section 5). */
 
 import { once } from 'node:events';
 import { createServer } from 'node:http';

@@ -1,4 +1,4 @@
-/** `@instructor-ai/instructor`, which asks for objects of a schema and checks what it gets by `instanceof Stream`. */
+/** `@instructor-ai/instructor`, which requests objects of a schema and checks the result by `instanceof Stream`. */
 
 import createInstructor from '@instructor-ai/instructor';
 import { afterEach, beforeEach, describe, expect, vi } from 'vitest';
@@ -21,7 +21,7 @@ const instructorOf = (openai, mode = 'TOOLS') =>
   /** @type {any} */ (createInstructor({ client: openai, mode: /** @type {any} */ (mode) }));
 
 describe('instructor', () => {
-  // It says of an error on the console what it throws as well.
+  // It also prints the errors that it throws.
   beforeEach(() => vi.spyOn(console, 'error').mockImplementation(() => {}));
   afterEach(() => vi.restoreAllMocks());
 

@@ -1,4 +1,4 @@
-/** `observeOpenAI` of langfuse: a Proxy around the client and around whatever is reached through it. */
+/** `observeOpenAI` of langfuse: a Proxy around the client and around every object that is reached through it. */
 
 import { observeOpenAI } from 'langfuse';
 import { afterAll, describe, expect } from 'vitest';

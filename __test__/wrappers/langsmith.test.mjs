@@ -9,7 +9,7 @@ import { saying } from '../support/sdk-api.mjs';
 import { startRecorder } from '../support/recorder.mjs';
 import { FAILING, REQUEST, test as base, TEXT, textOfStream, PATIENT } from '../support/through-fallback.mjs';
 
-/** What langsmith was told of a run: begun by a POST, ended by a PATCH, or in one. */
+/** The runs that langsmith recorded: begun by a POST and ended by a PATCH, or both in one. */
 /** @param {{ method: string, path: string, body: any }[]} received */
 function runs(received) {
   /** @type {Map<string, any>} */

@@ -1,4 +1,4 @@
-/** What people make of a client by hand: proxies, clones, subclasses, replaced and extracted functions. */
+/** Variations of a client in user code: proxies, clones, subclasses, replaced and extracted functions. */
 
 import { createRequire } from 'node:module';
 
@@ -13,7 +13,7 @@ import { REQUEST, test, TEXT, textOfStream } from '../support/through-fallback.m
 
 const require = createRequire(import.meta.url);
 
-/** A proxy that sees every access, around whatever is reached through it. @param {any} target @returns {any} */
+/** A proxy that records every access, also of objects that are reached through it. @param {any} target @returns {any} */
 function deepProxy(target) {
   return new Proxy(target, {
     get(inner, name, receiver) {

@@ -1,4 +1,4 @@
-/** `@arizeai/openinference-instrumentation-openai`, put on our class by hand: it patches `OpenAI.Chat.Completions.prototype`. */
+/** `@arizeai/openinference-instrumentation-openai`, applied to our class by hand: it patches `OpenAI.Chat.Completions.prototype`. */
 
 import { OpenAIInstrumentation } from '@arizeai/openinference-instrumentation-openai';
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';

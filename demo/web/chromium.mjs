@@ -1,4 +1,4 @@
-/** A headless Chromium, driven over its DevTools protocol: for the test of the page, and for its picture. */
+/** Controls a headless Chromium over its DevTools protocol, for the test of the page and its screenshot. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,7 +17,7 @@ const PLACES = [
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
 ];
 
-/** Where Chromium is, if it is installed. */
+/** The path of Chromium, if it is installed. */
 export const chromiumPath = PLACES.find((path) => path !== undefined && existsSync(path));
 
 const START_MS = 60_000;
@@ -27,8 +27,8 @@ const START_MS = 60_000;
  * @property {(expression: string) => Promise<any>} evaluate
  * @property {(condition: string, ms: number) => Promise<boolean>} eventually Whether an expression became true.
  * @property {() => Promise<Buffer>} screenshot
- * @property {string[]} requests The URLs that the page asked for.
- * @property {string[]} errors What it threw or logged as an error.
+ * @property {string[]} requests The URLs that the page requested.
+ * @property {string[]} errors The errors that it threw or logged.
  * @property {() => Promise<void>} close
  */
 

@@ -1,4 +1,4 @@
-/** The process of one lane: makes calls at the rate of the sliders, and sends what became of them. */
+/** The process of one lane: makes calls at the rate of the sliders, and sends their outcomes. */
 
 import { makeClient } from '../clients.mjs';
 import { targets } from '../targets.mjs';
@@ -15,11 +15,11 @@ import { firstSettings, TIMEOUT_MS } from './settings.mjs';
  * A call that has ended.
  *
  * @typedef {object} Ended
- * @property {number} at When, Unix ms.
+ * @property {number} at When the call ended, Unix ms.
  * @property {number} ms How long the caller waited.
- * @property {"primary" | "fallback" | "failed"} by Whose answer it is.
+ * @property {"primary" | "fallback" | "failed"} by Who answered.
  * @property {string} [error]
- * @property {{ model: string, outcome: string, from: number, ms: number }[]} [attempts] Ours only.
+ * @property {{ model: string, outcome: string, from: number, ms: number }[]} [attempts] Of openpipe-native only.
  */
 
 /** @typedef {{ model: string, state: string, failure?: string | undefined }} Circuit */
@@ -28,9 +28,9 @@ import { firstSettings, TIMEOUT_MS } from './settings.mjs';
 
 const [lane = '', primary = '', fallback = ''] = process.argv.slice(2);
 const name = /** @type {ClientName} */ (lane);
-/** Opens and closes faster than the default policy, so that one can watch it. */
+/** Opens and closes faster than with the default policy, so that it can be watched. */
 const BREAKER = { failures: 10, openFor: 5_000 };
-/** More would say nothing new, and take the memory. */
+/** A bound on memory: more calls would show nothing new. */
 const MOST_WAITING = 400;
 
 const openai = await makeClient(name, { primary: { url: primary }, fallback: { url: fallback } });
@@ -46,7 +46,7 @@ let due = 0;
 let before = performance.now();
 setInterval(() => {
   const now = performance.now();
-  // A loop that was blocked makes up for it at most once: a queue of calls is not the point here.
+  // After a blocked loop at most one second of missed calls is made up, so that no queue builds up.
   due = Math.min(due + ((now - before) / 1000) * settings.rate, settings.rate);
   before = now;
   for (; due >= 1; due -= 1) if (waiting < MOST_WAITING) void call();

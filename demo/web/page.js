@@ -1,4 +1,4 @@
-/** The page: sends what the sliders say, and draws what the lanes report. */
+/** The page: sends the sliders' values, and draws the outcomes of the lanes. */
 
 const WINDOW_MS = 20_000;
 const SHOWN_CALLS = 12;

@@ -1,4 +1,4 @@
-/** `npm run pictures` makes docs/images/demo.png with it: the page after half a minute of a bad day. */
+/** Takes docs/images/demo.png for `npm run pictures`: the page after half a minute with faults. */
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { openPage } from './chromium.mjs';
 import { serveDemo } from './server.mjs';
 
-/** For the window of the figures to be full. */
+/** How long to wait until the window of the page's figures is full. */
 const WATCHED_MS = 22_000;
 
 /** @param {string} file @param {{ dark?: boolean, preset?: string }} [options] */

@@ -1,4 +1,4 @@
-/** The page with sliders: a server on 127.0.0.1, the processes of the lanes, and that of the upstreams. */
+/** Serves the page with sliders on 127.0.0.1, and starts the processes of the lanes and of the upstreams. */
 
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -53,7 +53,7 @@ export async function serveDemo({ port = 0 } = {}) {
   const children = [upstreams, ...lanes];
 
   const server = createServer(async (request, response) => {
-    // Another site's page in the same browser must not set anything here, whatever name leads to 127.0.0.1.
+    // Another site's page in the same browser must not change settings, also by DNS rebinding.
     if (!isOurs(request, server)) return void response.writeHead(403).end();
     const { pathname } = new URL(request.url ?? '/', 'http://127.0.0.1');
     if (request.method === 'POST' && pathname === '/settings') {

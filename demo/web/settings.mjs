@@ -1,13 +1,13 @@
-/** What the page's sliders set: their names, ranges and first values. Used by the page, the lanes and the upstreams. */
+/** The page's sliders: names, ranges and initial values. Used by the page, the lanes and the upstreams. */
 
 /**
  * @typedef {object} Settings
  * @property {number} failures The share of requests that the primary answers with 500, in percent.
- * @property {number} latency How long the primary takes for an answer, in ms.
+ * @property {number} latency How long the primary takes to answer, in ms.
  * @property {number} stalls The share of requests that the primary never answers, in percent.
  * @property {number} blocked For how long each second a lane's event loop is blocked, in ms.
  * @property {number} rate Calls a second, in each lane.
- * @property {number} breaker 1: our lane uses its circuit breaker.
+ * @property {number} breaker 1: the lane of openpipe-native uses its circuit breaker.
  */
 
 /** @type {Record<keyof Settings, { label: string, unit: string, min: number, max: number, step: number, value: number }>} */

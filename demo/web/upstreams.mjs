@@ -1,4 +1,4 @@
-/** The process of the two upstreams: a primary that does what the sliders say, and a healthy fallback. */
+/** The process of the two upstreams: a primary with the faults of the sliders, and a healthy fallback. */
 
 import { startUpstream } from '../upstream.mjs';
 
@@ -20,7 +20,7 @@ const fallback = await startUpstream({
 });
 process.send?.({ primary: primary.url, fallback: fallback.url });
 
-/** The log of requests is for tests; here it would only grow. */
+/** Clears the log of requests, which is for tests and would grow here. */
 setInterval(() => {
   primary.requests.length = 0;
   fallback.requests.length = 0;

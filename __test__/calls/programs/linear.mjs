@@ -1,5 +1,5 @@
 /**
- * What calls cost whose bodies came from a user, in CPU time of all threads of this process: the least of a few. Arguments: the
+ * The cost of calls with hostile bodies, in CPU time of all threads of this process: the minimum of a few runs. Arguments: the
  * base URL of an upstream, sizes. Prints `{ kind: [milliseconds for each size] }`.
  */
 
@@ -19,7 +19,7 @@ const members = (count, member) => Object.fromEntries(Array.from({ length: count
 const escaped = (/** @type {number} */ n) => /** @type {[string, unknown]} */ ([`"\\a${n}`, n]);
 const plain = (/** @type {number} */ n) => /** @type {[string, unknown]} */ ([`name${n}`, n]);
 
-/** Bodies of a size, as JSON that a gateway hands on. @type {Record<string, (size: number) => any>} */
+/** Bodies of a size, as JSON that a gateway forwards. @type {Record<string, (size: number) => any>} */
 const BODIES = {
   'unknown names': (size) => ({ openpipe: members(size, plain) }),
   'unknown names of a target': (size) => ({ openpipe: { fallback: { model: 'm', ...members(size, plain) } } }),

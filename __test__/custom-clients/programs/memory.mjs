@@ -1,5 +1,5 @@
 /**
- * What is left of clients and calls that nobody holds any more. Run with --expose-gc. Arguments: a scene, the base URL of
+ * The memory of clients and calls without references. Run with --expose-gc. Arguments: a scene, the base URL of
  * an upstream that refuses every request. Prints a line of JSON.
  */
 

@@ -13,7 +13,7 @@ const HELD_UP = { timeout: STALL_TIMEOUT, ...both(timeout()) };
 /** @type {Fault[]} */
 export const connectionFaults = [
   { name: 'refuses connections', at: 'nobody', requests: 0, ...both(connection({ cause: 'ECONNREFUSED' })) },
-  // A resolver that nobody answers is slow, and says so in its own way.
+  // Without a DNS server the look-up is slow, and its error differs.
   { name: 'has a name that does not resolve', host: 'nx.invalid', requests: 0, ...both(connection()) },
   { name: 'resets at accept', at: 'reset at accept', requests: 0, ...both(connection({ cause: 'ECONNRESET' })) },
   { name: 'closes at accept', at: 'closed at accept', requests: 0, ...both(connection({ cause: CLOSED })) },
@@ -46,7 +46,7 @@ export const connectionFaults = [
     x.isStream ? x.openStream() : x.write(head(200, { ...JSON_TYPE, 'content-length': '300' })),
   ).map((fault) => withBrokenStream(fault)),
   {
-    // The text is all there, but who says so?
+    // The text is complete, but nothing confirms it.
     name: 'closes after a whole body whose last chunk is missing',
     async serve(x) {
       await x.write(head(200, { ...JSON_TYPE, 'transfer-encoding': 'chunked' }));
@@ -111,7 +111,7 @@ export const connectionFaults = [
   { name: 'speaks TLS on a plain HTTP port', at: 'tls', requests: 0, ...both(connection()) },
   ...[
     ['resets', 'reset'],
-    // Without `close_notify`: whoever cut it may be somebody else.
+    // Without `close_notify`: an attacker may have cut the connection.
     ['cuts the connection', 'destroy'],
   ].map(([name, how]) => ({
     name: `${name} within its body over TLS`,

@@ -26,7 +26,7 @@ const CUT_AFTER = 40;
 const STALL_AFTER = 20;
 const MALFORMED_AT = 10;
 
-/** When the first request of an outage came, by its key. @type {Map<string, number>} */
+/** When the first request of an outage arrived, by its key. @type {Map<string, number>} */
 const outages = new Map();
 
 /** @type {Record<string, (x: Exchange) => unknown>} */

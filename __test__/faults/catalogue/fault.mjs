@@ -22,14 +22,14 @@
  * @property {string} name Follows "an upstream that". It is in the URL, by which the server knows what to do.
  * @property {(exchange: Exchange) => unknown} [serve] What it does with a request. Without it, `at` is all that there is.
  * @property {boolean} [early] It starts at the request's head, when the body has not come yet.
- * @property {string} [at] The listener; default `plain`. `nobody`: a port where nobody listens.
+ * @property {string} [at] The listener; default `plain`. `nobody`: a port on which nothing listens.
  * @property {string} [host] Default `127.0.0.1`.
  * @property {'http' | 'https'} [scheme]
- * @property {Expected} [completion] Left out where the fault is none, or not there, for a completion.
+ * @property {Expected} [completion] Left out if completions do not have the fault.
  * @property {Expected} [stream]
  * @property {number} [timeout] Which the call needs to notice it (ms).
  * @property {number} [requests] How many requests arrive at it. Default 1; 0 where no request gets through.
- * @property {import('openpipe-native').OpenPipeCallOptions} [openpipe] Options without which it is none, or not before the commit.
+ * @property {import('openpipe-native').OpenPipeCallOptions} [openpipe] Options without which it is not a fault, or not one before the commit.
  * @property {string} [notJs] Why it is not tried with the `openai` package.
  */
 

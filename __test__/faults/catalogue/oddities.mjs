@@ -211,7 +211,7 @@ export const oddities = [
       for (const event of /** @type {(events: string[]) => string[]} */ (change)(x.events())) await x.piece(event);
       await x.lastPiece();
     },
-    // The `openai` package knows no CR, and passes what it does not understand.
+    // The `openai` package does not treat CR as a line ending, and passes such events on.
     ...(notDecoded.includes(/** @type {string} */ (what)) ? { notJs: 'its decoder does not know it' } : {}),
   })),
   ...[

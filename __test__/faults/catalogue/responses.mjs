@@ -1,4 +1,4 @@
-/** Faults of the response: a head that breaks HTTP, a status that is none of a completion's, a body that is no completion. */
+/** Faults of the response: a malformed head, an unexpected status, a body that is not a completion. */
 
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 
@@ -167,7 +167,7 @@ export const responseFaults = [
     name: `answers 200 with ${what}`,
     serve: (/** @type {Exchange} */ x) => x.json(body),
     completion: invalid(),
-    // It is not asked what is said in JSON that is no stream.
+    // Through the SDK, JSON in place of a stream is a failure of the kind `stream`.
     stream: what === 'a stream of events' ? invalid({ js: 'ok' }) : invalid({ js: 'stream' }),
   })),
   {

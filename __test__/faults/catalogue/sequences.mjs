@@ -12,7 +12,7 @@ const MB = 1024 * 1024;
 /** What no caller may ever read. */
 export const POISON = 'an answer that nobody asked for';
 
-/** Kept-alive connections that are not what they were when the next request comes. @type {Fault[]} */
+/** Kept-alive connections that have changed when the next request is sent. @type {Fault[]} */
 export const keptAlive = [
   ...[
     ['closes', (/** @type {Exchange} */ x) => x.close()],

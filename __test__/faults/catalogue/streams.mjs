@@ -73,11 +73,11 @@ export const streamFaults = [
   },
 ];
 
-/** What the caller has seen when it happens can not be taken back, but with `holdUntil: "finish"`. @type {Fault[]} */
+/** Faults after the caller has read content, so that no fallback is possible, except with `holdUntil: "finish"`. @type {Fault[]} */
 export const midStreamFaults = [
   ['the first content', (/** @type {Exchange} */ x) => x.events().slice(0, 2)],
   ['some content', (/** @type {Exchange} */ x) => x.events().slice(0, 4)],
-  // All of it but the finish reason: the text is whole, and nobody knows.
+  // Everything but the finish reason: the text is complete, but the reader cannot know.
   ['the last content', (/** @type {Exchange} */ x) => x.events().slice(0, -2)],
 ].flatMap(([where, events]) =>
   [

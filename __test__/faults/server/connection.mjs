@@ -28,7 +28,7 @@ export function serve(socket, service, raw = socket) {
   let busy = false;
 
   socket.setNoDelay(true);
-  // The other side may leave in whatever way; the log tells when.
+  // The peer may disconnect in any way; the log has the time.
   socket.on('error', () => {});
   socket.on('data', (data) => {
     pieces.push(data);

@@ -14,7 +14,7 @@ import { shapeOf } from '../../support/shapes.mjs';
  * @property {Record<string, string>} headers
  * @property {string} model
  * @property {boolean} stream
- * @property {any} body The parsed JSON; undefined where it is none, or has not come.
+ * @property {any} body The parsed JSON; undefined if it is malformed or has not arrived.
  * @property {number} bodyBytes That have arrived.
  * @property {number} connection The number of its connection, from 1.
  * @property {boolean} reused Its connection had served before.
@@ -30,7 +30,7 @@ export class Exchange {
 
   /**
    * @param {Socket} socket
-   * @param {Socket} raw What is below TLS; the same where there is none.
+   * @param {Socket} raw The socket below TLS; the same socket without TLS.
    * @param {Entry} entry
    * @param {() => void} next The connection may serve again.
    */

@@ -23,7 +23,7 @@ const tls = (certificate, more) => {
   const secureContext = createSecureContext({ key: pem('key'), cert: pem(certificate), ca: pem('authority') });
   return tcp((raw) => {
     const socket = new TLSSocket(raw, { isServer: true, secureContext, ...more });
-    // Where a client refuses a certificate, the handshake fails here, too: that is what is wanted.
+    // If a client refuses a certificate, the handshake fails here too, as expected.
     socket.on('error', () => {});
     serve(socket, service, raw);
   });
@@ -36,7 +36,7 @@ const greeting = (greeted) => tcp((socket) => socket.once('data', () => greeted(
 /** @type {Record<string, Server>} */
 const listeners = {
   plain: tcp((socket) => serve(socket, service)),
-  // No fault spoils the connections of those who are to answer.
+  // Faults do not affect the connections of the healthy upstreams.
   healthy: tcp((socket) => serve(socket, service)),
   'reset at accept': tcp((socket) => socket.resetAndDestroy()),
   'closed at accept': tcp((socket) => socket.end()),
@@ -73,7 +73,7 @@ process.on(
     }
   },
 );
-// The parent closed us, or has gone in whatever way: nobody is left to serve.
+// The parent has closed this server or has ended.
 process.on('disconnect', () => process.exit(0));
 
 /** @param {{ ask: string, key: string, fault: string, ms: number }} question @returns {Promise<unknown>} */
@@ -94,7 +94,7 @@ async function answer({ ask, key, fault, ms }) {
   }
 }
 
-/** One more port of plain HTTP, so that nobody else has a connection to it. */
+/** Another port of plain HTTP, whose connections are not shared with other tests. */
 async function listenApart() {
   const server = tcp((socket) => serve(socket, service));
   await once(server.listen(0, '127.0.0.1'), 'listening');

@@ -18,7 +18,7 @@ export const ANSWERS = {
   generate: saying({ role: 'assistant', content: SAID }, 'stop'),
   stream: saying({ role: 'assistant', content: SAID }, 'stop'),
   structured: saying({ role: 'assistant', content: '{"n":42}' }, 'stop'),
-  /** Asks for the tool, then says what it gave. @param {LoggedRequest} request */
+  /** Calls the tool, then answers with its result. @param {LoggedRequest} request */
   tools(request) {
     const result = request.body.messages.find((/** @type {any} */ { role }) => role === 'tool');
     const message = result

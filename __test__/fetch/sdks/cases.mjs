@@ -39,7 +39,7 @@ function watched(more) {
 }
 
 const { ABILITIES, EXPECTED } = abilities;
-/** What an API answers, and what goes wrong there, by what it speaks. */
+/** The answers and faults of each API. */
 const APIS = { chat: { ANSWERS: abilities.ANSWERS, ...faults }, responses };
 
 /** @param {Sdk} sdk @param {keyof typeof APIS} speaks */

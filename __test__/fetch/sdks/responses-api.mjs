@@ -100,7 +100,7 @@ export const ANSWERS = {
   generate: (/** @type {LoggedRequest} */ request) => saying(request),
   stream: (/** @type {LoggedRequest} */ request) => saying(request),
   structured: (/** @type {LoggedRequest} */ request) => saying(request, '{"n":42}'),
-  /** Asks for the tool, then says what it gave. @param {LoggedRequest} request */
+  /** Calls the tool, then answers with its result. @param {LoggedRequest} request */
   tools(request) {
     const result = request.body.input.find((/** @type {any} */ { type }) => type === 'function_call_output');
     return result

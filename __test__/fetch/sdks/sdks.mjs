@@ -1,4 +1,4 @@
-/** The SDKs that take a `fetch`, each by what it is asked for. */
+/** The SDKs that take a `fetch`, each with the functions that the tests call. */
 
 import {
   Agent, OpenAIChatCompletionsModel, OpenAIResponsesModel, run, setTracingDisabled, tool as agentTool,

@@ -1,4 +1,4 @@
-/** A small server in three processes, each of which asks the upstream. Argument: a base URL. Prints what came of it as JSON. */
+/** A small server in three processes, each of which calls the upstream. Argument: a base URL. Prints the outcome as JSON. */
 
 import cluster from 'node:cluster';
 import { once } from 'node:events';

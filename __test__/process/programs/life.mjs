@@ -150,7 +150,7 @@ const scenes = {
     done();
   },
 
-  /** With --expose-gc: a stream that was handed over, and of which nobody holds anything. */
+  /** With --expose-gc: a stream that was handed over, and to which there are no references. */
   async 'a stream that is dropped'() {
     const drop = async () => void (await stream('stalls-mid-stream'));
     const dropRead = async () => {
@@ -173,7 +173,7 @@ const scenes = {
     await pause(500);
   },
 
-  /** With --expose-gc: a stream that somebody reads is not dropped, though nobody holds it but its reader. */
+  /** With --expose-gc: a stream that is being read is not dropped, although only its reader refers to it. */
   async 'a stream that is read slowly'() {
     let text = '';
     const collect = setInterval(() => globalThis.gc?.(), 100);
@@ -182,7 +182,7 @@ const scenes = {
     console.log(text);
   },
 
-  /** With --expose-gc: streams of which nobody holds anything but what they are read by, when their signal is aborted. */
+  /** With --expose-gc: streams to which only their readers refer, when their signal is aborted. */
   async 'streams that are aborted while they are read'() {
     const controller = new AbortController();
     const { signal } = controller;
@@ -216,7 +216,7 @@ const scenes = {
     done();
   },
 
-  /** With --expose-gc: what a completion holds that is kept, beside what it consists of. */
+  /** With --expose-gc: the memory of a kept completion beyond its own data. */
   async 'completions that are kept'() {
     const kept = [];
     for (let count = 0; count < 40; count += 1) {
@@ -238,7 +238,7 @@ const scenes = {
     done();
   },
 
-  /** With --expose-gc: what collections of the young generation leave of completions that nobody keeps. */
+  /** With --expose-gc: the memory of dropped completions after collections of the young generation. */
   async 'completions that are let go'() {
     // As that by which a server ends.
     const { signal } = new AbortController();
@@ -257,7 +257,7 @@ const scenes = {
     done();
   },
 
-  /** With --expose-gc: what is left of many clients. */
+  /** With --expose-gc: the memory after many clients were dropped. */
   async 'many clients'() {
     const make = async (/** @type {number} */ count) => {
       for (let made = 0; made < count; made += 1) {

@@ -1,5 +1,5 @@
 /**
- * How many rejections nobody handles, for each way to use a call that fails. Arguments: `ours` or `sdk`, and the base URL
+ * Counts unhandled rejections, for each way to use a call that fails. Arguments: `ours` or `sdk`, and the base URL
  * of an upstream whose errors name the model that they are about.
  */
 

@@ -1,4 +1,4 @@
-/** Calls an upstream of a certificate that nobody trusts, with NODE_TLS_REJECT_UNAUTHORIZED as the arguments say, one call each. */
+/** Calls an upstream with an untrusted certificate, with NODE_TLS_REJECT_UNAUTHORIZED as the arguments say, one call each. */
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 
