@@ -116,14 +116,14 @@ export type UserPart =
   | { type: 'image_url'; image_url: { url: string; detail?: 'auto' | 'low' | 'high' } }
   | { type: 'input_audio'; input_audio: { data: string; format: 'wav' | 'mp3' } };
 
-/** A call of a function that the model asks for. */
+/** A function call by the model. */
 export interface ToolCall {
   id: string;
   type: 'function';
   function: { name: string; arguments: string };
 }
 
-/** What a model said, as in a completion's choice. */
+/** A message of a model, as in a completion's choice. */
 export interface ModelMessage {
   role: 'assistant';
   content?: string | null;
@@ -167,12 +167,12 @@ export type ResponseFormat =
       json_schema: { name: string; description?: string; schema?: Record<string, any>; strict?: boolean | null };
     };
 
-/** What to judge, and by what: `getCriterionJudgement`. */
+/** The output to judge, and the criterion: `getCriterionJudgement`. */
 export interface JudgementRequest {
   criterion_id: string;
-  /** What the model was asked. */
+  /** The model's input. */
   input?: { messages: ChatMessage[]; tool_choice?: ToolChoice; tools?: ChatTool[] };
-  /** What it said. */
+  /** The model's output. */
   output: ModelMessage;
 }
 
@@ -218,7 +218,7 @@ export interface DatasetEntry {
   tool_choice?: ToolChoice;
   tools?: ChatTool[];
   response_format?: ResponseFormat;
-  /** Whether it is trained on or held back for tests. OpenPipe decides where nothing is said. */
+  /** Whether it is used for training or for tests. Default: OpenPipe decides. */
   split?: 'TRAIN' | 'TEST';
   metadata?: Record<string, string>;
 }
@@ -343,11 +343,11 @@ export interface Model {
   owned_by: string;
 }
 
-/** On what the class of this package made. Clients of other packages have the same methods, but no key for us. */
+/** Marks clients of this package's class. Clients of other packages have the same methods, but not their key. */
 export declare const made: unique symbol;
 
 /**
- * OpenPipe's own API, for what is no chat completion. Every method rejects with the SDK's errors: `APIError` and its
+ * OpenPipe's own API, except chat completions. Every method rejects with the SDK's errors: `APIError` and its
  * subclasses for a status, `APIConnectionError`, `APIConnectionTimeoutError`; with `OpenAIError` for a missing key;
  * with `TypeError` for a malformed argument.
  */
@@ -375,13 +375,13 @@ export interface OpenPipeClient {
   /** @deprecated use {@link updateLogMetadata} */
   updateLogTags(update: LogTagsUpdate): Promise<LogsMatched>;
 
-  /** Judges what a model said by one of the project's criteria. */
+  /** Judges a model's output by one of the project's criteria. */
   getCriterionJudgement(request: JudgementRequest): Promise<Judgement>;
 
   createDataset(dataset: { name: string }): Promise<Dataset>;
   listDatasets(): Promise<List<Dataset>>;
   deleteDataset(datasetId: string): Promise<Deleted<'dataset'>>;
-  /** Adds examples to a dataset. Those that are wrong are told of in the result, by their place in `entries`. */
+  /** Adds examples to a dataset. The result lists invalid ones by their index in `entries`. */
   createDatasetEntries(datasetId: string, entries: { entries: DatasetEntry[] }): Promise<EntriesCreated>;
 
   /** Trains a model on a dataset. */

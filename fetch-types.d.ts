@@ -25,8 +25,8 @@ export interface CreateFetchOptions extends Omit<OpenPipeOptions, 'fallback' | '
   /**
    * The time of each target, in milliseconds: a positive number, or `Infinity` for none.
    *
-   * @default 600 000; where the SDK says in `x-stainless-timeout` how long it waits, that is the call's deadline, of which
-   * the first target gets half
+   * @default 600 000; if the SDK sends its timeout in `x-stainless-timeout`, that is the call's deadline, of which the first
+   * target gets half
    */
   timeout?: number | undefined;
   /**
@@ -63,30 +63,30 @@ export interface CreateFetchOptions extends Omit<OpenPipeOptions, 'fallback' | '
    */
   headers?: boolean | undefined;
   /**
-   * Whether a body may bring options in its member `openpipe`: all, none, or those named here. A body often is a user's.
+   * Which options the member `openpipe` of a body may have: all, none, or those named here. A body often comes from a user.
    *
    * @default false
    */
   allowInBody?: boolean | readonly string[] | undefined;
-  /** Where warnings go. @default console */
+  /** The logger for warnings. @default console */
   logger?: { warn(message: string, ...rest: unknown[]): void } | undefined;
   /** @default "warn" */
   logLevel?: 'off' | 'error' | 'warn' | 'info' | 'debug' | undefined;
 }
 
-/** A response of a call that ran through the engine. Its `url` holds no credentials. */
+/** The response of such a call. Its `url` holds no credentials. */
 export interface OpenPipeResponse extends Response {
-  /** What became of the call; `errors` where every target failed. Not there on what was passed on. */
+  /** The record of the call, with `errors` if every target failed. Absent on requests that were passed on. */
   readonly openpipe?: OpenPipeResult & Partial<Pick<OpenPipeErrorInfo, 'errors'>>;
 }
 
-/** A `fetch` whose calls of a model's API run through the engine. */
+/** A `fetch` whose calls of a model's API have fallbacks. */
 export interface OpenPipeFetch {
-  // `any`: every SDK has types of its own for what a `fetch` takes, and this one fits them all.
+  // `any`: every SDK has its own types for the parameters of a `fetch`, and this one fits them all.
   (input: any, init?: any): Promise<OpenPipeResponse>;
   /** Delivers the reports that are queued, for at most `timeout` milliseconds (10 000). Rejects only a malformed `timeout`. */
   flush(options?: { timeout?: number | undefined }): Promise<FlushResult>;
-  /** Takes no more calls, delivers the reports that are queued, and lets go of everything native. */
+  /** Takes no more calls, delivers the queued reports, and releases native resources. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -121,14 +121,14 @@ export interface LoggedRequest {
   headers: IncomingHttpHeaders;
   /** Names and values in turn, as they were sent. */
   rawHeaders: string[];
-  /** The parsed JSON; `undefined` where it is none. */
+  /** The parsed JSON; `undefined` if it is malformed. */
   body: any;
   rawBody: string;
   /** When its head arrived, in ms since the epoch. */
   at: number;
   /** The number of its connection, from 1: equal where one was reused. */
   connection: number;
-  /** How many events of a stream have been handed to the socket. */
+  /** How many events of a stream have been written to the socket. */
   eventsSent: number;
   outcome: Outcome | 'open';
   /** Settles when the response or its connection has closed. */
@@ -171,7 +171,7 @@ export interface Upstream {
 }
 
 /**
- * Starts a small OpenAI-compatible server that answers, streams and fails as it is told, at the paths of chat completions, completions,
+ * Starts a small OpenAI-compatible server that answers, streams and fails as configured, at the paths of chat completions, completions,
  * Responses and embeddings.
  *
  * @example
@@ -180,8 +180,8 @@ export interface Upstream {
  */
 export function startUpstream(options?: UpstreamOptions): Promise<Upstream>;
 
-/** A port of this machine that nobody listens on: connections to it are refused. */
+/** A port of this machine on which nothing listens: connections to it are refused. */
 export function closedPort(host?: string): Promise<number>;
 
-/** What an upstream does without being told, by the model that a request names; `status-503` and the like come beside them. */
+/** The built-in behaviours, selected by a request's model; `status-503` and the like exist as well. */
 export const namedBehaviours: Readonly<Record<string, Behaviour>>;

@@ -19,19 +19,19 @@ export type UpstreamKind = 'openpipe' | 'openai' | 'client' | (string & {});
 /**
  * What went wrong with a target.
  *
- * | kind | what it is |
+ * | kind | failure |
  * | --- | --- |
- * | `timeout` | the target's time was up, or the wait for the first token |
+ * | `timeout` | the target's timeout or its first-token timeout has passed |
  * | `connection` | DNS, refused, reset, TLS, proxy, a response that ends early or breaks HTTP |
  * | `rate_limit` | 429 |
- * | `quota` | 402; 429 or 403 whose code or type says that money or quota is used up; never retried |
+ * | `quota` | 402; 429 or 403 whose code or type means used-up money or quota; never retried |
  * | `server_error` | 5xx, 408, 409 |
- * | `auth` | 401, 403; natively, also an `apiKey` function that gives no key |
+ * | `auth` | 401, 403; natively, also an `apiKey` function that fails |
  * | `not_found` | 404 |
  * | `bad_request` | any other 4xx |
- * | `context_length` | 4xx whose error says that the input is too long for the model |
- * | `content_filter` | 4xx whose error code is one of a content filter |
- * | `invalid_response` | 2xx that is no answer, a 3xx, a broken content encoding, over `maxResponseBytes` |
+ * | `context_length` | 4xx for an input that is too long for the model |
+ * | `content_filter` | 4xx with an error code of a content filter |
+ * | `invalid_response` | 2xx that is not a valid answer, a 3xx, a broken content encoding, over `maxResponseBytes` |
  * | `stream` | a stream that breaks, stalls, or carries an error before it is committed |
  * | `rejected` | an answer that the caller's own rules (`reject`) refuse |
  */
@@ -65,7 +65,7 @@ export interface FallbackRequest {
   model: string;
   /** The caller's messages, as they were. */
   messages: any[];
-  /** Whether a stream is wanted: then `create` must give an async iterable of chunks. */
+  /** Whether a stream is requested: then `create` must return an async iterable of chunks. */
   stream?: boolean | null | undefined;
   /** Every other member of the caller's body, as it was. */
   [member: string]: any;
@@ -76,11 +76,11 @@ export interface FallbackRequestOptions {
   /** The target's time, in whole milliseconds, up to 2^31 - 1. It is enforced outside of the client as well. */
   timeout?: number;
   /**
-   * The caller's, if one was given; 0 where another target follows; else left out, and the client's own default
-   * holds.
+   * The caller's `maxRetries`, if given; 0 if another target follows; otherwise left out, so that the client's own default
+   * applies.
    */
   maxRetries?: number;
-  /** Fires when the target's time is up and when the caller aborts. */
+  /** Aborted when the target's time has passed and when the caller aborts. */
   signal?: AbortSignal;
   /** The caller's per-call headers, without those that could carry a key. */
   headers?: Record<string, string>;
@@ -92,10 +92,10 @@ export interface FallbackRequestOptions {
  * never by its class.
  *
  * `create` must return a promise of a chat completion, or, with `stream: true`, of an async iterable of chunks.
- * What it rejects with is what the caller gets, the very object, when no other target answers.
+ * If it rejects and no other target answers, the caller gets the same error object.
  */
 export interface FallbackClient {
-  /** Where the client has its `completions.create`. */
+  /** The object with `completions.create`. */
   chat: {
     completions: {
       // A method, not a property: its parameters compare both ways, so the narrower `create` of a real SDK fits.
@@ -106,36 +106,36 @@ export interface FallbackClient {
 
 /** The `create` of a custom client's `responses`, `embeddings` or `completions`. */
 export interface ClientMethods {
-  /** Asks for one answer: the body as its target gets it, and the options of a request. */
+  /** Sends one request: the body with the target's changes, and the request options. */
   create(body: any, options?: FallbackRequestOptions): PromiseLike<unknown>;
 }
 
 /**
  * Any object with at least one of the four methods: `chat.completions.create` ({@link FallbackClient}), `responses.create`,
- * `embeddings.create` or `completions.create`. For a call of an endpoint that it lacks its target is skipped.
+ * `embeddings.create` or `completions.create`. If a call's endpoint is missing, the target is skipped.
  */
 export type CustomClient =
   FallbackClient | { responses: ClientMethods } | { embeddings: ClientMethods } | { completions: ClientMethods };
 
 /** A server that speaks OpenAI's API, as `openpipe.upstreams` declares it. A known name (`groq`, `mistral`, …) needs no member. */
 export interface Upstream {
-  /** Where it is, without a query. `{model}` in the path is the model. Needed unless the name is known. */
+  /** Its base URL, without a query. `{model}` in the path is replaced by the model. Required unless the name is known. */
   baseURL?: string | undefined;
   /**
-   * Its key, or a function that returns it, called at each try; `null` for none. Left out: the variable of the known name.
+   * Its key, or a function that returns it, called for each try; `null` for none. Default: the environment variable of the known name.
    */
   apiKey?: string | (() => string | Promise<string>) | null | undefined;
   /** Headers that replace those of the SDK; `null` removes one. */
   headers?: Record<string, string | null> | undefined;
-  /** Sent with each request. */
+  /** Query parameters of each request. */
   query?: Record<string, string> | undefined;
-  /** The time of its targets, in milliseconds, where neither the target nor the call says otherwise. */
+  /** The timeout of its targets, in milliseconds, if neither the target nor the call has one. */
   timeout?: number | undefined;
-  /** What it serves. Default: all; of a known name what its provider documents. */
+  /** The endpoints that it serves. Default: all; for a known name those that its provider documents. */
   endpoints?: readonly ('chat' | 'responses' | 'embeddings' | 'completions')[] | undefined;
   /** The hosted tools that it has, by their types; `true` for all. Default: none. */
   takes?: readonly string[] | true | undefined;
-  /** Upstreams with the same text share what they hold: responses, conversations, files. Default: what it holds is its own. */
+  /** Upstreams with the same text share stored state: responses, conversations, files. Default: not shared. */
   state?: string | undefined;
 }
 
@@ -144,17 +144,17 @@ export interface Upstream {
  *
  * | name | the answer |
  * | --- | --- |
- * | `empty` | has no text but blanks, no tool call, refusal, audio or image; reasoning alone is empty |
+ * | `empty` | has only blank text, no tool call, refusal, audio or image; reasoning alone is empty |
  * | `length` | was cut at its length limit |
  * | `content_filter` | was cut by a content filter |
- * | `refusal` | is marked as a refusal; one in prose is not seen |
- * | `invalid_json` | is no JSON, where the request asks for JSON |
+ * | `refusal` | is marked as a refusal; a refusal in prose is not detected |
+ * | `invalid_json` | is not JSON, although the request asks for JSON |
  * | `schema` | does not fit the request's own JSON schema |
  */
 export type RejectRule = 'empty' | 'length' | 'content_filter' | 'refusal' | 'invalid_json' | 'schema';
 
 /**
- * Judges an answer, of a stream the merged one. A text (the reason) or `true` refuses it; anything else accepts it.
+ * Judges an answer; for a stream, the merged answer. A text (the reason) or `true` refuses it; anything else accepts it.
  */
 export type RejectFunction = (answer: any, from: { upstream: string; model: string }) => unknown;
 
@@ -265,15 +265,15 @@ export type BodyTarget<Names extends string = string, Aliases extends string = s
 >;
 
 /**
- * The `openpipe` member of a request's body, which may come from a user: what stands in the request options, without what is
- * only taken from there and from the constructor.
+ * The `openpipe` member of a request's body, which may come from a user: the members of the request options, except those that are
+ * only read there and in the constructor.
  */
 export interface OpenPipeBodyOptions<Names extends string = string, Aliases extends string = string> extends Omit<
   OpenPipeCallOptions<Names, Aliases>,
   'fallback' | 'upstream' | 'reject'
 > {
   /**
-   * What to ask when the primary fails: one target, or several that are tried in order. `null` or `false` switches the
+   * The targets after the primary, for when that fails: one, or several that are tried in order. `null` or `false` switches the
    * constructor's off, which is for chat completions and Responses only.
    *
    * @default the constructor's, else none
@@ -294,7 +294,7 @@ export interface OpenPipeCallOptions<Names extends string = string, Aliases exte
    */
   upstream?: UpstreamName<Names> | undefined;
   /**
-   * What to ask when the primary fails: one target, or several that are tried in order. `null` or `false` switches the
+   * The targets after the primary, for when that fails: one, or several that are tried in order. `null` or `false` switches the
    * constructor's off, which is for chat completions and Responses only.
    *
    * If all targets fail, the last target's error is thrown; `error.openpipe.errors` holds every target's.
@@ -421,7 +421,7 @@ export interface BreakerPolicy {
   openFor?: number | undefined;
   /**
    * How long a refused key (401, or a 403 that says so) or a quota that is used up keeps the circuit open, in milliseconds,
-   * up to a day. It opens with the first such failure: for a key whatever the model, for a quota with that model.
+   * up to a day. It opens with the first such failure: for a key with all models, for a quota with that model.
    *
    * @default 300 000
    */
@@ -469,8 +469,8 @@ export interface OpenPipeOptions<
    */
   aliases?: Record<Aliases, string | FallbackTarget<Names> | readonly FallbackTarget<Names>[]> | undefined;
   /**
-   * Which options a request's body may bring in its member `openpipe`: all, none, or those that are named. The request options
-   * may always.
+   * Which options the member `openpipe` of a request's body may have: all, none, or those that are named. The request options may
+   * have all.
    *
    * @default true
    */
@@ -483,8 +483,8 @@ export interface OpenPipeOptions<
    */
   fallbackClient?: CustomClient | undefined;
   /**
-   * Who sends the requests: `"native"` code, or the SDK with JavaScript's `fetch`, for tests that mock `fetch` (msw,
-   * nock) and for agents that only see JavaScript. The fallback policy is the same.
+   * What sends the requests: `"native"` code, or the SDK with JavaScript's `fetch`, for tests that mock `fetch` (msw,
+   * nock) and for monitoring agents that only see JavaScript. The fallback policy is the same.
    *
    * @default process.env["OPENPIPE_TRANSPORT"], else "native"
    */
@@ -514,11 +514,11 @@ export interface Report {
   errorMessage?: string;
   /** The call's tags, `$sdk` and `$sdk.version`. */
   tags: Record<string, unknown>;
-  /** Files and the channel: what of `reject` refused the answer. */
+  /** Files and the channel: the rule of `reject` that refused the answer, or `function`. */
   rejectedBy?: string;
   /** Files and the channel: the upstream's name. */
   upstream?: string;
-  /** Files and the channel: what the attempt came to. */
+  /** Files and the channel: the attempt's outcome. */
   outcome?: string;
   /** Files and the channel: an id that all attempts of a call have in common. */
   callId?: string;
@@ -617,7 +617,7 @@ export interface OpenPipeErrorInfo extends OpenPipeResult {
 }
 
 /**
- * An error of any class that tells how the call went. The SDK's own error classes have `openpipe` as an optional
+ * An error of any class with the record of its call. The SDK's own error classes have `openpipe` as an optional
  * member; this type is for the errors of a {@link FallbackClient}, which are thrown as they are: `(error as
  * OpenPipeError).openpipe`.
  */

@@ -1,6 +1,6 @@
 'use strict';
-// What the conditions `browser`, `edge-light` and `workerd` resolve to. A test runner with a DOM of its own resolves to this as
-// well, in Node.js: there it hands on the real module, by a name that bundlers do not follow.
+// The entry for the conditions `browser`, `edge-light` and `workerd`. A test runner with a DOM resolves to it as well, in Node.js:
+// there it exports the real module, by a name that bundlers do not follow.
 
 const isNode = typeof process === 'object' && typeof process?.versions?.node === 'string' && !process.versions.workerd;
 const load = isNode && typeof module === 'object' ? module['req' + 'uire'] : undefined;

@@ -29,11 +29,11 @@ const LONGEST = [
 /** More processes than cores: a third of the time they wait, for timers and for processes that they started. */
 const WORKERS = Math.ceil(availableParallelism() * 1.5);
 
-/** Needs the cores for itself: of thousands of connections at once the kernel resets some where nobody takes them in time. */
+/** Runs without other tests: with thousands of connections at once the kernel resets those that are not accepted in time. */
 const CROWD = ['__test__/load/load.test.mjs'];
 
 /**
- * Files whose tests depend on what else their process does, each in a process of its own: its memory, threads, event loop and time,
+ * Files whose tests depend on other work in their process, each in a separate process: its memory, threads, event loop and time,
  * its counts of reports, its circuits and remembered responses, which of two undicis set the global dispatcher first, and the
  * SDKs as other packages patch them.
  */
@@ -62,7 +62,7 @@ class LongestFirst extends BaseSequencer {
 
 export default defineConfig({
   test: {
-    // Every test has servers of its own; files run side by side.
+    // Every test has its own servers; files run in parallel.
     pool: 'forks',
     maxWorkers: WORKERS,
     testTimeout: 20_000,

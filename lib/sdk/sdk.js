@@ -1,7 +1,7 @@
 'use strict';
 /**
  * The parts of the user's copy of the `openai` package that the class is built on. The CJS and the ESM build of that package have
- * different classes, so each entry (index.js, index.mjs) hands in its own.
+ * different classes, so each entry (index.js, index.mjs) passes its own.
  */
 
 /** A class of the SDK: which members it has depends on the version. */

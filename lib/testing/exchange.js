@@ -10,7 +10,7 @@ const { createBrotliCompress, createDeflate, createGzip } = require('node:zlib')
  * @property {import("./upstream.js").LoggedRequest} request
  * @property {import("node:http").ServerResponse} response
  * @property {import("node:net").Socket} socket The response's, which loses its reference to it when it ends.
- * @property {AbortSignal} gone Aborted when the response or its connection has closed. Every wait
+ * @property {AbortSignal} gone Aborted when the response or its connection is closed. Every wait
  *   ends with it, so that nothing is left running for a client that has left.
  * @property {string} upstreamName
  */

@@ -34,7 +34,7 @@ const { perform } = require('./perform.js');
  * @property {string} rawBody
  * @property {number} at When its head arrived, in ms since the epoch.
  * @property {number} connection The number of its connection, from 1: equal where one was reused.
- * @property {number} eventsSent How many events of a stream have been handed to the socket.
+ * @property {number} eventsSent How many events of a stream have been written to the socket.
  * @property {Outcome | "open"} outcome
  * @property {Promise<Outcome>} closed Settles when the response or its connection has closed.
  */
@@ -52,7 +52,7 @@ const { perform } = require('./perform.js');
  * @property {string} [host] Default 127.0.0.1.
  * @property {string} [name] The name in the text of its answers. Default `upstream`.
  * @property {number} [keepAliveMs] How long an idle connection is kept, in ms. Default 5000.
- * @property {Readonly<Record<string, Behaviour>>} [behaviours] By model, whatever the endpoint; comes before the built-in ones.
+ * @property {Readonly<Record<string, Behaviour>>} [behaviours] By model, for all endpoints; takes precedence over the built-in ones.
  * @property {(request: LoggedRequest) => Behaviour | undefined} [behaviour] Called first, once for
  *   each request on any path.
  */
