@@ -85,7 +85,7 @@ struct State {
     /// A task will wake JavaScript for the waiting events.
     is_deferred: bool,
     /// `None` once the environment has ended.
-    wake: Option<Wake>,
+    wake: Option<Arc<Wake>>,
 }
 
 /// The contents of one delivery.
@@ -115,7 +115,7 @@ impl Post {
     /// Opens the queue. `handle` is that of the messages about reports.
     pub(crate) fn open(&self, wake: Wake, handle: Arc<Handle>) {
         let mut state = self.lock();
-        state.wake = Some(wake);
+        state.wake = Some(Arc::new(wake));
         state.calls.insert(REPORTS, handle);
     }
 
@@ -161,7 +161,7 @@ impl Post {
             return;
         }
         state.write(call, written);
-        self.wake(&mut state);
+        self.wake(state);
     }
 
     /// Reserves room for this many bytes of events, for [`Post::send_events`].
@@ -194,7 +194,7 @@ impl Post {
         }
         let wakes_at = state.woken_at.map(|at| at + EVENTS_TOGETHER).filter(|at| Instant::now() < *at);
         match wakes_at {
-            None => self.wake(&mut state),
+            None => self.wake(state),
             Some(at) if !state.is_deferred => {
                 state.is_deferred = true;
                 drop(state);
@@ -214,7 +214,7 @@ impl Post {
             let mut state = post.lock();
             state.is_deferred = false;
             if !state.segments.is_empty() {
-                post.wake(&mut state);
+                post.wake(state);
             }
         }));
     }
@@ -224,15 +224,19 @@ impl Post {
         let written = message.write();
         let mut state = self.lock();
         state.write(call, written);
-        self.wake(&mut state);
+        self.wake(state);
     }
 
-    fn wake(&self, state: &mut State) {
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
         if self.woken.swap(true, Ordering::AcqRel) {
             return;
         }
         state.woken_at = Some(Instant::now());
-        if let Some(wake) = &state.wake {
+        let wake = state.wake.clone();
+        // JavaScript's thread runs at once, often on this core and before the call below returns: it would find the lock taken, and
+        // each wake-up cost two switches between the threads more.
+        drop(state);
+        if let Some(wake) = wake {
             // Any status other than `Ok` means that the environment is ending.
             let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
         }
@@ -244,10 +248,11 @@ impl Post {
         self.woken.store(false, Ordering::Release);
         let mut segment = state.segments.pop_front().unwrap_or_default();
         state.event_bytes -= segment.event_bytes;
-        if !state.segments.is_empty() {
-            self.wake(&mut state);
+        if state.segments.is_empty() {
+            drop(state);
+        } else {
+            self.wake(state);
         }
-        drop(state);
         if segment.event_bytes > 0 {
             self.room.notify_waiters();
         }
