@@ -1,9 +1,10 @@
 //! The mailbox, one per environment: messages from Rust to JavaScript, in batches.
 //!
 //! Waking the JavaScript thread is expensive. So tasks append their messages to one buffer, and wake JavaScript only if no wake-up is
-//! pending; JavaScript takes the whole buffer and parses it once. Under load the wake-ups coalesce by themselves. Events of streams
-//! coalesce a little more: an event less than a millisecond after the last wake-up waits for the next one, unless another message
-//! wakes JavaScript before. With hundreds of streams each wake-up then delivers many events.
+//! pending; JavaScript takes the whole buffer and parses it once. While more than a few calls are open, the wake-up
+//! waits for the tasks that are ready to run, and brings the messages of all of them. Events of streams coalesce a little more: an
+//! event less than a millisecond after the last wake-up waits for the next one, unless another message wakes JavaScript before. With
+//! hundreds of streams each wake-up then delivers many events.
 //!
 //! A delivery is an array of strings, bounded in size ([`crate::post`]); `null` stands for one that could not be made. The first string
 //! is a JSON array of messages ([`crate::protocol`]); messages with texts take the next strings in order. Messages that belong to the

@@ -15,7 +15,7 @@ fn event(bytes: usize) -> Event {
 }
 
 /// The messages of the next delivery, and the length of all its texts.
-fn delivery(post: &Post) -> (Vec<serde_json::Value>, usize) {
+fn delivery(post: &Arc<Post>) -> (Vec<serde_json::Value>, usize) {
     let texts = post.take();
     let length = texts.iter().map(|text| text.0.len()).sum();
     (serde_json::from_str(&texts[0].0).unwrap(), length)
@@ -110,4 +110,40 @@ async fn events_of_a_call_that_one_delivery_takes_come_as_one_message_before_wha
     let two = "data: \"a\"\n\ndata: \"a\"\n\n";
     assert_eq!(texts[1..].iter().map(|text| text.0.as_str()).collect::<Vec<_>>(), [two, "data: \"aa\"\n\n", two]);
     assert_eq!(post.lock().event_bytes, 0);
+}
+
+fn is_woken(post: &Post) -> bool {
+    post.woken.load(Ordering::Acquire)
+}
+
+#[tokio::test]
+async fn with_few_open_calls_a_message_wakes_javascript_at_once() {
+    let post = post_with_calls(FEW_CALLS.try_into().unwrap());
+    post.send(0, Message::Warning { message: "a" });
+    assert!(is_woken(&post));
+}
+
+#[tokio::test]
+async fn with_many_open_calls_one_wake_up_brings_the_messages_of_all_tasks_that_are_ready() {
+    let post = post_with_calls(u32::try_from(FEW_CALLS).unwrap() + 1);
+    let mut tasks = tokio::task::JoinSet::new();
+    for call in 0..3 {
+        let post = Arc::clone(&post);
+        tasks.spawn(async move {
+            post.send(call, Message::Warning { message: "a" });
+            is_woken(&post)
+        });
+    }
+    assert_eq!(tasks.join_all().await, [false; 3]);
+    while !is_woken(&post) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(delivery(&post).0.len(), 3);
+}
+
+#[test]
+fn a_message_that_no_task_of_the_runtime_sends_wakes_javascript_at_once() {
+    let post = post_with_calls(u32::try_from(FEW_CALLS).unwrap() + 1);
+    post.send(0, Message::Warning { message: "a" });
+    assert!(is_woken(&post));
 }
