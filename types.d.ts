@@ -26,7 +26,7 @@ export type UpstreamKind = 'openpipe' | 'openai' | 'client' | (string & {});
  * | `rate_limit` | 429 |
  * | `quota` | 402; 429 or 403 whose code or type means used-up money or quota; never retried |
  * | `server_error` | 5xx, 408, 409 |
- * | `auth` | 401, 403; natively, also an `apiKey` function that fails |
+ * | `auth` | 401, 403; an `apiKey` function that fails |
  * | `not_found` | 404 |
  * | `bad_request` | any other 4xx |
  * | `context_length` | 4xx for an input that is too long for the model |
