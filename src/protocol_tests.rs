@@ -127,3 +127,12 @@ fn an_answers_texts_are_no_part_of_its_json() {
     assert_eq!(texts, ["{}", "null"]);
     assert!(matches!(read(r#""done""#, &[]), Answer::Done));
 }
+
+#[test]
+fn javascript_has_a_code_for_each_fault_of_a_connection() {
+    let source = include_str!("../lib/call/fault-codes.js");
+    let table = source.split("const CODES = Object.freeze({").nth(1).unwrap().split("});").next().unwrap();
+    let codes: Vec<_> = table.lines().filter_map(|line| line.trim().split_once(": ")).map(|(name, _)| name).collect();
+    let faults = openpipe_core::failure::Fault::ALL.map(|fault| serde_json::to_value(fault).unwrap());
+    assert_eq!(codes, faults.each_ref().map(|fault| fault.as_str().unwrap()));
+}

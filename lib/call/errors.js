@@ -7,6 +7,7 @@ const { dirname } = require('node:path');
 const { inspect } = require('node:util');
 
 const { caused, keepBody } = require('../host-client/thrown.js');
+const { codeOf } = require('./fault-codes.js');
 
 /** @typedef {import('../sdk/sdk.js').Sdk} Sdk */
 
@@ -19,7 +20,8 @@ const { caused, keepBody } = require('../host-client/thrown.js');
  * @property {{ status: number, headers: [string, string][], url: string }} [head]
  * @property {string} [body]
  * @property {string} [code]
- * @property {{ code: string, errno?: number, syscall: string, address?: string, port?: number, hostname?: string }} [system]
+ * @property {string} [fault] A reason for which JavaScript has a code of its own (fault-codes.js).
+ * @property {{ errno?: number, syscall: string, address?: string, port?: number, hostname?: string }} [system]
  * @property {number} [ticket]
  * @property {string} [hint] What the caller can do about it.
  * @property {boolean} [redacted] A key was removed from it.
@@ -203,8 +205,10 @@ const REACTIONS = 8;
  * is `fetch`'s error, and programs read the code from the second.
  * @param {Failure} failure
  */
-function causeOfConnection({ kind, message, code, system }) {
-  const marks = system ?? (code === undefined ? {} : { code });
+function causeOfConnection(failure) {
+  const { kind, message, system } = failure;
+  const code = codeOf(failure);
+  const marks = code === undefined ? {} : { code, ...system };
   const cause = Object.assign(new Error(message), marks);
   // In the SDK a stream that breaks off has one cause, without `fetch`'s error.
   if (kind === 'stream') return cause;

@@ -1,6 +1,8 @@
 'use strict';
 /** Makes what the caller of `fetch` gets for a failed call: a `Response`, a rejection, or the error of a body. */
 
+const { codeOf } = require('../call/fault-codes.js');
+
 /** @typedef {import('../call/errors.js').Failure} Failure */
 /** @typedef {import('../call/openpipe-member.js').Meta} Meta */
 
@@ -59,7 +61,7 @@ function bodyErrorOf(failure) {
 
 /** @param {Failure | undefined} failure @param {string} code */
 function causeOf(failure, code) {
-  return Object.assign(new Error(failure?.message ?? 'the call failed'), { code: failure?.code ?? code });
+  return Object.assign(new Error(failure?.message ?? 'the call failed'), { code: codeOf(failure) ?? code });
 }
 
 /**
@@ -99,9 +101,11 @@ function saysError(data) {
 
 /** Every target's failure as an error, for `openpipe.errors`. @param {Failure[]} failures */
 function errorsOf(failures) {
-  return failures.map(({ kind, message, code, head }) =>
-    Object.assign(new Error(message), { kind, ...(code ? { code } : {}), ...(head ? { status: head.status } : {}) }),
-  );
+  return failures.map((failure) => {
+    const { kind, message, head } = failure;
+    const code = codeOf(failure);
+    return Object.assign(new Error(message), { kind, ...(code && { code }), ...(head && { status: head.status }) });
+  });
 }
 
 /** An error named `OpenAIError`, as the class throws it; not of the `openai` package, which may not be installed. @param {string} message */

@@ -24,6 +24,7 @@ function transportSettings(env) {
     httpsProxy: either('HTTPS_PROXY'),
     noProxy: either('NO_PROXY'),
     extraCaCerts: env.NODE_EXTRA_CA_CERTS || undefined,
+    extraCaSetting: 'NODE_EXTRA_CA_CERTS',
     acceptInvalidCerts,
   };
 }

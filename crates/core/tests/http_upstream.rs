@@ -18,7 +18,7 @@ use async_compression::tokio::write::{BrotliEncoder, DeflateEncoder, GzipEncoder
 use http::{HeaderMap, HeaderValue};
 use openpipe_core::deadline::Times;
 use openpipe_core::endpoint::Endpoint;
-use openpipe_core::failure::{Failure, Kind, Surface};
+use openpipe_core::failure::{Failure, Fault, Kind, Reason, Surface};
 use openpipe_core::options::{MAX_RESPONSE_BYTES, parse_url};
 use openpipe_core::stream::EventStream;
 use openpipe_core::upstream::http::{HttpPool, HttpUpstream, TransportSettings};
@@ -162,9 +162,14 @@ async fn nobody() -> SocketAddr {
     tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 
-fn is_connection(failure: &Failure, code: Option<&str>) {
+fn is_connection(failure: &Failure, reason: impl Into<Option<Reason>>) {
     assert_eq!((failure.kind, failure.surface), (Kind::Connection, Surface::Connection), "{failure:?}");
-    assert_eq!(failure.code.as_deref(), code, "{failure:?}");
+    let (code, fault) = match reason.into() {
+        Some(Reason::Code(code)) => (Some(code), None),
+        Some(Reason::Fault(fault)) => (None, Some(fault)),
+        None => (None, None),
+    };
+    assert_eq!((failure.code.as_deref(), failure.fault), (code, fault), "{failure:?}");
     assert!(!failure.message.is_empty());
 }
 
@@ -363,7 +368,7 @@ async fn the_size_limit_is_the_largest_size_that_is_accepted() {
 #[tokio::test]
 async fn a_content_length_of_an_exabyte_reserves_nothing() {
     let bytes = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000000000000000000\r\n\r\n{";
-    is_connection(&answered(bytes).await.unwrap_err(), Some("UND_ERR_SOCKET"));
+    is_connection(&answered(bytes).await.unwrap_err(), Reason::Fault(Fault::Closed));
 }
 
 #[tokio::test]
@@ -497,22 +502,22 @@ async fn a_head_is_read_as_leniently_as_fetch_reads_it() {
 #[tokio::test]
 async fn a_response_that_is_not_http_is_a_connection_failure_with_the_code_of_nodes_parser() {
     for garbage in ["SSH-2.0-OpenSSH_9.6\r\n", "{\"choices\":[]}\r\n\r\n", "HTTP/1.1 banana\r\n\r\n", "\0\0\0\0\0\0"] {
-        is_connection(&answered(garbage).await.unwrap_err(), Some("HPE_INVALID_CONSTANT"));
+        is_connection(&answered(garbage).await.unwrap_err(), Reason::Fault(Fault::NoHttp));
     }
     let chunks = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n";
-    is_connection(&answered(chunks).await.unwrap_err(), Some("HPE_INVALID_CHUNK_SIZE"));
+    is_connection(&answered(chunks).await.unwrap_err(), Reason::Fault(Fault::NoChunk));
 }
 
 #[tokio::test]
 async fn a_megabyte_of_headers_is_a_connection_failure() {
     let bytes = format!("HTTP/1.1 200 OK\r\nx: {}\r\ncontent-length: 0\r\n\r\n", "a".repeat(1024 * 1024));
-    is_connection(&answered(bytes).await.unwrap_err(), Some("HPE_INVALID_CONSTANT"));
+    is_connection(&answered(bytes).await.unwrap_err(), Reason::Fault(Fault::NoHttp));
 }
 
 #[tokio::test]
 async fn a_connection_that_is_closed_without_a_word_is_a_connection_failure() {
     let server = Server::saying("").await;
-    is_connection(&refused(&upstream(server.address())).await, Some("UND_ERR_SOCKET"));
+    is_connection(&refused(&upstream(server.address())).await, Reason::Fault(Fault::Closed));
     assert_eq!(server.connections(), 1, "it was young, so nothing is sent again");
 }
 
@@ -523,25 +528,25 @@ async fn a_young_connection_that_is_reset_is_not_used_again() {
         connection.reset();
     })
     .await;
-    is_connection(&refused(&upstream(server.address())).await, Some("ECONNRESET"));
+    is_connection(&refused(&upstream(server.address())).await, Reason::Code("ECONNRESET"));
     assert_eq!((server.connections(), server.requests().len()), (1, 1));
 }
 
 #[tokio::test]
 async fn half_a_body_is_a_connection_failure() {
     let half = json(COMPLETION)[..90].to_vec();
-    is_connection(&answered(half).await.unwrap_err(), Some("UND_ERR_SOCKET"));
+    is_connection(&answered(half).await.unwrap_err(), Reason::Fault(Fault::Closed));
     let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
     for part in [chunk("{\"choices\":"), b"5\r\n{".to_vec(), b"5".to_vec()] {
         let failure = answered([head.as_bytes(), &part].concat()).await.unwrap_err();
-        is_connection(&failure, Some("UND_ERR_SOCKET"));
+        is_connection(&failure, Reason::Fault(Fault::Closed));
     }
 }
 
 #[tokio::test]
 async fn half_a_compressed_body_is_a_connection_failure() {
     let half = response("200 OK", "content-encoding: gzip\r\n", gzip(COMPLETION.as_bytes()).await)[..90].to_vec();
-    is_connection(&answered(half).await.unwrap_err(), Some("UND_ERR_SOCKET"));
+    is_connection(&answered(half).await.unwrap_err(), Reason::Fault(Fault::Closed));
 }
 
 #[tokio::test]
@@ -568,7 +573,7 @@ async fn a_reset_within_the_body_is_a_connection_failure() {
             read.notify_one();
         };
         let (failure, ()) = tokio::join!(refused(&upstream), later);
-        is_connection(&failure, Some("ECONNRESET"));
+        is_connection(&failure, Reason::Code("ECONNRESET"));
     }
 }
 
@@ -576,7 +581,7 @@ async fn a_reset_within_the_body_is_a_connection_failure() {
 async fn a_port_without_a_listener_refuses() {
     let address = nobody().await;
     let failure = refused(&upstream(address)).await;
-    is_connection(&failure, Some("ECONNREFUSED"));
+    is_connection(&failure, Reason::Code("ECONNREFUSED"));
     assert_eq!(failure.message, format!("connect ECONNREFUSED {address}"));
     let system = failure.system.unwrap();
     assert_eq!(
@@ -591,10 +596,10 @@ async fn an_unknown_host_name_is_not_found() {
     let upstream = at(&format!("http://{}/v1", unresolvable()), TransportSettings::default());
     let failure = refused(&upstream).await;
     // Without a network the resolver does not know whether there is such a name.
-    let code = failure.code.as_deref().filter(|code| ["ENOTFOUND", "EAI_AGAIN"].contains(code));
-    assert!(code.is_some(), "{failure:?}");
-    is_connection(&failure, code);
-    assert_eq!(failure.message, format!("getaddrinfo {} {}", code.unwrap(), unresolvable()));
+    let code = ["ENOTFOUND", "EAI_AGAIN"].into_iter().find(|code| failure.code.as_deref() == Some(code));
+    let code = code.unwrap_or_else(|| panic!("{failure:?}"));
+    is_connection(&failure, Reason::Code(code));
+    assert_eq!(failure.message, format!("getaddrinfo {code} {}", unresolvable()));
     let system = failure.system.as_ref().unwrap();
     assert_eq!((system.syscall, system.hostname.clone()), ("getaddrinfo", Some(unresolvable())));
 }
@@ -747,7 +752,7 @@ async fn a_truncated_compressed_stream_yields_its_events_and_then_fails() {
         let (all, end) = streamed([head.as_bytes(), &chunk(body)].concat()).await;
         let failure = end.unwrap_err();
         assert_eq!(all, [EVENT], "{encoding}");
-        assert_eq!((failure.kind, failure.code.as_deref()), (Kind::Stream, Some("UND_ERR_SOCKET")), "{encoding}");
+        assert_eq!((failure.kind, failure.fault), (Kind::Stream, Some(Fault::Closed)), "{encoding}");
     }
 }
 
@@ -850,7 +855,7 @@ async fn an_event_over_the_size_limit_is_detected_under_any_field_name() {
 async fn a_response_that_breaks_off_before_it_is_known_to_be_a_stream_is_a_connection_failure() {
     let server = Server::saying("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 9\r\n\r\n \n").await;
     let failure = open(&upstream(server.address())).await.map(|_| ()).unwrap_err();
-    is_connection(&failure, Some("UND_ERR_SOCKET"));
+    is_connection(&failure, Reason::Fault(Fault::Closed));
 }
 
 #[tokio::test]
@@ -867,7 +872,7 @@ async fn a_truncated_stream_yields_its_events_and_then_fails() {
     let failure = soon(stream.next()).await.unwrap_err();
     assert_eq!(events.into_iter().map(|event| event.data).collect::<Vec<_>>(), [EVENT]);
     assert_eq!((failure.kind, failure.surface), (Kind::Stream, Surface::Connection));
-    assert_eq!((failure.code.as_deref(), failure.status_code()), (Some("UND_ERR_SOCKET"), Some(200)));
+    assert_eq!((failure.fault, failure.status_code()), (Some(Fault::Closed), Some(200)));
 }
 
 #[tokio::test]
@@ -1139,7 +1144,7 @@ async fn a_used_connection_that_is_closed_after_a_while_of_work_is_not_replaced(
         tokio::time::sleep(Duration::from_millis(1200)).await;
     })
     .await;
-    is_connection(&second.unwrap_err(), Some("UND_ERR_SOCKET"));
+    is_connection(&second.unwrap_err(), Reason::Fault(Fault::Closed));
     assert_eq!((server.connections(), server.requests().len()), (1, 2), "nothing was sent twice");
 }
 
@@ -1156,7 +1161,7 @@ async fn a_stale_connection_is_replaced_once() {
     .await;
     let upstream = upstream(server.address());
     ask(&upstream).await.unwrap();
-    is_connection(&refused(&upstream).await, Some("ECONNRESET"));
+    is_connection(&refused(&upstream).await, Reason::Code("ECONNRESET"));
     assert_eq!(server.connections(), 2, "the fresh one was young");
 }
 
@@ -1167,7 +1172,7 @@ async fn a_used_connection_that_breaks_http_is_not_replaced() {
         connection.send("banana\r\n\r\n").await;
     })
     .await;
-    is_connection(&second.unwrap_err(), Some("HPE_INVALID_CONSTANT"));
+    is_connection(&second.unwrap_err(), Reason::Fault(Fault::NoHttp));
     assert_eq!(server.connections(), 1);
 }
 
@@ -1178,7 +1183,7 @@ async fn a_used_connection_that_breaks_off_within_its_answer_is_not_replaced() {
         connection.send("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{").await;
     })
     .await;
-    is_connection(&second.unwrap_err(), Some("UND_ERR_SOCKET"));
+    is_connection(&second.unwrap_err(), Reason::Fault(Fault::Closed));
     assert_eq!(server.connections(), 1);
 }
 
@@ -1209,9 +1214,10 @@ fn trusting(authority: &tls::Authority) -> TransportSettings {
 #[tokio::test]
 async fn a_self_signed_server_is_refused() {
     let server = secure(tls::self_signed("localhost")).await;
-    let failure = refused(&https(&server, TransportSettings::default())).await;
-    is_connection(&failure, Some("DEPTH_ZERO_SELF_SIGNED_CERT"));
-    assert!(failure.message.starts_with("self-signed certificate ("), "{}", failure.message);
+    let settings = TransportSettings { extra_ca_setting: Some("EXTRA".into()), ..TransportSettings::default() };
+    let failure = refused(&https(&server, settings)).await;
+    is_connection(&failure, Reason::Code("DEPTH_ZERO_SELF_SIGNED_CERT"));
+    assert!(failure.message.starts_with("self-signed certificate (`EXTRA` names"), "{}", failure.message);
     assert_eq!(server.requests().len(), 0, "no key went there");
 }
 
@@ -1220,19 +1226,19 @@ async fn a_server_of_an_unknown_authority_is_refused_and_of_an_extra_one_accepte
     let authority = tls::Authority::new("extra");
     let server = secure(authority.serves("localhost")).await;
     let failure = refused(&https(&server, TransportSettings::default())).await;
-    is_connection(&failure, Some("UNABLE_TO_VERIFY_LEAF_SIGNATURE"));
+    is_connection(&failure, Reason::Code("UNABLE_TO_VERIFY_LEAF_SIGNATURE"));
     assert_eq!(ask(&https(&server, trusting(&authority))).await.unwrap().text, COMPLETION);
 }
 
 #[tokio::test]
 async fn a_certificate_of_another_name_or_time_is_refused() {
     let authority = tls::Authority::new("invalid");
-    for (acceptor, code) in [
-        (authority.serves("example.com"), "ERR_TLS_CERT_ALTNAME_INVALID"),
-        (authority.served_until_2001("localhost"), "CERT_HAS_EXPIRED"),
+    for (acceptor, reason) in [
+        (authority.serves("example.com"), Reason::Fault(Fault::CertificateName)),
+        (authority.served_until_2001("localhost"), Reason::Code("CERT_HAS_EXPIRED")),
     ] {
         let server = secure(acceptor).await;
-        is_connection(&refused(&https(&server, trusting(&authority))).await, Some(code));
+        is_connection(&refused(&https(&server, trusting(&authority))).await, reason);
     }
 }
 
@@ -1249,14 +1255,17 @@ async fn a_trusted_self_signed_certificate_is_accepted_for_its_names_and_validit
     let settings = TransportSettings { extra_ca_certs: Some(file.clone()), ..TransportSettings::default() };
     let server = secure(acceptor).await;
     ask(&https(&server, settings.clone())).await.unwrap();
-    is_connection(&refused(&https(&server, TransportSettings::default())).await, Some("DEPTH_ZERO_SELF_SIGNED_CERT"));
+    is_connection(
+        &refused(&https(&server, TransportSettings::default())).await,
+        Reason::Code("DEPTH_ZERO_SELF_SIGNED_CERT"),
+    );
     let other = at(&format!("https://127.0.0.1:{}/", server.address().port()), settings);
-    is_connection(&refused(&other).await, Some("ERR_TLS_CERT_ALTNAME_INVALID"));
+    is_connection(&refused(&other).await, Reason::Fault(Fault::CertificateName));
 
     let (acceptor, old) = tls::self_signed_authority("localhost", true);
     let server = secure(acceptor).await;
     let settings = TransportSettings { extra_ca_certs: Some(old.clone()), ..TransportSettings::default() };
-    is_connection(&refused(&https(&server, settings)).await, Some("CERT_HAS_EXPIRED"));
+    is_connection(&refused(&https(&server, settings)).await, Reason::Code("CERT_HAS_EXPIRED"));
     for file in [file, old] {
         let _ = std::fs::remove_file(file);
     }
@@ -1278,7 +1287,7 @@ async fn a_handshake_that_is_never_answered_ends() {
         cancels: None,
     };
     let sent = tokio::time::timeout(Duration::from_secs(20), upstream.send(request)).await.expect("a limit");
-    is_connection(&sent.map(|_| ()).unwrap_err(), Some("UND_ERR_CONNECT_TIMEOUT"));
+    is_connection(&sent.map(|_| ()).unwrap_err(), Reason::Fault(Fault::ConnectTimeout));
 }
 
 #[tokio::test]
@@ -1289,7 +1298,7 @@ async fn a_server_without_tls_is_a_connection_failure() {
     })
     .await;
     let failure = refused(&https(&server, TransportSettings::default())).await;
-    is_connection(&failure, Some("ERR_SSL_WRONG_VERSION_NUMBER"));
+    is_connection(&failure, Reason::Fault(Fault::NoTls));
     assert!(failure.message.contains("`http:`"), "{}", failure.message);
 }
 
@@ -1299,7 +1308,7 @@ async fn a_server_that_hangs_up_within_the_handshake_is_a_connection_failure() {
         connection.read_some().await;
     })
     .await;
-    is_connection(&refused(&https(&server, TransportSettings::default())).await, Some("ECONNRESET"));
+    is_connection(&refused(&https(&server, TransportSettings::default())).await, Reason::Code("ECONNRESET"));
 }
 
 #[tokio::test]
@@ -1418,5 +1427,5 @@ async fn a_proxy_that_is_no_url_is_a_connection_failure_that_does_not_repeat_it(
 async fn a_proxy_that_is_down_is_a_connection_failure() {
     let settings =
         TransportSettings { http_proxy: Some(format!("http://{}", nobody().await)), ..TransportSettings::default() };
-    is_connection(&refused(&at("http://upstream.invalid/v1", settings)).await, Some("ECONNREFUSED"));
+    is_connection(&refused(&at("http://upstream.invalid/v1", settings)).await, Reason::Code("ECONNREFUSED"));
 }

@@ -26,6 +26,8 @@ pub struct ErrorTable {
     pub header_refusals: &'static [&'static str],
     /// Prefixes of system codes, as opposed to the API's.
     pub system_codes: &'static [&'static str],
+    /// The system codes of requests for which no connection was made: the name, the address or the port answers nobody.
+    pub unconnected_codes: &'static [&'static str],
 }
 
 /// The properties of an error that a custom client threw; the object itself stays with the host.
@@ -103,7 +105,7 @@ impl ClientError {
         let parsed = this.parsed();
         let named_status = parsed.status.filter(|_| this.status.is_none()).and_then(NonZeroU16::new);
         let kind = this.kind(&parsed);
-        let code = this.codes.iter().find(|code| this.table.is_system_code(code)).or(this.codes.first()).cloned();
+        let code = this.codes.iter().find(|code| this.table.is_system_code(code)).or(this.codes.first());
         let is_why = kind == Kind::Connection || this.is_encoding_error();
         let head = this.status.map(|status| {
             let list: headers::HeaderList = this.headers.into_iter().map(|(name, value)| (name, Some(value))).collect();
@@ -119,7 +121,10 @@ impl ClientError {
             _ => this.message,
         };
         let failure = Failure::new(kind, Surface::Client, message);
-        let failure = Failure { head, body: this.body, code, ticket: Some(this.ticket), named_status, ..failure };
+        let is_unconnected = code.is_some_and(|code| this.table.unconnected_codes.contains(&code.as_str()));
+        let code = code.map(|code| code.as_str().into());
+        let ticket = Some(this.ticket);
+        let failure = Failure { head, body: this.body, code, ticket, named_status, is_unconnected, ..failure };
         failure.redacted(&secrets)
     }
 
@@ -215,6 +220,7 @@ mod tests {
             connection_messages: &["peer closed connection"],
             header_refusals: &["Illegal header value"],
             system_codes: &[],
+            unconnected_codes: &[],
         };
         let thrown = |name: &str, message: &str| {
             let error = ClientError { table: &PYTHON, names: vec![name.to_owned()], ..ClientError::default() };

@@ -17,6 +17,15 @@ static JAVASCRIPT: ErrorTable = ErrorTable {
     header_refusals: &["invalid header value", "ByteString", "valid HTTP token"],
     // `ECONNRESET`, `EAI_AGAIN`, `UND_ERR_SOCKET`, `CERT_HAS_EXPIRED`, …
     system_codes: &["E", "UND_ERR_", "CERT_", "ERR_TLS", "ERR_SSL", "DEPTH_ZERO", "SELF_SIGNED", "UNABLE_TO"],
+    unconnected_codes: &[
+        "ECONNREFUSED",
+        "ENOTFOUND",
+        "EAI_AGAIN",
+        "EHOSTUNREACH",
+        "ENETUNREACH",
+        "CERT_HAS_EXPIRED",
+        "ERR_TLS_CERT_ALTNAME_INVALID",
+    ],
 };
 
 /// The default table, for a host that names none.
@@ -25,14 +34,3 @@ impl Default for &'static ErrorTable {
         &JAVASCRIPT
     }
 }
-
-/// undici's code of a connection that the peer closed without a response.
-pub(crate) const CLOSED: &str = "UND_ERR_SOCKET";
-/// The code that Node.js's parser has for a head that is not HTTP. hyper does not distinguish other faults of a head.
-pub(crate) const NO_HTTP: &str = "HPE_INVALID_CONSTANT";
-/// The same for a chunk without a size.
-pub(crate) const NO_CHUNK: &str = "HPE_INVALID_CHUNK_SIZE";
-/// undici's code of a connect timeout.
-pub(crate) const CONNECT_TIMEOUT: &str = "UND_ERR_CONNECT_TIMEOUT";
-/// The environment variable of Node.js that names a file of further certificate authorities.
-pub(crate) const EXTRA_CA_VARIABLE: &str = "NODE_EXTRA_CA_CERTS";

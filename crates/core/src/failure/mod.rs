@@ -1,26 +1,27 @@
 //! What went wrong with one target, as data: classified here, once, and nowhere else (contract.md, section 3).
 
 pub mod codes;
+mod filter;
+mod head;
 pub mod host_errors;
-pub(crate) mod javascript;
+mod javascript;
 mod kinds;
+mod network;
 pub mod refused;
 
-use std::fmt::Write as _;
 use std::num::NonZeroU16;
 
-use http::HeaderMap;
-use serde::ser::Error as _;
-use serde::{Deserialize, Serialize, Serializer};
-use serde_json::value::RawValue;
+use serde::{Serialize, Serializer};
 
 use crate::text::secrets::Secrets;
-use crate::text::{headers, json};
 use codes::ErrorBody;
-pub use refused::Refused;
 
+pub use filter::{Cause, Filter, Trigger};
+pub use head::Head;
 pub use host_errors::ClientError;
 pub use kinds::Kind;
+pub use network::{Fault, Reason, SystemError};
+pub use refused::Refused;
 
 /// The class of error that the caller gets. Each binding has a class for each (contract.md, section 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -38,60 +39,6 @@ pub enum Surface {
     Client,
 }
 
-/// The start of a response: everything but its body.
-#[derive(Debug, Clone, Default)]
-pub struct Head {
-    /// The HTTP status.
-    pub status: u16,
-    /// The response's headers.
-    pub headers: HeaderMap,
-    /// The URL of the response, after redirects.
-    pub url: String,
-    /// Whether a redirect led there.
-    pub is_redirected: bool,
-}
-
-impl Head {
-    /// A header's value as text, where it has one.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// The id by which the upstream knows the request.
-    #[must_use]
-    pub fn request_id(&self) -> Option<&str> {
-        self.header("x-request-id")
-    }
-}
-
-impl Head {
-    /// Appends itself as JSON text. Headers are the largest part of a call's meta data, and this takes a fifth of the time of serde_json's
-    /// writer, which searches for escapes byte by byte.
-    pub fn write(&self, out: &mut String) {
-        // Writing to a `String` cannot fail.
-        let _ = write!(out, "{{\"status\":{},\"headers\":[", self.status);
-        for (index, (name, value)) in self.headers.iter().enumerate() {
-            out.push_str(if index == 0 { "[" } else { ",[" });
-            json::push_string(out, name.as_str());
-            out.push(',');
-            json::push_string(out, &headers::text(value));
-            out.push(']');
-        }
-        out.push_str("],\"url\":");
-        json::push_string(out, &self.url);
-        out.push_str(if self.is_redirected { ",\"redirected\":true}" } else { "}" });
-    }
-}
-
-impl Serialize for Head {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = String::new();
-        self.write(&mut text);
-        RawValue::from_string(text).map_err(S::Error::custom)?.serialize(serializer)
-    }
-}
-
 /// A limit that ends a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bound {
@@ -105,43 +52,6 @@ pub enum Bound {
     Size,
     /// The bound on the whole call.
     Deadline,
-}
-
-/// A failure of the system's network: the members by which hosts describe one (`code`, `errno`, `syscall`).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SystemError {
-    /// `ECONNREFUSED`.
-    pub code: String,
-    /// The system's error number, negated.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub errno: Option<i32>,
-    /// `connect`, `getaddrinfo`, `read`.
-    pub syscall: &'static str,
-    /// The address that was tried last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub address: Option<String>,
-    /// Its port.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub port: Option<u16>,
-    /// The name that was looked up.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hostname: Option<String>,
-}
-
-impl SystemError {
-    /// An error with a code and a system call, and nothing else.
-    #[must_use]
-    pub fn of(code: &str, syscall: &'static str) -> Self {
-        Self { code: code.to_owned(), syscall, ..Self::default() }
-    }
-
-    /// A connection failure with these members.
-    #[must_use]
-    pub fn failure(self, message: impl Into<String>) -> Failure {
-        let failure = Failure::connection(message, Some(&self.code));
-        Failure { system: Some(Box::new(self)), ..failure }
-    }
 }
 
 /// What went wrong with one target.
@@ -161,7 +71,10 @@ pub struct Failure {
     pub body: Option<String>,
     /// The code of the low-level error, such as `ECONNREFUSED`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
+    pub code: Option<Box<str>>,
+    /// A low-level reason that each language has its own code for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
     /// The system's error, where the connection failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system: Option<Box<SystemError>>,
@@ -183,6 +96,9 @@ pub struct Failure {
     /// The id of the response that had been started.
     #[serde(skip)]
     pub started: Option<Box<str>>,
+    /// There was no connection at any time.
+    #[serde(skip)]
+    pub is_unconnected: bool,
 }
 
 /// What the caller can do about a failure. An enum instead of its text, so that a failure stays small.
@@ -221,6 +137,7 @@ impl Failure {
             head: None,
             body: None,
             code: None,
+            fault: None,
             system: None,
             ticket: None,
             hint: None,
@@ -228,6 +145,7 @@ impl Failure {
             ended_by: None,
             named_status: None,
             started: None,
+            is_unconnected: false,
         }
     }
 
@@ -240,7 +158,7 @@ impl Failure {
     /// The connection could not be made, or broke.
     #[must_use]
     pub fn connection(message: impl Into<String>, code: Option<&str>) -> Self {
-        Self { code: code.map(str::to_owned), ..Self::new(Kind::Connection, Surface::Connection, message) }
+        Self { code: code.map(Box::from), ..Self::new(Kind::Connection, Surface::Connection, message) }
     }
 
     /// A request that was not sent, because no server could take it.
@@ -273,10 +191,20 @@ impl Failure {
         Self::invalid_response(message, head, None).by(Bound::Size)
     }
 
+    /// The same with the reason for which a connection failed.
+    #[must_use]
+    pub fn because(self, reason: Option<Reason>) -> Self {
+        match reason {
+            Some(Reason::Code(code)) => Self { code: Some(code.into()), ..self },
+            Some(Reason::Fault(fault)) => Self { fault: Some(fault), ..self },
+            None => self,
+        }
+    }
+
     /// A stream that broke off: its connection failed before its end.
     #[must_use]
-    pub fn broken_stream(message: impl Into<String>, code: Option<String>) -> Self {
-        Self { code, ..Self::new(Kind::Stream, Surface::Connection, message) }
+    pub fn broken_stream(message: impl Into<String>, code: Option<&str>) -> Self {
+        Self { code: code.map(Box::from), ..Self::new(Kind::Stream, Surface::Connection, message) }
     }
 
     /// A stream whose events are wrong: an error event, no JSON, no end.
@@ -347,22 +275,7 @@ impl Failure {
     /// as with a server that is overloaded or restarts.
     #[must_use]
     pub fn could_not_connect(&self) -> bool {
-        let says_so = |code: &str| {
-            matches!(
-                code,
-                "ECONNREFUSED"
-                    | "ENOTFOUND"
-                    | "EAI_AGAIN"
-                    | "EHOSTUNREACH"
-                    | "ENETUNREACH"
-                    | javascript::CONNECT_TIMEOUT
-                    | "CERT_HAS_EXPIRED"
-                    | "ERR_TLS_CERT_ALTNAME_INVALID"
-            )
-        };
-        self.kind == Kind::Connection
-            && (self.code.as_deref().is_some_and(says_so)
-                || self.system.as_ref().is_some_and(|system| matches!(system.syscall, "connect" | "getaddrinfo")))
+        self.kind == Kind::Connection && self.is_unconnected
     }
 
     /// Whether the upstream cannot decrypt encrypted items of the request.
@@ -385,12 +298,6 @@ impl Failure {
         Self { ended_by: Some(bound), ..self }
     }
 
-    /// Whether the key or its quota was refused: the next request will be refused as well.
-    #[must_use]
-    pub fn refused(&self) -> Option<Refused> {
-        refused::of(self)
-    }
-
     /// What the filters of the next targets match.
     #[must_use]
     pub fn cause(&self) -> Cause {
@@ -401,48 +308,6 @@ impl Failure {
     #[must_use]
     pub fn status_code(&self) -> Option<u16> {
         self.head.as_ref().map(|head| head.status)
-    }
-}
-
-/// What `on` and `except` match.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cause {
-    /// The failure's kind.
-    pub kind: Kind,
-    /// The HTTP status that it names, or that of its response.
-    pub status: Option<u16>,
-}
-
-/// The failures that a target takes over: `on` and `except` of a fallback.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// The failures that are taken over; `None` is all.
-    pub on: Option<Vec<Trigger>>,
-    /// Failures that are not taken over.
-    pub except: Vec<Trigger>,
-}
-
-/// One entry of `on` or `except`: a kind, or a status code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
-pub enum Trigger {
-    /// A kind of failure.
-    Kind(Kind),
-    /// An HTTP status.
-    Status(u16),
-}
-
-impl Filter {
-    /// Whether a failure moves on to the target that has this filter.
-    #[must_use]
-    pub fn takes(&self, failure: Cause) -> bool {
-        let named = |triggers: &[Trigger]| {
-            triggers.iter().any(|trigger| match trigger {
-                Trigger::Kind(kind) => *kind == failure.kind,
-                Trigger::Status(status) => Some(*status) == failure.status,
-            })
-        };
-        self.on.as_deref().is_none_or(named) && !named(&self.except)
     }
 }
 
@@ -483,7 +348,7 @@ mod tests {
             (Failure::timeout("up"), true),
             (Failure::bad_stream("cut", None), true),
             (dropped.clone(), true),
-            (Failure::connection("refused", Some("ECONNREFUSED")), false),
+            (SystemError::of("connect").failure("refused", Reason::Code("ECONNREFUSED")), false),
             (Failure::invalid_response("html", good, None), true),
             (Failure::invalid_response("moved", moved, None), false),
             (answered(408, ""), false),
@@ -496,14 +361,15 @@ mod tests {
 
     #[test]
     fn there_was_no_connection_where_its_name_address_or_port_answered_nobody() {
-        let system = |code, syscall| SystemError::of(code, syscall).failure("failed");
+        let system = |code, syscall| SystemError::of(syscall).failure("failed", Reason::Code(code));
+        let thrown = |code: &str| ClientError { codes: vec![code.into()], ..ClientError::default() }.classify();
         for (failure, is_unreachable) in [
             (system("EACCES", "connect"), true),
             (system("EAI_FAIL", "getaddrinfo"), true),
             (system("ECONNRESET", "read"), false),
-            (Failure::connection("not found", Some("ENOTFOUND")), true),
-            (Failure::connection("reset", Some("ECONNRESET")), false),
-            (Failure::broken_stream("cut", Some("ENOTFOUND".into())), false),
+            (thrown("ENOTFOUND"), true),
+            (thrown("ECONNRESET"), false),
+            (Failure::broken_stream("cut", Some("ENOTFOUND")), false),
         ] {
             assert_eq!(failure.could_not_connect(), is_unreachable, "{failure:?}");
         }
@@ -514,27 +380,5 @@ mod tests {
         let failure = answered(503, r#"{"error":{"message":"overloaded","code":"busy"}}"#);
         assert_eq!(failure.message, "the upstream answered 503: overloaded");
         assert_eq!(answered(503, "").message, "the upstream answered 503");
-    }
-
-    #[test]
-    fn a_filter_names_kinds_and_statuses() {
-        let failure = answered(429, "");
-        let filter = |on: Option<&str>, except: &str| Filter {
-            on: on.map(|on| serde_json::from_str(on).unwrap()),
-            except: serde_json::from_str(except).unwrap(),
-        };
-        for (on, except, takes) in [
-            (None, "[]", true),
-            (Some(r#"["rate_limit"]"#), "[]", true),
-            (Some("[429]"), "[]", true),
-            (Some(r#"["timeout", 500]"#), "[]", false),
-            (Some("[]"), "[]", false),
-            (None, r#"["rate_limit"]"#, false),
-            (None, "[429]", false),
-            (None, r#"["auth", 500]"#, true),
-            (Some(r#"["rate_limit"]"#), "[429]", false),
-        ] {
-            assert_eq!(filter(on, except).takes(failure.cause()), takes, "{on:?} {except}");
-        }
     }
 }

@@ -45,17 +45,21 @@ const KEY_CODES: [&str; 26] = [
     "user_suspended",
 ];
 
-pub(super) fn of(failure: &Failure) -> Option<Refused> {
-    if failure.kind == Kind::Quota {
-        return Some(Refused::Quota);
-    }
-    if failure.kind != Kind::Auth {
-        return None;
-    }
-    match failure.named_status.map(NonZeroU16::get).or(failure.status_code())? {
-        401 => Some(Refused::Key),
-        403 if names_key(failure.body.as_deref()?) => Some(Refused::Key),
-        _ => None,
+impl Failure {
+    /// Whether the key or its quota was refused: the next request will be refused as well.
+    #[must_use]
+    pub fn refused(&self) -> Option<Refused> {
+        if self.kind == Kind::Quota {
+            return Some(Refused::Quota);
+        }
+        if self.kind != Kind::Auth {
+            return None;
+        }
+        match self.named_status.map(NonZeroU16::get).or(self.status_code())? {
+            401 => Some(Refused::Key),
+            403 if names_key(self.body.as_deref()?) => Some(Refused::Key),
+            _ => None,
+        }
     }
 }
 

@@ -802,18 +802,22 @@ fn a_chat_refers_to_files_and_audio_of_its_upstream() {
 
 #[test]
 fn a_failure_for_a_missing_openpipe_model_has_a_hint() {
-    use crate::failure::{Failure, Head};
+    use crate::failure::{ClientError, Failure, Head, Reason, SystemError};
+    let thrown = |code: &str| ClientError { codes: vec![code.into()], ..ClientError::default() }.classify();
+    let system = |syscall, code| SystemError::of(syscall).failure(code, Reason::Code(code));
     let status = |status| Failure::status(Head { status, ..Head::default() }, String::new());
     let (openpipes, other) = (planned("", "{}", OPENPIPE).unwrap(), planned("", "{}", r#"{"model":"gpt-4"}"#).unwrap());
     for (failure, is_gone) in [
         (status(404), true),
         (status(410), true),
-        (Failure::connection("refused", Some("ECONNREFUSED")), true),
-        (Failure::connection("no such name", Some("ENOTFOUND")), true),
-        (Failure::connection("no route", Some("EHOSTUNREACH")), true),
-        (Failure::connection("its certificate has expired", Some("CERT_HAS_EXPIRED")), true),
-        (Failure::connection("reset", Some("ECONNRESET")), false),
-        (Failure::connection("closed", Some("UND_ERR_SOCKET")), false),
+        (system("connect", "ECONNREFUSED"), true),
+        (system("getaddrinfo", "ENOTFOUND"), true),
+        (system("connect", "CERT_HAS_EXPIRED"), true),
+        (system("read", "ECONNRESET"), false),
+        (thrown("ENOTFOUND"), true),
+        (thrown("EHOSTUNREACH"), true),
+        (thrown("ECONNRESET"), false),
+        (thrown("UND_ERR_SOCKET"), false),
         (Failure::connection("no HTTP", None), false),
         (status(500), false),
         (status(401), false),

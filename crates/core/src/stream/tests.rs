@@ -59,7 +59,7 @@ fn events<const N: usize>(data: [&str; N]) -> Act {
 }
 
 fn broken() -> Act {
-    Act::Fail(Failure::broken_stream("the stream broke off", Some("ECONNRESET".into())))
+    Act::Fail(Failure::broken_stream("the stream broke off", Some("ECONNRESET")))
 }
 
 const ROLE: &str = r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#;

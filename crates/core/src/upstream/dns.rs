@@ -39,7 +39,7 @@ impl DnsError {
         if is_temporary { "EAI_AGAIN" } else { "ENOTFOUND" }
     }
 
-    /// libuv's number for it, which is the same on every system.
+    /// A number for it that is the same on every system: those of `getaddrinfo` differ.
     pub(super) fn errno(&self) -> i32 {
         if self.code() == "EAI_AGAIN" { -3001 } else { -3008 }
     }

@@ -121,7 +121,7 @@ pub(crate) fn failing(kind: Kind, after: u64, stream: bool) -> Reply {
         Kind::Timeout => return silent(),
         Kind::Stream if stream => return streams(after, [(0, Act::Event(ROLE)), (0, Act::Break)]),
         Kind::Stream => Failure::bad_stream("the client's stream was bad", None),
-        Kind::Connection => Failure::connection("refused", Some("ECONNREFUSED")),
+        Kind::Connection => Failure { is_unconnected: true, ..Failure::connection("refused", Some("ECONNREFUSED")) },
         Kind::RateLimit => status(429, &[]),
         Kind::Quota => status(402, &[]),
         Kind::Rejected => Failure::new(Kind::Rejected, Surface::Protocol, "an answer that is no good"),
@@ -272,7 +272,7 @@ impl EventSource for Script {
             match self.acts.pop_front() {
                 Some((_, Act::Panic)) => std::panic::resume_unwind(Box::new("decoding is broken")),
                 Some((_, Act::Event(data))) => Ok(Some(vec![SseEvent { data: data.into(), is_error: false }])),
-                _ => Err(Failure::broken_stream("the stream broke off", Some("ECONNRESET".into()))),
+                _ => Err(Failure::broken_stream("the stream broke off", Some("ECONNRESET"))),
             }
         })
     }

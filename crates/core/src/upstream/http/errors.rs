@@ -1,62 +1,61 @@
-//! Turns errors of DNS, TCP, TLS and HTTP into failures, with the codes of POSIX, OpenSSL and the host's own HTTP client.
+//! Turns errors of DNS, TCP, TLS and HTTP into failures, with the codes of POSIX and OpenSSL. What has none there is a [`Fault`].
 
 use std::error::Error;
 use std::io;
 
-use super::settings::CONNECT_TIME;
+use super::settings::{CONNECT_TIME, TransportSettings};
 use super::tls::Untrusted;
-use crate::failure::javascript::{CLOSED, CONNECT_TIMEOUT, EXTRA_CA_VARIABLE, NO_CHUNK, NO_HTTP};
-use crate::failure::{Bound, Failure, Head, SystemError};
+use crate::failure::{Bound, Failure, Fault, Head, Reason, SystemError};
 use crate::upstream::decoding::{Broken, Refusal};
 use crate::upstream::dns::DnsError;
 use crate::upstream::peer::Peer;
 
 /// The failure of a request before its response's head has arrived.
-pub(super) fn failure(error: &reqwest::Error, peer: &Peer) -> Failure {
+pub(super) fn failure(error: &reqwest::Error, peer: &Peer, settings: &TransportSettings) -> Failure {
     if let Some(error) = find::<DnsError>(error) {
         let message = format!("getaddrinfo {} {}", error.code(), peer.host());
         let system = SystemError {
             errno: Some(error.errno()),
             hostname: Some(peer.host().to_owned()),
-            ..SystemError::of(error.code(), "getaddrinfo")
+            ..SystemError::of("getaddrinfo")
         };
-        return system.failure(message);
+        return system.failure(message, Reason::Code(error.code()));
     }
     if error.is_connect() && error.is_timeout() {
         let milliseconds = CONNECT_TIME.as_millis();
         let message =
             format!("connect timeout (attempted address: {}:{}, timeout: {milliseconds} ms)", peer.host(), peer.port());
-        return with_peer(SystemError::of(CONNECT_TIMEOUT, "connect"), peer).failure(message);
+        return with_peer(SystemError::of("connect"), peer).failure(message, Reason::Fault(Fault::ConnectTimeout));
     }
     if let Some(tls) = find::<rustls::Error>(error) {
-        return with_peer(SystemError::of(tls_code(tls), "connect"), peer).failure(tls_message(tls));
+        return with_peer(SystemError::of("connect"), peer).failure(tls_message(tls, settings), tls_reason(tls));
     }
     if find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {
-        return Failure::connection(words(error, peer), Some(NO_HTTP));
+        return Failure::connection(words(error, peer), None).because(Some(Reason::Fault(Fault::NoHttp)));
     }
-    let Some(code) = code(error) else { return Failure::connection(innermost(error), None) };
+    let Some(reason) = reason(error) else { return Failure::connection(innermost(error), None) };
     let errno = chain(error).filter_map(|link| link.downcast_ref::<io::Error>()).find_map(io::Error::raw_os_error);
-    let syscall = if error.is_connect() && !is_of_open_connection(&code) { "connect" } else { "read" };
-    let system = SystemError { errno: errno.map(|errno| -errno), ..SystemError::of(&code, syscall) };
-    if syscall == "read" {
-        let message =
-            if code == CLOSED { format!("other side closed ({})", innermost(error)) } else { format!("read {code}") };
-        return with_peer(system, peer).failure(message);
+    let errno = errno.map(|errno| -errno);
+    match reason {
+        Reason::Code(code) if error.is_connect() && !matches!(code, "ECONNRESET" | "EPIPE") => {
+            let system = with_peer(SystemError { errno, ..SystemError::of("connect") }, peer);
+            let address = system.address.clone().unwrap_or_else(|| peer.host().to_owned());
+            system.failure(format!("connect {code} {address}:{}", peer.port()), reason)
+        }
+        _ => {
+            let message = match reason {
+                Reason::Code(code) => format!("read {code}"),
+                Reason::Fault(_) => format!("other side closed ({})", innermost(error)),
+            };
+            with_peer(SystemError { errno, ..SystemError::of("read") }, peer).failure(message, reason)
+        }
     }
-    let system = with_peer(system, peer);
-    let address = system.address.clone().unwrap_or_else(|| peer.host().to_owned());
-    system.failure(format!("connect {code} {address}:{}", peer.port()))
 }
 
 fn with_peer(system: SystemError, peer: &Peer) -> SystemError {
     // Of several addresses the last one: it was tried last.
     let address = peer.addresses().last().map(|address| address.ip().to_string());
     SystemError { address, port: Some(peer.port()), ..system }
-}
-
-/// Whether a code means that an established connection broke.
-fn is_of_open_connection(code: &str) -> bool {
-    matches!(code, "ECONNRESET" | "EPIPE") || code == CLOSED
 }
 
 /// The message for a response head that is not HTTP.
@@ -72,7 +71,7 @@ fn words(error: &reqwest::Error, peer: &Peer) -> String {
 pub(super) fn body_failure(broken: &Broken, head: Head, max_bytes: u64) -> Failure {
     match broken {
         Broken::Connection(error) => {
-            Failure::connection(format!("the response broke off: {}", innermost(error)), code(error).as_deref())
+            Failure::connection(format!("the response broke off: {}", innermost(error)), None).because(reason(error))
         }
         Broken::Coding(Refusal::TooLarge) => Failure::too_large("the response", max_bytes, head),
         Broken::Coding(Refusal::Malformed(error)) => {
@@ -84,7 +83,8 @@ pub(super) fn body_failure(broken: &Broken, head: Head, max_bytes: u64) -> Failu
 pub(super) fn stream_failure(broken: &Broken, max_bytes: u64) -> Failure {
     let why = match broken {
         Broken::Connection(error) => {
-            return Failure::broken_stream(format!("the stream broke off: {}", innermost(error)), code(error));
+            return Failure::broken_stream(format!("the stream broke off: {}", innermost(error)), None)
+                .because(reason(error));
         }
         Broken::Coding(Refusal::TooLarge) => {
             let message =
@@ -96,24 +96,24 @@ pub(super) fn stream_failure(broken: &Broken, max_bytes: u64) -> Failure {
     Failure::invalid_response(why, None, None)
 }
 
-/// The code of the innermost error that has one.
-fn code(error: &(dyn Error + 'static)) -> Option<String> {
+/// The reason that the innermost error with a name gives.
+fn reason(error: &(dyn Error + 'static)) -> Option<Reason> {
     if find::<hyper::Error>(error).is_some_and(hyper::Error::is_incomplete_message) {
-        return Some(CLOSED.into());
+        return Some(Reason::Fault(Fault::Closed));
     }
     let is_connect = find::<reqwest::Error>(error).is_some_and(reqwest::Error::is_connect);
     // An outer error may only wrap the one with the code.
     chain(error).filter_map(|link| link.downcast_ref::<io::Error>()).find_map(|io| {
         if let Some(name) = io.raw_os_error().and_then(errno_name) {
-            return Some(name.to_owned());
+            return Some(Reason::Code(name));
         }
-        kind_name(io.kind(), is_connect).map(str::to_owned)
+        reason_of_kind(io.kind(), is_connect)
     })
 }
 
-fn kind_name(kind: io::ErrorKind, is_connect: bool) -> Option<&'static str> {
+fn reason_of_kind(kind: io::ErrorKind, is_connect: bool) -> Option<Reason> {
     use io::ErrorKind as Io;
-    Some(match kind {
+    Some(Reason::Code(match kind {
         Io::ConnectionRefused => "ECONNREFUSED",
         Io::ConnectionReset => "ECONNRESET",
         Io::ConnectionAborted => "ECONNABORTED",
@@ -124,11 +124,11 @@ fn kind_name(kind: io::ErrorKind, is_connect: bool) -> Option<&'static str> {
         Io::AddrNotAvailable => "EADDRNOTAVAIL",
         // During a handshake the peer reset the connection; later it cut the body short.
         Io::UnexpectedEof if is_connect => "ECONNRESET",
-        Io::UnexpectedEof => CLOSED,
+        Io::UnexpectedEof => return Some(Reason::Fault(Fault::Closed)),
         // Within a body only the decoder of chunked transfer coding reports this.
-        Io::InvalidInput if !is_connect => NO_CHUNK,
+        Io::InvalidInput if !is_connect => return Some(Reason::Fault(Fault::NoChunk)),
         _ => return None,
-    })
+    }))
 }
 
 /// The POSIX name of a system's error number.
@@ -177,31 +177,34 @@ fn errno_name(errno: i32) -> Option<&'static str> {
     })
 }
 
-fn tls_code(error: &rustls::Error) -> &'static str {
+fn tls_reason(error: &rustls::Error) -> Reason {
     use rustls::AlertDescription as Alert;
     use rustls::CertificateError as Cert;
     if let Some(untrusted) = Untrusted::of(error) {
-        return untrusted.code();
+        return Reason::Code(untrusted.code());
     }
-    match error {
+    Reason::Code(match error {
         rustls::Error::InvalidCertificate(Cert::Expired | Cert::ExpiredContext { .. }) => "CERT_HAS_EXPIRED",
         rustls::Error::InvalidCertificate(Cert::NotValidYet | Cert::NotValidYetContext { .. }) => "CERT_NOT_YET_VALID",
         rustls::Error::InvalidCertificate(Cert::NotValidForName | Cert::NotValidForNameContext { .. }) => {
-            "ERR_TLS_CERT_ALTNAME_INVALID"
+            return Reason::Fault(Fault::CertificateName);
         }
         rustls::Error::InvalidCertificate(_) => "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-        rustls::Error::InvalidMessage(_) => "ERR_SSL_WRONG_VERSION_NUMBER",
-        rustls::Error::AlertReceived(Alert::HandshakeFailure) => "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE",
-        rustls::Error::AlertReceived(Alert::ProtocolVersion) => "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION",
+        rustls::Error::InvalidMessage(_) => return Reason::Fault(Fault::NoTls),
+        rustls::Error::AlertReceived(Alert::HandshakeFailure) => return Reason::Fault(Fault::HandshakeRefused),
+        rustls::Error::AlertReceived(Alert::ProtocolVersion) => return Reason::Fault(Fault::TlsVersion),
         _ => "EPROTO",
-    }
+    })
 }
 
-fn tls_message(error: &rustls::Error) -> String {
+fn tls_message(error: &rustls::Error, settings: &TransportSettings) -> String {
     use rustls::CertificateError as Cert;
     use rustls::Error as Tls;
     if let Some(untrusted) = Untrusted::of(error) {
-        return format!("{untrusted} (`{EXTRA_CA_VARIABLE}` names a file of further authorities to trust)");
+        return match &settings.extra_ca_setting {
+            Some(name) => format!("{untrusted} (`{name}` names a file of further authorities to trust)"),
+            None => untrusted.to_string(),
+        };
     }
     let hint = match error {
         Tls::InvalidMessage(_) => "the server may not speak TLS on this port; should the URL begin with `http:`?",

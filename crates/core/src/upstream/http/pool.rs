@@ -168,7 +168,7 @@ impl HttpPool {
         let response = result.map_err(|error| {
             let mut secrets = Secrets::of_request(headers, url);
             clients.proxies.add_secrets(&mut secrets);
-            errors::failure(&error, &peer).redacted(&secrets)
+            errors::failure(&error, &peer, &clients.settings).redacted(&secrets)
         })?;
         if let Some(ends) = response.extensions().get::<HttpInfo>().map(ends) {
             self.lock_served().insert(ends);
@@ -293,7 +293,7 @@ mod tests {
         let pool = HttpPool::new(TransportSettings::default());
         let asked = pool.request(Method::GET, &url, HeaderMap::new(), bytes::Bytes::new(), 1024);
         let failure = tokio::time::timeout(2 * CONNECT_TIME, asked).await.expect("a limit").unwrap_err();
-        assert_eq!(failure.code.as_deref(), Some(crate::failure::javascript::CONNECT_TIMEOUT));
+        assert_eq!(failure.fault, Some(crate::failure::Fault::ConnectTimeout));
         assert_eq!(failure.kind, crate::failure::Kind::Connection);
     }
 }

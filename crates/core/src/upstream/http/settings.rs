@@ -20,6 +20,8 @@ pub struct TransportSettings {
     pub no_proxy: Option<String>,
     /// A PEM file of further root certificates.
     pub extra_ca_certs: Option<PathBuf>,
+    /// The name of the host's setting for that file, for error messages.
+    pub extra_ca_setting: Option<String>,
     /// Accept any certificate.
     pub accept_invalid_certs: bool,
 }
