@@ -5,6 +5,7 @@ import { dirname, normalize, relative } from 'node:path';
 
 import { expect, test } from 'vitest';
 
+import { ENDPOINTS } from '../../lib/options/endpoints.js';
 import { root } from '../support/compiler.mjs';
 
 /** The rooms of the core, each above those that it may use. */
@@ -185,4 +186,23 @@ test('a circle is found', () => {
     { from: 'c', to: 'b' },
   ];
   expect(circleIn(arrows)).toEqual(['b', 'c', 'b']);
+});
+
+test('the endpoints of lib are those of the core', () => {
+  const core = readFileSync(`${root}crates/core/src/endpoint/mod.rs`, 'utf8');
+  const arms = (/** @type {string} */ name) => {
+    const body = core.split(`pub const fn ${name}(self) -> &'static str {`)[1]?.split('\n    }\n')[0] ?? '';
+    return [...body.matchAll(/=> "([^"]+)"/g)].map(([, text]) => text);
+  };
+  expect(arms('name')).toContain('chat');
+  expect(ENDPOINTS.map(({ name }) => name)).toEqual(arms('name'));
+  expect(ENDPOINTS.map(({ path }) => path)).toEqual(arms('path'));
+});
+
+test('no file of lib but the table of endpoints names their paths', () => {
+  const files = filesIn('lib', '.js').filter(({ path }) => !path.startsWith('lib/testing/'));
+  const naming = linesWith(files, /'\/(chat\/completions|completions|responses|embeddings)'/);
+  // Which upstream stands for all of a client's, and the resource that cancels a response.
+  const known = /^lib\/(options\/endpoints|sdk\/state|sdk\/own-upstream|sdk\/sdk-transport)\.js/;
+  expect(naming.filter((line) => !known.test(line))).toEqual([]);
 });

@@ -165,9 +165,9 @@ class Call {
     controller.signal.addEventListener('abort', () => reader.close(), { once: true });
     if (this.waiter) onAbort(signal, this.waiter);
     defineOpenpipe(stream, () => openpipeOf(id, () => state.meta));
-    const endpoint = this.setup.endpoint.name;
+    const { namesEvents } = this.setup.endpoint;
     const newResponse = () =>
-      responseOf(clientStream?.response ?? state.meta.head, wireBody(reader, endpoint), 'text/event-stream');
+      responseOf(clientStream?.response ?? state.meta.head, wireBody(reader, namesEvents), 'text/event-stream');
     const { resolve } = this;
     // A promise's resolve function keeps the value that it was called with.
     this.resolve = alreadyResolved;

@@ -262,10 +262,9 @@ function withFinishReasons(chunk) {
 
 /**
  * The body of a stream's `Response`: server-sent events as on the wire. Those of Responses are named and have no `[DONE]`.
- * @param {Pick<EventReader<any>, 'next' | 'close' | 'left'>} reader @param {string} endpoint
+ * @param {Pick<EventReader<any>, 'next' | 'close' | 'left'>} reader @param {boolean} isNamed The endpoint names its events.
  */
-function wireBody(reader, endpoint) {
-  const isNamed = endpoint === 'responses';
+function wireBody(reader, isNamed) {
   const encoder = new TextEncoder();
   return new ReadableStream(
     {

@@ -26,15 +26,15 @@ const { responseOf } = require('./response.js');
 /** @typedef {import('../call/openpipe-member.js').Meta} Meta */
 /** @typedef {import('../call/errors.js').Failure} Failure */
 
-/** The last event of a stream on the wire, by endpoint. @type {Record<string, string>} */
-const LAST_EVENTS = { chat: 'data: [DONE]\n\n', completions: 'data: [DONE]\n\n' };
+/** The last event of a stream on the wire, where its events have no names. */
+const LAST_EVENT = 'data: [DONE]\n\n';
 
 /**
  * The setup of a call.
  * @typedef {object} Setup
  * @property {import('./door.js').Door} door
  * @property {import('./request.js').Request} request Kept until the end: the signal of a `Request` is collected with it.
- * @property {string} endpoint
+ * @property {import('../options/endpoints.js').Endpoint} endpoint
  * @property {string} url The URL of the primary.
  * @property {boolean} throughFetch Whether its requests go through `fetch`.
  * @property {() => Promise<Response>} passOn Sends the request unchanged by the `fetch` below.
@@ -186,14 +186,15 @@ class FetchCall {
   /** Remembers whether the caller got the event `response.failed`. @param {string} text Server-sent events. */
   #watchFailure(text) {
     // JSON has no raw line break within a string, so this text is the field of an event.
-    if (this.setup.endpoint === 'responses' && text.includes('event: response.failed\n')) this.hasSentFailure = true;
+    if (this.setup.endpoint.namesEvents && text.includes('event: response.failed\n')) this.hasSentFailure = true;
   }
 
   // === the end of a stream ===
 
   /** @param {Meta} meta */
   #ended(meta) {
-    this.#settleStream(meta, LAST_EVENTS[this.setup.endpoint] ?? '', undefined);
+    const { hasStreams, namesEvents } = this.setup.endpoint;
+    this.#settleStream(meta, hasStreams && !namesEvents ? LAST_EVENT : '', undefined);
   }
 
   /** A stream failed after it was handed over: its body ends with the upstream's own error event, then fails. @param {Meta & { failures: Failure[] }} failed */

@@ -54,7 +54,7 @@ function run(door, input, init) {
 }
 
 /**
- * @param {Door} door @param {Request} request @param {string} endpoint
+ * @param {Door} door @param {Request} request @param {import('../options/endpoints.js').Endpoint} endpoint
  * @param {import('./request-body.js').ReadBody} body @returns {Promise<Response>}
  */
 function call(door, request, endpoint, { text, again }) {
@@ -91,7 +91,7 @@ function call(door, request, endpoint, { text, again }) {
     const options = {
       timeout: own.timeout,
       maxRetries: own.maxRetries,
-      endpoint,
+      endpoint: endpoint.name,
       request: { url, headers: sent },
       throughHost: throughFetch,
       // A redirect to another origin is never followed, whatever `redirect` says.

@@ -66,11 +66,11 @@ function causeOf(failure, code) {
 
 /**
  * The error that an upstream sent within its stream, as an event of its endpoint.
- * @param {Failure | undefined} failure @param {string} endpoint
+ * @param {Failure | undefined} failure @param {import('../options/endpoints.js').Endpoint} endpoint
  */
 function errorEvent(failure, endpoint) {
   if (failure?.surface !== 'protocol' || failure.body === undefined) return '';
-  if (endpoint === 'responses') return `event: error\ndata: ${responsesError(failure.body)}\n\n`;
+  if (endpoint.namesEvents) return `event: error\ndata: ${responsesError(failure.body)}\n\n`;
   const lines = failure.body.split('\n').map((line) => `data: ${line}\n`);
   return `${saysError(failure.body) ? '' : 'event: error\n'}${lines.join('')}\n`;
 }

@@ -1,31 +1,28 @@
 'use strict';
 /** Which requests the engine takes: POSTs to one of its endpoints (contract.md, section 11). The `fetch` below sends all others. */
 
-/** The endpoints by the end of their path; a path that ends in another one's stands before it. @type {[string, string][]} */
-const ENDPOINTS = [
-  ['/chat/completions', 'chat'],
-  ['/completions', 'completions'],
-  ['/responses', 'responses'],
-  ['/embeddings', 'embeddings'],
-];
+const { endpointBelow } = require('../options/endpoints.js');
+
+/** @typedef {import('../options/endpoints.js').Endpoint} Endpoint */
 
 /** Methods of strings that the `URL` for `match` gets as well, so that `match` may treat it as either. */
 const TEXT_METHODS = /** @type {const} */ (['startsWith', 'endsWith', 'includes']);
 
 /**
  * The endpoint of a URL, by the end of its path.
- * @param {string} url @returns {string | undefined}
+ * @param {string} url @returns {Endpoint | undefined}
  */
 function endpointOf(url) {
   const [place] = url.split(/[?#]/, 1);
   const path = /** @type {string} */ (place).replace(/\/$/, '');
-  return ENDPOINTS.find(([end]) => path.endsWith(end))?.[1];
+  return endpointBelow(path);
 }
 
 /**
  * The endpoint of a request; `undefined` where the engine does not take it.
  * @param {import('./request.js').Request} request
  * @param {((url: URL) => unknown) | undefined} match
+ * @returns {Endpoint | undefined}
  */
 function endpointOfRequest(request, match) {
   if (request.method.toUpperCase() !== 'POST' || !/^https?:\/\//i.test(request.url)) return undefined;

@@ -7,6 +7,7 @@
 const { identityOf } = require('../host-client/identity.js');
 const { read, wellFormed } = require('../host-client/untrusted.js');
 const { isObject, shown } = require('./checks.js');
+const { ENDPOINTS } = require('./endpoints.js');
 
 /** @typedef {{ chat: { completions: { create(body: any, options?: any): any } } }} CustomClient */
 /** @typedef {import('../call/judge.js').Judge} Judge */
@@ -24,14 +25,6 @@ const { isObject, shown } = require('./checks.js');
 
 /** The deepest level of options that is written; an object below it is written as an empty one. */
 const MAX_DEPTH = 8;
-
-/** The method of a custom client for each endpoint. @type {[string, (client: any) => unknown][]} */
-const METHODS = [
-  ['chat', (client) => client.chat?.completions?.create],
-  ['responses', (client) => client.responses?.create],
-  ['embeddings', (client) => client.embeddings?.create],
-  ['completions', (client) => client.completions?.create],
-];
 
 /** Writes one `openpipe` object, in linear time. */
 class Writer {
@@ -160,8 +153,10 @@ class Writer {
    */
   #client(value, path) {
     // A getter may throw, as that of an endpoint that a client does not have.
-    const has = (/** @type {(client: any) => unknown} */ method) => typeof read(() => method(value)) === 'function';
-    const endpoints = METHODS.filter(([, method]) => has(method)).map(([name]) => name);
+    const method = (/** @type {import('./endpoints.js').Endpoint} */ { resource }) =>
+      read(() => resource(value)?.create);
+    const serves = ENDPOINTS.filter((endpoint) => typeof method(endpoint) === 'function');
+    const endpoints = serves.map(({ name }) => name);
     if (endpoints.length === 0) this.odd[path] = shown(value);
     else this.clients[path] = { number: this.all.push(value) - 1, identity: identityOf(value), endpoints };
     return undefined;

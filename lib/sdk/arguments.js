@@ -19,7 +19,7 @@ function readSignal(signal) {
 
 /**
  * The request as JSON text, serialized at once: later changes of the object have no effect.
- * @param {unknown} body @param {import('./take-over.js').Endpoint} endpoint
+ * @param {unknown} body @param {import('../options/endpoints.js').Endpoint} endpoint
  * @returns {{ text: string, openpipe: unknown }}
  */
 function readBody(body, { result }) {

@@ -49,7 +49,7 @@ function responseTo(value) {
   if (!iterator || Array.isArray(value.data))
     return responseOf(null, JSON.stringify(value ?? null), 'application/json');
   const reader = { next: () => iterator.next(), close: () => iterator.return?.(), left: false };
-  return responseOf(null, wireBody(reader, 'responses'), 'text/event-stream');
+  return responseOf(null, wireBody(reader, true), 'text/event-stream');
 }
 
 module.exports = { sendToClientHome };

@@ -10,6 +10,7 @@ const { readEnv } = require('../native/environment.js');
 require('../native/native.js');
 const { Warnings } = require('../native/warnings.js');
 const { flushTime, isObject } = require('../options/checks.js');
+const { ENDPOINTS } = require('../options/endpoints.js');
 const { configOf } = require('../options/openpipe.js');
 const { baseOf, checkVersion, leadsTo, majorOf } = require('./sdk.js');
 const { keepState, stateOf } = require('./state-of.js');
@@ -43,6 +44,8 @@ const itself = Symbol('openpipe-native.itself');
  */
 const notOurs = new WeakSet();
 
+/** A resource of the class whose `create` calls an endpoint. @typedef {{ name: string, Resource: import('./sdk.js').SdkClass }} Resource */
+
 /**
  * Makes the class that extends the one of a copy of the `openai` package.
  * @param {Omit<import('./sdk.js').Sdk, 'Base'>} exported
@@ -53,12 +56,13 @@ function defineClient(exported) {
   const parts = { ...exported, Base, major: majorOf(Base) };
   const Extended = /** @type {import('./sdk.js').SdkClass} */ (leadsTo(exported.OpenAI, Base) ? exported.OpenAI : Base);
   const SdkChat = /** @type {import('./sdk.js').SdkClass} */ (Base.Chat);
-  const Completions = checkingArguments(SdkChat.Completions, '/chat/completions');
-  const resources = [
-    { name: 'completions', Resource: checkingArguments(Base.Completions, '/completions') },
-    { name: 'responses', Resource: checkingArguments(Base.Responses, '/responses') },
-    { name: 'embeddings', Resource: checkingArguments(Base.Embeddings, '/embeddings') },
-  ];
+  // `chat` is a resource that holds the one of its endpoint; those of the others are the client's own.
+  const [{ Resource: Completions }, ...resources] = /** @type {[Resource, ...Resource[]]} */ (
+    ENDPOINTS.map((endpoint) => ({
+      name: endpoint.name,
+      Resource: checkingArguments(endpoint.classOf(Base), endpoint),
+    }))
+  );
 
   class Chat extends SdkChat {
     /** @param {any} client */
@@ -261,9 +265,9 @@ function listing(client, id, list) {
 /**
  * A subclass of one of the SDK's resources, whose `create` checks that its arguments are objects and rejects where they are not:
  * the SDK's would throw, or send nonsense.
- * @param {import('./sdk.js').SdkClass} Resource @param {string} path The path of its endpoint.
+ * @param {import('./sdk.js').SdkClass} Resource @param {import('../options/endpoints.js').Endpoint} endpoint The one that `create` calls.
  */
-function checkingArguments(Resource, path) {
+function checkingArguments(Resource, endpoint) {
   const Checking = class extends Resource {
     /** @param {any} body @param {any} [options] */
     create(body, options) {
@@ -271,11 +275,10 @@ function checkingArguments(Resource, path) {
         const { isThenable } = promises();
         const isLater = isThenable(options) && (stateOf(this._client).sdk.major ?? 0) < 7;
         const given = isLater ? { [calls().LATER]: options } : options;
-        const isUnpacked = path === '/embeddings' && !body.encoding_format && !isThenable(given);
+        const isUnpacked = endpoint.name === 'embeddings' && !body.encoding_format && !isThenable(given);
         return super.create(body, isUnpacked ? { ...given, [calls().UNPACKED]: true } : given);
       }
       try {
-        const endpoint = /** @type {import('./take-over.js').Endpoint} */ (calls().ENDPOINTS.get(path));
         checks().readBody(body, endpoint);
         if (options !== null) checks().checkOptions(options);
       } catch (error) {

@@ -34,14 +34,14 @@ function levelOf(client) {
 
 /**
  * The log of one call; `undefined` where the level is off.
- * @param {any} client @param {() => Places} places @param {import('./take-over.js').Endpoint} endpoint
+ * @param {any} client @param {() => Places} places @param {import('../options/endpoints.js').Endpoint} endpoint
  */
 function callLog(client, places, endpoint) {
   return levelOf(client) >= INFO ? new CallLog(client, places(), endpoint) : undefined;
 }
 
 class CallLog {
-  /** @param {any} client @param {Places} places @param {import('./take-over.js').Endpoint} endpoint */
+  /** @param {any} client @param {Places} places @param {import('../options/endpoints.js').Endpoint} endpoint */
   constructor(client, places, endpoint) {
     this.path = endpoint.path;
     this.client = client;

@@ -8,12 +8,15 @@ const { statusErrorHook } = require('../call/errors.js');
 const { SDK_OPENAI, SDK_OPENPIPE, SDK_UPSTREAMS, isSdkTransport } = require('../host-client/numbers.js');
 const { defaultsOf, keysIn } = require('../host-client/identity.js');
 const native = require('../native/native.js');
+const { endpointAt } = require('../options/endpoints.js');
 const { readHeaders } = require('../options/headers.js');
 const { remember } = require('./call-clients.js');
 const { sendToClientHome } = require('./client-home.js');
 const { requestWithKey, urlOf, withoutSecret } = require('./own-upstream.js');
 const { following, keepingSecrets } = require('./sdk-promise.js');
 const { isOurs } = require('./state-of.js');
+
+/** @typedef {import('../options/endpoints.js').Endpoint} Endpoint */
 
 /** @typedef {import('../options/writer.js').CustomClient} CustomClient */
 /** @typedef {import('../options/client-options.js').ClientOptions} ClientOptions */
@@ -41,7 +44,7 @@ class SdkTransport {
    * The function that calls a custom client, by its number.
    * @param {number} number
    * @param {CustomClient[]} clients The custom clients of this call: the constructor's, then its own.
-   * @param {import('./take-over.js').Endpoint} endpoint
+   * @param {Endpoint} endpoint
    * @returns {(body: any, options: any) => unknown}
    */
   clientFunction(number, clients, endpoint) {
@@ -66,8 +69,7 @@ class SdkTransport {
     const isOfCall = number >= this.state.clients.length;
     return (body, options) => {
       if (isOfCall && endpoint.name === 'responses') remember(custom);
-      const resource = endpoint.name === 'chat' ? custom.chat.completions : custom[endpoint.name];
-      return resource.create(ours ? { ...body, openpipe: { logRequest: false } } : body, options);
+      return endpoint.resource(custom).create(ours ? { ...body, openpipe: { logRequest: false } } : body, options);
     };
   }
 
@@ -80,20 +82,21 @@ class SdkTransport {
     if (!isSdkTransport(number))
       return (id, options) => /** @type {any} */ (clients[number]).responses.cancel(id, options);
     return (id, options) => {
-      const path = `/responses/${encodeURIComponent(id)}/cancel`;
-      return this.clientFunction(number, clients, { name: 'responses', path, result: 'a response' })({}, options);
+      const responses = /** @type {Endpoint} */ (endpointAt('/responses'));
+      const path = `${responses.path}/${encodeURIComponent(id)}/cancel`;
+      return this.clientFunction(number, clients, { ...responses, path })({}, options);
     };
   }
 
   /**
    * Sends a request through the SDK's `request`, below the resource methods: instrumentations that patch those saw the call already.
-   * @param {any} client @param {import('./take-over.js').Endpoint} endpoint @param {any} body @param {any} options
+   * @param {any} client @param {Endpoint} endpoint @param {any} body @param {any} options
    */
-  #sendThroughSdk(client, { name, path }, body, options) {
+  #sendThroughSdk(client, { hasStreams, path }, body, options) {
     const stream = body.stream ?? false;
     const request = { method: 'post', path, body, ...options, stream, __security: { bearerAuth: true } };
     // Makes openai 7 read `stream` from the body again, after hooks that may have changed it.
-    if ((this.state.sdk.major ?? 0) >= 7 && name !== 'embeddings') {
+    if ((this.state.sdk.major ?? 0) >= 7 && hasStreams) {
       request.__metadata = { ...options.__metadata, streamFromBody: true };
     }
     const send = (/** @type {string} */ to) => {

@@ -245,7 +245,7 @@ class State {
 
   /**
    * The URLs, headers and secrets for the log of a call.
-   * @param {boolean} throughSdk As for `native`. @param {import('./take-over.js').Endpoint} endpoint @returns {import('./logging.js').Places}
+   * @param {boolean} throughSdk As for `native`. @param {import('../options/endpoints.js').Endpoint} endpoint @returns {import('./logging.js').Places}
    */
   places(throughSdk, { path }) {
     const { client } = this;

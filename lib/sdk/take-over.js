@@ -10,6 +10,7 @@ const { isThenable, newPromise, passOn } = require('../call/promise.js');
 const { SDK_OPENAI } = require('../host-client/numbers.js');
 const { readCallOptions } = require('../options/call-options.js');
 const { isObject, milliseconds, retries } = require('../options/checks.js');
+const { endpointAt } = require('../options/endpoints.js');
 const { hasDefaultHeader, readHeaders } = require('../options/headers.js');
 const { checkOptions, readBody, readSignal } = require('./arguments.js');
 const { Call } = require('../call/call.js');
@@ -22,20 +23,7 @@ const { stateOf } = require('./state-of.js');
 
 /** @typedef {import('./state.js').State} State */
 
-/**
- * An endpoint of the engine: its name in the core, its path, and what error messages call its result.
- * @typedef {{ name: string, path: string, result: string }} Endpoint
- */
-
-/** Every endpoint of the engine by its path, as in crates/core/src/endpoint/mod.rs. @type {Map<unknown, Endpoint>} */
-const ENDPOINTS = new Map(
-  [
-    { name: 'chat', path: '/chat/completions', result: 'a chat completion' },
-    { name: 'completions', path: '/completions', result: 'a completion' },
-    { name: 'responses', path: '/responses', result: 'a response' },
-    { name: 'embeddings', path: '/embeddings', result: 'embeddings' },
-  ].map((endpoint) => [endpoint.path, endpoint]),
-);
+/** @typedef {import('../options/endpoints.js').Endpoint} Endpoint */
 
 /** The options of a call without options. @type {any} */
 const NO_OPTIONS = Object.freeze({});
@@ -45,7 +33,7 @@ const NO_OPTIONS = Object.freeze({});
  * @param {string} method @param {unknown} path @returns {Endpoint | undefined}
  */
 function endpointOf(method, path) {
-  return method === 'post' ? ENDPOINTS.get(path) : undefined;
+  return method === 'post' ? endpointAt(path) : undefined;
 }
 
 /** Whether the SDK writes a request's body as JSON. @param {any} body */
@@ -360,7 +348,6 @@ function withCallOptions(call, number, options, endpoint) {
 
 module.exports = {
   CallSetup,
-  ENDPOINTS,
   LATER,
   UNPACKED,
   endpointOf,
