@@ -31,23 +31,22 @@ function readHeaders(headers) {
     return [...own.values.entries(), ...[...own.nulls].map((name) => /** @type {[string, null]} */ ([name, null]))];
   }
   const isList = typeof own[Symbol.iterator] === 'function';
-  const rows = isList ? [...own] : Object.entries(own);
-  /** @type {[string, string | null][]} */
-  let list = [];
-  for (const row of rows) {
+  /** @type {Map<string | number, [string, string | null][]>} */
+  const kept = new Map();
+  for (const [index, row] of (isList ? [...own] : Object.entries(own)).entries()) {
     const name = row?.[0];
     if (typeof name !== 'string') refuse('options.headers', 'made of names that are strings', name);
     const values = (Array.isArray(row[1]) ? row[1] : [row[1]]).filter((value) => value !== undefined);
+    if (values.length === 0) continue;
     // In an object, a later name replaces the same name in another case; pairs and a `Headers` append.
-    if (!isList && values.length > 0) list = list.filter(([earlier]) => !isSameName(earlier, name));
-    for (const value of values) list.push([wellFormed(name), value === null ? null : wellFormed(String(value))]);
+    const key = isList ? index : name.toLowerCase();
+    kept.delete(key);
+    kept.set(
+      key,
+      values.map((value) => [wellFormed(name), value === null ? null : wellFormed(String(value))]),
+    );
   }
-  return list.length > 0 ? list : undefined;
-}
-
-/** Whether two header names are the same but for case. @param {string} one @param {string} other */
-function isSameName(one, other) {
-  return one.length === other.length && one.toLowerCase() === other.toLowerCase();
+  return kept.size > 0 ? [...kept.values()].flat() : undefined;
 }
 
 module.exports = { hasDefaultHeader, readHeaders };

@@ -19,7 +19,7 @@ const members = (count, member) => Object.fromEntries(Array.from({ length: count
 const escaped = (/** @type {number} */ n) => /** @type {[string, unknown]} */ ([`"\\a${n}`, n]);
 const plain = (/** @type {number} */ n) => /** @type {[string, unknown]} */ ([`name${n}`, n]);
 
-/** Bodies of a size, as JSON that a gateway forwards. @type {Record<string, (size: number) => any>} */
+/** Calls of a size, with bodies as JSON that a gateway forwards. @type {Record<string, (size: number) => any>} */
 const BODIES = {
   'unknown names': (size) => ({ openpipe: members(size, plain) }),
   'unknown names of a target': (size) => ({ openpipe: { fallback: { model: 'm', ...members(size, plain) } } }),
@@ -43,14 +43,18 @@ const BODIES = {
   'targets': (size) => ({ openpipe: { fallback: Array(size).fill({ model: 'm' }) } }),
   'statuses of `on`': (size) => ({ openpipe: { fallback: { model: 'm', on: Array(size).fill(500) } } }),
   'metadata': (size) => ({ metadata: members(size, escaped) }),
+  'headers of the call': (size) => ({
+    openpipe: { fallback: { model: 'm' } },
+    options: { headers: members(size, plain) },
+  }),
   'messages': (size) => ({ messages: Array(size).fill({ role: 'user', content: 'hi' }) }),
 }; // prettier-ignore
 
-/** @param {any} body */
-async function cost(body) {
+/** @param {any} call The body's members, and `options` of the call. */
+async function cost({ options, ...body }) {
   const before = process.cpuUsage();
   // Refused or answered: it is what that takes that counts.
-  await openai.chat.completions.create({ model: 'm', messages: [], ...body }).catch(() => {});
+  await openai.chat.completions.create({ model: 'm', messages: [], ...body }, options).catch(() => {});
   const { user, system } = process.cpuUsage(before);
   return (user + system) / 1000;
 }

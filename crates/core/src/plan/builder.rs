@@ -51,8 +51,7 @@ impl Builder<'_> {
         let limit = given.or(self.client.timeout).unwrap_or_else(|| Limit(Some(self.default_time(index)))).0;
         let retries = target.max_retries.or(call.max_retries).or(self.client.max_retries);
         let overlay = Overlay {
-            // The header is sent only if a timeout was given, for the call, the target or the upstream, and the caller has not set it.
-            timeout: given.and(limit).map(|limit| limit.as_secs()).filter(|_| !self.keeps_timeout(kind, own)),
+            timeout: self.sent_timeout(kind, own, given, limit).map(|time| time.as_secs()),
             layers: Vec::new(),
         };
         let client_retries = retries.or(another_waits.then_some(0));

@@ -359,6 +359,37 @@ fn the_callers_patience_is_the_deadline_and_the_primary_gets_half_of_it() {
 }
 
 #[test]
+fn x_stainless_timeout_of_a_request_becomes_the_time_of_each_target() {
+    let client = CONFIG.replacen(r#", "timeout": 600000"#, "", 1);
+    let told = |client: &str, rest: &str| {
+        let call = format!(
+            r#"{{"request":{{"url":"http://x.test/v1/chat/completions","headers":[["x-stainless-timeout","10"]]}}{rest}}}"#
+        );
+        let client = ClientConfig::from_json(&format!("{client}}}")).unwrap();
+        let plan = plan(
+            &client,
+            &serde_json::from_str(&call).unwrap(),
+            &RequestBody::parse(r#"{"model":"m"}"#.into()).unwrap(),
+        )
+        .unwrap();
+        plan.targets.iter().map(|target| http(target).1["x-stainless-timeout"].to_str().unwrap().to_owned()).collect()
+    };
+    let fallbacks = r#","openpipe":{"fallback":[{"model":"a"},{"model":"b","timeout":3000}]}"#;
+    let cases: [(&str, String, Vec<&str>); 5] = [
+        (&client, format!(r#","patience":10000{fallbacks}"#), vec!["5", "10", "3"]),
+        (&client, r#","patience":10000"#.into(), vec!["10"]),
+        (&client, format!(r#","patience":10000,"timeout":7000{fallbacks}"#), vec!["7", "7", "3"]),
+        (CONFIG, r#","patience":10000"#.into(), vec!["600"]),
+        // What says nothing of the caller's time stays as it is.
+        (&client, String::new(), vec!["10"]),
+    ];
+    for (client, rest, expected) in cases {
+        let all: Vec<String> = told(client, &rest);
+        assert_eq!(all, expected, "{rest}");
+    }
+}
+
+#[test]
 fn the_endpoint_gives_the_path_below_an_upstreams_base_url() {
     for (endpoint, path) in [("chat", "/chat/completions"), ("embeddings", "/embeddings"), ("responses", "/responses")]
     {

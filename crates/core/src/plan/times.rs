@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::builder::Builder;
-use crate::options::{CallOptions, ClientConfig, DEFAULT_TIMEOUT, FallbackTarget, Limit};
+use crate::options::upstream_id::UpstreamKind;
+use crate::options::{CallOptions, ClientConfig, DEFAULT_TIMEOUT, FallbackTarget, Limit, UpstreamConfig};
 use crate::policy::breaker::Narrowed;
 
 /// The default of `openpipe.idleTimeout`.
@@ -31,6 +32,21 @@ impl Builder<'_> {
     pub(super) fn default_time(&self, index: usize) -> Duration {
         let half = patience(self.client, self.call).map(|patience| patience / 2);
         half.filter(|_| index == 0 && self.count > 1).unwrap_or(DEFAULT_TIMEOUT)
+    }
+
+    /// The value of `x-stainless-timeout` for a target. The header is sent only if a timeout was given, for the call, the target or the
+    /// upstream, and the caller has not set it. Where the host's request has the header already, the target's time replaces its value.
+    pub(super) fn sent_timeout(
+        &self,
+        kind: UpstreamKind,
+        own: Option<&UpstreamConfig>,
+        given: Option<Limit>,
+        limit: Option<Duration>,
+    ) -> Option<Duration> {
+        if kind == UpstreamKind::Request {
+            return given.or(self.call.patience).and(shorter(limit, patience(self.client, self.call)));
+        }
+        given.and(limit).filter(|_| !self.keeps_timeout(kind, own))
     }
 
     /// Which limits of a target are narrower than they would be without the call's own options.

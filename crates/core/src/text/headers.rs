@@ -29,7 +29,7 @@ pub fn of_response(list: &HeaderList) -> HeaderMap {
 }
 
 fn apply(headers: &mut HeaderMap, list: &HeaderList, is_left_out: fn(&str, &str) -> bool) -> Result<(), String> {
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen: HeaderMap<()> = HeaderMap::default();
     for (name, value) in list {
         let header: HeaderName =
             name.parse().map_err(|_| format!("`headers`: {} is not a valid HTTP header name", short(name)))?;
@@ -45,11 +45,10 @@ fn apply(headers: &mut HeaderMap, list: &HeaderList, is_left_out: fn(&str, &str)
             continue;
         }
         // A `HeaderMap` has a maximum size, beyond which the methods without `try` panic.
-        let added = if seen.iter().any(|earlier| earlier.eq_ignore_ascii_case(name)) {
-            headers.try_append(header, value).map(drop)
-        } else {
-            seen.push(name);
-            headers.try_insert(header, value).map(drop)
+        let added = match seen.try_insert(header.clone(), ()) {
+            Ok(None) => headers.try_insert(header, value).map(drop),
+            Ok(Some(())) => headers.try_append(header, value).map(drop),
+            Err(error) => Err(error),
         };
         added.map_err(|_| format!("`headers`: there are too many ({})", list.len()))?;
     }
