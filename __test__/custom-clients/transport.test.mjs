@@ -93,6 +93,30 @@ describe('a response that goes through the SDK', () => {
     });
   }
 
+  for (const [type, text] of /** @type {const} */ ([
+    ['application/json', JSON.stringify(completion('gpt-4o', 'Whole.'))],
+    ['text/html; charset=utf-8', '<html>'],
+    ['application/json', ''],
+  ])) {
+    test(`is an invalid one where a stream was requested and ${JSON.stringify(text.slice(0, 6))} came, as natively`, async () => {
+      const fetch = async () => new Response(text, { headers: { 'content-type': type } });
+      const stream = await clientWith({ fetch }).chat.completions.create({ ...ASKED, stream: true });
+      const { error } = await readAll(stream);
+
+      expect(error).toBeInstanceOf(OpenAI.APIError);
+      expect(error.message).toBe(`the response is no event stream, but ${type.split(';')[0]}`);
+      expect(error.openpipe.attempts).toMatchObject([{ outcome: 'invalid_response', status: 200 }]);
+    });
+  }
+
+  test('is an event stream where its content type is JSON and its body is events', async () => {
+    const text = [...chunks('Events.'), '[DONE]'].map(sseEvent).join('');
+    const fetch = async () => new Response(`\n${text}`, { headers: { 'content-type': 'application/json' } });
+    const stream = await clientWith({ fetch }).chat.completions.create({ ...ASKED, stream: true });
+
+    expect(textOf((await readAll(stream)).chunks)).toBe('Events.');
+  });
+
   for (const stream of [false, true]) {
     test(`is bounded by \`maxResponseBytes\`${stream ? ', each event of a stream' : ''}`, async () => {
       const { fetch } = fakeFetch();

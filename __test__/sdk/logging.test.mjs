@@ -264,7 +264,11 @@ describe('the logged URL of a request is the one that it is sent to', () => {
 
   test('without a key that the upstream repeats in a good answer', async ({ stage }) => {
     const { records, logger } = remembering();
-    const echo = { 'x-echo': `Bearer ${OPENAI_KEY}`, 'x-coded': encodeURIComponent(`%${OPENAI_KEY}`) };
+    const echo = {
+      'x-echo': `Bearer ${OPENAI_KEY}`,
+      'x-request-id': OPENAI_KEY,
+      'x-coded': encodeURIComponent(`%${OPENAI_KEY}`),
+    };
     const fallback = { kind: /** @type {const} */ ('answer'), headers: echo, content: `your key is ${OPENAI_KEY}` };
     const { openai } = await stage({ logger, logLevel: 'debug', fallback });
     await ask(openai, { model: 'gpt-4o' });

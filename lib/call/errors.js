@@ -232,7 +232,9 @@ function bodyErrorOf(sdk, thrown, { what, piece }) {
   // The SDK throws a plain `OpenAIError` for a response without a body.
   if (thrown instanceof sdk.OpenAIError) return new sdk.APIError(undefined, undefined, thrown.message, undefined);
   const cause = thrown.cause instanceof Error ? thrown.cause : thrown;
-  const isEncoding = BROKEN_ENCODING.test(String(/** @type {any} */ (cause).code));
+  const { code } = /** @type {any} */ (cause);
+  if (code === 'ERR_NO_EVENT_STREAM') return new sdk.APIError(undefined, undefined, cause.message, undefined);
+  const isEncoding = BROKEN_ENCODING.test(String(code));
   if (thrown.name === 'SyntaxError' || isEncoding) {
     const message = isEncoding ? `${what} could not be decoded: ${cause.message}` : `${piece} is not JSON`;
     const error = new sdk.APIError(undefined, undefined, message, undefined);

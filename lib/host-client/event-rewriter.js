@@ -8,6 +8,7 @@
 
 const clock = require('../native/clock.js');
 const native = require('../native/native.js');
+const { keepBody } = require('./thrown.js');
 const { read } = require('./untrusted.js');
 
 /** How long after `[DONE]` the end of the body is waited for, in milliseconds, so that the connection can be used again. */
@@ -16,10 +17,21 @@ const END_TIME = 1000;
 /** The media types whose bodies are rewritten: others may be streams of another format, such as lines of JSON. */
 const EVENT_STREAM = /^\s*(?:text\/(?:event-stream|plain)|application\/json)?\s*(?:;|$)/i;
 
+/** The media types that some web frameworks send by default, also for event streams: the first bytes of the body decide. */
+const DOUBTFUL = /^\s*(?:application\/json|[^;]*\+json|text\/html)\s*(?:;|$)/i;
+/** The first characters of an event stream: those of a comment and of `data`, `event`, `id`, `retry`. */
+const FIELDS = Buffer.from(':deir');
+/** Blanks, and the bytes of a byte order mark. */
+const BLANK = Buffer.from(' \t\r\n\ufeff');
+/** The most bytes that are read of a body that is no event stream. */
+const MAX_BODY = 1024 * 1024;
+
 class EventRewriter {
-  constructor() {
+  /** @param {string | undefined} doubtful The content type that decides nothing, so that the first bytes must be those of an event stream. */
+  constructor(doubtful) {
     this.rewriter = native.newEventRewriter();
     this.hasEnded = false;
+    this.doubtful = doubtful;
   }
 
   /** Whether `[DONE]` was read. */
@@ -36,12 +48,18 @@ class EventRewriter {
     const result = await next();
     if (result?.done) {
       this.hasEnded = true;
+      if (this.doubtful !== undefined) throw noEventStream(this.doubtful, '');
       return this.#rewritten(this.rewriter.finish(), result);
     }
     const { value } = result;
     const bytes = typeof value === 'string' ? Buffer.from(value) : value;
     if (!ArrayBuffer.isView(bytes)) return result;
-    const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    let view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const first = this.doubtful === undefined ? undefined : view.find((byte) => !BLANK.includes(byte));
+    if (this.doubtful !== undefined && first !== undefined) {
+      if (!FIELDS.includes(first)) view = await wholeError(this.doubtful, view, next);
+      this.doubtful = undefined;
+    }
     const rewritten = this.rewriter.feed(view);
     if (this.hasDone) {
       this.hasEnded = true;
@@ -54,6 +72,35 @@ class EventRewriter {
   #rewritten(bytes, end) {
     return bytes.length > 0 ? { done: false, value: bytes } : end;
   }
+}
+
+/**
+ * The whole of a body that is no event stream, if it is an error, which the core's decoder makes an event of.
+ * @param {string} type @param {Uint8Array} start @param {() => Promise<any>} next @returns {Promise<Uint8Array<ArrayBuffer>>}
+ * @throws if it is no error.
+ */
+async function wholeError(type, start, next) {
+  const pieces = [start];
+  for (let size = start.length, result; size < MAX_BODY && !(result = await next())?.done;) {
+    const piece = Buffer.from(result.value);
+    pieces.push(piece);
+    size += piece.length;
+  }
+  const body = Buffer.concat(pieces);
+  const text = body.toString();
+  const value = read(() => JSON.parse(text.trim()));
+  const isAnswer = Array.isArray(value?.choices) || Array.isArray(value?.output);
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || (isAnswer && !value.error))
+    throw noEventStream(type, text);
+  return body;
+}
+
+/** The error of a response that is no event stream. @param {string} type @param {string} text */
+function noEventStream(type, text) {
+  const mediaType = type.split(';', 1)[0]?.trim().toLowerCase();
+  const error = new TypeError(`the response is no event stream, but ${mediaType}`);
+  keepBody(error, text);
+  return Object.assign(error, { code: 'ERR_NO_EVENT_STREAM' });
 }
 
 /** Reads the rest of the body after `[DONE]`, so that the connection can be used again; cancels it after a while. @param {() => Promise<any>} next @param {() => unknown} cancel */
@@ -69,13 +116,16 @@ function readToEnd(next, cancel) {
  * Makes a response's body return rewritten events, by both ways in which SDKs read a body: a reader and async iteration. A body of
  * another type is left as it is.
  * @param {any} response Its body must not have been read yet.
+ * @param {boolean} isChecked Whether reading fails where the body is JSON or HTML.
  * @returns {{ hasDone: boolean } | undefined}
  */
-function rewriteEvents(response) {
+function rewriteEvents(response, isChecked) {
   const { body } = response;
   const type = read(() => response.headers.get('content-type')) ?? '';
-  if (typeof body !== 'object' || body === null || !EVENT_STREAM.test(type)) return undefined;
-  const events = new EventRewriter();
+  const doubtful = isChecked && DOUBTFUL.test(type) ? type : undefined;
+  if (typeof body !== 'object' || body === null) return undefined;
+  if (doubtful === undefined && !EVENT_STREAM.test(type)) return undefined;
+  const events = new EventRewriter(doubtful);
   replace(body, 'getReader', (reader) => tap(reader, 'read', 'cancel', events));
   replace(body, Symbol.asyncIterator, (iterator) => tap(iterator, 'next', 'return', events));
   return events;

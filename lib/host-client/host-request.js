@@ -139,7 +139,7 @@ class HostRequest {
         (response) => {
           this.response = response;
           // The SDK makes the stream from this response later, so its body is not read yet.
-          if (streaming) this.rewriter = read(() => rewriteEvents(response));
+          if (streaming) this.rewriter = read(() => rewriteEvents(response, this.isTransport));
         },
         () => {}, // `returned` itself rejects with the same error
       );

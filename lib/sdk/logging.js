@@ -208,7 +208,9 @@ class CallLog {
   /** @param {string} [requestId] */
   #tag(requestId) {
     const before = this.before === undefined ? '' : `, fallbackOf: ${this.before}`;
-    return this.id + before + (requestId === undefined ? '' : `, x-request-id: ${JSON.stringify(requestId)}`);
+    return (
+      this.id + before + (requestId === undefined ? '' : `, x-request-id: ${JSON.stringify(this.#clean(requestId))}`)
+    );
   }
 
   /** @param {Attempt} attempt */

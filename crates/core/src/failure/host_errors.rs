@@ -16,8 +16,8 @@ pub struct ErrorTable {
     pub timeout_names: &'static [&'static str],
     /// Parts of the codes of timeouts.
     pub timeout_codes: &'static [&'static str],
-    /// Prefixes of the codes of a broken content encoding.
-    pub encoding_codes: &'static [&'static str],
+    /// Prefixes of the codes of a body that is no answer: a broken content encoding, or not the event stream that was requested.
+    pub body_codes: &'static [&'static str],
     /// Parts of the class names of connection errors.
     pub connection_names: &'static [&'static str],
     /// Whole messages of connection errors that have neither code nor class.
@@ -106,7 +106,7 @@ impl ClientError {
         let named_status = parsed.status.filter(|_| this.status.is_none()).and_then(NonZeroU16::new);
         let kind = this.kind(&parsed);
         let code = this.codes.iter().find(|code| this.table.is_system_code(code)).or(this.codes.first());
-        let is_why = kind == Kind::Connection || this.is_encoding_error();
+        let is_why = kind == Kind::Connection || this.is_body_error();
         let head = this.status.map(|status| {
             let list: headers::HeaderList = this.headers.into_iter().map(|(name, value)| (name, Some(value))).collect();
             Box::new(Head { status, headers: headers::of_response(&list), ..Head::default() })
@@ -138,9 +138,9 @@ impl ClientError {
         parsed
     }
 
-    /// Whether the error is about a broken content encoding.
-    pub(crate) fn is_encoding_error(&self) -> bool {
-        self.codes.iter().any(|code| self.table.encoding_codes.iter().any(|start| code.starts_with(start)))
+    /// Whether the error is about a body that is no answer.
+    pub(crate) fn is_body_error(&self) -> bool {
+        self.codes.iter().any(|code| self.table.body_codes.iter().any(|start| code.starts_with(start)))
     }
 
     /// The failure of a target whose key function threw: kind `auth`. Status and codes of the error are ignored, because the upstream
@@ -163,7 +163,7 @@ impl ClientError {
         if has_code(table.timeout_codes) || has_name(table.timeout_names) {
             return Kind::Timeout;
         }
-        if self.is_encoding_error() {
+        if self.is_body_error() {
             return Kind::InvalidResponse;
         }
         if self.codes.iter().any(|code| table.is_system_code(code))
@@ -215,7 +215,7 @@ mod tests {
         static PYTHON: ErrorTable = ErrorTable {
             timeout_names: &["TimeoutException"],
             timeout_codes: &[],
-            encoding_codes: &[],
+            body_codes: &[],
             connection_names: &["TransportError"],
             connection_messages: &["peer closed connection"],
             header_refusals: &["Illegal header value"],

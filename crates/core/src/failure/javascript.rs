@@ -9,7 +9,7 @@ static JAVASCRIPT: ErrorTable = ErrorTable {
     timeout_names: &["Timeout"],
     timeout_codes: &["TIMEDOUT", "TIMEOUT"],
     // zlib's, Brotli's, zstd's.
-    encoding_codes: &["Z_DATA", "Z_BUF", "ERR__ERROR_FORMAT", "ERR_BROTLI", "ZSTD_"],
+    body_codes: &["Z_DATA", "Z_BUF", "ERR__ERROR_FORMAT", "ERR_BROTLI", "ZSTD_", "ERR_NO_EVENT_STREAM"],
     connection_names: &["Connection", "Abort", "FetchError", "SocketError"],
     // undici's `fetch`, where the cause has no code.
     connection_messages: &["fetch failed", "terminated"],

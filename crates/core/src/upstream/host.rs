@@ -140,11 +140,11 @@ impl EventSource for HostEvents {
                     Ok(Some(chunks.into_iter().map(event).collect()))
                 }
                 Err(HostFailure::Thrown(error)) => {
-                    let is_encoding_error = error.is_encoding_error();
+                    let is_body_error = error.is_body_error();
                     let failure = error.classify();
                     // Within a stream every failure is of the kind `stream`, except an error that names a status, one whose code names its kind,
-                    // and a broken encoding. The caller gets the client's own error object.
-                    let is_of_itself = failure.named_status.is_some() || is_encoding_error;
+                    // and a body that is no answer. The caller gets the client's own error object.
+                    let is_of_itself = failure.named_status.is_some() || is_body_error;
                     let named = failure.body.as_deref().and_then(|body| self.endpoint.kind_of_error(body));
                     let kind = if is_of_itself { failure.kind } else { named.unwrap_or(Kind::Stream) };
                     Err(Failure { kind, ..failure })
