@@ -74,7 +74,7 @@ const CONTEXT_LENGTH_CODES: [&str; 11] = [
 ];
 
 /// Phrases of messages for an input that is too long, where no code says so. A message matches a row if it has all its parts, in any case.
-const CONTEXT_LENGTH_PHRASES: [&[&str]; 43] = [
+const CONTEXT_LENGTH_PHRASES: [&[&str]; 47] = [
     &["maximum context length"],     // OpenAI, vLLM, DeepSeek, OpenRouter, Mistral, Fireworks
     &["maximum context window"],     // Scaleway
     &["exceed", "context window"],   // OpenAI's Responses, MiniMax, Cloudflare, llama-cpp-python
@@ -93,6 +93,8 @@ const CONTEXT_LENGTH_PHRASES: [&[&str]; 43] = [
     &["too large for model with"],   // Mistral
     &["longer than the maximum model length"], // vLLM
     &["is too long and exceeds limit"], // vLLM
+    &["too long to fit into the model"], // vLLM: vllm-project/vllm#12165
+    &["reduce the length of the input"], // vLLM
     &["max_model_len", "exceed"],    // vLLM
     &["longer than", "context length"], // SGLang, Together
     &["longer than", "context window"], // the same in the other word
@@ -112,7 +114,9 @@ const CONTEXT_LENGTH_PHRASES: [&[&str]; 43] = [
     &["must be less than max_seq_len"], // SiliconFlow
     &["exceeded max_prompt_tokens"], // SiliconFlow: continuedev/continue#9971
     &["prompt token count", "exceeds the limit"], // GitHub Copilot
-    &["exceeds maximum input length"], // TensorRT-LLM, DeepInfra
+    &["exceeds", "maximum input length"], // TensorRT-LLM, DeepInfra
+    &["exceeds maximum allowed token size"], // NVIDIA NIM: run-llama/llama_index#15180
+    &["greater than max_seq_len"],   // TabbyAPI
     &["sum of prompt length", "max_num_tokens"], // TensorRT-LLM, also behind OpenRouter
     &["number of input tokens", "cannot exceed"], // watsonx.ai
     &["input length", "exceeds the maximum length"], // Volcengine, BytePlus

@@ -125,6 +125,11 @@ fn a_too_long_input_is_recognised_in_the_errors_of_each_api() {
         "Input length 5000 exceeds the maximum length 4096. Request id: 0217",
         "Total tokens of image and text exceed max message tokens. Request id: 0217",
         "Prompt tokens too long",
+        "The prompt (total length 25938) is too long to fit into the model (context length 4096).",
+        "You passed 5000 input tokens and requested 100 output tokens. Please reduce the length of the input prompt.",
+        "Input length 1024 exceeds maximum allowed token size 512",
+        "Prompt length (5000) exceeds the maximum input length (4096).",
+        "Context length 5000 is greater than max_seq_len 4096",
     ] {
         let text = json::string(message);
         for body in [
