@@ -1,7 +1,9 @@
 //! `/completions`: like chat, but a choice has a `text` instead of a message (contract.md, section 9).
 
+use super::accepted::{Accepted, Refusal};
 use super::chat::{self, merge};
-use super::{Accepted, Merge, Refusal, Tracker};
+use super::merge::Merge;
+use super::tracker::Tracker;
 
 /// Accepts an object whose choices each have a text.
 ///

@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use serde_json::value::RawValue;
 
-use super::{Accepted, Refusal, carried};
+use super::accepted::{self, Accepted, Refusal};
+use super::carried;
 use crate::text::json::{self, Members};
 
 /// The vectors that a request asks for.
@@ -46,7 +47,7 @@ fn inputs(input: &RawValue) -> Option<usize> {
 /// Why it is not a valid answer.
 pub(super) fn accept(text: String, request: &[u8]) -> Result<Accepted, Refusal> {
     let requested = Requested::of(request);
-    let members = super::object(&text)?;
+    let members = accepted::object(&text)?;
     let data = members.get("data").and_then(|raw| Some((raw.get(), count_of_objects(raw.get())?)));
     if carried::is_error(members.get("error"), data.is_some(), false)
         || (data.is_none() && carried::is_marked(&members))

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::carried::empty_error;
-use super::is_done;
+use super::tracker::is_done;
 use crate::events::sse::{Decoder, SseEvent, TooLarge};
 
 /// Rewrites the bytes of one stream, incrementally.

@@ -1,6 +1,9 @@
 //! `/responses`: a response object, and streams of typed events (contract.md, section 9).
 
-use super::{Accepted, Life, Merge, Refusal, Tracker, Verdict, carried, is_done};
+use super::accepted::{self, Accepted, Refusal};
+use super::carried;
+use super::merge::Merge;
+use super::tracker::{Life, Tracker, Verdict, is_done};
 use crate::events::delta::{Candidate, Event, News, Place, Slot, Templates};
 use crate::events::sse::SseEvent;
 use crate::failure::codes::ErrorBody;
@@ -24,7 +27,7 @@ const MAX_ITEMS: usize = 256;
 /// # Errors
 /// Why it is not a valid answer.
 pub(super) fn accept(text: String) -> Result<Accepted, Refusal> {
-    let members = super::object(&text)?;
+    let members = accepted::object(&text)?;
     let has_output = members.get("output").is_some_and(|output| output.get().starts_with('['));
     if carried::is_error(members.get("error"), has_output, false) || (!has_output && carried::is_marked(&members)) {
         return Err(Refusal { kind: kind_in(&text), ..Refusal::error(text) });

@@ -101,6 +101,16 @@ pub struct Failure {
     pub is_unconnected: bool,
 }
 
+impl SystemError {
+    /// A connection failure with these members.
+    #[must_use]
+    pub fn failure(self, message: impl Into<String>, reason: Reason) -> Failure {
+        let is_unconnected = matches!(self.syscall, "connect" | "getaddrinfo");
+        let failure = Failure::connection(message, None).because(Some(reason));
+        Failure { system: Some(Box::new(self)), is_unconnected, ..failure }
+    }
+}
+
 /// What the caller can do about a failure. An enum instead of its text, so that a failure stays small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hint {

@@ -2,8 +2,6 @@
 
 use serde::Serialize;
 
-use super::Failure;
-
 /// The reason, by the name that programs look for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
@@ -74,13 +72,5 @@ impl SystemError {
     #[must_use]
     pub fn of(syscall: &'static str) -> Self {
         Self { syscall, ..Self::default() }
-    }
-
-    /// A connection failure with these members.
-    #[must_use]
-    pub fn failure(self, message: impl Into<String>, reason: Reason) -> Failure {
-        let is_unconnected = matches!(self.syscall, "connect" | "getaddrinfo");
-        let failure = Failure::connection(message, None).because(Some(reason));
-        Failure { system: Some(Box::new(self)), is_unconnected, ..failure }
     }
 }

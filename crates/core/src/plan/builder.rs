@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use reqwest::Url;
 
-use super::Target;
 use super::budget::Budget;
 use super::capable::{self, Capable};
 use super::destinations::{Destination, To, config_of};
 use super::edits::Change;
+use super::target::Target;
 use super::via::{Overlay, Via};
 use crate::endpoint::{self, needs::Needs};
 use crate::options::upstream_id::UpstreamKind;

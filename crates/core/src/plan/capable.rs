@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::PlanError;
 use super::destinations::{Destination, Routes, To, config_of};
+use super::error::PlanError;
 use crate::endpoint::Endpoint;
 use crate::endpoint::needs::{CONVERSATION, Needs};
 use crate::options::Takes;
@@ -218,22 +218,7 @@ pub(super) fn sorted<'a>(
     let mut targets: Vec<(bool, Destination<'a>)> = Vec::with_capacity(destinations.len());
     targets.extend(destinations.into_iter().enumerate().map(|(index, destination)| (index == 0, destination)));
 
-    // The holder of the state that the request refers to: the upstream that issued the response, else the primary's.
-    let mut holder = None;
-    if is_stateful {
-        let home = needs.response_id.as_deref().and_then(|id| homes.of(id));
-        let is_home = |destination: &Destination<'_>| Some(destination.home(client, homes)) == home;
-        let known = client.all_upstreams().find(|upstream| Some(upstream.home(homes)) == home);
-        let at_home = targets.iter().map(|(_, destination)| destination).find(|destination| is_home(destination));
-        let at_client = home.filter(|home| home.is_client()).map(State::Own);
-        holder = at_home.map(|destination| destination.state(client, homes));
-        holder = holder.or_else(|| Some(known?.state(homes))).or(at_client);
-        if holder.is_some() {
-            targets.sort_by_key(|(_, destination)| !is_home(destination));
-        } else {
-            holder = targets.first().map(|(_, destination)| destination.state(client, homes));
-        }
-    }
+    let holder = if is_stateful { holder(client, &mut targets, needs, homes) } else { None };
 
     let mut sorted = Sorted { capable: Vec::with_capacity(targets.len()), unsupported: Vec::new() };
     for (is_primary, destination) in targets {
@@ -260,6 +245,28 @@ pub(super) fn sorted<'a>(
         return Err(PlanError::Unsupported(format!("no upstream can take this call: {}", why.join("; "))));
     }
     Ok(sorted)
+}
+
+/// The holder of the state that the request refers to: the upstream that issued the response, else the primary's. The targets there
+/// come first.
+fn holder(
+    client: &ClientConfig,
+    targets: &mut [(bool, Destination<'_>)],
+    needs: &Needs,
+    homes: &Homes,
+) -> Option<State> {
+    let home = needs.response_id.as_deref().and_then(|id| homes.of(id));
+    let is_home = |destination: &Destination<'_>| Some(destination.home(client, homes)) == home;
+    let at_home = targets.iter().map(|(_, destination)| destination).find(|destination| is_home(destination));
+    let known = || client.all_upstreams().find(|upstream| Some(upstream.home(homes)) == home);
+    let at_client = home.filter(|home| home.is_client()).map(State::Own);
+    let holder = at_home.map(|destination| destination.state(client, homes));
+    let holder = holder.or_else(|| Some(known()?.state(homes))).or(at_client);
+    if holder.is_none() {
+        return targets.first().map(|(_, destination)| destination.state(client, homes));
+    }
+    targets.sort_by_key(|(_, destination)| !is_home(destination));
+    holder
 }
 
 /// The hosted tools that a target leaves out: `omit: ["tools.web_search"]`.

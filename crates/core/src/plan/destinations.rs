@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::PlanError;
+use super::error::PlanError;
 use super::near_prefix::{Once, near_prefix};
 use crate::endpoint::Endpoint;
 use crate::options::read::{ArgumentError, ClientRef};

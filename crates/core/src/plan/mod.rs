@@ -8,6 +8,7 @@ mod circuit;
 mod destinations;
 mod doubts;
 mod edits;
+mod error;
 mod near_prefix;
 mod sending;
 mod target;
@@ -25,11 +26,12 @@ use crate::options::read::ArgumentError;
 use crate::options::{BreakerOption, CallOptions, ClientConfig, GivenOptions, HoldUntil};
 use crate::policy::breaker::BreakerPolicy;
 use crate::policy::homes::Homes;
-use crate::text::body::{BodyError, RequestBody};
+use crate::text::body::RequestBody;
 pub use budget::Budget;
 use builder::Builder;
 pub use capable::{Because, Unsupported};
 use destinations::{Destination, Routes};
+pub use error::PlanError;
 pub use near_prefix::Once;
 pub use target::Target;
 
@@ -74,19 +76,6 @@ pub struct Plan {
     pub warnings: Vec<String>,
     /// Warnings whose text differs from call to call, each given once per key.
     pub once: Vec<Once>,
-}
-
-/// Why there is no plan. Nothing was sent.
-#[derive(Debug, PartialEq, Eq)]
-pub enum PlanError {
-    /// A malformed argument.
-    Argument(String),
-    /// The body is not a request of the endpoint.
-    Body(String),
-    /// The primary needs a key that is missing.
-    MissingKey(String),
-    /// No target can take the request.
-    Unsupported(String),
 }
 
 /// Plans a call without knowledge of earlier responses.
@@ -174,22 +163,6 @@ fn check_hold(hold_until: Option<HoldUntil>, targets: &[Target]) -> Result<(), P
         return Err(ArgumentError::other("openpipe.holdUntil", what).into());
     }
     Ok(())
-}
-
-impl From<ArgumentError> for PlanError {
-    fn from(error: ArgumentError) -> Self {
-        Self::Argument(error.to_string())
-    }
-}
-
-impl From<BodyError> for PlanError {
-    fn from(error: BodyError) -> Self {
-        Self::Body(match error {
-            BodyError::NotAnObject => "the request body must be an object".into(),
-            BodyError::Model(None) => "`model` is missing: it must be a non-empty string".into(),
-            BodyError::Model(Some(got)) => format!("`model` must be a non-empty string, got {got}"),
-        })
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use serde_json::value::RawValue;
 
 use super::envelope::{Choices, Envelope};
 use super::finish::Finish;
-use crate::endpoint::{self, Refusal, carried};
+use crate::endpoint::accepted::{self, Refusal};
+use crate::endpoint::carried;
 use crate::text::json::Members;
 
 /// The member that each choice must have.
@@ -64,7 +65,7 @@ pub(in crate::endpoint) fn judge(text: &str, shape: Shape) -> Result<Option<Stri
     if let Ok(answer) = Answer::in_one_pass(text) {
         return answer.judge(text, shape);
     }
-    Answer::of(&endpoint::object(text)?).judge(text, shape)
+    Answer::of(&accepted::object(text)?).judge(text, shape)
 }
 
 impl Answer<'_> {

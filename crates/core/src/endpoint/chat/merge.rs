@@ -10,24 +10,16 @@ mod nodes;
 mod trace;
 
 use super::tree::{Object, inner};
-use crate::endpoint;
+use crate::endpoint::merge;
 use crate::events::delta::{Event, News};
 use crate::text::json::Members;
+pub use chunk::Shape;
 use chunk::add_chunk;
 use nodes::take_text;
 use trace::{TextPath, Trace, at};
 
 /// The most bytes that are kept of a stream. A report much larger than this would be refused anyway.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
-
-/// The member of a chunk's choice that holds its text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
-    /// `delta`, which becomes the `message`.
-    Delta,
-    /// `text`, joined.
-    Text,
-}
 
 /// A completion as far as its chunks have arrived.
 #[derive(Debug)]
@@ -41,7 +33,7 @@ pub struct Merge {
     paths: Option<Vec<TextPath>>,
 }
 
-impl endpoint::Merge for Merge {
+impl merge::Merge for Merge {
     /// An event that differs from the last one only in its texts is not parsed: its texts are written to the same places.
     fn add(&mut self, event: &Event) {
         match (&event.news, self.paths.take()) {

@@ -10,7 +10,7 @@ mod signs;
 mod tracker;
 mod tree;
 
-use super::{Accepted, Refusal};
+use super::accepted::{Accepted, Refusal};
 
 pub(super) use answer::{Shape, judge};
 pub use signs::{MAX_CHOICES, Signs, signs};

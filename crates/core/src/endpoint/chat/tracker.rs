@@ -3,7 +3,7 @@
 use super::arguments::Calls;
 use super::members::{self, ARGUMENTS, MEMBERS, PADDING, Role, TEXT};
 use super::signs::{MAX_CHOICES, Signs, signs};
-use crate::endpoint::{self, Life, Verdict};
+use crate::endpoint::tracker::{self, Life, Verdict};
 use crate::events::delta::{Alike, Candidate, News, Slot, Templates};
 use crate::events::sse::SseEvent;
 use crate::failure::Failure;
@@ -36,7 +36,7 @@ struct Arguments {
     call: usize,
 }
 
-impl endpoint::Tracker for Tracker {
+impl tracker::Tracker for Tracker {
     fn observe(&mut self, event: &SseEvent) -> Verdict {
         let data = event.data.as_str();
         if event.is_error {
@@ -48,7 +48,7 @@ impl endpoint::Tracker for Tracker {
         if data.trim_ascii().is_empty() {
             return Verdict::Comment;
         }
-        if endpoint::is_done(data) {
+        if tracker::is_done(data) {
             return Verdict::End(self.end());
         }
         let signs = match signs(data) {

@@ -5,7 +5,20 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use super::{Bound, Keyword, Pattern, Schema, Sized, Type, Verdict, number};
+use super::keyword::{Bound, Keyword, Schema, Sized, Type};
+use super::number;
+use super::pattern::Pattern;
+
+/// The verdict on a value.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::policy) enum Verdict {
+    /// It fits.
+    Fits,
+    /// It does not, at this place (a JSON pointer).
+    Misfit(String),
+    /// A bound of steps or depth was reached first.
+    Unknown,
+}
 
 /// The most steps of one validation; beyond it the verdict is `Unknown`. A step is one schema applied to a part of the value, or work of
 /// about the same cost: comparing some values of an `enum`, matching some bytes of a pattern.

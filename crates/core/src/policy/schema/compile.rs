@@ -6,8 +6,9 @@ use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use serde_json::{Map, Number, Value};
 
+use super::keyword::{Bound, Keyword, Node, Schema, Sized, Type};
+use super::number;
 use super::pattern::{self, Pattern};
-use super::{Bound, Keyword, Node, Schema, Sized, Type, number};
 
 /// The base URL of a schema without an `$id`.
 const NAMELESS: &str = "json-schema:///";

@@ -3,11 +3,19 @@
 use super::super::finish::Finish;
 use super::super::members;
 use super::super::tree::{Element, Node, Object};
-use super::Shape;
 use super::delta::{add_delta, piece};
 use super::nodes::{MAX_SEARCHED, append_raw, as_array, as_object, each_member, push, snapshot};
 use super::trace::Trace;
 use crate::text::json::{self, Members};
+
+/// The member of a chunk's choice that holds its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// `delta`, which becomes the `message`.
+    Delta,
+    /// `text`, joined.
+    Text,
+}
 
 pub(super) fn add_chunk(completion: &mut Object, chunk: &Members<'_>, shape: Shape, trace: &mut Trace) {
     each_member(completion, chunk, trace, |name, node, value, trace| {
