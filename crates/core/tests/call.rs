@@ -338,6 +338,51 @@ async fn a_reader_that_takes_nothing_stops_the_stream_until_it_does() {
     assert_eq!(host.last()["event"], "end");
 }
 
+/// How often the first client is asked by six calls, of which five get an answer that is larger than 60 bytes allow: `client`
+/// are the constructor's options, `call` those of these five. The sixth has none of its own.
+async fn asked_of_six(identity: &str, client: &str, call: &str, body: &str) -> usize {
+    const SMALL: &str = r#"{"choices":[{"message":{"content":"hi"}}]}"#;
+    const LONG: &str = r#"{"choices":[{"index":0,"delta":{"content":"more than sixty bytes"}}]}"#;
+    const SHORT: [&str; 2] = [r#"{"choices":[{"delta":{"content":"a"}}]}"#, "[DONE]"];
+    let config = format!(
+        r#"{{
+            "openai": {{"baseUrl": "http://openai.test/v1", "headers": []}}, "openpipeUrl": "http://openpipe.test",
+            "options": {{
+                "openpipe": {{"breaker": true, "aliases": {{"alias": [{{"model": "one"}}, {{"model": "two"}}]}}{client}}},
+                "clients": {{
+                    "openpipe.aliases.alias[0].client": {{"number": 1, "identity": "{identity}"}},
+                    "openpipe.aliases.alias[1].client": {{"number": 2, "identity": "{identity} too"}}
+                }}
+            }}
+        }}"#
+    );
+    let mut asked = 0;
+    for number in 1..=6 {
+        let script = match body {
+            ASKED => [Act::Answers(GOOD), Act::Answers(SMALL)],
+            _ => [Act::Streams(vec![LONG, "[DONE]"]), Act::Streams(SHORT.into())],
+        };
+        let (host, _) = Running::new(&config, script, if number == 6 { "{}" } else { call }, body).ended().await;
+        assert_ne!(host.last()["event"], "refused", "{}", host.last());
+        asked += lock(&host.asked).iter().filter(|(client, _)| *client == 1).count();
+    }
+    asked
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_larger_than_the_call_allows_does_not_open_the_circuit_of_a_client() {
+    let narrow = r#"{"openpipe":{"maxResponseBytes":60}}"#;
+    assert_eq!(asked_of_six("narrowed", "", narrow, ASKED).await, 6);
+    assert_eq!(asked_of_six("narrowed", "", narrow, ASKED_STREAM).await, 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_larger_than_its_constructor_allows_opens_the_circuit_of_a_client() {
+    let bound = r#","maxResponseBytes":60"#;
+    assert_eq!(asked_of_six("bounded", bound, "{}", ASKED).await, 5);
+    assert_eq!(asked_of_six("bounded streams", bound, "{}", ASKED_STREAM).await, 5);
+}
+
 #[tokio::test(start_paused = true)]
 async fn nothing_follows_the_cancellation_of_a_call() {
     let running = Running::of_clients([Act::IsSilent], "{}", ASKED);

@@ -205,6 +205,15 @@ mod tests {
     }
 
     #[test]
+    fn an_error_that_a_provider_marks_in_its_own_way_is_refused_in_its_words() {
+        let text = r#"{"object":"error","message":"no such model","code":404}"#;
+        let failure = accept(text.into(), &request(r#""a""#, "")).unwrap_err().failure(None);
+        assert!(failure.message.contains("no such model"), "{}", failure.message);
+        let with_data = answer(&[("0", "[1]")]).replacen('{', r#"{"object":"error","#, 1);
+        assert!(accept(with_data, &request(r#""a""#, "")).is_ok());
+    }
+
+    #[test]
     fn the_dimensions_are_those_of_the_request() {
         let one = answer(&[("0", "[1,2]")]);
         assert!(accept(one.clone(), &request("\"a\"", ",\"dimensions\":2")).is_ok());

@@ -213,6 +213,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_error_in_an_array_of_one_has_its_own_kind_wherever_it_stands() {
+        let error = r#"[{"error":{"code":429,"message":"slow down"}}]"#;
+        let failure = no_stream("no stream".into(), Head { status: 200, ..Head::default() }, error.into());
+        assert_eq!((failure.kind, failure.message.as_str()), (Kind::RateLimit, "no stream: slow down"));
+        for endpoint in Endpoint::ALL {
+            let event = SseEvent { data: error.into(), is_error: false };
+            let Verdict::End(Err(failure)) = endpoint.tracker().observe(&event) else { panic!("{endpoint:?} goes on") };
+            assert_eq!(failure.kind, Kind::RateLimit, "{endpoint:?}");
+        }
+    }
+
+    #[test]
     fn an_endpoint_is_known_by_its_exact_path_and_serialized_by_its_name() {
         for endpoint in Endpoint::ALL {
             assert_eq!(Endpoint::of_path(endpoint.path()), Some(endpoint));

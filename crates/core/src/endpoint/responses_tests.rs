@@ -18,6 +18,7 @@ fn an_answer_has_an_output_and_no_failure() {
         r#"{"output":[],"status":"incomplete","incomplete_details":{"reason":"max_output_tokens"}}"#,
         r#"{"output":[{}],"status":"queued"}"#,
         r#"{"output":[],"error":{"code":"","message":""}}"#,
+        r#"{"output":[],"type":"error"}"#,
     ] {
         assert!(accept(text.into()).is_ok(), "{text}");
     }

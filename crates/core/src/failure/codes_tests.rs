@@ -165,6 +165,8 @@ fn too_many_requested_output_tokens_are_not_a_too_long_input() {
 #[test]
 fn the_words_are_those_of_the_error_wherever_they_stand() {
     for (body, words) in [
+        (r#"{"message":{"message":"inner","n":1}}"#, "inner"),
+        (r#"{"message":{"n":1}}"#, r#"{"n":1}"#),
         (r#"{"error":{"message":"overloaded"}}"#, "overloaded"),
         (r#"{"error":"over capacity"}"#, "over capacity"),
         (r#"{"object":"error","message":"EngineDeadError"}"#, "EngineDeadError"),

@@ -271,6 +271,20 @@ mod tests {
     }
 
     #[test]
+    fn the_code_is_that_of_the_system_if_there_is_one() {
+        let with = |json: &str| serde_json::from_str::<ClientError>(json).unwrap().classify().code;
+        assert_eq!(with(r#"{"codes":["app_error","ECONNRESET"]}"#).as_deref(), Some("ECONNRESET"));
+        assert_eq!(with(r#"{"codes":["app_error","rate_limit"]}"#).as_deref(), Some("app_error"));
+    }
+
+    #[test]
+    fn the_status_of_the_error_wins_over_one_that_its_body_names() {
+        let with = |json: &str| serde_json::from_str::<ClientError>(json).unwrap().classify().cause().status;
+        assert_eq!(with(r#"{"status":500,"body":"{\"error\":{\"code\":429}}"}"#), Some(500));
+        assert_eq!(with(r#"{"body":"{\"error\":{\"code\":429}}"}"#), Some(429));
+    }
+
+    #[test]
     fn the_status_and_codes_of_a_key_functions_error_are_ignored() {
         let marks = r#"{"status":500,"codes":["ECONNREFUSED"],"message":"the vault is closed","ticket":3}"#;
         let keyless = marks.replacen('{', r#"{"keyless":true,"#, 1);

@@ -278,7 +278,7 @@ impl Failure {
             Kind::InvalidResponse => self.status_code().is_none_or(|status| status < 300),
             _ => false,
         };
-        is_open && self.surface != Surface::Status && self.started.is_none()
+        is_open && self.started.is_none()
     }
 
     /// Whether no connection could be made: the name, the address or the port does not answer. Not if a connection was made and broke,
@@ -383,6 +383,28 @@ mod tests {
         ] {
             assert_eq!(failure.could_not_connect(), is_unreachable, "{failure:?}");
         }
+    }
+
+    #[test]
+    fn credentials_are_redacted_in_the_url_and_the_headers_of_a_response() {
+        let mut secrets = Secrets::default();
+        secrets.add_key("sk-0123456789");
+        let mut head = Head { status: 401, url: "http://x.test/v1?key=sk-0123456789".into(), ..Head::default() };
+        let by_url = Failure::status(head.clone(), String::new()).redacted(&secrets);
+        assert_eq!((by_url.head.unwrap().url.as_str(), by_url.is_redacted), ("http://x.test/v1?key=***", true));
+        head.url.clear();
+        head.headers.insert("x-key", "sk-0123456789".parse().unwrap());
+        let by_header = Failure::status(head, String::new()).redacted(&secrets);
+        assert_eq!((&by_header.head.unwrap().headers["x-key"], by_header.is_redacted), (&"***".parse().unwrap(), true));
+        assert!(!answered(401, "no").redacted(&secrets).is_redacted);
+    }
+
+    #[test]
+    fn encrypted_items_are_refused_with_a_400() {
+        let body = r#"{"error":{"code":"invalid_encrypted_content"}}"#;
+        assert!(answered(400, body).refuses_sealed_items());
+        assert!(!answered(500, body).refuses_sealed_items());
+        assert!(!answered(400, "{}").refuses_sealed_items());
     }
 
     #[test]

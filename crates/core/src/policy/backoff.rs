@@ -64,7 +64,7 @@ impl RetryPolicy {
     fn is_retryable(&self, failed: &Failed<'_>) -> bool {
         let failure = failed.failure;
         // A used-up quota is not refilled within seconds, whatever the response says.
-        if matches!(failure.kind, Kind::Quota | Kind::Rejected) {
+        if failure.kind == Kind::Quota {
             return false;
         }
         // Only a response with a failing status sets the pause, not one that stalled or broke off after a good status.
@@ -170,6 +170,7 @@ mod tests {
         }
         assert!(pause(LAST, &Failure::connection("refused", None), 1, None).is_some());
         assert!(pause(LAST, &Failure::invalid_response("html", Head::default(), None), 1, None).is_none());
+        assert!(pause(LAST, &Failure::rejected("empty", Head { status: 200, ..Head::default() }), 1, None).is_none());
     }
 
     #[test]

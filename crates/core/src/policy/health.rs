@@ -206,6 +206,38 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
+    fn first_content_ms(health: &Health) -> Option<f64> {
+        health.read(&Breakers::default()).remove(0).first_content_ms
+    }
+
+    fn enter(health: &Health) -> InFlight {
+        health.enter(&"openai".into(), "m", Endpoint::ChatCompletions, None)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_content_of_a_request_is_counted_once() {
+        let health = Health::default();
+        let mut request = enter(&health);
+        for _ in 0..2 {
+            tokio::time::advance(Duration::from_millis(10)).await;
+            request.first_content();
+        }
+        assert_eq!(first_content_ms(&health), Some(10.0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_the_last_times_of_the_first_content_count() {
+        let health = Health::default();
+        for time in [1, 100] {
+            for _ in 0..TIMES {
+                let mut request = enter(&health);
+                tokio::time::advance(Duration::from_millis(time)).await;
+                request.first_content();
+            }
+        }
+        assert_eq!(first_content_ms(&health), Some(100.0));
+    }
+
     #[test]
     fn a_median_is_the_middle_or_the_mean_of_the_two() {
         assert_eq!(median(&[]), None);

@@ -76,8 +76,12 @@ fn head() -> Head {
 }
 
 fn watched(times: Times, acts: impl IntoIterator<Item = (u64, Act)>) -> EventStream {
+    watched_at(Endpoint::ChatCompletions, times, acts)
+}
+
+fn watched_at(endpoint: Endpoint, times: Times, acts: impl IntoIterator<Item = (u64, Act)>) -> EventStream {
     let script = Script { began: Instant::now(), acts: acts.into_iter().collect(), drains: Arc::default() };
-    EventStream::new(Endpoint::ChatCompletions, head(), Box::new(script), None, times)
+    EventStream::new(endpoint, head(), Box::new(script), None, times)
 }
 
 fn timeless(acts: impl IntoIterator<Item = (u64, Act)>) -> EventStream {
@@ -696,4 +700,33 @@ async fn what_a_finished_call_lacks_was_not_cut() {
     end.unwrap();
     let (_, end) = read(&mut timeless([(0, events([cut, DONE]))])).await;
     assert!(end.unwrap_err().message.contains("in the middle of a tool call"));
+}
+
+const COMPLETED: &str = r#"{"type":"response.completed","response":{"id":"resp_1","output":[]}}"#;
+
+#[tokio::test(start_paused = true)]
+async fn while_an_upstream_is_at_work_any_event_keeps_the_stream_alive() {
+    let text = r#"{"type":"response.output_text.delta","delta":"a"}"#;
+    let reasons = r#"{"type":"response.output_item.added","output_index":1,"item":{"type":"reasoning"}}"#;
+    let still = r#"{"type":"response.in_progress"}"#;
+    let acts = [
+        (0, events([text, reasons])),
+        (200_000, events([still])),
+        (400_000, events([still])),
+        (600_000, events([COMPLETED])),
+    ];
+    let (_, end) = read(&mut watched_at(Endpoint::Responses, idle_for(ms(1_000)), acts)).await;
+    end.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_last_event_that_ends_a_stream_well_is_content() {
+    let mut stream = watched_at(Endpoint::Responses, Times::default(), [(5, events([COMPLETED]))]);
+    let began = Instant::now();
+    read(&mut stream).await.1.unwrap();
+    assert_eq!(stream.first_content_at(), Some(began + ms(5)));
+    let failed = r#"{"type":"response.failed","response":{"error":{"code":"server_error"}}}"#;
+    let mut stream = watched_at(Endpoint::Responses, Times::default(), [(5, events([failed]))]);
+    read(&mut stream).await.1.unwrap_err();
+    assert_eq!(stream.first_content_at(), None);
 }

@@ -227,6 +227,22 @@ mod tests {
         assert_eq!(asked.load(Ordering::SeqCst), 1);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_look_up_that_ends_late_does_not_end_the_sharing_of_the_next() {
+        let (resolver, asked) = resolver(SECOND);
+        let at = |time: Duration| {
+            let resolver = Arc::clone(&resolver);
+            async move {
+                sleep(time).await;
+                resolve(&resolver, "a.test").await
+            }
+        };
+        // The second begins one of its own; the third comes when the first has ended, and shares the second's.
+        let all = tokio::join!(at(Duration::ZERO), at(TOGETHER + SECOND / 5), at(SECOND + SECOND / 10));
+        assert_eq!(all, (Ok(1), Ok(1), Ok(1)));
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+    }
+
     #[test]
     fn an_error_has_the_code_of_getaddrinfo() {
         let code = |reason: &str| DnsError(Arc::new(io::Error::other(reason.to_owned()))).code();

@@ -212,3 +212,7 @@ fn only(array: &str) -> Option<Members<'_>> {
     let (only, count) = json::first_element(array)?;
     if count == 1 { Members::of(only.get()).ok() } else { None }
 }
+
+#[cfg(test)]
+#[path = "tracker_tests.rs"]
+mod tests;

@@ -447,10 +447,24 @@ async fn a_quota_that_is_used_up_opens_at_once_for_its_model() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_time_that_the_upstream_names_does_not_shorten_the_pause_of_a_refused_key() {
+    let mut failure = status(401, "");
+    failure.head.as_mut().unwrap().headers.insert("retry-after", "3".parse().unwrap());
+    let breakers = breakers();
+    let of = || breakers.gate(policy(), &subject(), Narrowed::default());
+    permit(&of()).failed(&failure);
+    let Admission::Refused(_, left) = of().admit() else { panic!("it goes") };
+    assert_eq!(left, Some(60 * SECOND));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_the_callers_rules_refuse_is_a_success() {
     let circuit = opened();
     tokio::time::advance(5 * SECOND).await;
-    permit(&circuit).failed(&Failure::new(Kind::Rejected, crate::failure::Surface::Protocol, "too short"));
+    // It is kept: dropping it would let the next request try.
+    let mut probe = permit(&circuit);
+    assert!(is_open(&circuit));
+    probe.failed(&Failure::new(Kind::Rejected, crate::failure::Surface::Protocol, "too short"));
     assert!(!is_open(&circuit));
 }
 
