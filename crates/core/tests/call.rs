@@ -33,6 +33,9 @@ const GOOD: &str = r#"{"id":"c","object":"chat.completion","choices":[{"index":0
 const A: &str = r#"{"choices":[{"index":0,"delta":{"content":"a"}}]}"#;
 const STOP: &str = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
 
+/// The key of each client of the host.
+const SECRET: &str = "sk-of-the-client";
+
 /// What a client of the host does when it is called.
 enum Act {
     Answers(&'static str),
@@ -116,7 +119,7 @@ impl HostClient for Host {
             match act {
                 Act::Answers(text) => {
                     let text = Some(text.to_owned());
-                    Ok(HostAnswer::Completion { ticket: 7, text, request_id: None, secrets: Vec::new() })
+                    Ok(HostAnswer::Completion { ticket: 7, text, request_id: None, secrets: vec![SECRET.to_owned()] })
                 }
                 Act::Throws(message) => Err(HostFailure::Thrown(thrown(message))),
                 Act::Streams(chunks) => {
@@ -124,7 +127,7 @@ impl HostClient for Host {
                     Ok(HostAnswer::Stream {
                         ticket: 8,
                         request_id: None,
-                        secrets: Vec::new(),
+                        secrets: vec![SECRET.to_owned()],
                         chunks: Box::new(chunks),
                     })
                 }
@@ -319,6 +322,20 @@ async fn a_stream_that_fails_before_its_commit_is_never_seen() {
     assert_eq!(names.first().map(String::as_str), Some("moved_on"));
     assert_eq!(names.iter().filter(|name| *name == "stream").count(), 1);
     assert_eq!(host.last()["meta"]["servedBy"], "fallback");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_key_of_a_client_is_redacted_in_what_its_answer_or_its_stream_says() {
+    const SAYS_IT: &str = r#"{"error":{"message":"the key sk-of-the-client is not valid"}}"#;
+    for (script, body) in [
+        ([Act::Answers(SAYS_IT), Act::Answers(GOOD)], ASKED),
+        ([Act::Streams(vec![SAYS_IT]), Act::Streams(vec![A, STOP])], ASKED_STREAM),
+    ] {
+        let (host, reports) = Running::of_clients(script, "{}", body).ended().await;
+        assert_eq!(host.last()["meta"]["servedBy"], "fallback", "{body}");
+        assert!(reports[0]["errorMessage"].as_str().unwrap().contains("the key *** is not valid"), "{}", reports[0]);
+        assert!(!format!("{:?}{reports:?}", host.events()).contains(SECRET), "{body}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

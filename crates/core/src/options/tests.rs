@@ -106,3 +106,76 @@ fn a_key_that_no_header_can_carry_is_refused_and_not_repeated() {
     assert!(message.contains("`openpipe.apiKey`") && !message.contains("opk-"), "{message}");
     assert_eq!(config("caf\u{e9}").unwrap().openpipe.headers["authorization"].as_bytes(), b"Bearer caf\xe9");
 }
+
+/// What reading these options of a call says, or of the constructor where the path is one of its own.
+fn refusal(json: &str) -> Option<String> {
+    let aside = Aside::default();
+    let section = Section::new(Place::Call, "openpipe", json, &aside, &mut Vec::new()).unwrap();
+    openpipe::read(&section, Names(&[]), &mut Vec::new()).err().map(|error| error.to_string())
+}
+
+#[test]
+fn numbers_are_refused_beyond_their_bounds_only() {
+    for (json, path) in [
+        (r#"{"breaker":{"failures":1}}"#, None),
+        (r#"{"breaker":{"failures":1.5}}"#, Some("openpipe.breaker.failures")),
+        (r#"{"breaker":{"failures":0}}"#, Some("openpipe.breaker.failures")),
+        (r#"{"breaker":{"failureRate":1}}"#, None),
+        (r#"{"breaker":{"failureRate":1.01}}"#, Some("openpipe.breaker.failureRate")),
+        (r#"{"breaker":{"failureRate":0}}"#, Some("openpipe.breaker.failureRate")),
+        (r#"{"maxResponseBytes":9007199254740991}"#, None),
+        (r#"{"maxResponseBytes":9007199254740994}"#, Some("openpipe.maxResponseBytes")),
+        (r#"{"fallback":{"model":"m","maxRetries":2}}"#, None),
+        (r#"{"fallback":{"model":"m","maxRetries":0.5}}"#, Some("openpipe.fallback.maxRetries")),
+        (r#"{"fallback":{"model":"m","on":[100,599]}}"#, None),
+        (r#"{"fallback":{"model":"m","on":[99]}}"#, Some("openpipe.fallback.on[0]")),
+        (r#"{"fallback":{"model":"m","on":[600]}}"#, Some("openpipe.fallback.on[0]")),
+    ] {
+        let refused = refusal(json);
+        assert_eq!(refused.is_some(), path.is_some(), "{json}: {refused:?}");
+        assert!(refused.unwrap_or_default().contains(path.unwrap_or_default()), "{json}");
+    }
+}
+
+#[test]
+fn a_list_has_at_most_sixteen_fallbacks() {
+    let list = |count: usize| format!(r#"{{"fallback":[{}]}}"#, vec![r#"{"model":"m"}"#; count].join(","));
+    assert_eq!(refusal(&list(MAX_TARGETS)), None);
+    assert!(refusal(&list(MAX_TARGETS + 1)).unwrap().contains("at most 16 targets"));
+}
+
+#[test]
+fn a_target_of_an_alias_leaves_out_what_either_of_both_says() {
+    let target = |omit: &[&str]| FallbackTarget {
+        omit: omit.iter().map(|name| (*name).to_owned()).collect(),
+        ..FallbackTarget::of_model("m".into())
+    };
+    assert_eq!(target(&["seed"]).over(&target(&["user"])).omit, ["seed", "user"]);
+}
+
+#[test]
+fn a_declared_upstream_gets_the_sdks_own_headers_of_the_client_and_no_others() {
+    let config = ClientConfig::from_json(
+        r#"{"openai":{"baseUrl":"http://a/v1","headers":[["x-stainless-lang","js"],["x-own","1"],["user-agent","u"]]},
+            "openpipeUrl":"http://b","options":{"openpipe":{"upstreams":{"groq":{"apiKey":" k ","headers":{"x-b":"2"}}}}}}"#,
+    )
+    .unwrap();
+    let headers = &config.upstreams[0].headers;
+    assert_eq!(
+        (&headers["x-stainless-lang"], &headers["user-agent"], &headers["x-b"]),
+        (&"js".parse().unwrap(), &"u".parse().unwrap(), &"2".parse().unwrap())
+    );
+    assert_eq!(headers["authorization"], "Bearer k");
+    assert!(!headers.contains_key("x-own"));
+}
+
+#[test]
+fn the_base_url_of_an_upstream_has_no_query_and_no_fragment() {
+    for (base, is_refused) in [("http://a/v1", false), ("http://a/v1?x=1", true), ("http://a/v1#x", true)] {
+        let config = format!(
+            r#"{{"openai":{{"baseUrl":"http://a/v1","headers":[]}},"openpipeUrl":"http://b",
+                "options":{{"openpipe":{{"upstreams":{{"mine":{{"apiKey":"k","baseURL":"{base}"}}}}}}}}}}"#
+        );
+        assert_eq!(ClientConfig::from_json(&config).is_err(), is_refused, "{base}");
+    }
+}

@@ -162,6 +162,41 @@ mod tests {
         }
     }
 
+    fn proxies(http_proxy: &str) -> Proxies {
+        let http_proxy = Some(http_proxy.to_owned());
+        Proxies::of(&TransportSettings {
+            http_proxy,
+            no_proxy: Some("local.test".into()),
+            ..TransportSettings::default()
+        })
+    }
+
+    #[test]
+    fn a_proxy_is_for_urls_of_its_scheme_that_no_exception_names() {
+        let proxy = |to: &str| proxies("proxy.test:3128").proxy(&Url::parse(to).unwrap()).map(String::from);
+        assert_eq!(proxy("http://x.test/v1").as_deref(), Some("http://proxy.test:3128/"));
+        assert_eq!(proxy("http://local.test/v1"), None);
+        assert_eq!(proxy("https://x.test/v1"), None);
+    }
+
+    #[test]
+    fn a_proxy_that_cannot_be_used_refuses_only_what_would_go_through_it() {
+        let is_refused = |proxy: &str, to: &str| proxies(proxy).refusal(&Url::parse(to).unwrap()).is_some();
+        assert!(is_refused("socks5://proxy.test", "http://x.test/v1"));
+        assert!(!is_refused("socks5://proxy.test", "http://local.test/v1"));
+        assert!(!is_refused("socks5://proxy.test", "https://x.test/v1"));
+        assert!(!is_refused("", "http://x.test/v1"), "an empty variable is none");
+    }
+
+    #[test]
+    fn the_login_at_a_proxy_is_secret_in_each_of_its_forms() {
+        let mut secrets = Secrets::default();
+        proxies("http://user:pass-word@proxy.test").add_secrets(&mut secrets);
+        let mut text = "pass-word user:pass-word dXNlcjpwYXNzLXdvcmQ=".to_owned();
+        assert!(secrets.redact(&mut text));
+        assert!(!text.contains("pass-word") && !text.contains("dXNl"), "{text}");
+    }
+
     #[test]
     fn an_entry_does_not_include_another_host() {
         for (list, url) in [

@@ -160,6 +160,18 @@ mod tests {
         assert!(headers.is_empty());
     }
 
+    #[tokio::test]
+    async fn the_length_of_what_was_sent_is_not_that_of_a_decoded_body() {
+        let body = |coding: Option<&'static str>, bytes: Vec<u8>| {
+            let mut headers = HeaderMap::from_iter([(CONTENT_LENGTH, HeaderValue::from(bytes.len()))]);
+            headers.extend(coding.map(|coding| (CONTENT_ENCODING, HeaderValue::from_static(coding))));
+            let body = Body::of(http::Response::new(bytes).into(), &mut headers, WHOLE);
+            (body.length(), headers.len())
+        };
+        assert_eq!(body(Some("gzip"), gzip(b"hello")), (None, 0));
+        assert_eq!(body(None, b"hello".to_vec()), (Some(5), 1));
+    }
+
     #[test]
     fn a_body_in_an_unknown_encoding_is_not_decoded() {
         for values in [&[][..], &["identity"], &[""], &["utf-8"], &["gzip, aws-chunked"], &["br,br,br"]] {
