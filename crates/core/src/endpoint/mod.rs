@@ -211,6 +211,8 @@ impl Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::events::sse::SseEvent;
+    use crate::failure::Head;
 
     #[test]
     fn an_error_in_an_array_of_one_has_its_own_kind_wherever_it_stands() {
