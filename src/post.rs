@@ -357,7 +357,7 @@ impl Segment {
         let Written { name, rest, texts } = if fits_all {
             message
         } else {
-            let message = "what is to be said of the call is longer than a string can be";
+            let message = "a message about the call is longer than a string can be";
             Message::Refused { why: Refusal::Internal, message }.write()
         };
         // Name and numbers take less than 32 bytes.

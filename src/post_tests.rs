@@ -11,7 +11,7 @@ fn post_with_calls(count: u32) -> Arc<Post> {
 }
 
 fn event(bytes: usize) -> Event {
-    Event { data: format!("\"{}\"", "a".repeat(bytes)), news: openpipe_core::events::delta::News::All }
+    Event { data: format!("\"{}\"", "a".repeat(bytes)), encoding: openpipe_core::events::delta::Encoding::Whole }
 }
 
 /// The messages of the next delivery, and the length of all its texts.

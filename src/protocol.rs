@@ -329,7 +329,7 @@ pub(crate) fn write_event(form: Form, event: &Event, text: &mut String) {
             if !text.is_empty() {
                 text.push(',');
             }
-            event.tell(text);
+            event.encode(text);
         }
         Form::Wire { named } => event.write_sse(named, text),
     }

@@ -8,23 +8,23 @@ use libfuzzer_sys::fuzz_target;
 use openpipe_core::endpoint::chat;
 use openpipe_core::endpoint::Merge as _;
 use openpipe_core::endpoint::chat::merge::{Merge, Shape};
-use openpipe_core::events::delta::{Event, News, Templates};
+use openpipe_core::events::delta::{Event, Encoding, Templates};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// A stream's next event; `None` where it ends the stream.
 fn event(templates: &mut Templates, data: &str) -> Option<Event> {
     let signs = chat::signs(data);
-    let news = match templates.compare(data) {
+    let encoding = match templates.compare(data) {
         Some(alike) => {
             let signs = signs.as_ref().expect("what is like a chunk is one");
             assert_eq!((alike.content, alike.finishes), (signs.content, signs.finishes()), "{data}");
             assert!(signs.error.is_none() && signs.usage.is_none(), "{data}");
-            News::Texts(alike.texts)
+            Encoding::Texts(alike.texts)
         }
         None => chat::learn(templates, data, &signs.ok()?),
     };
-    Some(Event { data: data.into(), news })
+    Some(Event { data: data.into(), encoding })
 }
 
 /// Decodes like `lib/call/delta.js`; `None` for JSON that serde_json's tree cannot hold, such as a lone surrogate.
@@ -68,7 +68,7 @@ fn same_events<'a>(events: impl IntoIterator<Item = &'a str>) {
         whole.add_chunk(data);
         by_news.add(&event);
         let mut told = String::new();
-        event.tell(&mut told);
+        event.encode(&mut told);
         assert!(serde_json::from_str::<&RawValue>(&told).is_ok(), "{told}");
         let expected = serde_json::from_str::<Value>(data);
         match (reader.read(&told), expected) {

@@ -8,7 +8,7 @@ use openpipe_core::record::Attempt;
 use openpipe_core::failure::codes::ErrorBody;
 use openpipe_core::failure::{ClientError, Failure, Filter, Head, Kind, Trigger};
 use openpipe_core::text::json;
-use openpipe_core::report::{self, Came};
+use openpipe_core::report::{self, TargetOutcome};
 use serde_json::Value;
 
 fn check(failure: &Failure, filter: &Filter) {
@@ -36,7 +36,7 @@ fn check(failure: &Failure, filter: &Filter) {
         usage: None,
         because: None,
     };
-    let body = report::body(&attempt, b"{}", &Came::Failure(failure, None), 2, "{}");
+    let body = report::body(&attempt, b"{}", &TargetOutcome::Failure(failure, None), 2, "{}");
     let text = String::from_utf8(body.to_vec()).expect("text");
     assert!(serde_json::from_str::<json::Members<'_>>(&text).is_ok(), "{text}");
 }

@@ -168,8 +168,8 @@ impl Plan {
             Some(left) => format!("for another {} ms", left.as_millis()),
             None => "while a probe is under way".to_owned(),
         };
-        let message = format!("not asked: its circuit is open after a failure ({}), {until}", cause.kind.name());
-        let attempt = Box::new(Attempt::unasked(target, CIRCUIT_OPEN, Some(message)));
+        let message = format!("skipped: its circuit is open after a failure ({}), {until}", cause.kind.name());
+        let attempt = Box::new(Attempt::without_answer(target, CIRCUIT_OPEN, Some(message)));
         Admitted::PassedOver { attempt, to, cause }
     }
 }
@@ -229,7 +229,7 @@ fn attempt_of(target: &Target, result: &Result<Answer, Failure>) -> Attempt {
         status: head.map(|head| head.status).filter(|status| *status != 0),
         request_id: head.and_then(|head| head.request_id()).map(str::to_owned),
         because: target.because(),
-        ..Attempt::unasked(
+        ..Attempt::without_answer(
             target,
             failure.map_or("ok", |failure| failure.kind.name()),
             failure.map(|failure| failure.message.clone()),
@@ -359,7 +359,7 @@ impl Call<'_> {
                 cancels: None,
             };
             *tries += 1;
-            self.record.lock().tried();
+            self.record.lock().count_try();
             let sent_at = Instant::now();
             let answered = pin!(async {
                 let response = content.within(|| target.label(), upstream.send(request)).await?;
@@ -435,7 +435,7 @@ impl Call<'_> {
         if index + 1 == self.plan.targets.len() && !self.plan.commit_last && target.reject.is_empty() {
             return Ok(Answer::Stream(stream));
         }
-        let hold_until = if target.reject.need_the_whole() { HoldUntil::Finish } else { self.plan.hold_until };
+        let hold_until = if target.reject.need_whole_answer() { HoldUntil::Finish } else { self.plan.hold_until };
         // The target's own time ends with the first content; the call's runs until the commit.
         // On the heap, so that the memory of a call without a stream has no room for it.
         let held = Box::pin(stream.hold(hold_until, self.plan.max_response_bytes));

@@ -83,7 +83,7 @@ impl Attempt {
 
     /// A target that was skipped, or has not answered yet.
     #[must_use]
-    pub fn unasked(target: &Target, outcome: &'static str, message: Option<String>) -> Self {
+    pub fn without_answer(target: &Target, outcome: &'static str, message: Option<String>) -> Self {
         Self {
             upstream: Arc::clone(&target.upstream),
             host: target.host.clone(),
@@ -155,7 +155,7 @@ impl CallRecord {
         self.is_primary = target.is_primary;
         self.last_started = Some(started);
         let because = target.because();
-        self.under_way = Some(Attempt { because, started_at, ..Attempt::unasked(target, ABORTED, None) });
+        self.under_way = Some(Attempt { because, started_at, ..Attempt::without_answer(target, ABORTED, None) });
     }
 
     /// Whether the target that was tried last is the primary or a fallback.
@@ -165,7 +165,7 @@ impl CallRecord {
     }
 
     /// Counts another request to the target.
-    pub fn tried(&mut self) {
+    pub fn count_try(&mut self) {
         if let Some(under_way) = &mut self.under_way {
             under_way.tries += 1;
         }

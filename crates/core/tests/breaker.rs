@@ -67,7 +67,7 @@ async fn a_skipped_attempt_has_a_message() {
     advance(ms(400)).await;
     let trail = trail(run(&world, CALL, false).await);
     let message = trail.attempts[0].message.as_deref();
-    assert_eq!(message, Some("not asked: its circuit is open after a failure (server_error), for another 600 ms"));
+    assert_eq!(message, Some("skipped: its circuit is open after a failure (server_error), for another 600 ms"));
 }
 
 #[tokio::test(start_paused = true)]

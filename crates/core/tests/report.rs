@@ -15,7 +15,9 @@ use std::time::Duration;
 use flate2::read::GzDecoder;
 use openpipe_core::failure::{Failure, Head};
 use openpipe_core::record::Attempt;
-use openpipe_core::report::{self, Came, Counts, Destination, Group, Limits, Report, ReportEndpoint, Reporter};
+use openpipe_core::report::{
+    self, Counts, Destination, Group, Limits, Report, ReportEndpoint, Reporter, TargetOutcome,
+};
 use reporting::{HOUR, Reply, Stage, Try, answers, endpoint, ms, refused, takes};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
@@ -314,7 +316,7 @@ async fn reports_that_come_one_at_a_time_do_not_wait() {
 async fn a_report_waits_for_no_longer_than_two_seconds_however_long_the_rush() {
     let limits = Limits::default();
     let stage = Stage::new(|_| takes());
-    rush(&stage, limits.rush_wait - ms(50)).await;
+    rush(&stage, limits.burst_wait - ms(50)).await;
     let before = stage.taken().len();
     rush(&stage, ms(3_000)).await;
     assert!(before <= 1, "{before}");
@@ -954,14 +956,14 @@ fn attempt(status: Option<u16>) -> Attempt {
     }
 }
 
-fn text(attempt: &Attempt, came: &Came<'_>) -> String {
-    let body = report::body(attempt, REQUEST, came, 1_700_000_000_123, TAGS);
+fn text(attempt: &Attempt, ended: &TargetOutcome<'_>) -> String {
+    let body = report::body(attempt, REQUEST, ended, 1_700_000_000_123, TAGS);
     String::from_utf8(body.to_vec()).expect("UTF-8")
 }
 
 /// The report, but for those members that are the same in all.
-fn said(status: Option<u16>, came: &Came<'_>) -> Value {
-    let mut report: Value = serde_json::from_str(&text(&attempt(status), came)).expect("JSON");
+fn said(status: Option<u16>, ended: &TargetOutcome<'_>) -> Value {
+    let mut report: Value = serde_json::from_str(&text(&attempt(status), ended)).expect("JSON");
     let members = report.as_object_mut().expect("an object");
     assert_eq!(members.remove("requestedAt"), Some(json!(1_700_000_000_000_u64)));
     assert_eq!(members.remove("receivedAt"), Some(json!(1_700_000_000_123_u64)));
@@ -977,18 +979,18 @@ fn answered(status: u16, body: &str) -> Failure {
 #[test]
 fn a_completion_is_reported_as_it_is() {
     let completion = r#"{"id":"c","big":12345678901234567890,"choices":[],"float":1.0}"#;
-    let text = text(&attempt(Some(200)), &Came::Completion(completion));
+    let text = text(&attempt(Some(200)), &TargetOutcome::Completion(completion));
     assert!(text.contains(completion) && text.contains(std::str::from_utf8(REQUEST).expect("UTF-8")), "{text}");
     assert_eq!(
-        said(Some(200), &Came::Completion(r#"{"choices":[]}"#)),
+        said(Some(200), &TargetOutcome::Completion(r#"{"choices":[]}"#)),
         json!({"respPayload": {"choices": []}, "statusCode": 200})
     );
 }
 
 #[test]
 fn a_completion_of_an_upstream_without_a_status_has_that_of_a_success() {
-    assert_eq!(said(None, &Came::Completion("{}"))["statusCode"], 200);
-    assert_eq!(said(Some(201), &Came::Completion("{}"))["statusCode"], 201);
+    assert_eq!(said(None, &TargetOutcome::Completion("{}"))["statusCode"], 200);
+    assert_eq!(said(Some(201), &TargetOutcome::Completion("{}"))["statusCode"], 201);
 }
 
 #[test]
@@ -996,7 +998,7 @@ fn a_failure_is_reported_with_its_error_object() {
     let error = json!({"message": "slow \"down\"\n", "type": "rate", "code": null});
     let failure = answered(429, &json!({"error": error, "other": 1}).to_string());
     assert_eq!(
-        said(Some(429), &Came::Failure(&failure, None)),
+        said(Some(429), &TargetOutcome::Failure(&failure, None)),
         json!({"respPayload": error, "statusCode": 429, "errorMessage": "slow \"down\"\n"})
     );
 }
@@ -1012,13 +1014,13 @@ fn a_failure_without_an_error_object_is_reported_with_its_message() {
         (r#"{"message":"m"}"#, ": m"),
     ] {
         assert_eq!(
-            said(Some(500), &Came::Failure(&answered(500, body), None)),
+            said(Some(500), &TargetOutcome::Failure(&answered(500, body), None)),
             json!({"statusCode": 500, "errorMessage": format!("the upstream answered 500{words}")}),
             "{body}"
         );
     }
     let failure = Failure::connection("could not \"connect\"\n", Some("ECONNREFUSED"));
-    assert_eq!(said(None, &Came::Failure(&failure, None)), json!({"errorMessage": "could not \"connect\"\n"}));
+    assert_eq!(said(None, &TargetOutcome::Failure(&failure, None)), json!({"errorMessage": "could not \"connect\"\n"}));
 }
 
 #[test]
@@ -1026,7 +1028,7 @@ fn an_error_that_is_no_object_is_reported_as_it_is() {
     for error in [json!("overloaded"), json!({"message": 5}), json!(["x"])] {
         let failure = answered(500, &json!({ "error": error }).to_string());
         assert_eq!(
-            said(Some(500), &Came::Failure(&failure, None)),
+            said(Some(500), &TargetOutcome::Failure(&failure, None)),
             json!({"respPayload": error, "statusCode": 500, "errorMessage": failure.message})
         );
     }
@@ -1037,7 +1039,7 @@ fn a_failed_stream_is_reported_with_its_content_so_far() {
     let failure = Failure::broken_stream("the stream broke off", None);
     let so_far = r#"{"choices":[{"message":{"content":"Hel"}}]}"#;
     assert_eq!(
-        said(Some(200), &Came::Failure(&failure, Some(so_far))),
+        said(Some(200), &TargetOutcome::Failure(&failure, Some(so_far))),
         json!({
             "respPayload": {"choices": [{"message": {"content": "Hel"}}]},
             "statusCode": 200,
@@ -1047,23 +1049,23 @@ fn a_failed_stream_is_reported_with_its_content_so_far() {
 
     // What it carried says more than that it carried it.
     let event = Failure::bad_stream("the stream carried an error", Some(r#"{"error":{"message":"down"}}"#.into()));
-    let carried = said(Some(200), &Came::Failure(&event, Some(so_far)));
+    let carried = said(Some(200), &TargetOutcome::Failure(&event, Some(so_far)));
     assert_eq!(carried["errorMessage"], "down");
     assert_eq!(carried["respPayload"]["choices"][0]["message"]["content"], "Hel");
-    assert_eq!(said(Some(200), &Came::Failure(&event, None))["respPayload"], json!({"message": "down"}));
+    assert_eq!(said(Some(200), &TargetOutcome::Failure(&event, None))["respPayload"], json!({"message": "down"}));
 }
 
 #[test]
 fn the_report_of_a_stream_that_the_reader_left_has_a_message() {
-    let left = said(Some(200), &Came::Left(Some(r#"{"choices":[]}"#)));
+    let left = said(Some(200), &TargetOutcome::Aborted(Some(r#"{"choices":[]}"#)));
     assert_eq!((&left["respPayload"], &left["statusCode"]), (&json!({"choices": []}), &json!(200)));
     assert_eq!(left["errorMessage"], "the caller left before the end");
-    assert_eq!(said(None, &Came::Left(None)), json!({"errorMessage": "the caller left before the end"}));
+    assert_eq!(said(None, &TargetOutcome::Aborted(None)), json!({"errorMessage": "the caller left before the end"}));
 }
 
 #[test]
 fn the_report_of_a_stream_that_is_too_long_has_a_message() {
-    let cut = said(Some(200), &Came::Cut(r#"{"choices":[]}"#));
+    let cut = said(Some(200), &TargetOutcome::Truncated(r#"{"choices":[]}"#));
     assert_eq!((&cut["respPayload"], &cut["statusCode"]), (&json!({"choices": []}), &json!(200)));
     assert_eq!(cut["errorMessage"], "the stream is too long to be reported whole");
 }

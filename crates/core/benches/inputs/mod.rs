@@ -3,7 +3,7 @@
 use openpipe_core::endpoint::Endpoint;
 use openpipe_core::endpoint::chat;
 use openpipe_core::endpoint::chat::merge::{Merge, Shape};
-use openpipe_core::events::delta::{Event, News, Templates};
+use openpipe_core::events::delta::{Encoding, Event, Templates};
 use openpipe_core::events::sse::{Decoder, SseEvent};
 use openpipe_core::text::json;
 use serde_json::{Value, json};
@@ -90,11 +90,11 @@ pub(crate) fn signs(chunks: &[String]) -> usize {
 fn each_event(chunks: Vec<String>, take: &mut dyn FnMut(Event)) {
     let mut templates = Templates::default();
     for data in chunks {
-        let news = match templates.compare(&data) {
-            Some(alike) => News::Texts(alike.texts),
-            None => chat::signs(&data).map_or(News::All, |signs| chat::learn(&mut templates, &data, &signs)),
+        let encoding = match templates.compare(&data) {
+            Some(alike) => Encoding::Texts(alike.texts),
+            None => chat::signs(&data).map_or(Encoding::Whole, |signs| chat::learn(&mut templates, &data, &signs)),
         };
-        take(Event { data, news });
+        take(Event { data, encoding });
     }
 }
 
@@ -110,7 +110,7 @@ pub(crate) fn events(chunks: Vec<String>) -> Vec<Event> {
 #[must_use]
 pub(crate) fn told(chunks: Vec<String>) -> String {
     let mut told = String::new();
-    each_event(chunks, &mut |event| event.tell(&mut told));
+    each_event(chunks, &mut |event| event.encode(&mut told));
     told
 }
 

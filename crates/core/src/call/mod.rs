@@ -32,7 +32,7 @@ use crate::policy::breaker::Breakers;
 use crate::policy::health::Health;
 use crate::policy::homes::Homes;
 use crate::record::{Attempt, CallRecord, milliseconds};
-use crate::report::{Came, Reporter, Sink};
+use crate::report::{Reporter, Sink, TargetOutcome};
 use crate::stream::EventStream;
 use crate::text::body::{BodyError, RequestBody};
 use crate::upstream::host::{HostHeadersUpstream, HostUpstream};
@@ -149,13 +149,14 @@ impl Task<'_> {
         for warning in &plan.warnings {
             host.warning(warning);
         }
-        plan.once.iter().for_each(|once| self.warn_once(once));
+        plan.keyed_warnings.iter().for_each(|warning| self.warn_once(warning));
         let reports = Reports::of(self.call, &plan, &body);
-        let ways = Ways { call: self.call, plan: &plan };
-        let watcher = Watcher { host: &**host, reports: reports.as_ref(), ways: &ways, orphans: self.orphans };
+        let upstreams = CallUpstreams { call: self.call, plan: &plan };
+        let watcher =
+            Watcher { host: &**host, reports: reports.as_ref(), upstreams: &upstreams, orphans: self.orphans };
         let watch = engine::Watch { breakers: client.breakers, health: Some(&client.health) };
         // Boxed, so that its memory is freed when the answer has arrived: an open stream does not need it.
-        let answer = Box::pin(engine::run(&plan, &body, &ways, &watch, &watcher, &control.record)).await;
+        let answer = Box::pin(engine::run(&plan, &body, &upstreams, &watch, &watcher, &control.record)).await;
         match answer {
             Outcome::Completion(mut completion) => {
                 let served = plan.targets.get(control.record.lock().last);
@@ -176,16 +177,16 @@ impl Task<'_> {
         }
     }
 
-    fn warn_once(&self, once: &plan::Once) {
-        if self.call.client.warned.is_first(&once.key) {
-            self.call.host.warning(&once.text);
+    fn warn_once(&self, warning: &plan::KeyedWarning) {
+        if self.call.client.warned.is_first(&warning.key) {
+            self.call.host.warning(&warning.text);
         }
     }
 
     /// Warns of a primary that refuses calls which a fallback then serves.
     fn warn_of_refusing(&self, plan: &Plan, record: &CallRecord) {
-        if let Some(once) = warned::refusing_primary(plan, record) {
-            self.warn_once(&once);
+        if let Some(warning) = warned::refusing_primary(plan, record) {
+            self.warn_once(&warning);
         }
     }
 
@@ -317,19 +318,19 @@ impl From<PlanError> for (Refusal, String) {
 }
 
 /// Makes the upstreams of one call.
-struct Ways<'a> {
+struct CallUpstreams<'a> {
     call: &'a Call,
     plan: &'a Plan,
 }
 
-impl Upstreams for Ways<'_> {
+impl Upstreams for CallUpstreams<'_> {
     fn upstream(&self, via: &Via) -> Arc<dyn Upstream> {
         let upstream = self.followed(via);
         if self.plan.refuses_redirects { Arc::new(Unredirected(upstream)) } else { upstream }
     }
 }
 
-impl Ways<'_> {
+impl CallUpstreams<'_> {
     fn followed(&self, via: &Via) -> Arc<dyn Upstream> {
         let Call { pool, host, .. } = self.call;
         match via {
@@ -364,7 +365,7 @@ impl Ways<'_> {
 struct Watcher<'a> {
     host: &'a dyn Host,
     reports: Option<&'a Reports<'a>>,
-    ways: &'a Ways<'a>,
+    upstreams: &'a CallUpstreams<'a>,
     orphans: &'a Orphans,
 }
 
@@ -389,15 +390,15 @@ impl Observer for Watcher<'_> {
     }
 
     fn orphaned(&self, target: &Target, id: &str) {
-        self.orphans.leave(self.ways, target, id);
+        self.orphans.leave(self.upstreams, target, id);
     }
 
     fn ended(&self, target: &Target, attempt: &Attempt, result: Result<&Completion, &Failure>) {
         let Some(reports) = self.reports else { return };
-        let came = match result {
-            Ok(completion) => Came::Completion(&completion.text),
-            Err(failure) => Came::Failure(failure, None),
+        let ended = match result {
+            Ok(completion) => TargetOutcome::Completion(&completion.text),
+            Err(failure) => TargetOutcome::Failure(failure, None),
         };
-        reports.report(target, attempt, &came);
+        reports.report(target, attempt, &ended);
     }
 }

@@ -27,7 +27,7 @@ struct Orphan {
 #[derive(Default)]
 pub(super) struct Orphans {
     left: Mutex<Left>,
-    news: Notify,
+    changed: Notify,
 }
 
 #[derive(Default)]
@@ -39,16 +39,16 @@ struct Left {
 
 impl Orphans {
     /// Queues a job to be cancelled.
-    pub(super) fn leave(&self, ways: &dyn Upstreams, target: &Target, id: &str) {
+    pub(super) fn leave(&self, upstreams: &dyn Upstreams, target: &Target, id: &str) {
         let Some(via) = via(&target.via, id) else { return };
-        self.lock().jobs.push(Orphan { id: id.into(), target: target.clone(), upstream: ways.upstream(&via) });
-        self.news.notify_one();
+        self.lock().jobs.push(Orphan { id: id.into(), target: target.clone(), upstream: upstreams.upstream(&via) });
+        self.changed.notify_one();
     }
 
     /// The call has ended.
     pub(super) fn end(&self) {
         self.lock().is_over = true;
-        self.news.notify_one();
+        self.changed.notify_one();
     }
 
     /// Cancels queued jobs until the call has ended and none is left.
@@ -62,7 +62,7 @@ impl Orphans {
                 if is_over {
                     return;
                 }
-                self.news.notified().await;
+                self.changed.notified().await;
             }
             for orphan in jobs {
                 // Boxed, so that the futures of calls without such a job stay small.

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::options::tags_with_sdk;
 use crate::plan::{Plan, Target};
 use crate::record::{Attempt, Recorder, unix_ms};
-use crate::report::{self, Came, Destination, Place, Report, Reporter, Sink};
+use crate::report::{self, Destination, Place, Report, Reporter, Sink, TargetOutcome};
 use crate::text::body::RequestBody;
 use crate::text::json;
 
@@ -69,31 +69,31 @@ impl<'a> Reports<'a> {
     }
 
     /// Reports an attempt at a target to each sink that takes reports of that target.
-    pub(super) fn report(&self, target: &Target, attempt: &Attempt, came: &Came<'_>) {
+    pub(super) fn report(&self, target: &Target, attempt: &Attempt, ended: &TargetOutcome<'_>) {
         let received_at = unix_ms();
         let mut written = None;
         for sink in self.sinks.iter().filter(|sink| sink.takes(target.kind, self.endpoint)) {
             let body = match &sink.to {
                 Destination::Endpoint(_) => {
-                    report::body(attempt, &target.reported_body(self.body), came, received_at, &self.tags)
+                    report::body(attempt, &target.reported_body(self.body), ended, received_at, &self.tags)
                 }
                 Destination::File(_) => {
-                    written.get_or_insert_with(|| self.line(target, attempt, came, received_at)).clone()
+                    written.get_or_insert_with(|| self.line(target, attempt, ended, received_at)).clone()
                 }
             };
             let (to, redact, queued_at) = (sink.to.clone(), sink.redact, tokio::time::Instant::now());
             self.reporter.queue(Report { to, redact, body, call: self.call, queued_at });
         }
         if let Some(host) = self.watching {
-            let line = written.unwrap_or_else(|| self.line(target, attempt, came, received_at));
+            let line = written.unwrap_or_else(|| self.line(target, attempt, ended, received_at));
             host.report(json::text(line.to_vec()));
         }
     }
 
-    fn line(&self, target: &Target, attempt: &Attempt, came: &Came<'_>, received_at: u64) -> Bytes {
+    fn line(&self, target: &Target, attempt: &Attempt, ended: &TargetOutcome<'_>, received_at: u64) -> Bytes {
         let number = self.attempt.load(Ordering::Relaxed);
         let place = Place { call_id: &self.call_id, attempt: number, endpoint: self.endpoint.name() };
-        report::line(attempt, &target.body(self.body), came, received_at, &self.tags, &place)
+        report::line(attempt, &target.body(self.body), ended, received_at, &self.tags, &place)
     }
 }
 
@@ -136,13 +136,13 @@ impl<'a> StreamReport<'a> {
         let Some(attempt) = self.record.lock().attempts.last().cloned() else { return };
         let is_cut = merge.is_cut();
         let so_far = merge.finish();
-        let came = match (failure, so_far.as_deref()) {
-            (Some(failure), so_far) => Came::Failure(failure, so_far),
-            (None, Some(so_far)) if complete && is_cut => Came::Cut(so_far),
-            (None, Some(completion)) if complete => Came::Completion(completion),
-            (None, so_far) => Came::Left(so_far),
+        let ended = match (failure, so_far.as_deref()) {
+            (Some(failure), so_far) => TargetOutcome::Failure(failure, so_far),
+            (None, Some(so_far)) if complete && is_cut => TargetOutcome::Truncated(so_far),
+            (None, Some(completion)) if complete => TargetOutcome::Completion(completion),
+            (None, so_far) => TargetOutcome::Aborted(so_far),
         };
-        reports.report(target, &attempt, &came);
+        reports.report(target, &attempt, &ended);
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::failure::Kind;
 use crate::options::read::in_quotes;
 use crate::options::upstream_id::UpstreamKind;
-use crate::plan::{Once, Plan, Target};
+use crate::plan::{KeyedWarning, Plan, Target};
 use crate::record::CallRecord;
 
 /// The most warnings of a client: names are untrusted, and must fill neither memory nor a log.
@@ -28,7 +28,7 @@ impl Warned {
 }
 
 /// The warning of a primary that refuses calls which a fallback serves: 400, 401, 403 and 404 are not outages.
-pub(super) fn refusing_primary(plan: &Plan, record: &CallRecord) -> Option<Once> {
+pub(super) fn refusing_primary(plan: &Plan, record: &CallRecord) -> Option<KeyedWarning> {
     if record.is_primary {
         return None;
     }
@@ -51,7 +51,7 @@ pub(super) fn refusing_primary(plan: &Plan, record: &CallRecord) -> Option<Once>
         }
     }
     let key = format!("{} {} {}", cause.kind.name(), primary.upstream, in_quotes(&primary.model));
-    Some(Once { key, text: format!("{from} answers {status}: {whose} served by {to}") })
+    Some(KeyedWarning { key, text: format!("{from} answers {status}: {whose} served by {to}") })
 }
 
 /// A target as callers write it: `UPSTREAM:MODEL` for a declared upstream, else the model.

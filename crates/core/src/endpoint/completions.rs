@@ -27,7 +27,7 @@ pub(super) fn merge() -> Box<dyn Merge> {
 mod tests {
     use super::*;
     use crate::endpoint::{Life, Verdict};
-    use crate::events::delta::{Event, News};
+    use crate::events::delta::{Encoding, Event};
     use crate::events::sse::SseEvent;
 
     #[test]
@@ -57,14 +57,14 @@ mod tests {
         let (mut tracker, mut merge) = (tracker(), merge());
         for (text, committed, told) in [("", false, "["), ("Hel", true, "\"Hel\""), ("lo", true, "\"lo\"")] {
             let data = chunk(text, "null");
-            let Verdict::Event { news, life } = tracker.observe(&SseEvent { data: data.clone(), is_error: false })
+            let Verdict::Event { encoding, life } = tracker.observe(&SseEvent { data: data.clone(), is_error: false })
             else {
                 panic!()
             };
             assert_eq!((life == Life::Content, tracker.is_committed()), (committed, committed), "{text}");
-            let event = Event { data, news };
+            let event = Event { data, encoding };
             let mut out = String::new();
-            event.tell(&mut out);
+            event.encode(&mut out);
             assert!(out.starts_with(told), "{out}");
             merge.add(&event);
         }
@@ -75,7 +75,7 @@ mod tests {
             Verdict::Event { life: Life::Content, .. }
         ));
         assert!(tracker.is_complete() && tracker.clean_end().is_ok());
-        merge.add(&Event { data: end, news: News::All });
+        merge.add(&Event { data: end, encoding: Encoding::Whole });
         assert_eq!(
             merge.finish().unwrap(),
             r#"{"id":"c","object":"text_completion","choices":[{"index":0,"text":"Hello","finish_reason":"stop"}]}"#

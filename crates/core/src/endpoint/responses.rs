@@ -4,7 +4,7 @@ use super::accepted::{self, Accepted, Refusal};
 use super::carried;
 use super::merge::Merge;
 use super::tracker::{Life, Tracker, Verdict, is_done};
-use crate::events::delta::{Candidate, Event, News, Place, Slot, Templates};
+use crate::events::delta::{Candidate, Encoding, Event, Place, Slot, Templates};
 use crate::events::sse::SseEvent;
 use crate::failure::codes::ErrorBody;
 use crate::failure::{Failure, Kind};
@@ -75,7 +75,7 @@ impl Tracker for Events {
         }
         if let Some(alike) = self.templates.compare(data) {
             self.content |= alike.content;
-            return Verdict::Event { life: self.life(alike.content), news: News::Texts(alike.texts) };
+            return Verdict::Event { life: self.life(alike.content), encoding: Encoding::Texts(alike.texts) };
         }
         if data.trim_ascii().is_empty() {
             return Verdict::Comment;
@@ -139,11 +139,11 @@ impl Events {
         match kind.as_str() {
             "response.failed" => {
                 let body = error.filter(|raw| raw.get() != "null").map_or_else(|| data.to_owned(), carried::body_of);
-                Verdict::Last { news: News::All, end: Err(failure("the response failed", body)) }
+                Verdict::Last { encoding: Encoding::Whole, end: Err(failure("the response failed", body)) }
             }
             "response.completed" | "response.incomplete" => {
                 self.content = true;
-                Verdict::Last { news: News::All, end: Ok(()) }
+                Verdict::Last { encoding: Encoding::Whole, end: Ok(()) }
             }
             kind => {
                 let content = is_content(kind, members);
@@ -151,7 +151,7 @@ impl Events {
                 // The event that ends the work counts as life as well, so this comes before `watch`.
                 let life = self.life(content);
                 self.watch(kind, members);
-                Verdict::Event { life, news: self.learn(kind, data) }
+                Verdict::Event { life, encoding: self.learn(kind, data) }
             }
         }
     }
@@ -179,9 +179,9 @@ impl Events {
         }
     }
 
-    fn learn(&mut self, kind: &str, data: &str) -> News {
+    fn learn(&mut self, kind: &str, data: &str) -> Encoding {
         if !kind.ends_with(".delta") {
-            return News::All;
+            return Encoding::Whole;
         }
         self.templates.learn(data, || {
             let members: Members<'_> = serde_json::from_str(data).ok()?;
@@ -235,7 +235,7 @@ pub(super) struct LastResponse(Option<String>);
 
 impl Merge for LastResponse {
     fn add(&mut self, event: &Event) {
-        if matches!(event.news, News::Texts(_)) {
+        if matches!(event.encoding, Encoding::Texts(_)) {
             return;
         }
         let members = Members::of(&event.data).ok();

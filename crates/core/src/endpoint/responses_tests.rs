@@ -163,10 +163,10 @@ fn texts_that_are_written_are_delta_encoded() {
     let mut tracker = Events::default();
     let mut told = |number, text| {
         let data = event(number, text);
-        let Verdict::Event { news, life } = observe(&mut tracker, &data) else { panic!("{data}") };
+        let Verdict::Event { encoding, life } = observe(&mut tracker, &data) else { panic!("{data}") };
         assert_eq!(life == Life::Content, !text.is_empty());
         let mut out = String::new();
-        Event { data, news }.tell(&mut out);
+        Event { data, encoding }.encode(&mut out);
         out
     };
     assert!(told(9, "a").ends_with(r#",[["sequence_number"],["delta"],["obfuscation"]]]"#));
@@ -183,7 +183,7 @@ fn the_report_has_the_last_state_of_the_response() {
         r#"{"type":"response.output_text.delta","delta":"x"}"#,
         r#"{"type":"response.completed","response":{"id":"r","status":"completed","output":[1]}}"#,
     ] {
-        merge.add(&Event { data: data.into(), news: News::All });
+        merge.add(&Event { data: data.into(), encoding: Encoding::Whole });
     }
     assert_eq!(merge.finish().as_deref(), Some(r#"{"id":"r","status":"completed","output":[1]}"#));
     assert_eq!(Endpoint::Responses.merge().finish(), None);

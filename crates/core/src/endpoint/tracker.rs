@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::carried;
-use crate::events::delta::News;
+use crate::events::delta::Encoding;
 use crate::events::sse::SseEvent;
 use crate::failure::{Failure, Kind};
 
@@ -17,12 +17,12 @@ pub enum Verdict {
         /// Whether it is a sign of life.
         life: Life,
         /// Its difference from the last template.
-        news: News,
+        encoding: Encoding,
     },
     /// An event for the reader, which ends the stream.
     Last {
         /// Its difference from the last template.
-        news: News,
+        encoding: Encoding,
         /// How the stream ended.
         end: Result<(), Failure>,
     },

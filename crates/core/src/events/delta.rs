@@ -35,14 +35,14 @@ pub struct Event {
     /// Its data, a JSON object.
     pub data: String,
     /// The difference from the template.
-    pub news: News,
+    pub encoding: Encoding,
 }
 
 /// The difference of an event from the last template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
+pub enum Encoding {
     /// The event does not match, and is sent whole.
-    All,
+    Whole,
     /// The same, and the event is the new template, with slots at these paths.
     Template(Vec<Place>),
     /// The event matches, with these texts in the slots.
@@ -130,10 +130,10 @@ impl Event {
     }
 
     /// Appends its encoding, as JSON.
-    pub fn tell(&self, out: &mut String) {
-        match &self.news {
-            News::All => out.push_str(&self.data),
-            News::Template(places) => {
+    pub fn encode(&self, out: &mut String) {
+        match &self.encoding {
+            Encoding::Whole => out.push_str(&self.data),
+            Encoding::Template(places) => {
                 out.push('[');
                 out.push_str(&self.data);
                 out.push_str(",[");
@@ -144,8 +144,8 @@ impl Event {
                 out.push_str("]]");
             }
             // Most events have one slot.
-            News::Texts(texts) if texts.count == 1 => texts.of(&self.data).for_each(|text| out.push_str(text)),
-            News::Texts(texts) => {
+            Encoding::Texts(texts) if texts.count == 1 => texts.of(&self.data).for_each(|text| out.push_str(text)),
+            Encoding::Texts(texts) => {
                 out.push('[');
                 for (index, text) in texts.of(&self.data).enumerate() {
                     out.push_str(if index == 0 { "" } else { "," });
@@ -180,15 +180,15 @@ impl Templates {
     }
 
     /// Makes an event that did not match the new template, if its endpoint allows it.
-    pub fn learn<'a>(&mut self, data: &'a str, candidate: impl FnOnce() -> Option<Candidate<'a>>) -> News {
+    pub fn learn<'a>(&mut self, data: &'a str, candidate: impl FnOnce() -> Option<Candidate<'a>>) -> Encoding {
         if self.unmatched == MAX_UNMATCHED || data.len() > MAX_TEMPLATE_BYTES {
-            return News::All;
+            return Encoding::Whole;
         }
         let Some(template) = candidate().and_then(|candidate| Template::new(data, &candidate)) else {
-            return News::All;
+            return Encoding::Whole;
         };
         self.unmatched += 1;
-        News::Template(self.last.insert(template).blanks.iter().map(|blank| blank.place).collect())
+        Encoding::Template(self.last.insert(template).blanks.iter().map(|blank| blank.place).collect())
     }
 }
 

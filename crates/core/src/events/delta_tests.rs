@@ -12,13 +12,13 @@ struct Teller {
 }
 
 impl Teller {
-    fn tell(&mut self, data: &str) -> String {
-        let news = match self.templates.compare(data) {
+    fn encode(&mut self, data: &str) -> String {
+        let encoding = match self.templates.compare(data) {
             Some(alike) => {
                 let signs = chat::signs(data).unwrap();
                 assert_eq!((alike.content, alike.finishes), (signs.content, signs.finishes()), "{data}");
                 assert!(signs.error.is_none() && signs.usage.is_none(), "{data}");
-                News::Texts(alike.texts)
+                Encoding::Texts(alike.texts)
             }
             None => match chat::signs(data) {
                 Ok(signs) => chat::learn(&mut self.templates, data, &signs),
@@ -27,7 +27,7 @@ impl Teller {
             },
         };
         let mut told = String::new();
-        Event { data: data.into(), news }.tell(&mut told);
+        Event { data: data.into(), encoding }.encode(&mut told);
         told
     }
 }
@@ -78,8 +78,8 @@ fn content(text: &str) -> String {
 }
 
 fn told<const N: usize>(events: [&str; N]) -> [String; N] {
-    let mut teller = Teller::default();
-    events.map(|event| teller.tell(event))
+    let mut encoder = Teller::default();
+    events.map(|event| encoder.encode(event))
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn an_event_that_differs_outside_of_the_slots_does_not_match() {
 fn a_slot_without_a_valid_string_does_not_match() {
     let mut templates = Templates::default();
     let first = content(r#""a""#);
-    assert!(matches!(chat::learn(&mut templates, &first, &chat::signs(&first).unwrap()), News::Template(_)));
+    assert!(matches!(chat::learn(&mut templates, &first, &chat::signs(&first).unwrap()), Encoding::Template(_)));
     for text in [
         "null",
         "1",
@@ -182,8 +182,8 @@ fn a_large_event_is_not_a_template_but_may_match_one() {
 
 #[test]
 fn after_templates_that_match_nothing_no_more_are_made() {
-    let mut teller = Teller::default();
-    let mut odd = |number: u32| teller.tell(&content(r#""a""#).replace("\"x\"", &format!("\"{number}\"")));
+    let mut encoder = Teller::default();
+    let mut odd = |number: u32| encoder.encode(&content(r#""a""#).replace("\"x\"", &format!("\"{number}\"")));
     let first: Vec<bool> = (0..8).map(|number| odd(number).starts_with('[')).collect();
     assert_eq!(first, [true, true, true, true, false, false, false, false]);
     // What is like the last one still is.
@@ -233,9 +233,9 @@ proptest! {
 
     #[test]
     fn decoding_gives_the_same_events(events in prop::collection::vec(event(), 0..40)) {
-        let (mut teller, mut reader) = (Teller::default(), Reader::default());
+        let (mut encoder, mut reader) = (Teller::default(), Reader::default());
         for event in &events {
-            let told = teller.tell(event);
+            let told = encoder.encode(event);
             if told.is_empty() {
                 prop_assert!(serde_json::from_str::<Members<'_>>(event).is_err());
                 continue;
@@ -254,7 +254,7 @@ proptest! {
 fn an_event_is_written_with_a_field_for_each_line_of_its_data() {
     let mut text = String::new();
     for data in [r#"{"a":1}"#, "{\n\"b\":2}"] {
-        Event { data: data.to_owned(), news: News::All }.write_sse(false, &mut text);
+        Event { data: data.to_owned(), encoding: Encoding::Whole }.write_sse(false, &mut text);
     }
     assert_eq!(text, "data: {\"a\":1}\n\ndata: {\ndata: \"b\":2}\n\n");
 }

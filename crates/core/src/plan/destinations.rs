@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::PlanError;
-use super::near_prefix::{Once, near_prefix};
+use super::near_prefix::{KeyedWarning, near_prefix};
 use crate::endpoint::Endpoint;
 use crate::options::read::{ArgumentError, ClientRef};
 use crate::options::route::{self, Route};
@@ -30,7 +30,7 @@ pub(super) struct Destination<'a> {
     /// It comes from the constructor's `fallback`.
     pub(super) is_default: bool,
     /// A warning that its model's prefix looks like a misspelt one.
-    pub(super) near_prefix: Option<Once>,
+    pub(super) near_prefix: Option<KeyedWarning>,
 }
 
 /// The upstream or custom client of a target.

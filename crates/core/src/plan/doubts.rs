@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::destinations::Destination;
-use super::near_prefix::Once;
+use super::near_prefix::KeyedWarning;
 use crate::options::{CallOptions, ClientConfig, Limit, OpenPipeOptions};
 
 /// A timeout below this was probably meant in seconds, not in milliseconds.
 const SHORT_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The warnings of prefixes that are close to known ones, for all targets.
-pub(super) fn near_prefixes(targets: &[Destination<'_>]) -> Vec<Once> {
+pub(super) fn near_prefixes(targets: &[Destination<'_>]) -> Vec<KeyedWarning> {
     targets.iter().filter_map(|target| target.near_prefix.clone()).collect()
 }
 

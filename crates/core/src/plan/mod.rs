@@ -32,7 +32,7 @@ use builder::Builder;
 pub use capable::{Because, Unsupported};
 use destinations::{Destination, Routes};
 pub use error::PlanError;
-pub use near_prefix::Once;
+pub use near_prefix::KeyedWarning;
 pub use target::Target;
 
 use times::{before_the_end, patience, shorter};
@@ -75,7 +75,7 @@ pub struct Plan {
     /// Warnings, each given once per text.
     pub warnings: Vec<String>,
     /// Warnings whose text differs from call to call, each given once per key.
-    pub once: Vec<Once>,
+    pub keyed_warnings: Vec<KeyedWarning>,
 }
 
 /// Plans a call without knowledge of earlier responses.
@@ -106,7 +106,7 @@ pub fn plan_among(
     } else {
         Needs::default()
     };
-    let once = doubts::near_prefixes(&targets);
+    let keyed_warnings = doubts::near_prefixes(&targets);
     doubts::warn_of_short_timeouts(client, call, &targets, &mut warnings);
     if alias.is_none() && targets.len() == 1 {
         doubts::warn_of_unused_client(client, call, own, &mut warnings);
@@ -141,7 +141,7 @@ pub fn plan_among(
         log_request: options.log_request.unwrap_or(true),
         tags: options.tags.clone().unwrap_or_default(),
         warnings,
-        once,
+        keyed_warnings,
     })
 }
 
@@ -158,7 +158,7 @@ fn check(endpoint: Endpoint, targets: &[Destination<'_>]) -> Result<(), PlanErro
 
 /// Refuses a call's own `holdUntil: "content"` where a rule needs the whole answer.
 fn check_hold(hold_until: Option<HoldUntil>, targets: &[Target]) -> Result<(), PlanError> {
-    if hold_until == Some(HoldUntil::Content) && targets.iter().any(|target| target.reject.need_the_whole()) {
+    if hold_until == Some(HoldUntil::Content) && targets.iter().any(|target| target.reject.need_whole_answer()) {
         let what = "cannot be \"content\" beside a `reject` that needs the whole answer: only \"empty\" does without";
         return Err(ArgumentError::other("openpipe.holdUntil", what).into());
     }

@@ -12,7 +12,7 @@ const SHORTEST_PREFIX: usize = 3;
 
 /// A warning that is given once for its key; later texts may differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Once {
+pub struct KeyedWarning {
     /// The key.
     pub key: String,
     /// The text.
@@ -20,7 +20,7 @@ pub struct Once {
 }
 
 /// The warning of a model whose prefix is unknown and close to a known one.
-pub(super) fn near_prefix(model: &str, declared: &[Arc<str>]) -> Option<Once> {
+pub(super) fn near_prefix(model: &str, declared: &[Arc<str>]) -> Option<KeyedWarning> {
     let (prefix, _) = model.split_once(':')?;
     if prefix.len() < SHORTEST_PREFIX || prefix.len() > LONGEST_PREFIX {
         return None;
@@ -33,7 +33,7 @@ pub(super) fn near_prefix(model: &str, declared: &[Arc<str>]) -> Option<Once> {
         .filter(|(distance, known)| *distance <= if known.len() < 6 { 1 } else { 2 })
         .min_by_key(|(distance, _)| *distance)?;
     let text = format!("the prefix of the model {} is not known; did you mean \"{nearest}:\"?", in_quotes(model));
-    Some(Once { key: format!("prefix {prefix}"), text })
+    Some(KeyedWarning { key: format!("prefix {prefix}"), text })
 }
 
 /// Whether a name is a known one with a version: `llama3` is not a misspelt `llama`.

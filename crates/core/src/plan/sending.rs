@@ -35,7 +35,7 @@ impl Builder<'_> {
             To::Request(request) => {
                 let (url, mut headers) = request.target(is_primary);
                 overlay.layers.push(own);
-                overlay.lay(&mut headers)?;
+                overlay.apply(&mut headers)?;
                 Ok(Via::Http { url, headers })
             }
             To::Upstream(upstream) => self.via_upstream(kind, upstream, model, overlay, own),
@@ -79,13 +79,13 @@ impl Builder<'_> {
         if upstream.key_is_function {
             // The key is not known yet; the upstream's own headers take precedence over it.
             overlay.layers.extend([upstream.own_headers.clone(), own]);
-            overlay.lay(&mut Arc::default())?;
+            overlay.apply(&mut Arc::default())?;
             let base = if kind == UpstreamKind::Named { all } else { Arc::default() };
             let (upstream, identity) = (Arc::clone(&upstream.name), upstream.identity.clone());
             return Ok(Via::HttpWithHostHeaders { upstream, url, identity, base, overlay });
         }
         overlay.layers.push(own);
-        overlay.lay(&mut all)?;
+        overlay.apply(&mut all)?;
         Ok(Via::Http { url, headers: all })
     }
 

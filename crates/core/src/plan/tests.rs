@@ -52,7 +52,7 @@ fn a_calls_headers_are_applied_over_those_that_the_host_gives() {
     headers.insert("authorization", HeaderValue::from_static("Bearer fresh"));
     headers.insert("x-b", HeaderValue::from_static("2"));
     let mut headers = Arc::new(headers);
-    overlay.lay(&mut headers).unwrap();
+    overlay.apply(&mut headers).unwrap();
     assert_eq!(headers["authorization"], "Bearer fresh");
     assert_eq!((headers["x-a"].as_bytes(), headers["x-stainless-timeout"].as_bytes()), (&b"1"[..], &b"2"[..]));
     assert!(!headers.contains_key("x-b"));

@@ -74,7 +74,7 @@ impl Overlay {
     ///
     /// # Errors
     /// Says which header is not allowed in HTTP.
-    pub fn lay(&self, over: &mut Arc<HeaderMap>) -> Result<(), String> {
+    pub fn apply(&self, over: &mut Arc<HeaderMap>) -> Result<(), String> {
         if let Some(timeout) = self.timeout {
             Arc::make_mut(over).insert(TIMEOUT_HEADER, HeaderValue::from(timeout));
         }

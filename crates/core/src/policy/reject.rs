@@ -86,7 +86,7 @@ impl Rules {
 
     /// Whether a rule needs the whole answer, so that a stream is held back until its end.
     #[must_use]
-    pub fn need_the_whole(&self) -> bool {
+    pub fn need_whole_answer(&self) -> bool {
         self.function.is_some() || self.names.iter().any(|rule| rule.needs_the_whole())
     }
 }

@@ -10,15 +10,15 @@ use crate::text::json::{self, Members};
 
 /// The outcome of one target, for its report.
 #[derive(Debug)]
-pub enum Came<'a> {
+pub enum TargetOutcome<'a> {
     /// A completion as JSON text; for a stream, merged.
     Completion(&'a str),
     /// A failure, and the part of a stream before it, merged, as JSON text.
     Failure(&'a Failure, Option<&'a str>),
     /// A stream that ended well, but is too long to be reported whole: the part that was kept.
-    Cut(&'a str),
+    Truncated(&'a str),
     /// The caller left before the end. Holds the part of the stream before that.
-    Left(Option<&'a str>),
+    Aborted(Option<&'a str>),
 }
 
 /// The call and attempt of a line of a file.
@@ -43,18 +43,18 @@ pub fn new_call_id() -> String {
 pub fn line(
     attempt: &Attempt,
     request: &[u8],
-    came: &Came<'_>,
+    ended: &TargetOutcome<'_>,
     received_at: u64,
     tags: &str,
     place: &Place<'_>,
 ) -> Bytes {
-    let outcome = match came {
-        Came::Completion(_) if attempt.rejected_by.is_some() => attempt.outcome,
-        Came::Completion(_) | Came::Cut(_) => "ok",
-        Came::Failure(failure, _) => failure.kind.name(),
-        Came::Left(_) => "aborted",
+    let outcome = match ended {
+        TargetOutcome::Completion(_) if attempt.rejected_by.is_some() => attempt.outcome,
+        TargetOutcome::Completion(_) | TargetOutcome::Truncated(_) => "ok",
+        TargetOutcome::Failure(failure, _) => failure.kind.name(),
+        TargetOutcome::Aborted(_) => "aborted",
     };
-    let mut line = Vec::from(body(attempt, request, came, received_at, tags));
+    let mut line = Vec::from(body(attempt, request, ended, received_at, tags));
     line.pop();
     if let Some(by) = attempt.rejected_by {
         line.extend_from_slice(format!(",\"rejectedBy\":\"{by}\"").as_bytes());
@@ -74,13 +74,15 @@ pub fn line(
 
 /// The body of `POST /report` for one target.
 #[must_use]
-pub fn body(attempt: &Attempt, request: &[u8], came: &Came<'_>, received_at: u64, tags: &str) -> Bytes {
+pub fn body(attempt: &Attempt, request: &[u8], ended: &TargetOutcome<'_>, received_at: u64, tags: &str) -> Bytes {
     let request = std::str::from_utf8(request).unwrap_or("null");
-    let (payload, message) = match came {
-        Came::Completion(text) => (Some(Cow::Borrowed(*text)), rejection(attempt)),
-        Came::Cut(so_far) => (Some(Cow::Borrowed(*so_far)), Some("the stream is too long to be reported whole".into())),
-        Came::Left(so_far) => (so_far.map(Cow::Borrowed), Some("the caller left before the end".into())),
-        Came::Failure(failure, so_far) => {
+    let (payload, message) = match ended {
+        TargetOutcome::Completion(text) => (Some(Cow::Borrowed(*text)), rejection(attempt)),
+        TargetOutcome::Truncated(so_far) => {
+            (Some(Cow::Borrowed(*so_far)), Some("the stream is too long to be reported whole".into()))
+        }
+        TargetOutcome::Aborted(so_far) => (so_far.map(Cow::Borrowed), Some("the caller left before the end".into())),
+        TargetOutcome::Failure(failure, so_far) => {
             let error = failure.body.as_deref().and_then(error_member);
             let message = error.as_deref().and_then(error_message).unwrap_or_else(|| failure.message.clone());
             (so_far.map(Cow::Borrowed).or(error.map(Cow::Owned)), Some(message))

@@ -21,11 +21,11 @@ pub(super) struct State {
     pub(super) queued_bytes: usize,
     pub(super) counts: Counts,
     /// Calls that are running or whose reports are pending, by number.
-    pub(super) calls: HashMap<u32, Owed>,
+    pub(super) calls: HashMap<u32, PendingCall>,
     /// A report that is queued before this time is part of a burst …
     pub(super) last_gap_at: Option<Instant>,
     /// … which ends at this time, unless another report is queued.
-    pub(super) rush_over_at: Option<Instant>,
+    pub(super) burst_ends_at: Option<Instant>,
     /// How many flushes are waiting.
     pub(super) flushing: usize,
     pub(super) dropped_since_warning: u64,
@@ -54,12 +54,12 @@ impl Lane {
     }
 
     /// When the next report may be sent; `None` where one in flight has to finish first, or there is none.
-    pub(super) fn ready_at(&self, limits: &Limits, rush_over_at: Instant, now: Instant) -> Option<Instant> {
+    pub(super) fn ready_at(&self, limits: &Limits, burst_ends_at: Instant, now: Instant) -> Option<Instant> {
         let queued_at = self.queue.front()?.report.queued_at;
         if self.under_way >= limits.max_concurrency {
             return None;
         }
-        let rush = rush_over_at.min(queued_at + limits.rush_wait);
+        let rush = burst_ends_at.min(queued_at + limits.burst_wait);
         if now < rush {
             return Some(rush);
         }
@@ -70,13 +70,13 @@ impl Lane {
 
 /// A call whose reports are pending.
 #[derive(Default)]
-pub(super) struct Owed {
+pub(super) struct PendingCall {
     /// The call itself, while it runs, and each of its reports.
     pub(super) count: usize,
     /// [`super::queue::Reporter::watch`] waits for its reports.
     pub(super) watched: bool,
     /// It was cancelled, and counts as pending until its task has ended.
-    pub(super) left: bool,
+    pub(super) was_cancelled: bool,
     /// When the call ended.
     pub(super) over_at: Option<Instant>,
 }

@@ -16,7 +16,7 @@ pub struct Limits {
     /// Reports that are queued within this time of each other are a burst, and wait for its end …
     pub gap: Duration,
     /// … for at most this long.
-    pub rush_wait: Duration,
+    pub burst_wait: Duration,
     /// The time of one try.
     pub try_time: Duration,
     /// How long after its first try a report is retried.
@@ -33,7 +33,7 @@ impl Default for Limits {
             max_concurrency: 64,
             long_wait: Duration::from_millis(250),
             gap: Duration::from_millis(3),
-            rush_wait: Duration::from_secs(2),
+            burst_wait: Duration::from_secs(2),
             try_time: Duration::from_secs(10),
             retry_time: Duration::from_secs(30),
             patience: Duration::from_secs(5),

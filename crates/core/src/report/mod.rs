@@ -13,7 +13,7 @@ mod sinks;
 mod tries;
 mod worker;
 
-pub use body::{Came, Place, body, line, new_call_id};
+pub use body::{Place, TargetOutcome, body, line, new_call_id};
 pub use counts::{Counts, Group};
 pub use delivery::{Delivery, Listener, Redacted, Report};
 pub use encoding::ReportEndpoint;

@@ -54,8 +54,12 @@ impl Reporter {
     /// does not miss that report.
     pub fn leave(&self, call: u32) {
         let mut state = self.shared.lock();
-        let Some(owed) = state.calls.get_mut(&call).filter(|owed| !owed.left && owed.over_at.is_none()) else { return };
-        owed.left = true;
+        let Some(pending) =
+            state.calls.get_mut(&call).filter(|pending| !pending.was_cancelled && pending.over_at.is_none())
+        else {
+            return;
+        };
+        pending.was_cancelled = true;
         state.counts.pending += 1;
         self.group.lock().pending += 1;
     }
@@ -75,7 +79,7 @@ impl Reporter {
         }
         let gap_at = queued.report.queued_at + gap;
         if state.last_gap_at.replace(gap_at).is_some_and(|last| queued.report.queued_at < last) {
-            state.rush_over_at = Some(gap_at);
+            state.burst_ends_at = Some(gap_at);
         }
         state.push(queued);
         let mut pushed_out = Vec::new();
@@ -99,13 +103,13 @@ impl Reporter {
             loop {
                 let until = {
                     let mut state = shared.lock();
-                    let Some(owed) = state.calls.get_mut(&call) else { break };
+                    let Some(pending) = state.calls.get_mut(&call) else { break };
                     // While `watched` is set `release` notifies the listener; it has done so where the flag is gone.
-                    if waited && !owed.watched {
+                    if waited && !pending.watched {
                         return;
                     }
-                    let until = owed.over_at.map(|over| over + shared.limits.patience);
-                    owed.watched = until.is_none_or(|until| Instant::now() < until);
+                    let until = pending.over_at.map(|over| over + shared.limits.patience);
+                    pending.watched = until.is_none_or(|until| Instant::now() < until);
                     until
                 };
                 waited = true;
@@ -187,15 +191,15 @@ impl Drop for Scope {
     fn drop(&mut self) {
         let shared = &self.reporter.shared;
         let mut state = shared.lock();
-        let owed = state.calls.entry(self.call).or_default();
-        owed.over_at = Some(Instant::now());
+        let pending = state.calls.entry(self.call).or_default();
+        pending.over_at = Some(Instant::now());
         // Its reports are queued by now, and counted as pending themselves.
-        let was_left = std::mem::take(&mut owed.left);
-        if was_left {
+        let was_cancelled = std::mem::take(&mut pending.was_cancelled);
+        if was_cancelled {
             state.counts.pending -= 1;
         }
         drop(state);
-        if was_left {
+        if was_cancelled {
             self.reporter.group.settle(|_| {});
         }
         shared.release(self.call);

@@ -63,12 +63,12 @@ impl Shared {
     /// Notes that a call itself or one of its reports has ended; the last one notifies the watcher.
     pub(super) fn release(&self, call: u32) {
         let mut state = self.lock();
-        let Some(owed) = state.calls.get_mut(&call) else { return };
-        owed.count -= 1;
-        if owed.count > 0 {
+        let Some(pending) = state.calls.get_mut(&call) else { return };
+        pending.count -= 1;
+        if pending.count > 0 {
             return;
         }
-        let watched = owed.watched;
+        let watched = pending.watched;
         state.calls.remove(&call);
         drop(state);
         if watched {

@@ -46,12 +46,12 @@ fn next(shared: &Shared) -> Next {
     state.lanes.retain(|lane| lane.under_way > 0 || !lane.queue.is_empty());
     let now = Instant::now();
     let presses = state.flushing > 0 || state.queued_bytes >= shared.limits.queue_bytes / 2;
-    let rush_over_at = state.rush_over_at.filter(|_| !presses).unwrap_or(now);
+    let burst_ends_at = state.burst_ends_at.filter(|_| !presses).unwrap_or(now);
     let (count, turn) = (state.lanes.len(), state.turn);
     let mut wait = None::<Instant>;
     for index in (turn..count).chain(0..turn.min(count)) {
         let Some(lane) = state.lanes.get_mut(index) else { continue };
-        match lane.ready_at(&shared.limits, rush_over_at, now) {
+        match lane.ready_at(&shared.limits, burst_ends_at, now) {
             Some(at) if at > now => wait = Some(wait.map_or(at, |wait| wait.min(at))),
             Some(_) => {
                 let Some(queued) = lane.pop() else { continue };

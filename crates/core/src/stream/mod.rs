@@ -268,19 +268,19 @@ impl EventStream {
         for event in events {
             match in_place(event.data.len(), || self.tracker.observe(&event)) {
                 Verdict::Comment => {}
-                Verdict::Event { life, news } => {
+                Verdict::Event { life, encoding } => {
                     match life {
                         Life::Content => self.has_sign_of_life(),
                         Life::Work => self.alive_at = Instant::now(),
                         Life::None => {}
                     }
-                    self.keep(Event { data: event.data, news });
+                    self.keep(Event { data: event.data, encoding });
                 }
-                Verdict::Last { news, end } => {
+                Verdict::Last { encoding, end } => {
                     if end.is_ok() {
                         self.has_sign_of_life();
                     }
-                    self.keep(Event { data: event.data, news });
+                    self.keep(Event { data: event.data, encoding });
                     return self.end_with(end);
                 }
                 Verdict::End(end) => return self.end_with(end),

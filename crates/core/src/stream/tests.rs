@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::time::{sleep, sleep_until, timeout};
 
 use super::*;
-use crate::events::delta::News;
+use crate::events::delta::Encoding;
 use crate::failure::Bound;
 use crate::failure::{Kind, Surface};
 use crate::policy::breaker::Breakers;
@@ -257,7 +257,7 @@ async fn until_the_finish_silence_is_watched() {
 
 /// What an event counts while it is held: more than its bytes.
 fn kept(data: &str) -> u64 {
-    Event { data: data.to_owned(), news: News::All }.kept_bytes() as u64
+    Event { data: data.to_owned(), encoding: Encoding::Whole }.kept_bytes() as u64
 }
 
 #[tokio::test(start_paused = true)]

@@ -187,7 +187,7 @@ impl Upstream for HostHeadersUpstream {
             let mut headers = HeaderMap::clone(&self.base);
             headers::overlay(&mut headers, &given).map_err(|why| invalid(&why))?;
             let mut headers = Arc::new(headers);
-            self.overlay.lay(&mut headers).map_err(|why| invalid(&why))?;
+            self.overlay.apply(&mut headers).map_err(|why| invalid(&why))?;
             let url = Arc::clone(&self.url);
             match self.pool.clone() {
                 Some(pool) => HttpUpstream { pool, url, headers }.send(request).await,

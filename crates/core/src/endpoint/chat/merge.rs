@@ -11,7 +11,7 @@ mod trace;
 
 use super::tree::{Object, inner};
 use crate::endpoint::merge;
-use crate::events::delta::{Event, News};
+use crate::events::delta::{Encoding, Event};
 use crate::text::json::Members;
 pub use chunk::Shape;
 use chunk::add_chunk;
@@ -36,8 +36,8 @@ pub struct Merge {
 impl merge::Merge for Merge {
     /// An event that differs from the last one only in its texts is not parsed: its texts are written to the same places.
     fn add(&mut self, event: &Event) {
-        match (&event.news, self.paths.take()) {
-            (News::Texts(texts), Some(paths)) => {
+        match (&event.encoding, self.paths.take()) {
+            (Encoding::Texts(texts), Some(paths)) => {
                 for (path, text) in paths.iter().zip(texts.of(&event.data)) {
                     if !self.has_room(text.len()) {
                         break;
@@ -48,11 +48,11 @@ impl merge::Merge for Merge {
                 }
                 self.paths = Some(paths);
             }
-            (News::Texts(texts), None) => {
+            (Encoding::Texts(texts), None) => {
                 let trace = self.merge(&event.data, true);
                 self.paths = trace.paths(texts, &event.data);
             }
-            (News::All | News::Template(_), _) => {
+            (Encoding::Whole | Encoding::Template(_), _) => {
                 self.merge(&event.data, false);
             }
         }

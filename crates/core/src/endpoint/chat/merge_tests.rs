@@ -10,12 +10,12 @@ use crate::events::delta::Templates;
 /// The chunks as a stream has them: of each it is known what is new in it.
 fn events(chunks: &[String]) -> Vec<Event> {
     let mut templates = Templates::default();
-    let news = |data: &str| match templates.compare(data) {
-        Some(alike) => News::Texts(alike.texts),
-        None => chat::signs(data).map_or(News::All, |signs| chat::learn(&mut templates, data, &signs)),
+    let encoding = |data: &str| match templates.compare(data) {
+        Some(alike) => Encoding::Texts(alike.texts),
+        None => chat::signs(data).map_or(Encoding::Whole, |signs| chat::learn(&mut templates, data, &signs)),
     };
-    let news: Vec<News> = chunks.iter().map(String::as_str).map(news).collect();
-    chunks.iter().zip(news).map(|(data, news)| Event { data: data.clone(), news }).collect()
+    let encoding: Vec<Encoding> = chunks.iter().map(String::as_str).map(encoding).collect();
+    chunks.iter().zip(encoding).map(|(data, encoding)| Event { data: data.clone(), encoding }).collect()
 }
 
 /// Merges the chunks one by one, and as the events of a stream; whether the last one was merged by its texts alone.

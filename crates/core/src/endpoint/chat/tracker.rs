@@ -4,7 +4,7 @@ use super::arguments::Calls;
 use super::members::{self, ARGUMENTS, MEMBERS, PADDING, Role, TEXT};
 use super::signs::{MAX_CHOICES, Signs, signs};
 use crate::endpoint::tracker::{self, Life, Verdict};
-use crate::events::delta::{Alike, Candidate, News, Slot, Templates};
+use crate::events::delta::{Alike, Candidate, Encoding, Slot, Templates};
 use crate::events::sse::SseEvent;
 use crate::failure::Failure;
 use crate::text::json::{self, Members};
@@ -62,7 +62,7 @@ impl tracker::Tracker for Tracker {
             let message = format!("the stream ended with the finish reason {reason:?}");
             return Verdict::End(Err(Failure::bad_stream(message, None)));
         }
-        Verdict::Event { life: Life::of(signs.content || signs.finishes()), news: self.take(data, signs) }
+        Verdict::Event { life: Life::of(signs.content || signs.finishes()), encoding: self.take(data, signs) }
     }
 
     fn is_committed(&self) -> bool {
@@ -95,10 +95,10 @@ impl Tracker {
         {
             choice.calls.more(call, piece);
         }
-        Verdict::Event { life: Life::of(alike.content || alike.finishes), news: News::Texts(alike.texts) }
+        Verdict::Event { life: Life::of(alike.content || alike.finishes), encoding: Encoding::Texts(alike.texts) }
     }
 
-    fn take(&mut self, data: &str, signs: Signs) -> News {
+    fn take(&mut self, data: &str, signs: Signs) -> Encoding {
         self.content |= signs.content;
         self.finished |= signs.finishes();
         for (index, finished) in &signs.choices {
@@ -106,16 +106,16 @@ impl Tracker {
                 choice.finished |= finished;
             }
         }
-        let news = learn(&mut self.templates, data, &signs);
+        let encoding = learn(&mut self.templates, data, &signs);
         let call = if signs.calls { self.take_calls(data) } else { None };
-        if let News::Template(places) = &news {
+        if let Encoding::Template(places) = &encoding {
             let text = places.iter().position(|place| *place == ARGUMENTS);
             self.arguments = text.zip(call).map(|(text, (choice, call))| Arguments { text, choice, call });
         }
         if signs.usage.is_some() {
             self.usage = signs.usage;
         }
-        news
+        encoding
     }
 
     /// A choice and its place. Adds a new one; `None` where there is no room.
@@ -158,9 +158,9 @@ impl Tracker {
 }
 
 /// Makes an event the template for delta encoding of later ones, if its shape allows that.
-pub fn learn(templates: &mut Templates, data: &str, signs: &Signs) -> News {
+pub fn learn(templates: &mut Templates, data: &str, signs: &Signs) -> Encoding {
     if signs.error.is_some() || signs.usage.is_some() || signs.failed_finish.is_some() {
-        return News::All;
+        return Encoding::Whole;
     }
     templates.learn(data, || candidate(data, signs.finishes()))
 }
