@@ -118,15 +118,15 @@ impl HostClient for Host {
         Box::pin(async move {
             match act {
                 Act::Answers(text) => {
-                    let text = Some(text.to_owned());
-                    Ok(HostAnswer::Completion { ticket: 7, text, request_id: None, secrets: vec![SECRET.to_owned()] })
+                    let (text, request_id) = (Some(text.to_owned()), Some(format!("id-{SECRET}")));
+                    Ok(HostAnswer::Completion { ticket: 7, text, request_id, secrets: vec![SECRET.to_owned()] })
                 }
                 Act::Throws(message) => Err(HostFailure::Thrown(thrown(message))),
                 Act::Streams(chunks) => {
                     let chunks = Chunks { left: chunks.into(), read: Arc::clone(&self.chunks_read) };
                     Ok(HostAnswer::Stream {
                         ticket: 8,
-                        request_id: None,
+                        request_id: Some(format!("id-{SECRET}")),
                         secrets: vec![SECRET.to_owned()],
                         chunks: Box::new(chunks),
                     })
@@ -333,6 +333,7 @@ async fn the_key_of_a_client_is_redacted_in_what_its_answer_or_its_stream_says()
     ] {
         let (host, reports) = Running::of_clients(script, "{}", body).ended().await;
         assert_eq!(host.last()["meta"]["servedBy"], "fallback", "{body}");
+        assert_eq!(host.last()["meta"]["attempts"][1]["requestId"], "id-***", "{body}");
         assert!(reports[0]["errorMessage"].as_str().unwrap().contains("the key *** is not valid"), "{}", reports[0]);
         assert!(!format!("{:?}{reports:?}", host.events()).contains(SECRET), "{body}");
     }

@@ -239,6 +239,15 @@ async fn a_completion_is_text_and_head() {
 }
 
 #[tokio::test]
+async fn a_key_that_the_request_id_of_a_good_answer_repeats_is_redacted() {
+    for (id, redacted) in [("req-SK-Secret-1", "req-***-1"), ("sk%2Dsecret", "***"), ("Bearer sk-secret", "***")] {
+        let bytes =
+            response("200 OK", &format!("content-type: application/json\r\nx-request-id: {id}\r\n"), COMPLETION);
+        assert_eq!(answered(bytes).await.unwrap().head.request_id(), Some(redacted), "{id}");
+    }
+}
+
+#[tokio::test]
 async fn a_chunked_completion_is_put_together() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
     let bytes = [head.as_bytes(), &chunked(COMPLETION.as_bytes(), 3)].concat();

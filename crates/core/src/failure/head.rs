@@ -7,7 +7,11 @@ use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use crate::text::secrets::Secrets;
 use crate::text::{headers, json};
+
+/// The header with the id by which an upstream knows a request.
+const REQUEST_ID: &str = "x-request-id";
 
 /// The start of a response: everything but its body.
 #[derive(Debug, Clone, Default)]
@@ -32,7 +36,16 @@ impl Head {
     /// The id by which the upstream knows the request.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
-        self.header("x-request-id")
+        self.header(REQUEST_ID)
+    }
+
+    /// Redacts credentials of the request in that id, which the record of a call carries also where the answer is good.
+    pub fn redact_request_id(&mut self, secrets: &Secrets) {
+        if let Some(id) = self.headers.get_mut(REQUEST_ID)
+            && let Some(redacted) = secrets.redact_header(id)
+        {
+            *id = redacted;
+        }
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Secrets {
     needles: Vec<String>,
 }
 
+/// The longest id of a response that is taken for a plain one, in bytes: OpenAI's have 36, a hash in hexadecimal has 64.
+const LONGEST_PLAIN_ID: usize = 64;
 /// In characters. A shorter value is not taken for a key: it may be an ordinary word.
 const SHORTEST_KEY: usize = 6;
 /// The same for each value of a credential with several values.
@@ -153,6 +155,17 @@ impl Secrets {
     }
 }
 
+/// Whether a response's id may repeat one of these keys: true of an id that is no plain number, hash or UUID, and of one that has the end
+/// of a key. A cheap test for the ids of good answers, which is made before [`Secrets`] are.
+pub fn may_repeat<'a>(id: &str, mut keys: impl Iterator<Item = &'a [u8]>) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let ends_in = |key: &[u8]| {
+        let end = &key[key.len().saturating_sub(SHORTEST_KEY)..];
+        end.len() == SHORTEST_KEY && id.as_bytes().windows(SHORTEST_KEY).any(|window| window.eq_ignore_ascii_case(end))
+    };
+    id.len() > LONGEST_PLAIN_ID || !id.bytes().all(is_plain) || keys.any(ends_in)
+}
+
 /// The text with `***` in place of these ranges.
 fn without(text: &str, mut ranges: Vec<Range<usize>>) -> String {
     ranges.sort_unstable_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
@@ -235,6 +248,17 @@ mod tests {
         let secrets = Secrets::of_request(&HeaderMap::new(), &url);
         let redacted = redacted(&secrets, format!("{url} hunter2 0123/456"));
         assert_eq!(redacted, "https://u:***@h.test/v1?api-version=2024-01-01&api-key=*** *** ***");
+    }
+
+    #[test]
+    fn an_id_that_is_plain_and_has_no_end_of_a_key_repeats_none() {
+        let may = |id: &str| may_repeat(id, ["Bearer sk-0123456789", "short"].into_iter().map(str::as_bytes));
+        assert!(
+            ["req_0af7651916cd43dd8448eb211c80319c", "1f0c2e9a-88aa-4c1e-9f0e-1b2c3d4e5f60", "short", ""]
+                .iter()
+                .all(|id| !may(id))
+        );
+        assert!(["sk-0123456789", "SK-0123456789-1", "sk%2D0", "a b", &"a".repeat(65)].iter().all(|id| may(id)));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::host::{HostAnswer, HostChunks, HostFailure, HostRequest, HostSide};
 use crate::in_place::{give_way, in_place};
 use crate::plan::Overlay;
 use crate::text::headers::{self, HeaderList};
-use crate::text::secrets::Secrets;
+use crate::text::secrets::{Secrets, may_repeat};
 
 /// A custom client, for one call.
 pub struct HostUpstream {
@@ -51,10 +51,11 @@ impl Upstream for HostUpstream {
                     Err(Failure::too_large("the response", max_bytes, None))
                 }
                 Ok(HostAnswer::Completion { ticket, text: Some(text), request_id, secrets }) => {
-                    let answered = completion(endpoint, &body, ticket, text, request_id).await;
+                    let answered = completion(endpoint, &body, ticket, text, head(request_id, &secrets)).await;
                     answered.map_err(|failure| failure.redacted(&host_errors::secrets(&secrets)))
                 }
                 Ok(HostAnswer::Stream { ticket, request_id, secrets, chunks }) if stream => {
+                    let head = head(request_id, &secrets);
                     let source = Box::new(HostEvents {
                         endpoint,
                         chunks,
@@ -62,7 +63,7 @@ impl Upstream for HostUpstream {
                         is_too_large: false,
                         secrets: host_errors::secrets(&secrets),
                     });
-                    Ok(Response::Stream { head: head(request_id), source, ticket: Some(ticket) })
+                    Ok(Response::Stream { head, source, ticket: Some(ticket) })
                 }
                 Ok(HostAnswer::Stream { .. }) => {
                     Err(invalid("the client returned a stream where a completion was host_request for"))
@@ -79,27 +80,29 @@ async fn completion(
     sent: &[u8],
     ticket: u32,
     text: String,
-    request_id: Option<String>,
+    head: Head,
 ) -> Result<Response, Failure> {
     let bytes = text.len();
     let accepted = in_place(bytes, || endpoint.accept(text, sent));
     give_way(bytes).await;
     match accepted {
-        Ok(answer) => Ok(Response::Completion(Completion {
-            head: head(request_id),
-            text: answer.text,
-            usage: answer.usage,
-            ticket: Some(ticket),
-        })),
+        Ok(answer) => {
+            Ok(Response::Completion(Completion { head, text: answer.text, usage: answer.usage, ticket: Some(ticket) }))
+        }
         Err(refusal) => Err(refusal.failure(None)),
     }
 }
 
-/// A substitute for the head of a successful response that only the host has received.
-fn head(request_id: Option<String>) -> Head {
+/// A substitute for the head of a successful response that only the host has received. `keys` are the client's.
+fn head(request_id: Option<String>, keys: &[String]) -> Head {
     let mut head = Head { status: 200, ..Head::default() };
-    if let Some(id) = request_id.and_then(|id| id.parse().ok()) {
+    let Some(id) = request_id else { return head };
+    let may_repeat = may_repeat(&id, keys.iter().map(String::as_bytes));
+    if let Ok(id) = id.parse() {
         head.headers.insert("x-request-id", id);
+    }
+    if may_repeat {
+        head.redact_request_id(&host_errors::secrets(keys));
     }
     head
 }

@@ -15,14 +15,14 @@ mod tls;
 
 use std::sync::Arc;
 
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 
 use super::decoding::Bound;
 use super::{BoxFuture, Completion, Request, Response, Upstream};
 use crate::endpoint::Accepted;
 use crate::failure::Failure;
-use crate::text::secrets::Secrets;
+use crate::text::secrets::{Secrets, may_repeat};
 use answer::{MAX_ERROR_BODY, completion, error_body, parts, stream};
 pub(super) use events::Sent;
 
@@ -75,6 +75,9 @@ pub(super) async fn receive(
         false => Bound { bytes: MAX_ERROR_BODY, is_since_output: false },
     });
     head.is_redirected = head.url != url.as_str();
+    if head.request_id().is_some_and(|id| may_repeat(id, keys(&headers))) {
+        head.redact_request_id(&Secrets::of_request(&headers, &url));
+    }
     let answered = if !is_good(head.status) {
         // Boxed, like the stream below, so that the future of a completion stays small.
         let text = Box::pin(error_body(Vec::new(), body)).await;
@@ -87,6 +90,14 @@ pub(super) async fn receive(
             .map(|Accepted { text, usage }| Response::Completion(Completion { head, text, usage, ticket: None }))
     };
     answered.map_err(|failure| failure.redacted(&Secrets::of_request(&headers, &url)))
+}
+
+/// The values of the headers that hold the keys of known APIs.
+fn keys(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    [AUTHORIZATION.as_str(), "api-key", "x-api-key"]
+        .into_iter()
+        .filter_map(|name| headers.get(name))
+        .map(HeaderValue::as_bytes)
 }
 
 tokio::task_local! {
