@@ -76,8 +76,8 @@ interface ClientOptions<Names extends string = string, Aliases extends string = 
   'apiKey'
 > {
   /**
-   * The key for OpenAI (or whatever is at `baseURL`), or an async function that gives it before each call. A client
-   * without one still serves what goes to OpenPipe or to a `fallbackClient`.
+   * The key for OpenAI (or for the server at `baseURL`), or an async function that returns it for each try. A client
+   * without one still serves calls to OpenPipe, to declared upstreams and to a `fallbackClient`.
    *
    * @default process.env["OPENAI_API_KEY"]
    */
@@ -92,9 +92,9 @@ interface ClientOptions<Names extends string = string, Aliases extends string = 
 /** Options that have a table of names. */
 type DeclaresNames = { upstreams: object } | { aliases: object };
 
-/** What a request's body has beside the members of the API. */
+/** The member of a request's body that this package adds. */
 interface OpenPipeBody<Names extends string = string, Aliases extends string = string> {
-  /** Fallbacks, logging, cache, tags for this call. It never goes over the wire. A user's body may bring it: see `allowInBody`. */
+  /** Fallbacks, logging, cache, tags for this call. It is never sent. A body that comes from a user may have it: see `allowInBody`. */
   openpipe?: OpenPipeBodyOptions<Names, Aliases> | undefined;
 }
 
@@ -161,20 +161,20 @@ interface OpenPipeChoice extends ChatCompletion.Choice {
   criteria_results?: { [criterion: string]: CriterionResult };
 }
 
-/** A completion that tells how the call went. */
+/** A completion with the record of its call. */
 interface OpenPipeChatCompletion extends ChatCompletion {
   choices: OpenPipeChoice[];
   /** How the call went. Not enumerable; left out where a custom client's object is frozen. */
   readonly openpipe: OpenPipeResult;
 }
 
-/** A parsed completion that tells how the call went. */
+/** A parsed completion with the record of its call. */
 interface OpenPipeParsedChatCompletion<ParsedT> extends SdkParsedChatCompletion<ParsedT> {
   /** How the call went. Not enumerable; left out where a custom client's object is frozen. */
   readonly openpipe: OpenPipeResult;
 }
 
-/** The SDK's stream of chunks, that tells how the call went. */
+/** The SDK's stream of chunks, with the record of its call. */
 interface OpenPipeStream extends Stream<ChatCompletionChunk> {
   /** How the call went. Not enumerable. */
   readonly openpipe: OpenPipeResult;
@@ -183,15 +183,15 @@ interface OpenPipeStream extends Stream<ChatCompletionChunk> {
 /** `client.chat.completions`: the SDK's, with `create` by OpenPipe's policy. */
 interface OpenPipeCompletions<Names extends string = string, Aliases extends string = string> extends ChatCompletions {
   /**
-   * Creates a chat completion. When the target that `body.model` names fails, in whatever way, the targets of
-   * `openpipe.fallback` are tried in order.
+   * Creates a chat completion. When the target that `body.model` names fails, the targets of `openpipe.fallback` are
+   * tried in order.
    *
    * `options.timeout` (milliseconds; default: the client's, else 600 000) is the time for the primary in all, retries
    * included, where a fallback follows. Without one it is the time per attempt, as in the SDK.
    *
    * Rejects with the SDK's errors: `APIError` and its subclasses for a status, `APIConnectionTimeoutError`,
    * `APIConnectionError`, `APIUserAbortError`; with a custom client's own error; with `OpenAIError` for a missing
-   * key; with `TypeError` for a malformed argument. `error.openpipe` tells how the call went.
+   * key; with `TypeError` for a malformed argument. `error.openpipe` has the record of the call.
    *
    * @example
    * const completion = await openai.chat.completions.create(
@@ -230,8 +230,8 @@ interface OpenPipeCompletions<Names extends string = string, Aliases extends str
   ): sdk.APIPromise<OpenPipeStream | OpenPipeChatCompletion>;
 
   /**
-   * Creates a chat completion and parses what it says by `response_format` and the tools, as the SDK does, with
-   * fallbacks as `create`.
+   * Creates a chat completion and parses its content by `response_format` and its tool calls, as the SDK does, with
+   * fallbacks as in `create`.
    */
   parse<
     Params extends OpenPipeCreateParamsNonStreaming<Names, Aliases>,
@@ -303,7 +303,7 @@ interface OpenPipeResponses<Names extends string = string, Aliases extends strin
     options?: OpenPipeRequestOptions<Names, Aliases>,
   ): sdk.APIPromise<(Stream<ResponseStreamEvent> | SdkResponse) & WithOpenPipe>;
 
-  /** Creates a response and parses what it says by `text.format` and the tools, as the SDK does, with fallbacks as `create`. */
+  /** Creates a response and parses its content by `text.format` and its tool calls, as the SDK does, with fallbacks as in `create`. */
   parse<
     Params extends ResponseCreateParamsWithTools & OpenPipeBody<Names, Aliases>,
     ParsedT = ExtractParsedResponseFromParams<Params>,
@@ -340,7 +340,7 @@ interface OpenPipeResponses<Names extends string = string, Aliases extends strin
   ): ResponseStream<ParsedAs<Options, ParsedT>>;
 }
 
-/** What the SDK returns for `encoding_format: "base64"`: of openai 7 a type of its own, which it does not export. */
+/** The SDK's result for `encoding_format: "base64"`; in openai 7 a separate type, which it does not export. */
 type Base64EmbeddingResponse = Embeddings['create'] extends {
   (body: any, options?: any): sdk.APIPromise<infer Base64>;
   (body: any, options?: any): sdk.APIPromise<any>;
@@ -501,7 +501,7 @@ declare namespace OpenAI {
 
 // The SDK's `OpenAI` is also the namespace of its types (`OpenAI.Chat.ChatCompletionMessageParam`, …). A subclass
 // does not inherit a namespace, and the language cannot extend one, so here is every name of the SDK's, of all
-// versions. __test__/types/check.mjs tells which are missing.
+// versions. __test__/types/check.mjs lists missing ones.
 
 // prettier-ignore
 import {
@@ -544,7 +544,7 @@ import {
 } from 'openai/resources/index';
 import { ChatCompletionReasoningEffort } from 'openai/resources/chat/completions';
 
-// What came after 5.0: a name that the installed version lacks is `any`.
+// Names that were added after 5.0. A name that the installed version lacks is `any`.
 
 // @ts-ignore
 import { DataResidency, InvalidWebhookSignatureError, toStreamingFile } from 'openai';

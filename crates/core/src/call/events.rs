@@ -8,6 +8,9 @@ use crate::host::HostSide;
 use crate::record::Attempt;
 use crate::upstream::{BoxFuture, Completion};
 
+/// The error for an answer that the host cannot hold ([`CallEvents::fits`]).
+pub(super) const TOO_LONG: &str = "the response is longer than a string can be";
+
 /// Why a call was refused before it began. The host has a class of error for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

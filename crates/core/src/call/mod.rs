@@ -1,95 +1,40 @@
 //! One call, from its text to its end: plan, engine, hand-over, window, report. A host passes the text and receives events.
 
+mod client;
 mod control;
 mod events;
 mod orphans;
 mod reporting;
+mod upstreams;
 mod warned;
+mod watcher;
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::join;
 
+pub use client::{Call, Client};
 pub use control::Control;
+use events::TOO_LONG;
 pub use events::{CallEvents, Form, Host, Meta, MovedOn, NextTarget, Refusal};
 use orphans::Orphans;
 use reporting::{Reports, StreamReport};
+use upstreams::CallUpstreams;
 pub use warned::Warned;
+use watcher::Watcher;
 
 use crate::endpoint::Endpoint;
-use crate::engine::{self, Observer, Outcome};
+use crate::engine::{self, Outcome};
 use crate::events::delta::Event;
 use crate::failure::{Failure, Head};
-use crate::host::{HostFailure, JudgeRequest};
 use crate::in_place::{give_way, in_place};
-use crate::options::{ClientConfig, GivenOptions, RecentOptions};
-use crate::plan::{self, Plan, PlanError, Target, Via};
-use crate::policy::breaker::Breakers;
-use crate::policy::health::Health;
-use crate::policy::homes::Homes;
-use crate::record::{Attempt, CallRecord, milliseconds};
-use crate::report::{Reporter, Sink, TargetOutcome};
+use crate::plan::{self, Plan, PlanError, Target};
+use crate::record::{CallRecord, milliseconds};
 use crate::stream::EventStream;
 use crate::text::body::{BodyError, RequestBody};
-use crate::upstream::host::{HostHeadersUpstream, HostUpstream};
-use crate::upstream::host_http::HostHttpUpstream;
-use crate::upstream::http::{HttpPool, HttpUpstream, Unredirected};
-use crate::upstream::{BoxFuture, Completion, Unsendable, Upstream, Upstreams};
-
-/// The error for an answer that the host cannot hold.
-const TOO_LONG: &str = "the response is longer than a string can be";
-
-/// What every call of a client needs.
-pub struct Client {
-    /// The configuration of the client.
-    pub config: ClientConfig,
-    /// The circuits of the process.
-    pub breakers: &'static Breakers,
-    /// Which upstream stores each response that this process has seen.
-    pub homes: &'static Homes,
-    /// The recent outcomes of the client's targets.
-    pub health: Arc<Health>,
-    /// The warnings that were given already.
-    pub warned: Warned,
-    /// The options of its latest calls.
-    pub recent: RecentOptions,
-    /// Delivers its reports.
-    pub reporter: Reporter,
-    /// Where its reports go.
-    pub sinks: Vec<Sink>,
-}
-
-impl Client {
-    /// The options of a call, from JSON text.
-    fn given(&self, options: Option<String>) -> Result<Arc<GivenOptions>, PlanError> {
-        let text = options.unwrap_or_else(|| "{}".to_owned());
-        if let Some(given) = self.recent.get(&text) {
-            return Ok(given);
-        }
-        let call = serde_json::from_str(&text).map_err(|error| PlanError::Argument(format!("options: {error}")))?;
-        let given = Arc::new(GivenOptions::of(&self.config, call)?);
-        self.recent.add(text, &given);
-        Ok(given)
-    }
-}
-
-/// A call as its host starts it.
-pub struct Call {
-    /// The call's number, by which the reporter identifies it.
-    pub number: u32,
-    /// The client that makes the call.
-    pub client: Arc<Client>,
-    /// The connection pool, for the settings at the time of the call.
-    pub pool: Arc<HttpPool>,
-    /// Its host.
-    pub host: Arc<dyn Host>,
-    /// The handle by which the host reaches the running call.
-    pub control: Arc<Control>,
-}
 
 impl Call {
     /// Runs the call to its end. `over` is called after the last event for the host; after it only the connection is drained.
@@ -314,91 +259,5 @@ impl From<PlanError> for (Refusal, String) {
             PlanError::MissingKey(message) => (Refusal::MissingKey, message),
             PlanError::Unsupported(message) => (Refusal::Unsupported, message),
         }
-    }
-}
-
-/// Makes the upstreams of one call.
-struct CallUpstreams<'a> {
-    call: &'a Call,
-    plan: &'a Plan,
-}
-
-impl Upstreams for CallUpstreams<'_> {
-    fn upstream(&self, via: &Via) -> Arc<dyn Upstream> {
-        let upstream = self.followed(via);
-        if self.plan.refuses_redirects { Arc::new(Unredirected(upstream)) } else { upstream }
-    }
-}
-
-impl CallUpstreams<'_> {
-    fn followed(&self, via: &Via) -> Arc<dyn Upstream> {
-        let Call { pool, host, .. } = self.call;
-        match via {
-            Via::Http { url, headers } if self.plan.through_host => Arc::new(HostHttpUpstream {
-                host: Arc::<dyn Host>::clone(host),
-                url: Arc::clone(url),
-                headers: Arc::clone(headers),
-            }),
-            Via::Http { url, headers } => {
-                Arc::new(HttpUpstream { pool: Arc::clone(pool), url: Arc::clone(url), headers: Arc::clone(headers) })
-            }
-            Via::Unsendable => Arc::new(Unsendable),
-            Via::HttpWithHostHeaders { upstream, url, base, overlay, .. } => Arc::new(HostHeadersUpstream {
-                host: Arc::<dyn Host>::clone(host),
-                pool: (!self.plan.through_host).then(|| Arc::clone(pool)),
-                upstream: Arc::clone(upstream),
-                base: Arc::clone(base),
-                url: Arc::clone(url),
-                overlay: overlay.clone(),
-            }),
-            Via::Client { client, headers, max_retries, .. } => Arc::new(HostUpstream {
-                host: Arc::<dyn Host>::clone(host),
-                client: *client,
-                headers: headers.clone(),
-                max_retries: *max_retries,
-            }),
-        }
-    }
-}
-
-/// Passes the engine's notifications to the host and the report.
-struct Watcher<'a> {
-    host: &'a dyn Host,
-    reports: Option<&'a Reports<'a>>,
-    upstreams: &'a CallUpstreams<'a>,
-    orphans: &'a Orphans,
-}
-
-impl Observer for Watcher<'_> {
-    fn refuse(&self, completion: &Completion) -> Option<&'static str> {
-        (!self.host.fits(&completion.text)).then_some(TOO_LONG)
-    }
-
-    fn warning(&self, message: &str) {
-        self.host.warning(message);
-    }
-
-    fn judge<'a>(&'a self, question: JudgeRequest<'a>) -> BoxFuture<'a, Result<Option<String>, HostFailure>> {
-        self.host.judge(question)
-    }
-
-    fn moved_on(&self, from: &Attempt, to: &Target) {
-        if let Some(reports) = self.reports {
-            reports.next_attempt();
-        }
-        self.host.moved_on(&MovedOn { from, to: NextTarget { upstream: &to.upstream, model: &to.model } });
-    }
-
-    fn orphaned(&self, target: &Target, id: &str) {
-        self.orphans.leave(self.upstreams, target, id);
-    }
-
-    fn ended(&self, target: &Target, attempt: &Attempt, result: Result<&Completion, &Failure>) {
-        let Some(reports) = self.reports else { return };
-        let ended = match result {
-            Ok(completion) => TargetOutcome::Completion(&completion.text),
-            Err(failure) => TargetOutcome::Failure(failure, None),
-        };
-        reports.report(target, attempt, &ended);
     }
 }

@@ -14,7 +14,8 @@ use crate::report::{self, Destination, Place, Report, Reporter, Sink, TargetOutc
 use crate::text::body::RequestBody;
 use crate::text::json;
 
-use super::{Call, Host};
+use super::client::Call;
+use super::events::Host;
 
 /// Reports the outcomes of one call.
 pub(super) struct Reports<'a> {

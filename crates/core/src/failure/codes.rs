@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use super::Kind;
+use super::kinds::Kind;
 use crate::text::json::{self, Members};
 
 /// Codes and types of errors for used-up money or quota. Lower case.
