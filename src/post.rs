@@ -33,8 +33,8 @@ pub(crate) type Wake = ThreadsafeFunction<
 >;
 
 /// The most entries in `calls` (the open calls, and one for reports) for which each message wakes JavaScript by itself. Beyond it a
-/// wake-up waits for the tasks that are ready to run: at 32 calls in flight it then brings 14 messages where it brought 1.8, and the CPU
-/// time of JavaScript's thread falls by a quarter for each call, at 1,000 in flight by a half (`npm run bench -- --only completions`).
+/// wake-up waits for the tasks that are ready to run. At 32 calls in flight it then brings 14 messages where it brought 1.8, and each
+/// call takes a quarter less of the event loop's time; at 1,000 in flight a third less (`npm run bench -- --only completions`).
 const FEW_CALLS: usize = 5;
 /// How long after a wake-up events wait for the next one.
 const EVENTS_TOGETHER: Duration = Duration::from_millis(1);
