@@ -6,6 +6,7 @@
 const { dirname } = require('node:path');
 const { inspect } = require('node:util');
 
+const { NO_EVENT_STREAM } = require('../host-client/event-rewriter.js');
 const { caused, keepBody } = require('../host-client/thrown.js');
 const { codeOf } = require('./fault-codes.js');
 
@@ -233,7 +234,8 @@ function bodyErrorOf(sdk, thrown, { what, piece }) {
   if (thrown instanceof sdk.OpenAIError) return new sdk.APIError(undefined, undefined, thrown.message, undefined);
   const cause = thrown.cause instanceof Error ? thrown.cause : thrown;
   const { code } = /** @type {any} */ (cause);
-  if (code === 'ERR_NO_EVENT_STREAM') return new sdk.APIError(undefined, undefined, cause.message, undefined);
+  if (code === NO_EVENT_STREAM)
+    return new sdk.APIError(undefined, /** @type {any} */ (cause).error, cause.message, undefined);
   const isEncoding = BROKEN_ENCODING.test(String(code));
   if (thrown.name === 'SyntaxError' || isEncoding) {
     const message = isEncoding ? `${what} could not be decoded: ${cause.message}` : `${piece} is not JSON`;

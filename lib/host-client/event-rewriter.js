@@ -26,6 +26,9 @@ const BLANK = Buffer.from(' \t\r\n\ufeff');
 /** The most bytes that are read of a body that is no event stream. */
 const MAX_BODY = 1024 * 1024;
 
+/** The code of the error of a body that is no event stream. */
+const NO_EVENT_STREAM = 'ERR_NO_EVENT_STREAM';
+
 class EventRewriter {
   /** @param {string | undefined} doubtful The content type that decides nothing, so that the first bytes must be those of an event stream. */
   constructor(doubtful) {
@@ -54,10 +57,10 @@ class EventRewriter {
     const { value } = result;
     const bytes = typeof value === 'string' ? Buffer.from(value) : value;
     if (!ArrayBuffer.isView(bytes)) return result;
-    let view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const first = this.doubtful === undefined ? undefined : view.find((byte) => !BLANK.includes(byte));
     if (this.doubtful !== undefined && first !== undefined) {
-      if (!FIELDS.includes(first)) view = await wholeError(this.doubtful, view, next);
+      if (!FIELDS.includes(first)) return refuse(this.doubtful, view, next);
       this.doubtful = undefined;
     }
     const rewritten = this.rewriter.feed(view);
@@ -75,32 +78,26 @@ class EventRewriter {
 }
 
 /**
- * The whole of a body that is no event stream, if it is an error, which the core's decoder makes an event of.
- * @param {string} type @param {Uint8Array} start @param {() => Promise<any>} next @returns {Promise<Uint8Array<ArrayBuffer>>}
- * @throws if it is no error.
+ * Reads a body that is no event stream, and throws its error.
+ * @param {string} type @param {Uint8Array} start @param {() => Promise<any>} next @returns {Promise<never>}
  */
-async function wholeError(type, start, next) {
+async function refuse(type, start, next) {
   const pieces = [start];
   for (let size = start.length, result; size < MAX_BODY && !(result = await next())?.done;) {
     const piece = Buffer.from(result.value);
     pieces.push(piece);
     size += piece.length;
   }
-  const body = Buffer.concat(pieces);
-  const text = body.toString();
-  const value = read(() => JSON.parse(text.trim()));
-  const isAnswer = Array.isArray(value?.choices) || Array.isArray(value?.output);
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || (isAnswer && !value.error))
-    throw noEventStream(type, text);
-  return body;
+  throw noEventStream(type, Buffer.concat(pieces).toString());
 }
 
-/** The error of a response that is no event stream. @param {string} type @param {string} text */
+/** The error of a response that is no event stream; with the member `error` of its body, as in errors of the SDK. @param {string} type @param {string} text */
 function noEventStream(type, text) {
   const mediaType = type.split(';', 1)[0]?.trim().toLowerCase();
   const error = new TypeError(`the response is no event stream, but ${mediaType}`);
   keepBody(error, text);
-  return Object.assign(error, { code: 'ERR_NO_EVENT_STREAM' });
+  const body = read(() => JSON.parse(text.trim()));
+  return Object.assign(error, { code: NO_EVENT_STREAM, error: body?.error ?? undefined });
 }
 
 /** Reads the rest of the body after `[DONE]`, so that the connection can be used again; cancels it after a while. @param {() => Promise<any>} next @param {() => unknown} cancel */
@@ -154,4 +151,4 @@ function define(object, name, value) {
   Reflect.defineProperty(object, name, { configurable: true, writable: true, value });
 }
 
-module.exports = { rewriteEvents };
+module.exports = { NO_EVENT_STREAM, rewriteEvents };

@@ -12,7 +12,7 @@
  * @property {FailureKind} kind
  * @property {ErrorClass} error Its class where it is the answer of a native upstream.
  * @property {FailureKind | 'ok'} [js] The kind where the `openai` package is what met it, and says less, or takes it well.
- * @property {FailureKind} [client] The kind where a custom client met it, whose own `fetch` follows redirects.
+ * @property {FailureKind} [client] The kind where a custom client met it, which follows redirects and reads any body as events.
  * @property {string | RegExp} [cause] The `code` of the error's cause.
  * @property {number} [status]
  */

@@ -167,14 +167,14 @@ export const responseFaults = [
     name: `answers 200 with ${what}`,
     serve: (/** @type {Exchange} */ x) => x.json(body),
     completion: invalid(),
-    // Through the SDK, JSON in place of a stream is a failure of the kind `stream`.
-    stream: what === 'a stream of events' ? invalid({ js: 'ok' }) : invalid({ js: 'stream' }),
+    // An SDK that is a custom client reads it as a stream that ends without any content.
+    stream: what === 'a stream of events' ? invalid({ js: 'ok' }) : invalid({ client: 'stream' }),
   })),
   {
     name: 'answers 200 with a page of HTML',
     serve: (x) => x.respond(200, { 'content-type': 'text/html; charset=utf-8' }, htmlPage),
     completion: invalid(),
-    stream: invalid({ js: 'stream' }),
+    stream: invalid({ client: 'stream' }),
   },
   {
     name: 'answers 200 with HTML that is labelled as the requested type',
@@ -185,7 +185,7 @@ export const responseFaults = [
   {
     name: 'answers a stream with a completion',
     serve: (x) => x.json(x.completion()),
-    stream: invalid({ js: 'stream' }),
+    stream: invalid({ client: 'stream' }),
   },
   {
     name: 'answers a completion with a stream',

@@ -147,9 +147,13 @@ impl EventSource for HostEvents {
                     let failure = error.classify();
                     // Within a stream every failure is of the kind `stream`, except an error that names a status, one whose code names its kind,
                     // and a body that is no answer. The caller gets the client's own error object.
-                    let is_of_itself = failure.named_status.is_some() || is_body_error;
                     let named = failure.body.as_deref().and_then(|body| self.endpoint.kind_of_error(body));
-                    let kind = if is_of_itself { failure.kind } else { named.unwrap_or(Kind::Stream) };
+                    let kind = match named {
+                        _ if failure.named_status.is_some() => failure.kind,
+                        Some(named) => named,
+                        None if is_body_error => failure.kind,
+                        None => Kind::Stream,
+                    };
                     Err(Failure { kind, ..failure })
                 }
                 Err(HostFailure::Broken(why)) => Err(invalid(&why)),
