@@ -340,6 +340,15 @@ async fn the_key_of_a_client_is_redacted_in_what_its_answer_or_its_stream_says()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_of_a_client_where_a_completion_was_requested_is_a_failure_that_says_so() {
+    let script = [Act::Streams(vec![A, STOP]), Act::Answers(GOOD)];
+    let (host, reports) = Running::of_clients(script, "{}", ASKED).ended().await;
+    assert_eq!(host.last()["meta"]["attempts"][0]["outcome"], "invalid_response");
+    let message = "the client returned a stream where a completion was requested";
+    assert_eq!(reports[0]["errorMessage"], message);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reader_that_takes_nothing_stops_the_stream_until_it_does() {
     let long = r#"{"choices":[{"index":0,"delta":{"content":"0123456789012345678901234567890123456789"}}]}"#;
     let chunks: Vec<_> = std::iter::repeat_n(long, 20_000).chain([STOP]).collect();

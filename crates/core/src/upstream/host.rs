@@ -66,7 +66,7 @@ impl Upstream for HostUpstream {
                     Ok(Response::Stream { head, source, ticket: Some(ticket) })
                 }
                 Ok(HostAnswer::Stream { .. }) => {
-                    Err(invalid("the client returned a stream where a completion was host_request for"))
+                    Err(invalid("the client returned a stream where a completion was requested"))
                 }
                 Err(HostFailure::Thrown(error)) => Err(error.classify()),
                 Err(HostFailure::Broken(why)) => Err(invalid(&why)),
