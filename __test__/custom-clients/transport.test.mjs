@@ -109,6 +109,23 @@ describe('a response that goes through the SDK', () => {
     });
   }
 
+  for (const [body, error, outcome] of /** @type {const} */ ([
+    [{ error: { message: 'no money', type: 'billing' } }, { message: 'no money' }, 'invalid_response'],
+    [{ error: { message: 'slow down', code: 429 } }, { message: 'slow down' }, 'rate_limit'],
+    [{ object: 'error', message: 'slow down', code: 429 }, { message: 'slow down' }, 'rate_limit'],
+    [{ object: 'error', code: 429 }, undefined, 'rate_limit'],
+  ])) {
+    test(`has the words and the kind of its error where a stream was requested and ${JSON.stringify(body)} came`, async () => {
+      const fetch = async () => Response.json(body);
+      const stream = await clientWith({ fetch }).chat.completions.create({ ...ASKED, stream: true });
+      const thrown = (await readAll(stream)).error;
+
+      expect(thrown).toBeInstanceOf(OpenAI.APIError);
+      expect(thrown).toMatchObject(error ? { message: error.message, error } : { error: undefined });
+      expect(thrown.openpipe.attempts).toMatchObject([{ outcome }]);
+    });
+  }
+
   test('is an event stream where its content type is JSON and its body is events', async () => {
     const text = [...chunks('Events.'), '[DONE]'].map(sseEvent).join('');
     const fetch = async () => new Response(`\n${text}`, { headers: { 'content-type': 'application/json' } });

@@ -91,13 +91,17 @@ async function refuse(type, start, next) {
   throw noEventStream(type, Buffer.concat(pieces).toString());
 }
 
-/** The error of a response that is no event stream; with the member `error` of its body, as in errors of the SDK. @param {string} type @param {string} text */
+/**
+ * The error of a response that is no event stream. Its member `error` is the error that the body holds or is, as in errors of the SDK.
+ * @param {string} type @param {string} text
+ */
 function noEventStream(type, text) {
   const mediaType = type.split(';', 1)[0]?.trim().toLowerCase();
   const error = new TypeError(`the response is no event stream, but ${mediaType}`);
   keepBody(error, text);
   const body = read(() => JSON.parse(text.trim()));
-  return Object.assign(error, { code: NO_EVENT_STREAM, error: body?.error ?? undefined });
+  const bodyError = body?.error ?? (typeof body?.message === 'string' ? body : undefined);
+  return Object.assign(error, { code: NO_EVENT_STREAM, error: bodyError });
 }
 
 /** Reads the rest of the body after `[DONE]`, so that the connection can be used again; cancels it after a while. @param {() => Promise<any>} next @param {() => unknown} cancel */
