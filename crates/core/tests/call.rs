@@ -365,8 +365,8 @@ async fn a_reader_that_takes_nothing_stops_the_stream_until_it_does() {
     assert_eq!(host.last()["event"], "end");
 }
 
-/// How often the first client is asked by six calls, of which five get an answer that is larger than 60 bytes allow: `client`
-/// are the constructor's options, `call` those of these five. The sixth has none of its own.
+/// How often the first client is called by six calls, of which five get an answer that is larger than 60 bytes allow: `client`
+/// are the constructor's options, `call` the options of these five. The sixth is made without options.
 async fn asked_of_six(identity: &str, client: &str, call: &str, body: &str) -> usize {
     const SMALL: &str = r#"{"choices":[{"message":{"content":"hi"}}]}"#;
     const LONG: &str = r#"{"choices":[{"index":0,"delta":{"content":"more than sixty bytes"}}]}"#;

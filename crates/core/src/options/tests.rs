@@ -107,7 +107,7 @@ fn a_key_that_no_header_can_carry_is_refused_and_not_repeated() {
     assert_eq!(config("caf\u{e9}").unwrap().openpipe.headers["authorization"].as_bytes(), b"Bearer caf\xe9");
 }
 
-/// What reading these options of a call says, or of the constructor where the path is one of its own.
+/// The message of the error of reading these `openpipe` options of a call.
 fn refusal(json: &str) -> Option<String> {
     let aside = Aside::default();
     let section = Section::new(Place::Call, "openpipe", json, &aside, &mut Vec::new()).unwrap();

@@ -60,7 +60,7 @@ pub struct Target {
     pub host: Option<Arc<str>>,
     /// The upstream's URL by its configuration, without the call's changes; `None` for a custom client.
     pub(super) home: Option<Arc<Url>>,
-    /// The call has a credential of its own.
+    /// The call's own headers hold a credential.
     pub(super) replaces_credential: bool,
     pub(super) change: Change,
 }

@@ -237,7 +237,7 @@ mod tests {
                 resolve(&resolver, "a.test").await
             }
         };
-        // The second begins one of its own; the third comes when the first has ended, and shares the second's.
+        // The second call starts another look-up; the third arrives after the first look-up has ended, and shares the second's.
         let all = tokio::join!(at(Duration::ZERO), at(TOGETHER + SECOND / 5), at(SECOND + SECOND / 10));
         assert_eq!(all, (Ok(1), Ok(1), Ok(1)));
         assert_eq!(asked.load(Ordering::SeqCst), 2);

@@ -157,7 +157,7 @@ impl<'a> Section<'a> {
     /// A custom client.
     ///
     /// # Errors
-    /// Where it is none.
+    /// If the value is not a custom client.
     pub fn client(&self, name: &str) -> Read<Option<ClientRef>> {
         if let Some(client) = self.aside.clients.get(&self.path(name)) {
             return Ok(Some(client.clone()));

@@ -363,7 +363,7 @@ impl<'s, 'v> Check<'s, 'v> {
         }
     }
 
-    /// Validates a member's name. It has no path of its own, as it is not a part of the value.
+    /// Validates a member's name. Its path is empty, because a name is not a part of the value.
     fn property_name(&mut self, node: usize, name: &str) -> Checked {
         let name = Value::from(name);
         let (scope, path) = (self.scope.clone(), Vec::new());

@@ -301,7 +301,7 @@ mod tests {
     #[tokio::test]
     async fn a_stream_may_be_longer_than_the_bound() {
         let bound = Bound { bytes: 64 * 1024, is_since_output: true };
-        // It hardly gets smaller, so what was read counts as well as what came of it.
+        // Noise hardly compresses, so that the bytes read are as many as the decoded ones, and both are bounded.
         let mut random = fastrand::Rng::with_seed(1);
         let noise: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(32 * 1024).collect();
         let members = gzip(&noise).repeat(100);
